@@ -1,0 +1,345 @@
+//! The type table: every type of a loaded program, interned, addressed by a small id.
+//!
+//! Structural types (tables, vectors, functions) are interned, so two spellings of the same type share one id,
+//! except where a name was given (`type Names: vector of string`), which makes an entry of its own that compares
+//! equal by [`Types::same`]. Records and enums grow by `redef` while scripts load; slots and values only append.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A type, as an index into [`Types`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeId(pub u32);
+
+/// A record's layout, as an index into [`Types::records`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId(pub u32);
+
+/// An enumeration, as an index into [`Types::enums`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnumId(pub u32);
+
+/// The ids of the types that need no declaration; [`Types::new`] creates them in this order.
+pub mod builtin {
+    use super::TypeId;
+    pub const ERROR: TypeId = TypeId(0);
+    pub const VOID: TypeId = TypeId(1);
+    pub const ANY: TypeId = TypeId(2);
+    pub const BOOL: TypeId = TypeId(3);
+    pub const INT: TypeId = TypeId(4);
+    pub const COUNT: TypeId = TypeId(5);
+    pub const DOUBLE: TypeId = TypeId(6);
+    pub const TIME: TypeId = TypeId(7);
+    pub const INTERVAL: TypeId = TypeId(8);
+    pub const STRING: TypeId = TypeId(9);
+    pub const PATTERN: TypeId = TypeId(10);
+    pub const PORT: TypeId = TypeId(11);
+    pub const ADDR: TypeId = TypeId(12);
+    pub const SUBNET: TypeId = TypeId(13);
+    /// The type of a type name used as a value.
+    pub const TYPE: TypeId = TypeId(14);
+    /// The type of an empty, not yet typed `table()`, `set()`, `vector()` or `[]`.
+    pub const EMPTY: TypeId = TypeId(15);
+    pub const FILE: TypeId = TypeId(16);
+}
+
+/// What a type is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The type of an expression that already had an error; compatible with everything, so one mistake is told once.
+    Error,
+    Void,
+    Any,
+    Bool,
+    Int,
+    Count,
+    Double,
+    Time,
+    Interval,
+    String,
+    Pattern,
+    Port,
+    Addr,
+    Subnet,
+    Enum(EnumId),
+    Record(RecordId),
+    /// A table; a set when `yields` is `None`.
+    Table {
+        index: Vec<TypeId>,
+        yields: Option<TypeId>,
+    },
+    Vector(TypeId),
+    Func(FuncType),
+    File,
+    Opaque(Rc<str>),
+    /// The type of a type value.
+    Type,
+    /// An index list such as `[a, b]`.
+    List(Vec<TypeId>),
+    /// An empty constructor without a target.
+    Empty,
+}
+
+/// Function, event or hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flavor {
+    Function,
+    Event,
+    Hook,
+}
+
+/// The signature of a function, event or hook. Parameter names and defaults belong to the type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FuncType {
+    pub flavor: Flavor,
+    pub params: Vec<Param>,
+    /// `builtin::VOID` where nothing is yielded; hooks yield bool.
+    pub yields: TypeId,
+    /// True for built-ins declared with `...`: any argument list is accepted.
+    pub variadic: bool,
+}
+
+/// One parameter of a function type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Param {
+    pub name: Rc<str>,
+    pub ty: TypeId,
+    /// `&default`, as an id into the program's default expressions.
+    pub default: Option<DefaultId>,
+}
+
+/// A default expression, as an index into the program's list of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DefaultId(pub u32);
+
+/// One field of a record.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: Rc<str>,
+    pub ty: TypeId,
+    pub optional: bool,
+    pub log: bool,
+    pub default: Option<DefaultId>,
+    /// The text of `&deprecated`, empty when none was given.
+    pub deprecated: Option<Rc<str>>,
+}
+
+/// A record's layout. A field's slot is its position; `redef record` appends.
+#[derive(Clone, Debug)]
+pub struct RecordType {
+    /// The qualified name, `None` for an anonymous record type.
+    pub name: Option<Rc<str>>,
+    pub fields: Vec<Field>,
+    pub by_name: HashMap<Rc<str>, u32>,
+}
+
+impl RecordType {
+    /// The slot of a field.
+    pub fn slot(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// An enumeration's names and values.
+#[derive(Clone, Debug)]
+pub struct EnumType {
+    pub name: Rc<str>,
+    /// Qualified enumerator names in order of definition, with their values.
+    pub items: Vec<(Rc<str>, i64)>,
+    pub by_value: HashMap<i64, u32>,
+    pub by_name: HashMap<Rc<str>, i64>,
+}
+
+/// One entry of the table: what the type is and the name it was declared under.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    pub name: Option<Rc<str>>,
+    /// The unnamed entry of the same structure; itself when it has no name.
+    pub canonical: TypeId,
+    /// Every name the type is known under, in order of declaration.
+    pub aliases: Vec<Rc<str>>,
+}
+
+/// All types of a program.
+#[derive(Clone, Debug)]
+pub struct Types {
+    pub entries: Vec<Entry>,
+    pub records: Vec<RecordType>,
+    pub enums: Vec<EnumType>,
+    interned: HashMap<Kind, TypeId>,
+}
+
+impl Types {
+    /// A table that holds the built-in types only.
+    pub fn new() -> Self {
+        let mut types = Types {
+            entries: Vec::new(),
+            records: Vec::new(),
+            enums: Vec::new(),
+            interned: HashMap::new(),
+        };
+        use Kind::*;
+        for kind in [
+            Error, Void, Any, Bool, Int, Count, Double, Time, Interval, String, Pattern, Port,
+            Addr, Subnet, Type, Empty, File,
+        ] {
+            types.intern(kind);
+        }
+        types
+    }
+
+    /// The id of a structural type, made on first use.
+    pub fn intern(&mut self, kind: Kind) -> TypeId {
+        if let Some(&id) = self.interned.get(&kind) {
+            return id;
+        }
+        let id = TypeId(self.entries.len() as u32);
+        self.entries.push(Entry {
+            kind: kind.clone(),
+            name: None,
+            canonical: id,
+            aliases: Vec::new(),
+        });
+        self.interned.insert(kind, id);
+        id
+    }
+
+    /// What a type is.
+    #[inline]
+    pub fn kind(&self, id: TypeId) -> &Kind {
+        &self.entries[id.0 as usize].kind
+    }
+
+    /// The name that a type was declared under, if any.
+    pub fn name(&self, id: TypeId) -> Option<&Rc<str>> {
+        self.entries[id.0 as usize].name.as_ref()
+    }
+
+    /// An alias of `target` under a name: an entry of its own that is the same type.
+    pub fn alias(&mut self, target: TypeId, name: Rc<str>) -> TypeId {
+        let id = TypeId(self.entries.len() as u32);
+        let entry = Entry {
+            kind: self.kind(target).clone(),
+            name: Some(name.clone()),
+            canonical: self.entries[target.0 as usize].canonical,
+            aliases: vec![name],
+        };
+        self.entries.push(entry);
+        id
+    }
+
+    /// A new, empty record type.
+    pub fn new_record(&mut self, name: Option<Rc<str>>) -> (RecordId, TypeId) {
+        let record = RecordId(self.records.len() as u32);
+        self.records.push(RecordType {
+            name: name.clone(),
+            fields: Vec::new(),
+            by_name: HashMap::new(),
+        });
+        let id = self.intern(Kind::Record(record));
+        if let Some(name) = name {
+            let entry = &mut self.entries[id.0 as usize];
+            entry.aliases.push(name.clone());
+            entry.name = Some(name);
+        }
+        (record, id)
+    }
+
+    /// Appends a field and gives back its slot.
+    pub fn add_field(&mut self, record: RecordId, field: Field) -> u32 {
+        let record = &mut self.records[record.0 as usize];
+        let slot = record.fields.len() as u32;
+        record.by_name.insert(field.name.clone(), slot);
+        record.fields.push(field);
+        slot
+    }
+
+    /// A new, empty enumeration.
+    pub fn new_enum(&mut self, name: Rc<str>) -> (EnumId, TypeId) {
+        let id = EnumId(self.enums.len() as u32);
+        self.enums.push(EnumType {
+            name: name.clone(),
+            items: Vec::new(),
+            by_value: HashMap::new(),
+            by_name: HashMap::new(),
+        });
+        let ty = self.intern(Kind::Enum(id));
+        let entry = &mut self.entries[ty.0 as usize];
+        entry.aliases.push(name.clone());
+        entry.name = Some(name);
+        (id, ty)
+    }
+
+    /// Adds an enumerator; `None` takes the value after the largest so far.
+    pub fn add_enumerator(&mut self, id: EnumId, name: Rc<str>, value: Option<i64>) -> i64 {
+        let e = &mut self.enums[id.0 as usize];
+        let value = value.unwrap_or_else(|| e.items.iter().map(|i| i.1 + 1).max().unwrap_or(0));
+        e.by_value.entry(value).or_insert(e.items.len() as u32);
+        e.by_name.insert(name.clone(), value);
+        e.items.push((name, value));
+        value
+    }
+
+    /// The layout of a record type, `None` when `id` is no record.
+    pub fn record(&self, id: TypeId) -> Option<&RecordType> {
+        match self.kind(id) {
+            Kind::Record(r) => Some(&self.records[r.0 as usize]),
+            _ => None,
+        }
+    }
+
+    /// Whether two ids denote the same type. Named records and enums are nominal here except that records with
+    /// identical fields are interchangeable.
+    pub fn same(&self, a: TypeId, b: TypeId) -> bool {
+        let (ea, eb) = (&self.entries[a.0 as usize], &self.entries[b.0 as usize]);
+        if ea.canonical == eb.canonical {
+            return true;
+        }
+        match (&ea.kind, &eb.kind) {
+            (Kind::Record(x), Kind::Record(y)) => {
+                let (x, y) = (&self.records[x.0 as usize], &self.records[y.0 as usize]);
+                x.fields.len() == y.fields.len()
+                    && x.fields.iter().zip(&y.fields).all(|(f, g)| {
+                        f.name == g.name
+                            && f.optional == g.optional
+                            && (f.ty == g.ty
+                                || self.entries[f.ty.0 as usize].canonical
+                                    == self.entries[g.ty.0 as usize].canonical)
+                    })
+            }
+            (
+                Kind::Table {
+                    index: i,
+                    yields: y,
+                },
+                Kind::Table {
+                    index: j,
+                    yields: z,
+                },
+            ) => {
+                i.len() == j.len()
+                    && i.iter().zip(j).all(|(a, b)| self.same(*a, *b))
+                    && match (y, z) {
+                        (None, None) => true,
+                        (Some(a), Some(b)) => self.same(*a, *b),
+                        _ => false,
+                    }
+            }
+            (Kind::Vector(x), Kind::Vector(y)) => self.same(*x, *y),
+            (Kind::List(x), Kind::List(y)) => {
+                x.len() == y.len() && x.iter().zip(y).all(|(a, b)| self.same(*a, *b))
+            }
+            (Kind::Func(f), Kind::Func(g)) => {
+                f.flavor == g.flavor
+                    && f.params.len() == g.params.len()
+                    && f.params
+                        .iter()
+                        .zip(&g.params)
+                        .all(|(p, q)| self.same(p.ty, q.ty))
+                    && self.same(f.yields, g.yields)
+            }
+            _ => false,
+        }
+    }
+}

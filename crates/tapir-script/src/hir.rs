@@ -1,0 +1,410 @@
+//! The typed program: what the checker makes of source text and what the VM compiles.
+//!
+//! True of every tree here: names are resolved to ids, every expression carries its type, implicit conversions are
+//! explicit [`ExprKind::Coerce`] nodes, `a > b` has become `b < a`, constants are folded, and no node with
+//! `builtin::ERROR` type remains in a program whose check gave no error.
+//! A program only grows: the VM may run initialisers of what is loaded so far (for `@if`) and go on later.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tapir_data::types::{DefaultId, FuncType, TypeId, Types};
+use tapir_data::value::{Addr, FuncId, Port, Subnet};
+
+/// A place in the sources: a file of [`Program::files`] and a byte range in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    pub file: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GlobalId(pub u32);
+
+/// A local of a body, by frame slot. Parameters come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LocalId(pub u32);
+
+/// Everything that was loaded.
+pub struct Program {
+    pub types: Types,
+    pub globals: Vec<Global>,
+    pub functions: Vec<Function>,
+    /// `&default` expressions of record fields and parameters; each is evaluated in a frame of its own.
+    pub defaults: Vec<Thunk>,
+    /// Initialisations and redefs in textual order.
+    pub inits: Vec<Init>,
+    /// Top-level statements, run before the queued `zeek_init`.
+    pub top_level: Body,
+    /// Qualified name to meaning.
+    pub names: HashMap<Rc<str>, Ident>,
+    pub files: Vec<SourceFile>,
+    /// Files named by `@load-sigs`, resolved.
+    pub signature_files: Vec<std::path::PathBuf>,
+}
+
+/// A file as loaded.
+pub struct SourceFile {
+    /// The path shown in messages and in `zeek_script_loaded`.
+    pub path: Rc<str>,
+    pub text: Rc<str>,
+    /// The depth of `@load` nesting; 0 for files named on the command line or by the start-up sequence.
+    pub level: u32,
+    /// Byte offset of each line's start.
+    pub line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    /// The line, counted from 1, of a byte offset.
+    pub fn line(&self, offset: u32) -> u32 {
+        self.line_starts.partition_point(|&s| s <= offset) as u32
+    }
+}
+
+/// What a global name means.
+#[derive(Clone, Debug)]
+pub enum Ident {
+    Global(GlobalId),
+    Func(FuncId),
+    Type(TypeId),
+    Enumerator(TypeId, i64),
+}
+
+/// A global variable, constant or option.
+pub struct Global {
+    pub name: Rc<str>,
+    pub ty: TypeId,
+    pub storage: Storage,
+    pub exported: bool,
+    pub redefinable: bool,
+    pub attrs: Attrs,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    Variable,
+    Const,
+    Option,
+}
+
+/// Attributes that matter at run time. For tables they bind to the value made by the initialiser.
+#[derive(Default)]
+pub struct Attrs {
+    pub default: Option<Thunk>,
+    pub default_insert: Option<Thunk>,
+    pub read_expire: Option<Thunk>,
+    pub write_expire: Option<Thunk>,
+    pub create_expire: Option<Thunk>,
+    pub expire_func: Option<Thunk>,
+    pub on_change: Option<Thunk>,
+    pub add_func: Option<Thunk>,
+    pub delete_func: Option<Thunk>,
+    pub publish_on_change: Option<Thunk>,
+    pub backend: Option<Thunk>,
+    pub ordered: bool,
+    pub raw_output: bool,
+    pub is_used: bool,
+    pub error_handler: bool,
+    pub deprecated: Option<Rc<str>>,
+}
+
+/// One initialisation step.
+pub struct Init {
+    pub global: GlobalId,
+    pub op: InitOp,
+    /// `None` when only attributes were added: the value's attributes are refreshed.
+    pub value: Option<Thunk>,
+    /// True for `redef` (then `&add_func` / `&delete_func` apply).
+    pub redef: bool,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitOp {
+    Set,
+    Add,
+    Remove,
+    /// Declaration without initialiser: an empty aggregate or unset.
+    Declare,
+}
+
+/// An expression with the frame it needs (lambdas and comprehension-like forms inside may use locals).
+pub struct Thunk {
+    pub expr: Expr,
+    pub n_slots: u32,
+}
+
+/// A function, event or hook.
+pub struct Function {
+    pub name: Rc<str>,
+    pub ty: TypeId,
+    pub sig: FuncType,
+    pub kind: FunctionKind,
+    pub attrs: Attrs,
+    pub exported: bool,
+    /// True when a prototype was seen (not only a handler).
+    pub declared: bool,
+    pub span: Span,
+}
+
+pub enum FunctionKind {
+    /// Bodies in order of definition; a function has at most one.
+    Script(Vec<Rc<Body>>),
+    /// Implemented natively under the function's name.
+    Builtin,
+}
+
+/// One body, or the top-level code.
+#[derive(Default)]
+pub struct Body {
+    pub stmts: Vec<Stmt>,
+    /// For each parameter of the body, its position among the canonical parameters (alternate prototypes).
+    pub params: Vec<u32>,
+    pub locals: Vec<Local>,
+    pub priority: i64,
+    pub groups: Vec<Rc<str>>,
+    /// The module in which the body was written; it is a group as well.
+    pub module: Rc<str>,
+    /// Captured values are copied into these slots when the body starts and written back when they change.
+    pub captures: Vec<LocalId>,
+    pub span: Span,
+}
+
+pub struct Local {
+    /// As shown in messages.
+    pub name: Rc<str>,
+    pub ty: TypeId,
+    /// Created once at entry when the type is an aggregate and no initialiser was given.
+    pub create_at_entry: bool,
+}
+
+pub struct Stmt {
+    pub kind: StmtKind,
+    pub span: Span,
+}
+
+pub enum StmtKind {
+    Block(Vec<Stmt>),
+    Print(Vec<Expr>),
+    Expr(Expr),
+    /// `local x = e`; the value has the local's type.
+    InitLocal(LocalId, Expr, Box<Attrs>),
+    Event(EventTarget, Vec<Expr>),
+    If(Expr, Box<Stmt>, Option<Box<Stmt>>),
+    While(Expr, Box<Stmt>),
+    For(Box<For>),
+    Switch(Box<Switch>),
+    TypeSwitch(Box<TypeSwitch>),
+    Next,
+    Break,
+    Fallthrough,
+    Return(Option<Expr>),
+    Add(LValue),
+    Delete(LValue),
+    When(Box<When>),
+    Assert(Expr, Option<Expr>, Rc<str>),
+    Null,
+}
+
+/// What an `event` statement raises.
+pub enum EventTarget {
+    Func(FuncId),
+    /// Through a variable of event type, whose value counts at dispatch time.
+    Global(GlobalId),
+}
+
+pub struct For {
+    /// Variables for the (composite) key; `None` for `_`.
+    pub keys: Vec<Option<LocalId>>,
+    pub value: Option<LocalId>,
+    pub over: Expr,
+    pub body: Stmt,
+}
+
+pub struct Switch {
+    pub on: Expr,
+    /// Constant labels, each with the block that it enters.
+    pub labels: Vec<(Const, u32)>,
+    pub blocks: Vec<Stmt>,
+    pub default: Option<u32>,
+}
+
+pub struct TypeSwitch {
+    pub on: Expr,
+    pub labels: Vec<(TypeId, Option<LocalId>, u32)>,
+    pub blocks: Vec<Stmt>,
+    pub default: Option<u32>,
+}
+
+/// A `when` statement: each part is a lambda over the captures.
+pub struct When {
+    /// Expressions evaluated in the enclosing frame, in order; `true` asks for a deep copy.
+    pub captures: Vec<(Expr, bool)>,
+    /// Yields bool. Its captures, and those of the bodies, are slots 0.. of a shared frame.
+    pub cond: Rc<Body>,
+    pub cond_expr: Expr,
+    pub body: Rc<Body>,
+    pub timeout: Option<Expr>,
+    pub timeout_body: Option<Rc<Body>>,
+    /// `return when`.
+    pub is_return: bool,
+    /// Globals whose change wakes the condition.
+    pub globals: Vec<GlobalId>,
+}
+
+pub struct Expr {
+    pub kind: ExprKind,
+    pub ty: TypeId,
+    pub span: Span,
+}
+
+/// A constant that needs no evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Const {
+    Bool(bool),
+    Int(i64),
+    Count(u64),
+    Double(f64),
+    Time(f64),
+    Interval(f64),
+    Enum(TypeId, i64),
+    Port(Port),
+    Addr(Addr),
+    Subnet(Subnet),
+    Str(Rc<[u8]>),
+    /// A pattern in source form with its flags.
+    Pattern {
+        text: Rc<[u8]>,
+        ignore_case: bool,
+        single_line: bool,
+    },
+    Type(TypeId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    /// On integers bitwise, on sets union, on patterns alternative.
+    BitOr,
+    /// On integers bitwise, on sets intersection, on patterns concatenation.
+    BitAnd,
+    BitXor,
+    Shl,
+    Shr,
+    /// Set difference.
+    SetSub,
+    /// `addr / count`: a subnet.
+    Mask,
+    Lt,
+    Le,
+    Eq,
+    Ne,
+    /// Elementwise on vectors only; scalars use [`ExprKind::And`].
+    VecAnd,
+    VecOr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnOp {
+    Not,
+    BitNot,
+    Neg,
+    Pos,
+    Size,
+    Copy,
+}
+
+pub enum ExprKind {
+    Const(Const),
+    Local(LocalId),
+    Global(GlobalId),
+    /// A named function as a value.
+    Func(FuncId),
+    Unary(UnOp, Box<Expr>),
+    /// Both operands have the operation's operand type (after coercion). Vector types work elementwise.
+    Binary(BinOp, Box<Expr>, Box<Expr>),
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Cond(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `r$f`: slot of the record's type.
+    Field(Box<Expr>, u32),
+    /// `r?$f`.
+    HasField(Box<Expr>, u32),
+    /// `t[i, …]`, `v[i]`, `s[i]`; by the type of the first.
+    Index(Box<Expr>, Vec<Expr>),
+    /// `e[lo:hi]`.
+    Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
+    /// Composite or single index `in` a table, set, vector; string, pattern, address membership by type.
+    In(Vec<Expr>, Box<Expr>),
+    Call(Callee, Vec<Expr>),
+    /// `hook h(…)`.
+    HookCall(Callee, Vec<Expr>),
+    /// `x = e`; yields e. The value is evaluated before the target.
+    Assign(LValue, Box<Expr>),
+    /// `x += e` on containers, strings and patterns (in place where the type is a reference). Arithmetic forms are
+    /// lowered to `Assign(x, x + e)`.
+    AddAssign(LValue, Box<Expr>),
+    SubAssign(LValue, Box<Expr>),
+    Incr(LValue),
+    Decr(LValue),
+    /// `R($a=1)`, `[$a=1]`, `record(…)`: slot and value.
+    Record(Vec<(u32, Expr)>),
+    /// `table(...)`, `{ [k] = v }` with the table's type. Each entry: index list, value.
+    Table(Vec<(Vec<Expr>, Expr)>, Box<Attrs>),
+    Set(Vec<Vec<Expr>>, Box<Attrs>),
+    Vector(Vec<Expr>),
+    /// `[a, b]` where a list is wanted as one value.
+    List(Vec<Expr>),
+    Lambda(Box<Lambda>),
+    /// `schedule d { e(args) }`; the type of the first tells a delay from a point in time.
+    Schedule(Box<Expr>, FuncId, Vec<Expr>),
+    /// Implicit conversion to this expression's type: arithmetic, record by field name, empty container, `any`.
+    Coerce(Box<Expr>),
+    /// `e as T`.
+    Cast(Box<Expr>),
+    /// `e ?as T`.
+    CanCast(Box<Expr>, TypeId),
+    /// `e is T`.
+    Is(Box<Expr>, TypeId),
+    /// `local x = e` inside a `when` condition: stores and yields T.
+    WhenLocal(LocalId, Box<Expr>),
+}
+
+pub enum Callee {
+    Func(FuncId),
+    Value(Box<Expr>),
+}
+
+pub struct Lambda {
+    pub func: FuncId,
+    /// Slots of the enclosing frame; `true` asks for a deep copy.
+    pub captures: Vec<(LocalId, bool)>,
+}
+
+/// Something that can be assigned to.
+pub enum LValue {
+    Local(LocalId),
+    Global(GlobalId),
+    Field(Box<Expr>, u32),
+    Index(Box<Expr>, Vec<Expr>),
+    /// `v[lo:hi] = w`.
+    Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
+    /// `[a, b] = e` in list assignments.
+    List(Vec<LValue>),
+    /// `delete t`.
+    Whole(Box<Expr>),
+}
+
+/// Default expressions referred to by record fields and parameters.
+impl Program {
+    /// The expression behind a [`DefaultId`].
+    pub fn default(&self, id: DefaultId) -> &Thunk {
+        &self.defaults[id.0 as usize]
+    }
+}

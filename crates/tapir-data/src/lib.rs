@@ -6,6 +6,8 @@
 //! A heap value is reference-counted without atomics and belongs to one engine thread; what crosses threads is
 //! [`broker::Data`] or a log row.
 
+pub mod copy;
+pub mod key;
 pub mod table;
 pub mod types;
 pub mod value;

@@ -322,6 +322,9 @@ pub struct Func {
     pub ty: TypeId,
     /// What a lambda captured; empty for named functions.
     pub captures: RefCell<Vec<Value>>,
+    /// True for each evaluation of a lambda and each `copy()`: such a value equals only itself, while two values
+    /// made from the same function name are equal.
+    pub fresh: bool,
 }
 
 /// A compiled pattern, implemented over the automata of `tapir-signatures` by the VM's host.
@@ -334,6 +337,20 @@ pub trait PatternObject {
     fn matches_within(&self, s: &[u8]) -> bool;
     /// The length of the longest match that begins at the start of `s`, `None` when there is none.
     fn longest_prefix(&self, s: &[u8], at_start: bool) -> Option<usize>;
+    /// A copy that a later `+=` on this object does not change; `None` shares the object.
+    fn deep_copy(&self) -> Option<Rc<dyn PatternObject>> {
+        None
+    }
+    /// The leftmost-longest non-empty match in `s` at or after `from`, as start and end.
+    ///
+    /// `at_start` of [`PatternObject::longest_prefix`] is true for position `anchor` only.
+    fn find(&self, s: &[u8], from: usize, anchor: usize) -> Option<(usize, usize)> {
+        (from..s.len()).find_map(|i| {
+            self.longest_prefix(&s[i..], i == anchor)
+                .filter(|&n| n > 0)
+                .map(|n| (i, i + n))
+        })
+    }
     /// For downcasts.
     fn as_any(&self) -> &dyn Any;
 }

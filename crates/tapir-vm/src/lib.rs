@@ -1,1 +1,13 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! The machine that runs typed programs: register bytecode, its execution, events, timers, triggers and expiry.
+//!
+//! Owns: lowering of `tapir_script::hir` to bytecode, the frame stack, global variables, and the interface that
+//! built-ins implement ([`host`]). Must not know: source text, packets, logs or files.
+
+pub mod host;
+pub mod vm;
+
+pub use host::{
+    AsyncToken, BuiltinFn, CallCtx, Failure, Host, Location, Message, PatternJoin, Registry,
+    RtError, Severity,
+};
+pub use vm::Vm;

@@ -181,8 +181,8 @@ impl Types {
         };
         use Kind::*;
         for kind in [
-            Error, Void, Any, Bool, Int, Count, Double, Time, Interval, String, Pattern, Port,
-            Addr, Subnet, Type, Empty, File,
+            Error, Void, Any, Bool, Int, Count, Double, Time, Interval, String, Pattern, Port, Addr, Subnet, Type,
+            Empty, File,
         ] {
             types.intern(kind);
         }
@@ -304,20 +304,10 @@ impl Types {
                         f.name == g.name
                             && f.optional == g.optional
                             && (f.ty == g.ty
-                                || self.entries[f.ty.0 as usize].canonical
-                                    == self.entries[g.ty.0 as usize].canonical)
+                                || self.entries[f.ty.0 as usize].canonical == self.entries[g.ty.0 as usize].canonical)
                     })
             }
-            (
-                Kind::Table {
-                    index: i,
-                    yields: y,
-                },
-                Kind::Table {
-                    index: j,
-                    yields: z,
-                },
-            ) => {
+            (Kind::Table { index: i, yields: y }, Kind::Table { index: j, yields: z }) => {
                 i.len() == j.len()
                     && i.iter().zip(j).all(|(a, b)| self.same(*a, *b))
                     && match (y, z) {
@@ -327,16 +317,11 @@ impl Types {
                     }
             }
             (Kind::Vector(x), Kind::Vector(y)) => self.same(*x, *y),
-            (Kind::List(x), Kind::List(y)) => {
-                x.len() == y.len() && x.iter().zip(y).all(|(a, b)| self.same(*a, *b))
-            }
+            (Kind::List(x), Kind::List(y)) => x.len() == y.len() && x.iter().zip(y).all(|(a, b)| self.same(*a, *b)),
             (Kind::Func(f), Kind::Func(g)) => {
                 f.flavor == g.flavor
                     && f.params.len() == g.params.len()
-                    && f.params
-                        .iter()
-                        .zip(&g.params)
-                        .all(|(p, q)| self.same(p.ty, q.ty))
+                    && f.params.iter().zip(&g.params).all(|(p, q)| self.same(p.ty, q.ty))
                     && self.same(f.yields, g.yields)
             }
             _ => false,

@@ -97,8 +97,7 @@ impl Addr {
     /// The four bytes of an IPv4 address.
     #[inline]
     pub fn as_v4(&self) -> Option<[u8; 4]> {
-        self.is_v4()
-            .then(|| [self.0[12], self.0[13], self.0[14], self.0[15]])
+        self.is_v4().then(|| [self.0[12], self.0[13], self.0[14], self.0[15]])
     }
 
     /// The standard library's form; IPv4 comes back as `IpAddr::V4`.
@@ -197,20 +196,14 @@ impl Record {
     #[inline]
     pub fn get(&self, slot: usize) -> Value {
         // SAFETY: the value is single-threaded, and cloning a `Value` runs no code that could reach this record.
-        unsafe { &*self.slots.get() }
-            .get(slot)
-            .cloned()
-            .unwrap_or_default()
+        unsafe { &*self.slots.get() }.get(slot).cloned().unwrap_or_default()
     }
 
     /// Whether a slot holds a value.
     #[inline]
     pub fn has(&self, slot: usize) -> bool {
         // SAFETY: as for `get`; the borrow ends within this expression.
-        !matches!(
-            unsafe { &*self.slots.get() }.get(slot),
-            None | Some(Value::Unset)
-        )
+        !matches!(unsafe { &*self.slots.get() }.get(slot), None | Some(Value::Unset))
     }
 
     /// Runs `f` on a slot without cloning it. `f` must not touch this record.
@@ -267,10 +260,7 @@ impl Vector {
     #[inline]
     pub fn get(&self, idx: usize) -> Value {
         // SAFETY: single-threaded, and cloning a `Value` runs no foreign code.
-        unsafe { &*self.items.get() }
-            .get(idx)
-            .cloned()
-            .unwrap_or_default()
+        unsafe { &*self.items.get() }.get(idx).cloned().unwrap_or_default()
     }
 
     /// Stores an element, growing the vector with holes.

@@ -1,0 +1,342 @@
+//! The engine's handle on all writers, and the thread that they run on.
+//!
+//! Rows collect per writer and go to the thread in batches through a bounded queue. A full queue makes the engine wait when
+//! captures are read; a live engine asks for [`Overload::Drop`], which counts and drops instead.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::ascii::{AsciiWriter, wall_clock};
+use crate::row::RowEncoder;
+use crate::sqlite::SqliteWriter;
+use crate::{WriterKind, WriterSpec};
+
+/// A writer, as handed out by [`Logger::open`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriterId(u32);
+
+/// What to do when the writer thread cannot keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// Wait: nothing is lost.
+    Wait,
+    /// Drop the batch and count its rows.
+    Drop,
+}
+
+/// What the writer thread has to tell.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// A writer failed and is disabled from now on.
+    Error { writer: WriterId, message: String },
+    /// A file was closed and renamed.
+    Rotated {
+        writer: WriterId,
+        from: PathBuf,
+        to: PathBuf,
+        opened: f64,
+        closed: f64,
+        terminating: bool,
+    },
+    /// There was no open file to rotate.
+    NothingToRotate { writer: WriterId },
+}
+
+enum Command {
+    Open(WriterId, Box<WriterSpec>),
+    Write(WriterId, Vec<u8>),
+    Flush(WriterId),
+    Rotate {
+        writer: WriterId,
+        to: PathBuf,
+        terminating: bool,
+    },
+    Close(WriterId),
+    /// Answers when everything before it is done.
+    Barrier(Sender<()>),
+}
+
+struct Pending {
+    batch: Vec<u8>,
+    n_rows: u64,
+}
+
+/// Owns the writer thread; dropping it writes everything out and closes all files.
+pub struct Logger {
+    commands: Option<SyncSender<Command>>,
+    reports: Receiver<Report>,
+    thread: Option<JoinHandle<()>>,
+    pending: Vec<Pending>,
+    overload: Overload,
+    n_dropped: u64,
+}
+
+const BATCH_BYTES: usize = 64 * 1024;
+const QUEUE_BATCHES: usize = 64;
+
+impl Logger {
+    /// Starts the writer thread.
+    ///
+    /// # Errors
+    /// When the operating system refuses another thread.
+    pub fn new(overload: Overload) -> std::io::Result<Self> {
+        let (commands, inbox) = sync_channel(QUEUE_BATCHES);
+        let (outbox, reports) = channel();
+        let thread = std::thread::Builder::new()
+            .name("log-writer".into())
+            .spawn(move || serve(inbox, outbox))?;
+        Ok(Logger {
+            commands: Some(commands),
+            reports,
+            thread: Some(thread),
+            pending: Vec::new(),
+            overload,
+            n_dropped: 0,
+        })
+    }
+
+    fn send(&mut self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // A thread that is gone has reported why; rows for it have nowhere to go.
+            let _ = commands.send(command);
+        }
+    }
+
+    /// Creates a writer. It touches the file system at its first row.
+    pub fn open(&mut self, spec: WriterSpec) -> WriterId {
+        let id = WriterId(self.pending.len() as u32);
+        self.pending.push(Pending {
+            batch: Vec::new(),
+            n_rows: 0,
+        });
+        self.send(Command::Open(id, Box::new(spec)));
+        id
+    }
+
+    /// Adds one row: `fill` appends exactly as many cells as the writer has columns.
+    pub fn row(&mut self, id: WriterId, fill: impl FnOnce(&mut RowEncoder<'_>)) {
+        let pending = &mut self.pending[id.0 as usize];
+        fill(&mut RowEncoder::new(&mut pending.batch));
+        pending.n_rows += 1;
+        if pending.batch.len() >= BATCH_BYTES {
+            self.send_batch(id);
+        }
+    }
+
+    fn send_batch(&mut self, id: WriterId) {
+        let pending = &mut self.pending[id.0 as usize];
+        if pending.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut pending.batch);
+        let n_rows = std::mem::take(&mut pending.n_rows);
+        match (self.overload, &self.commands) {
+            (Overload::Drop, Some(commands)) => {
+                if let Err(TrySendError::Full(_)) = commands.try_send(Command::Write(id, batch)) {
+                    self.n_dropped += n_rows;
+                }
+            }
+            _ => self.send(Command::Write(id, batch)),
+        }
+    }
+
+    /// Rows dropped because the writers could not keep up.
+    pub fn n_dropped(&self) -> u64 {
+        self.n_dropped
+    }
+
+    /// Pushes the rows of one writer to its file.
+    pub fn flush(&mut self, id: WriterId) {
+        self.send_batch(id);
+        self.send(Command::Flush(id));
+    }
+
+    /// Pushes all rows to the files.
+    pub fn flush_all(&mut self) {
+        for i in 0..self.pending.len() {
+            self.flush(WriterId(i as u32));
+        }
+    }
+
+    /// Waits until the thread has done everything asked for so far.
+    pub fn barrier(&mut self) {
+        let (tx, rx) = channel();
+        self.send(Command::Barrier(tx));
+        let _ = rx.recv();
+    }
+
+    /// Closes a writer's file and renames it; a [`Report`] follows.
+    pub fn rotate(&mut self, id: WriterId, to: PathBuf, terminating: bool) {
+        self.send_batch(id);
+        self.send(Command::Rotate {
+            writer: id,
+            to,
+            terminating,
+        });
+    }
+
+    /// Closes a writer; later rows for it are ignored.
+    pub fn close(&mut self, id: WriterId) {
+        self.send_batch(id);
+        self.send(Command::Close(id));
+    }
+
+    /// What was reported since the last call.
+    pub fn reports(&mut self) -> Vec<Report> {
+        self.reports.try_iter().collect()
+    }
+
+    /// Writes everything out, closes all files and gives back the last reports.
+    pub fn finish(&mut self) -> Vec<Report> {
+        for i in 0..self.pending.len() {
+            self.send_batch(WriterId(i as u32));
+        }
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                eprintln!("error: the log writer thread stopped unexpectedly; the newest log lines may be missing");
+            }
+        }
+        self.reports()
+    }
+}
+
+impl Drop for Logger {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+enum Writer {
+    Ascii(AsciiWriter),
+    Sqlite(Box<SqliteWriter>),
+    /// Opened at the first batch, so that a log without rows leaves no database.
+    SqlitePending(Box<WriterSpec>),
+    None,
+    Failed,
+}
+
+struct Slot {
+    name: String,
+    writer: Writer,
+}
+
+impl Slot {
+    fn write(&mut self, batch: &[u8]) -> Result<(), String> {
+        if let Writer::SqlitePending(spec) = &self.writer {
+            if let WriterKind::Sqlite(options) = &spec.kind {
+                self.writer = Writer::Sqlite(Box::new(SqliteWriter::open(spec, options.clone())?));
+            }
+        }
+        match &mut self.writer {
+            Writer::Ascii(w) => w.write(batch).map_err(|e| e.to_string()),
+            Writer::Sqlite(w) => w.write(batch),
+            _ => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        match &mut self.writer {
+            Writer::Ascii(w) => w.flush().map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        match &mut self.writer {
+            Writer::Ascii(w) => w.close().map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
+    let mut slots: Vec<Slot> = Vec::new();
+    for command in inbox {
+        let (writer, outcome) = match command {
+            Command::Open(writer, spec) => {
+                let name = format!("{}/{}", spec.path, spec.writer_name);
+                let made = match &spec.kind {
+                    WriterKind::Ascii(o) => Writer::Ascii(AsciiWriter::new(&spec, o.clone())),
+                    WriterKind::Sqlite(_) => Writer::SqlitePending(spec),
+                    WriterKind::None => Writer::None,
+                };
+                slots.push(Slot { name, writer: made });
+                (writer, Ok(()))
+            }
+            Command::Write(writer, batch) => (writer, slots[writer.0 as usize].write(&batch)),
+            Command::Flush(writer) => (writer, slots[writer.0 as usize].flush()),
+            Command::Close(writer) => {
+                let closed = slots[writer.0 as usize].close();
+                if closed.is_ok() {
+                    slots[writer.0 as usize].writer = Writer::Failed;
+                }
+                (writer, closed)
+            }
+            Command::Rotate {
+                writer,
+                to,
+                terminating,
+            } => (
+                writer,
+                rotate(&mut slots[writer.0 as usize], writer, to, terminating, &outbox),
+            ),
+            Command::Barrier(done) => {
+                let _ = done.send(());
+                continue;
+            }
+        };
+        if let Err(message) = outcome {
+            fail(&mut slots[writer.0 as usize], writer, message, &outbox);
+        }
+    }
+    for (i, slot) in slots.iter_mut().enumerate() {
+        if let Err(message) = slot.close() {
+            fail(slot, WriterId(i as u32), message, &outbox);
+        }
+    }
+    let _ = std::io::stdout().flush();
+}
+
+fn fail(slot: &mut Slot, writer: WriterId, message: String, outbox: &Sender<Report>) {
+    slot.writer = Writer::Failed;
+    // The engine may be gone already; then nobody is left to tell.
+    let _ = outbox.send(Report::Error {
+        writer,
+        message: format!("{}: {message}", slot.name),
+    });
+}
+
+fn rotate(
+    slot: &mut Slot,
+    writer: WriterId,
+    to: PathBuf,
+    terminating: bool,
+    outbox: &Sender<Report>,
+) -> Result<(), String> {
+    let Writer::Ascii(w) = &mut slot.writer else {
+        let _ = outbox.send(Report::NothingToRotate { writer });
+        return Ok(());
+    };
+    let from = w.file_path().to_path_buf();
+    let Some(opened) = w.opened_at().filter(|_| !from.starts_with("/dev/")) else {
+        let _ = outbox.send(Report::NothingToRotate { writer });
+        return Ok(());
+    };
+    w.close().map_err(|e| e.to_string())?;
+    if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(|e| format!("cannot create {}: {e}", dir.display()))?;
+    }
+    std::fs::rename(&from, &to).map_err(|e| format!("cannot rename {} to {}: {e}", from.display(), to.display()))?;
+    let _ = outbox.send(Report::Rotated {
+        writer,
+        from,
+        to,
+        opened,
+        closed: wall_clock(),
+        terminating,
+    });
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Cells as text: the value formats and escaping rules of tab-separated logs.
+
+use std::io::Write as _;
+use std::net::Ipv6Addr;
+
+use crate::AsciiOptions;
+use crate::row::{CellRef, RowReader};
+
+/// Renders one row without line end. `None` when the batch is malformed.
+pub fn row(out: &mut Vec<u8>, reader: &mut RowReader<'_>, n_columns: usize, o: &AsciiOptions) -> Option<()> {
+    let start = out.len();
+    for i in 0..n_columns {
+        if i > 0 {
+            out.extend_from_slice(&o.separator);
+        }
+        let cell = reader.cell()?;
+        match cell {
+            CellRef::List(0) => out.extend_from_slice(&o.empty_field),
+            CellRef::List(n) => {
+                for k in 0..n {
+                    if k > 0 {
+                        out.extend_from_slice(&o.set_separator);
+                    }
+                    value(out, reader.cell()?, o, true);
+                }
+            }
+            other => value(out, other, o, false),
+        }
+    }
+    if !o.meta_prefix.is_empty() && out[start..].starts_with(&o.meta_prefix) {
+        let first = out[start];
+        out.splice(start..start + 1, hex(first));
+    }
+    Some(())
+}
+
+fn hex(b: u8) -> [u8; 4] {
+    const D: &[u8; 16] = b"0123456789abcdef";
+    [b'\\', b'x', D[(b >> 4) as usize], D[(b & 15) as usize]]
+}
+
+/// Renders one scalar cell; `in_container` adds the set separator to what is escaped.
+pub fn value(out: &mut Vec<u8>, cell: CellRef<'_>, o: &AsciiOptions, in_container: bool) {
+    match cell {
+        CellRef::Unset => out.extend_from_slice(&o.unset_field),
+        CellRef::Str(b"") => out.extend_from_slice(&o.empty_field),
+        CellRef::Str(s) => {
+            if s == o.unset_field || s == o.empty_field {
+                out.extend_from_slice(&hex(s[0]));
+                escaped(out, &s[1..], o, in_container);
+            } else {
+                escaped(out, s, o, in_container);
+            }
+        }
+        CellRef::Name(s) => escaped(out, s, o, in_container),
+        other => scalar(out, other),
+    }
+}
+
+/// Renders a cell that needs no escaping.
+pub fn scalar(out: &mut Vec<u8>, cell: CellRef<'_>) {
+    match cell {
+        CellRef::Bool(b) => out.push(if b { b'T' } else { b'F' }),
+        CellRef::Int(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
+        CellRef::Count(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
+        CellRef::Port(n, _) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        CellRef::Double(v) => double(out, v),
+        CellRef::Time(v) | CellRef::Interval(v) => fixed6(out, v),
+        CellRef::Addr(a) => addr(out, &a),
+        CellRef::Subnet(a, width) => {
+            addr(out, &a);
+            out.push(b'/');
+            out.extend_from_slice(itoa::Buffer::new().format(width).as_bytes());
+        }
+        CellRef::Str(s) | CellRef::Name(s) => out.extend_from_slice(s),
+        CellRef::Unset | CellRef::List(_) => {}
+    }
+}
+
+/// An address in standard text.
+pub fn addr(out: &mut Vec<u8>, a: &[u8; 16]) {
+    if a[..10] == [0; 10] && a[10..12] == [0xff, 0xff] {
+        let mut digits = itoa::Buffer::new();
+        for (i, b) in a[12..].iter().enumerate() {
+            if i > 0 {
+                out.push(b'.');
+            }
+            out.extend_from_slice(digits.format(*b).as_bytes());
+        }
+    } else {
+        // Rust prints ::a.b.c.d forms of the deprecated v4-compatible range in hexadecimal groups, as wanted, and only
+        // v4-mapped addresses as dotted quads, which were handled above.
+        let _ = write!(out, "{}", Ipv6Addr::from(*a));
+    }
+}
+
+/// A number with exactly six decimals, like C's `%.6f`.
+pub fn fixed6(out: &mut Vec<u8>, v: f64) {
+    let scaled = v * 1e6;
+    let rounded = scaled.round();
+    // Away from ties the rounding of the product cannot change the outcome; near them, let the exact formatter decide.
+    if scaled.abs() < 9e15 && (scaled - rounded).abs() < 0.25 && (rounded != 0.0 || v == 0.0 && v.is_sign_positive()) {
+        let whole = rounded.abs() as u64;
+        if rounded < 0.0 {
+            out.push(b'-');
+        }
+        out.extend_from_slice(itoa::Buffer::new().format(whole / 1_000_000).as_bytes());
+        let mut frac = whole % 1_000_000;
+        let mut digits = [b'0'; 7];
+        digits[0] = b'.';
+        for d in digits[1..].iter_mut().rev() {
+            *d = b'0' + (frac % 10) as u8;
+            frac /= 10;
+        }
+        out.extend_from_slice(&digits);
+    } else if v.is_nan() {
+        out.extend_from_slice(b"nan");
+    } else if v.is_infinite() {
+        out.extend_from_slice(if v > 0.0 { b"inf" } else { b"-inf" });
+    } else {
+        let _ = write!(out, "{v:.6}");
+    }
+}
+
+/// A double: six decimals with trailing zeros stripped, `.0` kept for integral values, never an exponent.
+pub fn double(out: &mut Vec<u8>, v: f64) {
+    if !v.is_finite() {
+        return fixed6(out, v);
+    }
+    fixed6(out, v);
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+    if out.last() == Some(&b'.') {
+        if (v - v.round()).abs() < 1e-9 {
+            out.push(b'0');
+        } else {
+            out.pop();
+        }
+    }
+}
+
+/// Whether a code point is written as escapes even in UTF-8 mode.
+pub(crate) fn unsuitable(c: char) -> bool {
+    let c = c as u32;
+    c < 0x20
+        || c == 0x7f
+        || (0x80..=0x9f).contains(&c)
+        || (0xe000..=0xf8ff).contains(&c)
+        || (0xfff0..=0xffff).contains(&c)
+}
+
+/// Text with the escaping of tab-separated logs.
+pub fn escaped(out: &mut Vec<u8>, s: &[u8], o: &AsciiOptions, in_container: bool) {
+    let sep = &o.separator[..];
+    let set_sep = if in_container { &o.set_separator[..] } else { &[] };
+    let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'\\' && !sep.contains(b) && !set_sep.contains(b);
+    if s.iter().all(plain) {
+        out.extend_from_slice(s);
+        return;
+    }
+    let mut chunk_start = 0;
+    let mut i = 0;
+    while i < s.len() {
+        let rest = &s[i..];
+        let cut = if s[i] == b'\\' {
+            1
+        } else if !sep.is_empty() && rest.starts_with(sep) {
+            sep.len()
+        } else if !set_sep.is_empty() && rest.starts_with(set_sep) {
+            set_sep.len()
+        } else {
+            i += 1;
+            continue;
+        };
+        chunk(out, &s[chunk_start..i], o);
+        if s[i] == b'\\' {
+            out.extend_from_slice(b"\\\\");
+        } else {
+            rest[..cut].iter().for_each(|b| out.extend_from_slice(&hex(*b)));
+        }
+        i += cut;
+        chunk_start = i;
+    }
+    chunk(out, &s[chunk_start..], o);
+}
+
+fn chunk(out: &mut Vec<u8>, s: &[u8], o: &AsciiOptions) {
+    if o.enable_utf_8 {
+        if let Ok(text) = std::str::from_utf8(s) {
+            if !text.chars().any(unsuitable) {
+                out.extend_from_slice(s);
+                return;
+            }
+        }
+    }
+    for &b in s {
+        if (0x20..0x7f).contains(&b) {
+            out.push(b);
+        } else {
+            out.extend_from_slice(&hex(b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(f: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        f(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn doubles() {
+        for (v, want) in [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e-7, "0"),
+            (2.2e-308, "0.0"),
+            (-2.2e-308, "-0.0"),
+            (-0.0, "-0.0"),
+            (0.0, "0.0"),
+            (1300475167.096535, "1300475167.096535"),
+            (-1.5, "-1.5"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(text(|o| double(o, v)), want, "{v}");
+        }
+        assert_eq!(text(|o| double(o, 1.79e308)).len(), 311);
+    }
+
+    #[test]
+    fn fixed_matches_the_exact_formatter() {
+        for v in [
+            0.0,
+            1.0,
+            1300475167.096535,
+            0.0000005,
+            0.0000015,
+            123.4567895,
+            -0.25,
+            1e12,
+            4e15,
+        ] {
+            assert_eq!(text(|o| fixed6(o, v)), format!("{v:.6}"), "{v}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        let o = AsciiOptions::default();
+        assert_eq!(text(|b| value(b, CellRef::Str(b"a\tb\\c"), &o, false)), "a\\x09b\\\\c");
+        assert_eq!(text(|b| value(b, CellRef::Str(b"-"), &o, false)), "\\x2d");
+        assert_eq!(text(|b| value(b, CellRef::Str(b"(empty)"), &o, false)), "\\x28empty)");
+        assert_eq!(text(|b| value(b, CellRef::Str(b"a,b"), &o, true)), "a\\x2cb");
+        assert_eq!(
+            text(|b| value(b, CellRef::Str("\u{e4}".as_bytes()), &o, false)),
+            "\u{e4}"
+        );
+        assert_eq!(
+            text(|b| value(b, CellRef::Str(b"\xc3\xa4\xff"), &o, false)),
+            "\\xc3\\xa4\\xff"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+##! Events raised by native code: gssapi.
+
+global gssapi_neg_result: event(c: connection, state: count);

@@ -1,0 +1,3 @@
+##! Events raised by native code: vxlan.
+
+global vxlan_packet: event(outer: connection, inner: pkt_hdr, vni: count);

@@ -1,0 +1,3 @@
+##! Events raised by native code: xmpp.
+
+global xmpp_starttls: event(c: connection);

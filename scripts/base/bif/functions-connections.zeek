@@ -1,0 +1,7 @@
+##! Built-in functions: connections.
+
+global lookup_connection_analyzer_id: function(cid: conn_id, atype: AllAnalyzers::Tag): count;
+global disable_analyzer: function(cid: conn_id, aid: count, err_if_no_conn: bool &default=T, prevent: bool &default=F): bool;
+global skip_further_processing: function(cid: conn_id): bool;
+global set_record_packets: function(cid: conn_id, do_record: bool): bool;
+global set_inactivity_timeout: function(cid: conn_id, t: interval): interval;

@@ -1,0 +1,36 @@
+##! Built-in functions: hashing.
+
+global md5_hash: function(va_args: any): string;
+global sha1_hash: function(va_args: any): string;
+global sha224_hash: function(va_args: any): string;
+global sha256_hash: function(va_args: any): string;
+global sha384_hash: function(va_args: any): string;
+global sha512_hash: function(va_args: any): string;
+global md5_hmac: function(va_args: any): string &deprecated="Remove in v9.1. Use sha256_hmac().";
+global sha256_hmac: function(va_args: any): string;
+global md5_hash_init: function(): opaque of md5;
+global sha1_hash_init: function(): opaque of sha1;
+global sha224_hash_init: function(): opaque of sha224;
+global sha256_hash_init: function(): opaque of sha256;
+global sha384_hash_init: function(): opaque of sha384;
+global sha512_hash_init: function(): opaque of sha512;
+global md5_hash_update: function(handle: opaque of md5, data: string): bool;
+global sha1_hash_update: function(handle: opaque of sha1, data: string): bool;
+global sha224_hash_update: function(handle: opaque of sha224, data: string): bool;
+global sha256_hash_update: function(handle: opaque of sha256, data: string): bool;
+global sha384_hash_update: function(handle: opaque of sha384, data: string): bool;
+global sha512_hash_update: function(handle: opaque of sha512, data: string): bool;
+global md5_hash_finish: function(handle: opaque of md5): string;
+global sha1_hash_finish: function(handle: opaque of sha1): string;
+global sha224_hash_finish: function(handle: opaque of sha224): string;
+global sha256_hash_finish: function(handle: opaque of sha256): string;
+global sha384_hash_finish: function(handle: opaque of sha384): string;
+global sha512_hash_finish: function(handle: opaque of sha512): string;
+global paraglob_init: function(v: any): opaque of paraglob;
+global paraglob_match: function(handle: opaque of paraglob, match: string): string_vec;
+global paraglob_equals: function(p_one: opaque of paraglob, p_two: opaque of paraglob): bool;
+global fnv1a32: function(input: any): count;
+global fnv1a64: function(input: any): count;
+global hrw_weight: function(key_digest: count, site_id: count): count;
+global rand: function(max: count): count;
+global srand: function(seed: count): any;

@@ -1,0 +1,35 @@
+##! Built-in functions: introspection.
+
+global current_analyzer: function(): count;
+global getpid: function(): count;
+global zeek_version: function(): string;
+global bare_mode: function(): bool;
+global type_name: function(t: any): string;
+global type_aliases: function(x: any): string_set;
+global enum_names: function(et: any): string_set;
+global zeek_args: function(): string_vec;
+global reading_live_traffic: function(): bool;
+global reading_traces: function(): bool;
+global packet_source: function(): PacketSource;
+global global_container_footprints: function(): var_sizes;
+global val_footprint: function(v: any): count;
+global global_ids: function(): id_table;
+global global_options: function(): string_set;
+global lookup_ID: function(id: string): any;
+global record_fields: function(rec: any): record_field_table;
+global do_profiling: function(): any;
+global is_local_interface: function(ip: addr): bool;
+global dump_rule_stats: function(f: file): bool;
+global zeek_is_terminating: function(): bool;
+global gethostname: function(): string;
+global have_spicy: function(): bool;
+global have_spicy_analyzers: function(): bool;
+global table_pattern_matcher_stats: function(tbl: any): MatcherStats;
+global find_in_zeekpath: function(p: string): string;
+global get_plugin_components: function(category: string): plugin_component_vec;
+global get_identifier_comments: function(name: string): string;
+global get_identifier_declaring_script: function(name: string): string;
+global get_script_comments: function(name: string): string;
+global get_package_readme: function(name: string): string;
+global get_record_field_comments: function(name: string): string;
+global get_record_field_declaring_script: function(name: string): string;

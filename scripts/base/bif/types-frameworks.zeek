@@ -1,0 +1,916 @@
+##! Types and settings of the frameworks that native code uses.
+##!
+##! This file belongs to the interface between scripts and native code: the build of the engine reads it, and any
+##! change to a declaration here changes what native code raises, returns or expects.
+
+module AllAnalyzers;
+
+export {
+	type Tag: enum {
+		ANALYZER_ANALYZER_BITTORRENT,
+		ANALYZER_ANALYZER_BITTORRENTTRACKER,
+		ANALYZER_ANALYZER_CONNSIZE,
+		ANALYZER_ANALYZER_CONTENTLINE,
+		ANALYZER_ANALYZER_CONTENTS,
+		ANALYZER_ANALYZER_CONTENTS_DNS,
+		ANALYZER_ANALYZER_CONTENTS_NCP,
+		ANALYZER_ANALYZER_CONTENTS_NETBIOSSSN,
+		ANALYZER_ANALYZER_CONTENTS_NFS,
+		ANALYZER_ANALYZER_CONTENTS_RLOGIN,
+		ANALYZER_ANALYZER_CONTENTS_RPC,
+		ANALYZER_ANALYZER_CONTENTS_RSH,
+		ANALYZER_ANALYZER_CONTENTS_SMB,
+		ANALYZER_ANALYZER_DCE_RPC,
+		ANALYZER_ANALYZER_DHCP,
+		ANALYZER_ANALYZER_DNP3_TCP,
+		ANALYZER_ANALYZER_DNP3_UDP,
+		ANALYZER_ANALYZER_DNS,
+		ANALYZER_ANALYZER_DTLS,
+		ANALYZER_ANALYZER_FINGER,
+		ANALYZER_ANALYZER_FTP,
+		ANALYZER_ANALYZER_FTP_ADAT,
+		ANALYZER_ANALYZER_FTP_DATA,
+		ANALYZER_ANALYZER_GNUTELLA,
+		ANALYZER_ANALYZER_GSSAPI,
+		ANALYZER_ANALYZER_HTTP,
+		ANALYZER_ANALYZER_ICMP,
+		ANALYZER_ANALYZER_IDENT,
+		ANALYZER_ANALYZER_IMAP,
+		ANALYZER_ANALYZER_IRC,
+		ANALYZER_ANALYZER_IRC_DATA,
+		ANALYZER_ANALYZER_KRB,
+		ANALYZER_ANALYZER_KRB_TCP,
+		ANALYZER_ANALYZER_LDAP_TCP,
+		ANALYZER_ANALYZER_LDAP_UDP,
+		ANALYZER_ANALYZER_LOGIN,
+		ANALYZER_ANALYZER_MODBUS,
+		ANALYZER_ANALYZER_MOUNT,
+		ANALYZER_ANALYZER_MQTT,
+		ANALYZER_ANALYZER_MYSQL,
+		ANALYZER_ANALYZER_NCP,
+		ANALYZER_ANALYZER_NETBIOSSSN,
+		ANALYZER_ANALYZER_NFS,
+		ANALYZER_ANALYZER_NTLM,
+		ANALYZER_ANALYZER_NTP,
+		ANALYZER_ANALYZER_NVT,
+		ANALYZER_ANALYZER_PIA_TCP,
+		ANALYZER_ANALYZER_PIA_UDP,
+		ANALYZER_ANALYZER_POP3,
+		ANALYZER_ANALYZER_PORTMAPPER,
+		ANALYZER_ANALYZER_POSTGRESQL,
+		ANALYZER_ANALYZER_QUIC,
+		ANALYZER_ANALYZER_RADIUS,
+		ANALYZER_ANALYZER_RDP,
+		ANALYZER_ANALYZER_RDPEUDP,
+		ANALYZER_ANALYZER_REDIS,
+		ANALYZER_ANALYZER_RFB,
+		ANALYZER_ANALYZER_RLOGIN,
+		ANALYZER_ANALYZER_RSH,
+		ANALYZER_ANALYZER_SIP,
+		ANALYZER_ANALYZER_SMB,
+		ANALYZER_ANALYZER_SMTP,
+		ANALYZER_ANALYZER_SMTP_BDAT,
+		ANALYZER_ANALYZER_SNMP,
+		ANALYZER_ANALYZER_SOCKS,
+		ANALYZER_ANALYZER_SPICY_WEBSOCKET,
+		ANALYZER_ANALYZER_SSH,
+		ANALYZER_ANALYZER_SSL,
+		ANALYZER_ANALYZER_STREAM_EVENT,
+		ANALYZER_ANALYZER_SYSLOG,
+		ANALYZER_ANALYZER_SYSLOG_TCP,
+		ANALYZER_ANALYZER_TCP,
+		ANALYZER_ANALYZER_TCPSTATS,
+		ANALYZER_ANALYZER_TELNET,
+		ANALYZER_ANALYZER_UDP,
+		ANALYZER_ANALYZER_UNKNOWN_IP_TRANSPORT,
+		ANALYZER_ANALYZER_WEBSOCKET,
+		ANALYZER_ANALYZER_XMPP,
+		ANALYZER_ANALYZER_ZIP,
+		PACKETANALYZER_ANALYZER_ARP,
+		PACKETANALYZER_ANALYZER_AYIYA,
+		PACKETANALYZER_ANALYZER_ETHERNET,
+		PACKETANALYZER_ANALYZER_FDDI,
+		PACKETANALYZER_ANALYZER_GENEVE,
+		PACKETANALYZER_ANALYZER_GRE,
+		PACKETANALYZER_ANALYZER_GTPV1,
+		PACKETANALYZER_ANALYZER_ICMP,
+		PACKETANALYZER_ANALYZER_IEEE802_11,
+		PACKETANALYZER_ANALYZER_IEEE802_11_RADIO,
+		PACKETANALYZER_ANALYZER_IGMP,
+		PACKETANALYZER_ANALYZER_IP,
+		PACKETANALYZER_ANALYZER_IPTUNNEL,
+		PACKETANALYZER_ANALYZER_LINUXSLL,
+		PACKETANALYZER_ANALYZER_LINUXSLL2,
+		PACKETANALYZER_ANALYZER_LLC,
+		PACKETANALYZER_ANALYZER_MPLS,
+		PACKETANALYZER_ANALYZER_NFLOG,
+		PACKETANALYZER_ANALYZER_NOVELL_802_3,
+		PACKETANALYZER_ANALYZER_NULL,
+		PACKETANALYZER_ANALYZER_PBB,
+		PACKETANALYZER_ANALYZER_PPP,
+		PACKETANALYZER_ANALYZER_PPPOE,
+		PACKETANALYZER_ANALYZER_PPPSERIAL,
+		PACKETANALYZER_ANALYZER_ROOT,
+		PACKETANALYZER_ANALYZER_SKIP,
+		PACKETANALYZER_ANALYZER_SNAP,
+		PACKETANALYZER_ANALYZER_TCP,
+		PACKETANALYZER_ANALYZER_TEREDO,
+		PACKETANALYZER_ANALYZER_UDP,
+		PACKETANALYZER_ANALYZER_UNKNOWN_IP_TRANSPORT,
+		PACKETANALYZER_ANALYZER_VLAN,
+		PACKETANALYZER_ANALYZER_VNTAG,
+		PACKETANALYZER_ANALYZER_VXLAN,
+		FILES_ANALYZER_DATA_EVENT,
+		FILES_ANALYZER_ENTROPY,
+		FILES_ANALYZER_EXTRACT,
+		FILES_ANALYZER_MD5,
+		FILES_ANALYZER_OCSP_REPLY,
+		FILES_ANALYZER_OCSP_REQUEST,
+		FILES_ANALYZER_PE,
+		FILES_ANALYZER_SHA1,
+		FILES_ANALYZER_SHA224,
+		FILES_ANALYZER_SHA256,
+		FILES_ANALYZER_SHA384,
+		FILES_ANALYZER_SHA512,
+		FILES_ANALYZER_X509,
+		FILES_ANALYZER_ZIP,
+	};
+}
+
+module Analyzer;
+
+export {
+	type Tag: enum {
+		ANALYZER_BITTORRENT,
+		ANALYZER_BITTORRENTTRACKER,
+		ANALYZER_CONNSIZE,
+		ANALYZER_CONTENTLINE,
+		ANALYZER_CONTENTS,
+		ANALYZER_CONTENTS_DNS,
+		ANALYZER_CONTENTS_NCP,
+		ANALYZER_CONTENTS_NETBIOSSSN,
+		ANALYZER_CONTENTS_NFS,
+		ANALYZER_CONTENTS_RLOGIN,
+		ANALYZER_CONTENTS_RPC,
+		ANALYZER_CONTENTS_RSH,
+		ANALYZER_CONTENTS_SMB,
+		ANALYZER_DCE_RPC,
+		ANALYZER_DHCP,
+		ANALYZER_DNP3_TCP,
+		ANALYZER_DNP3_UDP,
+		ANALYZER_DNS,
+		ANALYZER_DTLS,
+		ANALYZER_FINGER,
+		ANALYZER_FTP,
+		ANALYZER_FTP_ADAT,
+		ANALYZER_FTP_DATA,
+		ANALYZER_GNUTELLA,
+		ANALYZER_GSSAPI,
+		ANALYZER_HTTP,
+		ANALYZER_ICMP,
+		ANALYZER_IDENT,
+		ANALYZER_IMAP,
+		ANALYZER_IRC,
+		ANALYZER_IRC_DATA,
+		ANALYZER_KRB,
+		ANALYZER_KRB_TCP,
+		ANALYZER_LDAP_TCP,
+		ANALYZER_LDAP_UDP,
+		ANALYZER_LOGIN,
+		ANALYZER_MODBUS,
+		ANALYZER_MOUNT,
+		ANALYZER_MQTT,
+		ANALYZER_MYSQL,
+		ANALYZER_NCP,
+		ANALYZER_NETBIOSSSN,
+		ANALYZER_NFS,
+		ANALYZER_NTLM,
+		ANALYZER_NTP,
+		ANALYZER_NVT,
+		ANALYZER_PIA_TCP,
+		ANALYZER_PIA_UDP,
+		ANALYZER_POP3,
+		ANALYZER_PORTMAPPER,
+		ANALYZER_POSTGRESQL,
+		ANALYZER_QUIC,
+		ANALYZER_RADIUS,
+		ANALYZER_RDP,
+		ANALYZER_RDPEUDP,
+		ANALYZER_REDIS,
+		ANALYZER_RFB,
+		ANALYZER_RLOGIN,
+		ANALYZER_RSH,
+		ANALYZER_SIP,
+		ANALYZER_SMB,
+		ANALYZER_SMTP,
+		ANALYZER_SMTP_BDAT,
+		ANALYZER_SNMP,
+		ANALYZER_SOCKS,
+		ANALYZER_SPICY_WEBSOCKET,
+		ANALYZER_SSH,
+		ANALYZER_SSL,
+		ANALYZER_STREAM_EVENT,
+		ANALYZER_SYSLOG,
+		ANALYZER_SYSLOG_TCP,
+		ANALYZER_TCP,
+		ANALYZER_TCPSTATS,
+		ANALYZER_TELNET,
+		ANALYZER_UDP,
+		ANALYZER_UNKNOWN_IP_TRANSPORT,
+		ANALYZER_WEBSOCKET,
+		ANALYZER_XMPP,
+		ANALYZER_ZIP,
+	};
+}
+
+module EventMetadata;
+
+export {
+	const add_missing_remote_network_timestamp: bool = F &redef;
+	const add_network_timestamp: bool = F &redef;
+}
+
+module JSON;
+
+export {
+	type StringEscapePolicy: enum { STRING_ESCAPE_POLICY_HEX, STRING_ESCAPE_POLICY_PUA, STRING_ESCAPE_POLICY_TSV };
+
+	type TimestampFormat: enum { TS_EPOCH, TS_MILLIS, TS_MILLIS_UNSIGNED, TS_ISO8601 };
+}
+
+module Reporter;
+
+export {
+	type Level: enum { INFO = 0, WARNING = 1, ERROR = 2 };
+
+	const errors_to_stderr: bool = T &redef;
+	const info_to_stderr: bool = T &redef;
+	const warnings_to_stderr: bool = T &redef;
+}
+
+module Threading;
+
+export {
+	const heartbeat_interval: interval = 1sec &redef;
+}
+
+module AF_Packet;
+
+export {
+	type ChecksumMode: enum { CHECKSUM_OFF, CHECKSUM_KERNEL, CHECKSUM_ON };
+
+	type FanoutMode: enum { FANOUT_HASH, FANOUT_CPU, FANOUT_QM, FANOUT_CBPF, FANOUT_EBPF };
+
+	const block_size: count = 32768 &redef;
+	const block_timeout: interval = 10msec &redef;
+	const buffer_size: count = 134217728 &redef;
+	const checksum_validation_mode: AF_Packet::ChecksumMode = CHECKSUM_ON &redef;
+	const enable_defrag: bool = F &redef;
+	const enable_fanout: bool = T &redef;
+	const enable_hw_timestamping: bool = F &redef;
+	const fanout_id: count = 23 &redef;
+	const fanout_mode: AF_Packet::FanoutMode = FANOUT_HASH &redef;
+	const link_type: count = 1 &redef;
+}
+
+module Pcap;
+
+export {
+	type filter_state: enum { ok, fatal, warning };
+
+	const bufsize: count = 128 &redef;
+	const bufsize_offline_bytes: count = 131072 &redef;
+	const non_fd_timeout: interval = 20usec &redef;
+	const snaplen: count = 9216 &redef;
+
+	type Interface: record {
+		name: string;
+		description: string &optional;
+		addrs: set[addr];
+		is_loopback: bool;
+		is_up: bool &optional;
+		is_running: bool &optional;
+	};
+
+	type Interfaces: set[Interface];
+}
+
+module PacketAnalyzer;
+
+export {
+	type Tag: enum {
+		ANALYZER_ARP,
+		ANALYZER_AYIYA,
+		ANALYZER_ETHERNET,
+		ANALYZER_FDDI,
+		ANALYZER_GENEVE,
+		ANALYZER_GRE,
+		ANALYZER_GTPV1,
+		ANALYZER_ICMP,
+		ANALYZER_IEEE802_11,
+		ANALYZER_IEEE802_11_RADIO,
+		ANALYZER_IGMP,
+		ANALYZER_IP,
+		ANALYZER_IPTUNNEL,
+		ANALYZER_LINUXSLL,
+		ANALYZER_LINUXSLL2,
+		ANALYZER_LLC,
+		ANALYZER_MPLS,
+		ANALYZER_NFLOG,
+		ANALYZER_NOVELL_802_3,
+		ANALYZER_NULL,
+		ANALYZER_PBB,
+		ANALYZER_PPP,
+		ANALYZER_PPPOE,
+		ANALYZER_PPPSERIAL,
+		ANALYZER_ROOT,
+		ANALYZER_SKIP,
+		ANALYZER_SNAP,
+		ANALYZER_TCP,
+		ANALYZER_TEREDO,
+		ANALYZER_UDP,
+		ANALYZER_UNKNOWN_IP_TRANSPORT,
+		ANALYZER_VLAN,
+		ANALYZER_VNTAG,
+		ANALYZER_VXLAN,
+	};
+
+	const max_depth: count = 25 &redef;
+}
+
+module UnknownProtocol;
+
+export {
+	const first_bytes_count: count = 10 &redef;
+	const sampling_duration: interval = 1hr &redef;
+	const sampling_rate: count = 100000 &redef;
+	const sampling_threshold: count = 3 &redef;
+}
+
+module ConnKey;
+
+export {
+	type Tag: enum { CONNKEY_FIVETUPLE, CONNKEY_VLAN_FIVETUPLE };
+
+	const factory: ConnKey::Tag = CONNKEY_FIVETUPLE &redef;
+}
+
+module BinPAC;
+
+export {
+	const flowbuffer_capacity_max: count = 10485760 &redef;
+	const flowbuffer_capacity_min: count = 512 &redef;
+	const flowbuffer_contract_threshold: count = 2097152 &redef;
+}
+
+module Tunnel;
+
+export {
+	const delay_gtp_confirmation: bool = F &redef;
+	const delay_teredo_confirmation: bool = T &redef;
+	const ip_tunnel_timeout: interval = 1day &redef;
+	const max_changes_per_connection: count = 5 &redef;
+	const max_depth: count = 4 &redef;
+	const validate_vxlan_checksums: bool = T &redef;
+}
+
+module Weird;
+
+export {
+	option sampling_duration: interval = 10min &redef;
+	option sampling_global_list: set[string] = set() &redef;
+	option sampling_rate: count = 1000 &redef;
+	option sampling_threshold: count = 25 &redef;
+	option sampling_whitelist: set[string] = set() &redef;
+}
+
+module TCP;
+
+export {
+	type Option: record {
+		kind: count;
+		length: count;
+		data: string &optional;
+		mss: count &optional;
+		window_scale: count &optional;
+		sack: vector of count &optional;
+		send_timestamp: count &optional;
+		echo_timestamp: count &optional;
+		rate: count &optional;
+		ttl_diff: count &optional;
+		qs_nonce: count &optional;
+	};
+
+	type OptionList: vector of Option;
+
+	type RawOption: record {
+		kind: count;
+		data: string;
+	};
+
+	type RawOptionList: vector of RawOption;
+}
+
+module Files;
+
+export {
+	type AnalyzerArgs: record {
+		chunk_event: event(f: fa_file, data: string, off: count) &optional;
+		stream_event: event(f: fa_file, data: string) &optional;
+		extract_filename: string &optional;
+		extract_limit: count &default=104857600;
+		extract_limit_includes_missing: bool &default=T;
+	};
+}
+
+module Log;
+
+export {
+	## Gives the extension columns for a path; the default has none.
+	global default_ext_func: function(path: string): any = function(path: string): any { } &redef;
+
+	type Writer: enum { WRITER_ASCII, WRITER_NONE, WRITER_SQLITE };
+
+	type ID: enum { UNKNOWN, PRINTLOG };
+
+	type PrintLogType: enum { REDIRECT_NONE, REDIRECT_STDOUT, REDIRECT_ALL };
+
+	const default_ext_prefix: string = "_" &redef;
+	const default_field_name_map: table[string] of string = table() &redef;
+	const default_logdir: string = "" &redef;
+	const default_max_delay_interval: interval = 200msec &redef;
+	const default_max_delay_queue_size: count = 1000 &redef;
+	const default_max_field_container_elements: count = 100 &redef;
+	const default_max_field_string_bytes: count = 4096 &redef;
+	const default_max_total_container_elements: count = 500 &redef;
+	const default_max_total_string_bytes: count = 256000 &redef;
+	const default_rotation_interval: interval = 0sec &redef;
+	const default_scope_sep: string = "." &redef;
+	const default_writer: Log::Writer = WRITER_ASCII &redef;
+	const empty_field: string = "(empty)" &redef;
+	const enable_local_logging: bool = T &redef;
+	const enable_remote_logging: bool = T &redef;
+	const flush_interval: interval = 1sec &redef;
+	const max_log_record_size: count = 67108864 &redef;
+	const print_log_path: string = "print" &redef;
+	const print_to_log: Log::PrintLogType = REDIRECT_NONE &redef;
+	const separator: string = "\t" &redef;
+	const set_separator: string = "," &redef;
+	const unset_field: string = "-" &redef;
+	const write_buffer_size: count = 1000 &redef;
+	option default_rotation_dir: string = "" &redef;
+
+	type DelayToken: opaque of Log::DelayToken;
+
+	type RotationInfo: record {
+		writer: Writer;
+		fname: string;
+		path: string;
+		open: time;
+		close: time;
+		terminating: bool;
+	};
+
+	type Filter: record {
+		name: string;
+		writer: Writer &default=default_writer;
+		path: string &optional;
+		path_func: function(id: ID, path: string, rec: any): string &optional;
+		include: set[string] &optional;
+		exclude: set[string] &optional;
+		log_local: bool &default=enable_local_logging;
+		log_remote: bool &default=enable_remote_logging;
+		field_name_map: table[string] of string &default=default_field_name_map;
+		scope_sep: string &default=default_scope_sep;
+		ext_prefix: string &default=default_ext_prefix;
+		ext_func: function(path: string): any &default=default_ext_func;
+		interv: interval &default=default_rotation_interval;
+		postprocessor: function(info: RotationInfo): bool &optional;
+		config: table[string] of string &default=table();
+	};
+
+	type PolicyHook: hook(rec: any, id: ID, filter: Filter);
+
+	redef record Filter += {
+		policy: PolicyHook &optional;
+	};
+
+	type PostDelayCallback: function(rec: any, id: ID): bool;
+
+	type RotationFmtInfo: record {
+		writer: Writer;
+		path: string;
+		open: time;
+		close: time;
+		terminating: bool;
+		postprocessor: function(info: RotationInfo): bool &optional;
+	};
+
+	type RotationPath: record {
+		dir: string &default=default_rotation_dir;
+		file_basename: string;
+	};
+
+	type Stream: record {
+		columns: any;
+		ev: any &optional;
+		path: string &optional;
+		policy: PolicyHook &optional;
+		event_groups: set[string] &default=set();
+		max_delay_interval: interval &default=default_max_delay_interval;
+		max_delay_queue_size: count &default=default_max_delay_queue_size;
+		max_field_string_bytes: count &default=default_max_field_string_bytes;
+		max_total_string_bytes: count &default=default_max_total_string_bytes;
+		max_field_container_elements: count &default=default_max_field_container_elements;
+		max_total_container_elements: count &default=default_max_total_container_elements;
+	};
+}
+
+module Input;
+
+export {
+	type Reader: enum { READER_ASCII, READER_BENCHMARK, READER_BINARY, READER_CONFIG, READER_RAW, READER_SQLITE };
+
+	type Mode: enum { MANUAL, REREAD, STREAM };
+
+	type Event: enum { EVENT_NEW, EVENT_CHANGED, EVENT_REMOVED };
+
+	const accept_unsupported_types: bool = F &redef;
+	const empty_field: string = "(empty)" &redef;
+	const separator: string = "\t" &redef;
+	const set_separator: string = "," &redef;
+	const unset_field: string = "-" &redef;
+	option default_mode: Input::Mode = MANUAL &redef;
+	option default_reader: Input::Reader = READER_ASCII &redef;
+
+	type AnalysisDescription: record {
+		source: string;
+		reader: Reader &default=READER_BINARY;
+		mode: Mode &default=MANUAL;
+		name: string;
+		config: table[string] of string &default=table();
+	};
+
+	type EventDescription: record {
+		source: string;
+		reader: Reader &default=default_reader;
+		mode: Mode &default=default_mode;
+		name: string;
+		fields: any;
+		want_record: bool &default=T;
+		ev: any;
+		error_ev: any &optional;
+		config: table[string] of string &default=table();
+	};
+
+	type TableDescription: record {
+		source: string;
+		reader: Reader &default=default_reader;
+		mode: Mode &default=default_mode;
+		name: string;
+		destination: any;
+		idx: any;
+		val: any &optional;
+		want_record: bool &default=T;
+		ev: any &optional;
+		pred: function(typ: Input::Event, left: any, right: any): bool &optional;
+		error_ev: any &optional;
+		config: table[string] of string &default=table();
+	};
+}
+
+module HashHRW;
+
+export {
+	type Site: record {
+		id: count;
+		user_data: any &optional;
+	};
+
+	type Pool: record {
+		sites: table[count] of Site &default=table();
+	};
+}
+
+module Broker;
+
+export {
+	type SQLiteSynchronous: enum {
+		SQLITE_SYNCHRONOUS_OFF,
+		SQLITE_SYNCHRONOUS_NORMAL,
+		SQLITE_SYNCHRONOUS_FULL,
+		SQLITE_SYNCHRONOUS_EXTRA,
+	};
+
+	type SQLiteJournalMode: enum { SQLITE_JOURNAL_MODE_DELETE, SQLITE_JOURNAL_MODE_WAL };
+
+	type SQLiteFailureMode: enum { SQLITE_FAILURE_MODE_DELETE, SQLITE_FAILURE_MODE_FAIL };
+
+	type BackendType: enum { MEMORY, SQLITE };
+
+	type DataType: enum {
+		NONE,
+		BOOL,
+		INT,
+		COUNT,
+		DOUBLE,
+		STRING,
+		ADDR,
+		SUBNET,
+		PORT,
+		TIME,
+		INTERVAL,
+		ENUM,
+		SET,
+		TABLE,
+		VECTOR,
+	};
+
+	type ErrorCode: enum {
+		NO_ERROR = 0,
+		UNSPECIFIED = 1,
+		PEER_INCOMPATIBLE = 2,
+		PEER_INVALID = 3,
+		PEER_UNAVAILABLE = 4,
+		PEER_DISCONNECT_DURING_HANDSHAKE = 5,
+		PEER_TIMEOUT = 6,
+		MASTER_EXISTS = 7,
+		NO_SUCH_MASTER = 8,
+		NO_SUCH_KEY = 9,
+		REQUEST_TIMEOUT = 10,
+		TYPE_CLASH = 11,
+		INVALID_DATA = 12,
+		BACKEND_FAILURE = 13,
+		STALE_DATA = 14,
+		CANNOT_OPEN_FILE = 15,
+		CANNOT_WRITE_FILE = 16,
+		INVALID_TOPIC_KEY = 17,
+		END_OF_FILE = 18,
+		INVALID_TAG = 19,
+		INVALID_STATUS = 20,
+		CAF_ERROR = 100,
+	};
+
+	type LogSeverityLevel: enum {
+		LOG_CRITICAL = 0,
+		LOG_ERROR = 1,
+		LOG_WARNING = 2,
+		LOG_INFO = 3,
+		LOG_VERBOSE = 4,
+		LOG_DEBUG = 5,
+	};
+
+	type PeerStatus: enum { INITIALIZING, CONNECTING, CONNECTED, PEERED, DISCONNECTED, RECONNECTING };
+
+	type QueryStatus: enum { SUCCESS, FAILURE };
+
+	type SQLiteOptions: record {
+		path: string &default="";
+		synchronous: SQLiteSynchronous &optional;
+		journal_mode: SQLiteJournalMode &optional;
+		failure_mode: SQLiteFailureMode &default=SQLITE_FAILURE_MODE_FAIL;
+		integrity_check: bool &default=F;
+	};
+
+	type BackendOptions: record {
+		sqlite: SQLiteOptions &default=SQLiteOptions();
+	};
+
+	type Data: record {
+		data: opaque of Broker::Data &optional;
+	};
+
+	type NetworkInfo: record {
+		address: string &log;
+		bound_port: port &log;
+	};
+
+	type EndpointInfo: record {
+		id: string;
+		network: NetworkInfo &optional;
+	};
+
+	type Event: record {
+		name: string &optional;
+		args: vector of Data;
+	};
+
+	type PeerInfo: record {
+		peer: EndpointInfo;
+		status: PeerStatus;
+		is_outbound: bool;
+	};
+
+	type PeerInfos: vector of PeerInfo;
+
+	type QueryResult: record {
+		status: QueryStatus;
+		result: Data;
+	};
+
+	type TableItem: record {
+		key: Data;
+		val: Data;
+	};
+}
+
+module Cluster;
+
+export {
+	type BackendTag: enum {
+		CLUSTER_BACKEND_BROKER,
+		CLUSTER_BACKEND_BROKER_WEBSOCKET_SHIM,
+		CLUSTER_BACKEND_NONE,
+		CLUSTER_BACKEND_ZEROMQ,
+	};
+
+	type EventSerializerTag: enum { EVENT_SERIALIZER_BROKER_BIN_V1, EVENT_SERIALIZER_BROKER_JSON_V1 };
+
+	type LogSerializerTag: enum { LOG_SERIALIZER_ZEEK_BIN_V1 };
+
+	type NodeType: enum { NONE, CONTROL, LOGGER, MANAGER, PROXY, WORKER };
+
+	const default_websocket_max_event_queue_size: count = 32 &redef;
+	const default_websocket_ping_interval: interval = 5sec &redef;
+
+	type NetworkInfo: record {
+		address: string;
+		bound_port: port;
+	};
+
+	type EndpointInfo: record {
+		id: string;
+		network: NetworkInfo;
+		application_name: string &optional;
+	};
+
+	type Event: record {
+		ev: any;
+		args: vector of any;
+	};
+
+	type PoolSpec: record {
+		topic: string;
+		node_type: NodeType;
+		max_nodes: count &optional;
+		exclusive: bool &default=F;
+	};
+
+	type PoolNode: record {
+		name: string;
+		alias: string;
+		site_id: count;
+		alive: bool &default=F;
+		topic: string;
+	};
+
+	type Pool: record {
+		spec: PoolSpec;
+		nodes: table[string] of PoolNode &default=table();
+		node_list: vector of PoolNode &default=vector();
+		hrw_pool: HashHRW::Pool &default=HashHRW::Pool();
+		rr_key_seq: table[string] of int &default=table();
+		alive_count: count &default=0;
+	};
+
+	type TableChangeHeader: record {
+		id: string;
+		ts: time;
+		node_id: string;
+	};
+
+	type TableChangeInfo: record {
+		change: TableChange;
+		ts: time;
+		index: vector of any;
+		value: any &optional;
+		previous_value: any &optional;
+	};
+
+	type TableChangeInfos: vector of TableChangeInfo;
+
+	type WebSocketTLSOptions: record {
+		cert_file: string &optional;
+		key_file: string &optional;
+		enable_peer_verification: bool &default=F;
+		ca_file: string &default="";
+		ciphers: string &default="";
+	};
+
+	type WebSocketServerOptions: record {
+		listen_addr: addr &optional;
+		listen_port: port;
+		max_event_queue_size: count &default=default_websocket_max_event_queue_size;
+		ping_interval: interval &default=default_websocket_ping_interval;
+		tls_options: WebSocketTLSOptions &default=WebSocketTLSOptions();
+	};
+}
+
+module Storage;
+
+export {
+	type Backend: enum { STORAGE_BACKEND_SQLITE };
+
+	type ReturnCode: enum {
+		SUCCESS,
+		VAL_TYPE_MISMATCH,
+		KEY_TYPE_MISMATCH,
+		NOT_CONNECTED,
+		TIMEOUT,
+		CONNECTION_LOST,
+		OPERATION_FAILED,
+		KEY_NOT_FOUND,
+		KEY_EXISTS,
+		CONNECTION_FAILED,
+		DISCONNECTION_FAILED,
+		INITIALIZATION_FAILED,
+		IN_PROGRESS,
+	};
+
+	type OperationResult: record {
+		code: ReturnCode;
+		error_str: string &optional;
+		value: any &optional;
+	};
+}
+
+module Supervisor;
+
+export {
+	type ClusterRole: enum { NONE, LOGGER, MANAGER, PROXY, WORKER };
+
+	type ClusterEndpoint: record {
+		role: ClusterRole;
+		host: addr;
+		p: port;
+		interface: string &optional;
+		pcap_file: string &optional;
+		metrics_port: port &optional;
+	};
+
+	type NodeConfig: record {
+		name: string;
+		interface: string &optional;
+		pcap_file: string &optional;
+		directory: string &optional;
+		stdout_file: string &optional;
+		stderr_file: string &optional;
+		bare_mode: bool &optional;
+		addl_base_scripts: vector of string &default=vector();
+		addl_user_scripts: vector of string &default=vector();
+		env: table[string] of string &default=table();
+		cpu_affinity: int &optional;
+		cluster: table[string] of ClusterEndpoint &default=table();
+	};
+
+	type NodeStatus: record {
+		node: NodeConfig;
+		pid: int &optional;
+	};
+
+	type Status: record {
+		nodes: table[string] of NodeStatus;
+	};
+}
+
+module Telemetry;
+
+export {
+	type MetricType: enum { COUNTER, GAUGE, HISTOGRAM };
+
+	const callback_timeout: interval = 5sec &redef;
+	const civetweb_threads: count = 2 &redef;
+}
+
+module Spicy;
+
+export {
+	const abort_on_exceptions: bool = F &redef;
+	const available: bool = T;
+	const enable_print: bool = F &redef;
+	const enable_profiling: bool = F &redef;
+	const max_file_depth: count = 5 &redef;
+	const show_backtraces: bool = F &redef;
+
+	type ResourceUsage: record {
+		user_time: interval;
+		system_time: interval;
+		memory_heap: count;
+		num_fibers: count;
+		max_fibers: count;
+		max_fiber_stack_size: count;
+		cached_fibers: count;
+	};
+}
+
+module ZAM::Prof;
+
+export {
+	type Profile: record {
+		num_bodies: count &default=0;
+		num_calls: count &optional;
+		num_inst: count &default=0;
+		CPU: interval &optional;
+		mem: count &optional;
+	};
+}

@@ -7,7 +7,10 @@
 //! [`broker::Data`] or a log row.
 
 pub mod copy;
+pub mod json;
 pub mod key;
+pub mod number;
 pub mod table;
+pub mod text;
 pub mod types;
 pub mod value;

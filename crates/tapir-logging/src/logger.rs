@@ -210,7 +210,7 @@ impl Drop for Logger {
 }
 
 enum Writer {
-    Ascii(AsciiWriter),
+    Ascii(Box<AsciiWriter>),
     Sqlite(Box<SqliteWriter>),
     /// Opened at the first batch, so that a log without rows leaves no database.
     SqlitePending(Box<WriterSpec>),
@@ -259,7 +259,7 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
             Command::Open(writer, spec) => {
                 let name = format!("{}/{}", spec.path, spec.writer_name);
                 let made = match &spec.kind {
-                    WriterKind::Ascii(o) => Writer::Ascii(AsciiWriter::new(&spec, o.clone())),
+                    WriterKind::Ascii(o) => Writer::Ascii(Box::new(AsciiWriter::new(&spec, o.clone()))),
                     WriterKind::Sqlite(_) => Writer::SqlitePending(spec),
                     WriterKind::None => Writer::None,
                 };

@@ -50,9 +50,10 @@ pub enum Value {
 pub type Str = Rc<[u8]>;
 
 /// The transport of a [`Port`], in the order in which ports compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Proto {
+    #[default]
     Unknown = 0,
     Tcp = 1,
     Udp = 2,
@@ -60,14 +61,14 @@ pub enum Proto {
 }
 
 /// A port number with its transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Port {
     pub proto: Proto,
     pub num: u16,
 }
 
 /// An IP address as 16 bytes in network order; IPv4 is kept v4-mapped (RFC 4291, section 2.5.5.2).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Addr(pub [u8; 16]);
 
 const V4_MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
@@ -142,7 +143,7 @@ impl fmt::Debug for Addr {
 }
 
 /// A subnet: a masked address and a width counted on 128 bits (an IPv4 /24 is kept as 120).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Subnet {
     pub addr: Addr,
     pub width: u8,

@@ -5,8 +5,11 @@
 //! The queue is bounded; what does not fit is dropped and counted.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use tapir_data::value::Value;
+
+use crate::bindings::Bindings;
 
 /// An event, as an index that is the same for a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +35,7 @@ pub struct EventQueue {
     len_max: usize,
     n_raised: u64,
     n_dropped: u64,
+    bindings: Rc<Bindings>,
 }
 
 /// Far more than any capture was seen to queue at once; beyond it something feeds itself.
@@ -54,12 +58,29 @@ impl EventQueue {
             len_max: DEFAULT_LEN_MAX,
             n_raised: 0,
             n_dropped: 0,
+            bindings: Rc::default(),
         }
     }
 
     /// Changes the number of events that may wait at once.
     pub fn set_len_max(&mut self, len_max: usize) {
         self.len_max = len_max;
+    }
+
+    /// The native types of the loaded program.
+    #[inline]
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// A shared handle on the same.
+    pub fn shared_bindings(&self) -> Rc<Bindings> {
+        self.bindings.clone()
+    }
+
+    /// Sets what was resolved when the program was loaded.
+    pub fn set_bindings(&mut self, bindings: Bindings) {
+        self.bindings = Rc::new(bindings);
     }
 
     /// Whether anybody would see the event. Ask before building costly arguments.

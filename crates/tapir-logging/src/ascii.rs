@@ -16,7 +16,7 @@ use crate::{AsciiOptions, Column, WriterSpec, json, tsv};
 
 enum Sink {
     Plain(File),
-    Gzip(GzEncoder<File>),
+    Gzip(Box<GzEncoder<File>>),
     Stdout(io::Stdout),
 }
 
@@ -223,7 +223,10 @@ impl AsciiWriter {
             let file = File::create(&self.file_path)
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot open {}: {e}", self.file_path.display())))?;
             if self.options.gzip_level > 0 {
-                Sink::Gzip(GzEncoder::new(file, Compression::new(self.options.gzip_level)))
+                Sink::Gzip(Box::new(GzEncoder::new(
+                    file,
+                    Compression::new(self.options.gzip_level),
+                )))
             } else {
                 Sink::Plain(file)
             }

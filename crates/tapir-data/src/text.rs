@@ -373,7 +373,7 @@ pub fn func_type_text(types: &Types, f: &FuncType) -> String {
         .iter()
         .map(|p| format!("{}:{}", p.name, type_text(types, p.ty)))
         .collect();
-    let mut s = format!("{word}({})", params.join("; "));
+    let mut s = format!("{word}({})", params.join(", "));
     if f.flavor != Flavor::Event && !matches!(types.kind(f.yields), Kind::Void) {
         s += &format!(" : {}", type_text(types, f.yields));
     }

@@ -201,8 +201,27 @@ impl Types {
             canonical: id,
             aliases: Vec::new(),
         });
+        // `table_keys` needs the set over a table's index at run time, when no type can be made any more.
+        let keys = match &kind {
+            Kind::Table {
+                index,
+                yields: Some(_),
+            } => Some(Kind::Table {
+                index: index.clone(),
+                yields: None,
+            }),
+            _ => None,
+        };
         self.interned.insert(kind, id);
+        if let Some(keys) = keys {
+            self.intern(keys);
+        }
         id
+    }
+
+    /// The id of a structural type that exists already.
+    pub fn find(&self, kind: &Kind) -> Option<TypeId> {
+        self.interned.get(kind).copied()
     }
 
     /// What a type is.

@@ -1,5 +1,7 @@
 //! The machine as its users see it.
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::types::{TypeId, Types, builtin};
@@ -15,6 +17,7 @@ pub struct Vm {
     queue: EventQueue,
     now: f64,
     n_errors: u64,
+    state: HashMap<std::any::TypeId, Box<dyn Any>>,
 }
 
 impl Vm {
@@ -25,6 +28,7 @@ impl Vm {
             queue: EventQueue::new(),
             now: 0.0,
             n_errors: 0,
+            state: HashMap::new(),
         }
     }
 
@@ -55,6 +59,16 @@ impl Vm {
     /// How many errors were reported so far.
     pub fn n_errors(&self) -> u64 {
         self.n_errors
+    }
+
+    /// State that a family of built-ins keeps per machine (random numbers, open handles), made on first use.
+    pub fn state<T: Default + 'static>(&mut self) -> &mut T {
+        let slot = self
+            .state
+            .entry(std::any::TypeId::of::<T>())
+            .or_insert_with(|| Box::new(T::default()));
+        slot.downcast_mut()
+            .expect("the slot was made under the type's own id")
     }
 
     /// The dynamic type of a value (`any` for lists and unset values).

@@ -1,0 +1,304 @@
+//! Statements and bodies.
+
+use super::{Host, Parser, Result};
+use crate::ast::{Case, Expr, Stmt, StmtKind, When};
+use crate::diag::Diagnostic;
+use crate::hir::{InitOp, Span};
+use crate::lex::{Kw, Op, Tok};
+
+impl<H: Host> Parser<H> {
+    /// `{ statements }`.
+    pub(super) fn body(&mut self) -> Result<(Vec<Stmt>, Span)> {
+        let start = self.peek_span();
+        self.expect(Op::LBrace)?;
+        let stmts = self.stmts()?;
+        self.expect(Op::RBrace)?;
+        Ok((stmts, self.since(start)))
+    }
+
+    fn stmts(&mut self) -> Result<Vec<Stmt>> {
+        let mut stmts = Vec::new();
+        loop {
+            match self.peek() {
+                Tok::Op(Op::RBrace) | Tok::Eof | Tok::Kw(Kw::Case | Kw::Default) => {
+                    return Ok(stmts);
+                }
+                _ => stmts.push(self.stmt()?),
+            }
+        }
+    }
+
+    pub(super) fn stmt(&mut self) -> Result<Stmt> {
+        self.enter()?;
+        let start = self.peek_span();
+        let kind = self.stmt_kind();
+        self.leave();
+        Ok(Stmt {
+            kind: kind?,
+            span: self.since(start),
+        })
+    }
+
+    /// The statement that belongs to `if`, `for` or `while`.
+    fn sub_stmt(&mut self) -> Result<Box<Stmt>> {
+        Ok(Box::new(self.stmt()?))
+    }
+
+    fn paren_expr(&mut self) -> Result<Expr> {
+        self.expect(Op::LParen)?;
+        let e = self.expr()?;
+        if self.at(Op::Assign) {
+            return Err(
+                self.unexpected("an assignment cannot stand here; comparison is written ==")
+            );
+        }
+        self.expect(Op::RParen)?;
+        Ok(e)
+    }
+
+    fn stmt_kind(&mut self) -> Result<StmtKind> {
+        let kw = match self.peek() {
+            Tok::Op(Op::LBrace) => {
+                let (stmts, _) = self.body()?;
+                return Ok(StmtKind::Block(stmts));
+            }
+            Tok::Op(Op::Semi) => {
+                self.bump();
+                return Ok(StmtKind::Null);
+            }
+            Tok::Kw(kw) => kw,
+            _ => return self.expr_stmt(),
+        };
+        match kw {
+            Kw::Print => {
+                self.bump();
+                let mut args = vec![self.expr()?];
+                while self.eat(Op::Comma) {
+                    args.push(self.expr()?);
+                }
+                self.expect_semi()?;
+                Ok(StmtKind::Print(args))
+            }
+            Kw::Local | Kw::Const => {
+                self.bump();
+                let name = self.ident()?;
+                let ty = if self.eat(Op::Colon) {
+                    Some(self.ty()?)
+                } else {
+                    None
+                };
+                let init = self.init()?;
+                let attrs = self.attrs()?;
+                self.expect_semi()?;
+                Ok(StmtKind::Local {
+                    constant: kw == Kw::Const,
+                    name,
+                    ty,
+                    init,
+                    attrs,
+                })
+            }
+            Kw::Event => {
+                self.bump();
+                if self.peek() == Tok::Str {
+                    let span = self.peek_span();
+                    let name = String::from_utf8_lossy(self.source(span)).into_owned();
+                    let plain = name.trim_matches('"').to_string();
+                    let d = Diagnostic::error(
+                        "syntax",
+                        span,
+                        format!("syntax error, at or near {name}"),
+                    )
+                    .suggest(format!("events are raised by name: event {plain}(…);"));
+                    return Err(self.fail(d));
+                }
+                let name = self.ident()?;
+                self.expect(Op::LParen)?;
+                let (args, _) = self.list(Op::RParen)?;
+                self.expect_semi()?;
+                Ok(StmtKind::Event(name, args))
+            }
+            Kw::If => {
+                self.bump();
+                let cond = self.paren_expr()?;
+                let yes = self.sub_stmt()?;
+                let no = if self.eat_kw(Kw::Else) {
+                    Some(self.sub_stmt()?)
+                } else {
+                    None
+                };
+                Ok(StmtKind::If(cond, yes, no))
+            }
+            Kw::While => {
+                self.bump();
+                let cond = self.paren_expr()?;
+                Ok(StmtKind::While(cond, self.sub_stmt()?))
+            }
+            Kw::For => self.for_stmt(),
+            Kw::Switch => self.switch_stmt(),
+            Kw::Next | Kw::Break | Kw::Fallthrough => {
+                self.bump();
+                self.expect_semi()?;
+                Ok(match kw {
+                    Kw::Next => StmtKind::Next,
+                    Kw::Break => StmtKind::Break,
+                    _ => StmtKind::Fallthrough,
+                })
+            }
+            Kw::Return => {
+                self.bump();
+                if self.eat(Op::Semi) {
+                    return Ok(StmtKind::Return(None));
+                }
+                if self.at_kw(Kw::When) {
+                    return self.when_stmt(true);
+                }
+                let e = self.expr()?;
+                self.expect_semi()?;
+                Ok(StmtKind::Return(Some(e)))
+            }
+            Kw::When => self.when_stmt(false),
+            Kw::Assert => {
+                self.bump();
+                let cond = self.expr()?;
+                let message = if self.eat(Op::Comma) {
+                    Some(self.expr()?)
+                } else {
+                    None
+                };
+                self.expect_semi()?;
+                Ok(StmtKind::Assert(cond, message))
+            }
+            Kw::Else => Err(self.unexpected("\"else\" without an \"if\" before it")),
+            Kw::Global | Kw::Option | Kw::Redef | Kw::Type | Kw::Module | Kw::Export => {
+                let note = format!(
+                    "\"{}\" is a declaration and cannot stand inside a function",
+                    kw.text()
+                );
+                Err(self.unexpected(&note))
+            }
+            _ => self.expr_stmt(),
+        }
+    }
+
+    fn expr_stmt(&mut self) -> Result<StmtKind> {
+        let e = self.expr()?;
+        self.expect_semi()?;
+        Ok(StmtKind::Expr(e))
+    }
+
+    /// `= e`, `+= { … }` and the like behind a declared name.
+    pub(super) fn init(&mut self) -> Result<Option<(InitOp, Expr)>> {
+        let op = match self.peek() {
+            Tok::Op(Op::Assign) => InitOp::Set,
+            Tok::Op(Op::AddAssign) => InitOp::Add,
+            Tok::Op(Op::SubAssign) => InitOp::Remove,
+            _ => return Ok(None),
+        };
+        self.bump();
+        Ok(Some((op, self.init_expr()?)))
+    }
+
+    fn for_stmt(&mut self) -> Result<StmtKind> {
+        self.bump();
+        self.expect(Op::LParen)?;
+        let mut keys = Vec::new();
+        let bracketed = self.eat(Op::LBracket);
+        if bracketed {
+            while !self.at(Op::RBracket) {
+                keys.push(self.ident()?);
+                if !self.eat(Op::Comma) {
+                    break;
+                }
+            }
+            self.expect(Op::RBracket)?;
+        } else {
+            keys.push(self.ident()?);
+        }
+        let value = if self.eat(Op::Comma) {
+            Some(self.ident()?)
+        } else {
+            None
+        };
+        self.expect_kw(Kw::In)?;
+        let over = self.expr()?;
+        self.expect(Op::RParen)?;
+        let body = self.sub_stmt()?;
+        Ok(StmtKind::For {
+            keys,
+            bracketed,
+            value,
+            over,
+            body,
+        })
+    }
+
+    fn switch_stmt(&mut self) -> Result<StmtKind> {
+        self.bump();
+        let on = self.expr()?;
+        self.expect(Op::LBrace)?;
+        let mut cases = Vec::new();
+        loop {
+            let start = self.peek_span();
+            let (mut labels, mut types) = (Vec::new(), Vec::new());
+            if self.eat_kw(Kw::Default) {
+                self.expect(Op::Colon)?;
+            } else if self.eat_kw(Kw::Case) {
+                loop {
+                    if self.eat_kw(Kw::Type) {
+                        let ty = self.ty()?;
+                        let name = if self.eat_kw(Kw::As) {
+                            Some(self.ident()?)
+                        } else {
+                            None
+                        };
+                        types.push((ty, name));
+                    } else {
+                        labels.push(self.cond()?);
+                    }
+                    if !self.eat(Op::Comma) {
+                        break;
+                    }
+                }
+                self.expect(Op::Colon)?;
+            } else {
+                break;
+            }
+            let body = self.stmts()?;
+            cases.push(Case {
+                labels,
+                types,
+                body,
+                span: self.since(start),
+            });
+        }
+        self.expect(Op::RBrace)?;
+        Ok(StmtKind::Switch(on, cases))
+    }
+
+    fn when_stmt(&mut self, is_return: bool) -> Result<StmtKind> {
+        self.bump();
+        let captures = if self.at(Op::LBracket) {
+            Some(self.captures()?)
+        } else {
+            None
+        };
+        self.expect(Op::LParen)?;
+        let cond = self.expr()?;
+        self.expect(Op::RParen)?;
+        let body = self.stmt()?;
+        let timeout = if self.eat_kw(Kw::Timeout) {
+            let delay = self.expr()?;
+            Some((delay, self.body()?.0))
+        } else {
+            None
+        };
+        Ok(StmtKind::When(Box::new(When {
+            captures,
+            cond,
+            body,
+            timeout,
+            is_return,
+        })))
+    }
+}

@@ -130,11 +130,7 @@ fn excerpt(out: &mut String, span: Span, label: &str, files: &[SourceFile]) {
         return;
     };
     let line = file.line(span.start).max(1);
-    let start = file
-        .line_starts
-        .get(line as usize - 1)
-        .copied()
-        .unwrap_or(0) as usize;
+    let start = file.line_starts.get(line as usize - 1).copied().unwrap_or(0) as usize;
     let text = file.text.as_bytes().get(start..).unwrap_or(&[]);
     let text = text.split(|&b| b == b'\n').next().unwrap_or(&[]);
     let text = String::from_utf8_lossy(text);
@@ -198,9 +194,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         let mut next = vec![i; b.len() + 1];
         for j in 1..=b.len() {
             let same = a[i - 1].eq_ignore_ascii_case(&b[j - 1]);
-            let mut d = (row[j - 1] + usize::from(!same))
-                .min(row[j] + 1)
-                .min(next[j - 1] + 1);
+            let mut d = (row[j - 1] + usize::from(!same)).min(row[j] + 1).min(next[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 d = d.min(before[j - 2] + 1);
             }
@@ -219,10 +213,7 @@ mod tests {
     fn near_misses_are_found_and_others_are_not() {
         let names = ["connection_state_remove", "udp_request", "zeek_init"];
         assert_eq!(nearest("zeek_inti", names.into_iter()), Some("zeek_init"));
-        assert_eq!(
-            nearest("udp_reqest", names.into_iter()),
-            Some("udp_request")
-        );
+        assert_eq!(nearest("udp_reqest", names.into_iter()), Some("udp_request"));
         assert_eq!(nearest("something", names.into_iter()), None);
     }
 }

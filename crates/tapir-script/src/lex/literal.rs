@@ -7,16 +7,12 @@ use super::{Lexer, Tok, is_ident, is_ident_start};
 impl Lexer {
     /// A literal that begins with a digit, or with a dot before a digit.
     pub(super) fn number(&mut self, start: usize) -> Tok {
-        if self.at(start) == b'0'
-            && self.at(start + 1) == b'x'
-            && self.at(start + 2).is_ascii_hexdigit()
-        {
+        if self.at(start) == b'0' && self.at(start + 1) == b'x' && self.at(start + 2).is_ascii_hexdigit() {
             return self.hex(start + 2);
         }
         let mut i = start;
         let mut dots = 0;
-        while self.at(i).is_ascii_digit() || (self.at(i) == b'.' && self.at(i + 1).is_ascii_digit())
-        {
+        while self.at(i).is_ascii_digit() || (self.at(i) == b'.' && self.at(i + 1).is_ascii_digit()) {
             dots += usize::from(self.at(i) == b'.');
             i += 1;
         }

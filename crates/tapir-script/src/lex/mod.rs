@@ -188,9 +188,7 @@ impl Lexer {
 
     fn scan(&mut self, start: usize, names: &mut Interner) -> Tok {
         let b = self.at(start);
-        if is_ident_start(b)
-            || (b == b':' && self.at(start + 1) == b':' && is_ident_start(self.at(start + 2)))
-        {
+        if is_ident_start(b) || (b == b':' && self.at(start + 1) == b':' && is_ident_start(self.at(start + 2))) {
             return self.word(start, names);
         }
         if b.is_ascii_digit() || (b == b'.' && self.at(start + 1).is_ascii_digit()) {
@@ -238,10 +236,7 @@ impl Lexer {
                 if self.at(start + 1) == b'$' {
                     return self.op(Op::HasField, 2);
                 }
-                if self.at(start + 1) == b'a'
-                    && self.at(start + 2) == b's'
-                    && !is_ident(self.at(start + 3))
-                {
+                if self.at(start + 1) == b'a' && self.at(start + 2) == b's' && !is_ident(self.at(start + 3)) {
                     return self.op(Op::CanCast, 3);
                 }
                 self.op(Op::Question, 1)
@@ -266,9 +261,7 @@ impl Lexer {
             b'{' => self.op(Op::LBrace, 1),
             b'}' => self.op(Op::RBrace, 1),
             b']' => self.op(Op::RBracket, 1),
-            b'.' if self.at(start + 1) == b'.' && self.at(start + 2) == b'.' => {
-                self.op(Op::Ellipsis, 3)
-            }
+            b'.' if self.at(start + 1) == b'.' && self.at(start + 2) == b'.' => self.op(Op::Ellipsis, 3),
             _ => {
                 // Keep multi-byte characters in one piece so that messages show them whole.
                 self.pos = start + 1;

@@ -25,10 +25,7 @@ fn numbers_carry_units_ports_and_widths() {
             Tok::Double(1000.0)
         ]
     );
-    assert_eq!(
-        lex("3min 1.5 hrs"),
-        [Tok::Interval(180.0), Tok::Interval(5400.0)]
-    );
+    assert_eq!(lex("3min 1.5 hrs"), [Tok::Interval(180.0), Tok::Interval(5400.0)]);
     assert!(matches!(lex("80/tcp")[..], [Tok::Port(_)]));
     assert!(matches!(lex("70000/tcp")[..], [Tok::Bad("port")]));
     assert!(matches!(

@@ -113,11 +113,7 @@ impl<H: Host> Parser<H> {
             Kw::Event | Kw::Hook if self.is_handler() => {
                 self.bump();
                 let name = self.decl_name()?;
-                let flavor = if kw == Kw::Event {
-                    Flavor::Event
-                } else {
-                    Flavor::Hook
-                };
+                let flavor = if kw == Kw::Event { Flavor::Event } else { Flavor::Hook };
                 self.func(flavor, name, false)
             }
             _ => self.stmt_decl(),
@@ -126,15 +122,19 @@ impl<H: Host> Parser<H> {
 
     /// A name that is being declared.
     fn decl_name(&mut self) -> Result<Ident> {
+        // `M::set` is a name although `set` is reserved; so is `set` where it is declared within `M`.
+        if let (Tok::Kw(kw), true) = (self.peek(), self.module != Symbol::EMPTY) {
+            if self.raw_ahead() == Tok::Op(Op::Colon) {
+                self.bump();
+                let name = self.host.names().intern(kw.text());
+                return Ok(Ident { name, span: self.last });
+            }
+        }
         let name = self.ident()?;
         let text = self.host.names().text(name.name).clone();
         if let Some(plain) = text.strip_prefix("::") {
             if self.export.is_some() {
-                let d = Diagnostic::error(
-                    "global-prefix",
-                    name.span,
-                    "cannot use :: prefix in export section",
-                );
+                let d = Diagnostic::error("global-prefix", name.span, "cannot use :: prefix in export section");
                 self.host.report(d);
             }
             let name_symbol = self.host.names().intern(plain);
@@ -156,24 +156,11 @@ impl<H: Host> Parser<H> {
     /// Whether `event e(…` or `hook h(…` begins a body rather than a statement.
     fn is_handler(&mut self) -> bool {
         match self.raw_tokens(4)[..] {
-            [
-                Tok::Ident(_),
-                Tok::Op(Op::LParen),
-                Tok::Op(Op::RParen),
-                Tok::Op(op),
-            ] => op == Op::LBrace,
-            [
-                Tok::Ident(_),
-                Tok::Op(Op::LParen),
-                Tok::Op(Op::RParen),
-                after,
-            ] => !matches!(after, Tok::Eof) && !matches!(after, Tok::Kw(_)),
-            [
-                Tok::Ident(_),
-                Tok::Op(Op::LParen),
-                Tok::Ident(_),
-                Tok::Op(Op::Colon),
-            ] => true,
+            [Tok::Ident(_), Tok::Op(Op::LParen), Tok::Op(Op::RParen), Tok::Op(op)] => op == Op::LBrace,
+            [Tok::Ident(_), Tok::Op(Op::LParen), Tok::Op(Op::RParen), after] => {
+                !matches!(after, Tok::Eof) && !matches!(after, Tok::Kw(_))
+            }
+            [Tok::Ident(_), Tok::Op(Op::LParen), Tok::Ident(_), Tok::Op(Op::Colon)] => true,
             _ => false,
         }
     }
@@ -187,19 +174,10 @@ impl<H: Host> Parser<H> {
             };
             return Err(self.fail(d));
         }
-        let ty = if self.eat(Op::Colon) {
-            Some(self.ty()?)
-        } else {
-            None
-        };
+        let ty = if self.eat(Op::Colon) { Some(self.ty()?) } else { None };
         let init = self.init()?;
         let attrs = self.attrs()?;
-        if init.is_none()
-            && matches!(
-                self.peek(),
-                Tok::Op(Op::Assign | Op::AddAssign | Op::SubAssign)
-            )
-        {
+        if init.is_none() && matches!(self.peek(), Tok::Op(Op::Assign | Op::AddAssign | Op::SubAssign)) {
             return Err(self.unexpected("attributes stand behind the initial value"));
         }
         self.expect_semi()?;
@@ -253,11 +231,7 @@ impl<H: Host> Parser<H> {
                 self.expect(Op::RBrace)?;
                 let attrs = self.attrs()?;
                 self.expect_semi()?;
-                Ok(DeclKind::RedefRecord {
-                    name,
-                    fields,
-                    attrs,
-                })
+                Ok(DeclKind::RedefRecord { name, fields, attrs })
             }
             Tok::Kw(Kw::Event) => {
                 self.bump();
@@ -367,15 +341,9 @@ impl<H: Host> Parser<H> {
             }
             let column = self.column(span);
             let declares = match tok {
-                Tok::Kw(
-                    Kw::Global
-                    | Kw::Option
-                    | Kw::Redef
-                    | Kw::Type
-                    | Kw::Module
-                    | Kw::Export
-                    | Kw::Function,
-                ) => column == Some(0) || (ended && column.is_some()),
+                Tok::Kw(Kw::Global | Kw::Option | Kw::Redef | Kw::Type | Kw::Module | Kw::Export | Kw::Function) => {
+                    column == Some(0) || (ended && column.is_some())
+                }
                 Tok::Kw(Kw::Event | Kw::Hook | Kw::Const) => column == Some(0),
                 Tok::Op(Op::RBrace) => column == Some(0) && self.export.is_some(),
                 _ => false,
@@ -393,8 +361,6 @@ impl<H: Host> Parser<H> {
         let frame = self.frames.iter().rev().find(|f| f.file == span.file)?;
         let before = frame.lexer.text(0, span.start);
         let line = before.rsplit(|&b| b == b'\n').next().unwrap_or(&[]);
-        line.iter()
-            .all(u8::is_ascii_whitespace)
-            .then_some(line.len() as u32)
+        line.iter().all(u8::is_ascii_whitespace).then_some(line.len() as u32)
     }
 }

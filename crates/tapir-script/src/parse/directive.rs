@@ -20,10 +20,7 @@ impl<H: Host> Parser<H> {
             start,
             end,
         };
-        (
-            String::from_utf8_lossy(frame.lexer.text(start, end)).into_owned(),
-            span,
-        )
+        (String::from_utf8_lossy(frame.lexer.text(start, end)).into_owned(), span)
     }
 
     fn line(&mut self) -> String {
@@ -66,19 +63,14 @@ impl<H: Host> Parser<H> {
             Directive::Load => {
                 let (name, at) = self.word();
                 if name.is_empty() {
-                    let e = Diagnostic::error(
-                        "syntax",
-                        span,
-                        "@load needs the name of a file or package",
-                    );
+                    let e = Diagnostic::error("syntax", span, "@load needs the name of a file or package");
                     self.host.report(e);
                     return;
                 }
                 if name.starts_with('"') || name.ends_with(';') {
                     let plain = name.trim_matches(|c| c == '"' || c == ';');
-                    let e = Diagnostic::error("syntax", at, format!("can't find {name}")).suggest(
-                        format!("names are written without quotes and semicolon: @load {plain}"),
-                    );
+                    let e = Diagnostic::error("syntax", at, format!("can't find {name}"))
+                        .suggest(format!("names are written without quotes and semicolon: @load {plain}"));
                     self.host.report(e);
                     return;
                 }
@@ -109,11 +101,7 @@ impl<H: Host> Parser<H> {
                     (Some(list), _) => self.host.prefixes(list.trim(), true, span),
                     (None, Some(list)) => self.host.prefixes(list.trim(), false, span),
                     _ => {
-                        let e = Diagnostic::error(
-                            "syntax",
-                            span,
-                            "@prefixes is followed by = or += and a list",
-                        );
+                        let e = Diagnostic::error("syntax", span, "@prefixes is followed by = or += and a list");
                         self.host.report(e);
                     }
                 }
@@ -142,11 +130,7 @@ impl<H: Host> Parser<H> {
                 let text = self.line();
                 if let Some(frame) = self.top() {
                     if std::mem::replace(&mut frame.deprecated, true) {
-                        let e = Diagnostic::error(
-                            "syntax",
-                            span,
-                            "@deprecated may stand only once in a file",
-                        );
+                        let e = Diagnostic::error("syntax", span, "@deprecated may stand only once in a file");
                         self.host.report(e);
                         return;
                     }
@@ -182,26 +166,17 @@ impl<H: Host> Parser<H> {
                 if ok {
                     self.host.ignore_deprecations(false);
                 } else {
-                    let e = Diagnostic::fatal(
-                        "unbalanced-pragma",
-                        Some(span),
-                        "@pragma pop without @pragma push",
-                    );
+                    let e = Diagnostic::fatal("unbalanced-pragma", Some(span), "@pragma pop without @pragma push");
                     self.host.report(e);
                 }
             }
             (Some("push" | "pop"), Some(other)) => {
-                let w =
-                    Diagnostic::warning("unknown-pragma", span, format!("unknown pragma {other}"))
-                        .note("the only pragma is ignore-deprecations");
+                let w = Diagnostic::warning("unknown-pragma", span, format!("unknown pragma {other}"))
+                    .note("the only pragma is ignore-deprecations");
                 self.host.report(w);
             }
             _ => {
-                let e = Diagnostic::error(
-                    "syntax",
-                    span,
-                    "@pragma is followed by push or pop and a name",
-                );
+                let e = Diagnostic::error("syntax", span, "@pragma is followed by push or pop and a name");
                 self.host.report(e);
             }
         }

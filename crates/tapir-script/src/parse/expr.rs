@@ -92,20 +92,12 @@ impl<H: Host> Parser<H> {
         self.bump();
         let right = self.init_expr()?;
         let depth = left.depth.max(right.depth);
-        self.make(
-            ExprKind::Assign(op, Box::new(left), Box::new(right)),
-            start,
-            depth,
-        )
+        self.make(ExprKind::Assign(op, Box::new(left), Box::new(right)), start, depth)
     }
 
     /// What may stand behind an assignment: an expression or a list in braces.
     pub(super) fn init_expr(&mut self) -> Result<Expr> {
-        if self.at(Op::LBrace) {
-            self.brace()
-        } else {
-            self.expr()
-        }
+        if self.at(Op::LBrace) { self.brace() } else { self.expr() }
     }
 
     pub(super) fn brace(&mut self) -> Result<Expr> {
@@ -122,11 +114,7 @@ impl<H: Host> Parser<H> {
                 let value = self.init_expr()?;
                 let below = e.depth.max(value.depth);
                 let at = e.span;
-                self.make(
-                    ExprKind::Assign(AssignOp::Set, Box::new(e), Box::new(value)),
-                    at,
-                    below,
-                )?
+                self.make(ExprKind::Assign(AssignOp::Set, Box::new(e), Box::new(value)), at, below)?
             } else {
                 e
             };
@@ -445,11 +433,7 @@ impl<H: Host> Parser<H> {
     fn constructor(&mut self, kind: Constructor, start: Span) -> Result<Expr> {
         self.expect(Op::LParen)?;
         let (args, depth) = self.list(Op::RParen)?;
-        let attrs = if self.in_directive {
-            Vec::new()
-        } else {
-            self.attrs()?
-        };
+        let attrs = if self.in_directive { Vec::new() } else { self.attrs()? };
         self.make(ExprKind::Constructor(kind, args, attrs), start, depth)
     }
 
@@ -523,8 +507,7 @@ impl<H: Host> Parser<H> {
             _ => return Err(self.unexpected("expected an expression here")),
         };
         self.bump();
-        self.host
-            .report(Diagnostic::error("bad-literal", start, message));
+        self.host.report(Diagnostic::error("bad-literal", start, message));
         self.make(kind, start, 0)
     }
 
@@ -586,17 +569,10 @@ impl<H: Host> Parser<H> {
                 let (args, d) = self.list(Op::RParen)?;
                 self.expect(Op::RBrace)?;
                 let depth = delay.depth.max(d);
-                self.make(
-                    ExprKind::Schedule(Box::new(delay), name, args),
-                    start,
-                    depth,
-                )
+                self.make(ExprKind::Schedule(Box::new(delay), name, args), start, depth)
             }
             _ => {
-                let note = format!(
-                    "expected an expression here, but \"{}\" is a reserved word",
-                    kw.text()
-                );
+                let note = format!("expected an expression here, but \"{}\" is a reserved word", kw.text());
                 Err(self.unexpected(&note))
             }
         }
@@ -673,8 +649,7 @@ impl<H: Host> Parser<H> {
                     _ => None,
                 };
                 let Some((token, file)) = token else {
-                    return Err(self
-                        .unexpected("a pattern ends with a slash on the line on which it begins"));
+                    return Err(self.unexpected("a pattern ends with a slash on the line on which it begins"));
                 };
                 self.ahead = None;
                 self.last = Span {

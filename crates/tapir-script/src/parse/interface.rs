@@ -230,37 +230,13 @@ fn convert(decl: ast::Decl, names: &mut Interner, line: u32) -> Option<Decl> {
         }
         DeclKind::RedefEnum { name, items } => {
             let kind = Kind::RedefEnum(enum_items(items, decl.module, names));
-            return Some(finish(
-                *name,
-                kind,
-                &[],
-                module,
-                decl.module,
-                names,
-                decl.span,
-                line,
-            ));
+            return Some(finish(*name, kind, &[], module, decl.module, names, decl.span, line));
         }
-        DeclKind::RedefRecord {
-            name,
-            fields: f,
-            attrs,
-        } => (name, Kind::RedefRecord(fields(f, names)), attrs),
-        DeclKind::Func {
-            name, sig, attrs, ..
-        } => (name, Kind::Func(func(sig, names)), attrs),
+        DeclKind::RedefRecord { name, fields: f, attrs } => (name, Kind::RedefRecord(fields(f, names)), attrs),
+        DeclKind::Func { name, sig, attrs, .. } => (name, Kind::Func(func(sig, names)), attrs),
         DeclKind::RedefField { .. } | DeclKind::Stmt(_) => return None,
     };
-    Some(finish(
-        *name,
-        kind,
-        attrs,
-        module,
-        decl.module,
-        names,
-        decl.span,
-        line,
-    ))
+    Some(finish(*name, kind, attrs, module, decl.module, names, decl.span, line))
 }
 
 fn finish(
@@ -288,11 +264,7 @@ fn finish(
     }
 }
 
-fn enum_items(
-    items: &[ast::EnumItem],
-    module: Symbol,
-    names: &mut Interner,
-) -> Vec<(String, Option<i64>)> {
+fn enum_items(items: &[ast::EnumItem], module: Symbol, names: &mut Interner) -> Vec<(String, Option<i64>)> {
     items
         .iter()
         .map(|i| {

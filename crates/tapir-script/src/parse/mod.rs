@@ -280,10 +280,8 @@ impl<H: Host> Parser<H> {
         let mut d = self.syntax_error(tok, here);
         if starts_something(tok) {
             d = d.suggest("a \";\" seems to be missing behind what stands before");
-            d.notes.push(format!(
-                "the statement before ends in {}",
-                self.quote(before)
-            ));
+            d.notes
+                .push(format!("the statement before ends in {}", self.quote(before)));
         } else {
             d = d.note("expected \";\" here");
         }
@@ -306,16 +304,10 @@ impl<H: Host> Parser<H> {
         match self.peek() {
             Tok::Ident(name) => {
                 self.bump();
-                Ok(Ident {
-                    name,
-                    span: self.last,
-                })
+                Ok(Ident { name, span: self.last })
             }
             Tok::Kw(kw) => {
-                let note = format!(
-                    "\"{}\" is a reserved word and cannot be used as a name",
-                    kw.text()
-                );
+                let note = format!("\"{}\" is a reserved word and cannot be used as a name", kw.text());
                 Err(self.unexpected(&note))
             }
             _ => Err(self.unexpected("expected a name here")),

@@ -48,9 +48,7 @@ impl<H: Host> Parser<H> {
         self.expect(Op::LParen)?;
         let e = self.expr()?;
         if self.at(Op::Assign) {
-            return Err(
-                self.unexpected("an assignment cannot stand here; comparison is written ==")
-            );
+            return Err(self.unexpected("an assignment cannot stand here; comparison is written =="));
         }
         self.expect(Op::RParen)?;
         Ok(e)
@@ -82,11 +80,7 @@ impl<H: Host> Parser<H> {
             Kw::Local | Kw::Const => {
                 self.bump();
                 let name = self.ident()?;
-                let ty = if self.eat(Op::Colon) {
-                    Some(self.ty()?)
-                } else {
-                    None
-                };
+                let ty = if self.eat(Op::Colon) { Some(self.ty()?) } else { None };
                 let init = self.init()?;
                 let attrs = self.attrs()?;
                 self.expect_semi()?;
@@ -104,12 +98,8 @@ impl<H: Host> Parser<H> {
                     let span = self.peek_span();
                     let name = String::from_utf8_lossy(self.source(span)).into_owned();
                     let plain = name.trim_matches('"').to_string();
-                    let d = Diagnostic::error(
-                        "syntax",
-                        span,
-                        format!("syntax error, at or near {name}"),
-                    )
-                    .suggest(format!("events are raised by name: event {plain}(…);"));
+                    let d = Diagnostic::error("syntax", span, format!("syntax error, at or near {name}"))
+                        .suggest(format!("events are raised by name: event {plain}(…);"));
                     return Err(self.fail(d));
                 }
                 let name = self.ident()?;
@@ -161,20 +151,13 @@ impl<H: Host> Parser<H> {
             Kw::Assert => {
                 self.bump();
                 let cond = self.expr()?;
-                let message = if self.eat(Op::Comma) {
-                    Some(self.expr()?)
-                } else {
-                    None
-                };
+                let message = if self.eat(Op::Comma) { Some(self.expr()?) } else { None };
                 self.expect_semi()?;
                 Ok(StmtKind::Assert(cond, message))
             }
             Kw::Else => Err(self.unexpected("\"else\" without an \"if\" before it")),
             Kw::Global | Kw::Option | Kw::Redef | Kw::Type | Kw::Module | Kw::Export => {
-                let note = format!(
-                    "\"{}\" is a declaration and cannot stand inside a function",
-                    kw.text()
-                );
+                let note = format!("\"{}\" is a declaration and cannot stand inside a function", kw.text());
                 Err(self.unexpected(&note))
             }
             _ => self.expr_stmt(),
@@ -215,11 +198,7 @@ impl<H: Host> Parser<H> {
         } else {
             keys.push(self.ident()?);
         }
-        let value = if self.eat(Op::Comma) {
-            Some(self.ident()?)
-        } else {
-            None
-        };
+        let value = if self.eat(Op::Comma) { Some(self.ident()?) } else { None };
         self.expect_kw(Kw::In)?;
         let over = self.expr()?;
         self.expect(Op::RParen)?;
@@ -247,11 +226,7 @@ impl<H: Host> Parser<H> {
                 loop {
                     if self.eat_kw(Kw::Type) {
                         let ty = self.ty()?;
-                        let name = if self.eat_kw(Kw::As) {
-                            Some(self.ident()?)
-                        } else {
-                            None
-                        };
+                        let name = if self.eat_kw(Kw::As) { Some(self.ident()?) } else { None };
                         types.push((ty, name));
                     } else {
                         labels.push(self.cond()?);

@@ -16,18 +16,14 @@ fn declarations_are_qualified_and_typed() {
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let names: Vec<_> = decls.iter().map(|d| d.name.as_str()).collect();
     assert_eq!(names, ["M::e", "M::E", "M::R", "M::x", "f"]);
-    assert!(
-        matches!(&decls[0].kind, Kind::Func(f) if matches!(&f.params[0].ty, Type::Name(n) if n == "connection"))
-    );
+    assert!(matches!(&decls[0].kind, Kind::Func(f) if matches!(&f.params[0].ty, Type::Name(n) if n == "connection")));
     assert!(matches!(&decls[1].kind, Kind::Enum(i) if i[1] == ("M::B".into(), Some(3))));
     assert!(matches!(&decls[4].kind, Kind::Func(f) if f.variadic));
 }
 
 #[test]
 fn reading_goes_on_after_a_syntax_error() {
-    let e = errors(
-        "global a = 1\nglobal b = ;\nfunction f() { local x = 1 local y = 2; }\nglobal c = 3;\n",
-    );
+    let e = errors("global a = 1\nglobal b = ;\nfunction f() { local x = 1 local y = 2; }\nglobal c = 3;\n");
     assert_eq!(e.len(), 3, "{e:?}");
     assert!(
         e[0].starts_with("error in t, line 2: syntax error, at or near \"global\""),
@@ -43,9 +39,7 @@ fn reading_goes_on_after_a_syntax_error() {
 
 #[test]
 fn common_slips_are_explained() {
-    let e = errors(
-        "signature x { payload /a{/ }\nglobal a = 1 &reddef;\ntype Tt = count;\nredef Log::ID X;\n",
-    );
+    let e = errors("signature x { payload /a{/ }\nglobal a = 1 &reddef;\ntype Tt = count;\nredef Log::ID X;\n");
     assert!(e[0].contains("@load-sigs"), "{}", e[0]);
     assert!(e[1].contains("did you mean &redef"), "{}", e[1]);
     assert!(e[2].contains("with a colon"), "{}", e[2]);
@@ -66,11 +60,7 @@ fn expressions_nest_and_bars_pair() {
 
 #[test]
 fn depth_is_bounded() {
-    let deep = format!(
-        "global x = {}1{};",
-        "(".repeat(100_000),
-        ")".repeat(100_000)
-    );
+    let deep = format!("global x = {}1{};", "(".repeat(100_000), ")".repeat(100_000));
     assert!(errors(&deep)[0].contains("too deeply nested"));
     let chain = format!("global x = 1{};", "+1".repeat(100_000));
     assert!(errors(&chain)[0].contains("too deeply nested"));

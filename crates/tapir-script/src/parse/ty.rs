@@ -104,10 +104,7 @@ impl<H: Host> Parser<H> {
                 return Ok(TypeKind::Opaque(self.ident()?.name));
             }
             _ => {
-                let note = format!(
-                    "expected a type here, but \"{}\" is a reserved word",
-                    kw.text()
-                );
+                let note = format!("expected a type here, but \"{}\" is a reserved word", kw.text());
                 return Err(self.unexpected(&note));
             }
         };
@@ -201,8 +198,7 @@ impl<H: Host> Parser<H> {
                     deprecated = Some(deprecation_text(&attr));
                 } else {
                     let text = format!("&{} is not valid for enumerators", attr.name.text());
-                    self.host
-                        .report(Diagnostic::error("attribute", attr.span, text));
+                    self.host.report(Diagnostic::error("attribute", attr.span, text));
                 }
             }
             items.push(EnumItem {
@@ -218,19 +214,21 @@ impl<H: Host> Parser<H> {
     }
 
     pub(super) fn attrs(&mut self) -> Result<Vec<Attr>> {
+        self.attr_list(false)
+    }
+
+    /// Attributes; where `operator` is set, a lone ampersand is left for the expression.
+    pub(super) fn attr_list(&mut self, operator: bool) -> Result<Vec<Attr>> {
         let mut attrs = Vec::new();
         loop {
             match self.peek() {
+                Tok::Op(Op::Amp) if operator => return Ok(attrs),
                 Tok::Attr(name) => {
                     self.bump();
                     let start = self.last;
                     let value = if self.eat(Op::Assign) {
                         let no_pipe = std::mem::replace(&mut self.no_pipe, false);
-                        let value = if self.at(Op::LBrace) {
-                            self.brace()
-                        } else {
-                            self.cond()
-                        };
+                        let value = if self.at(Op::LBrace) { self.brace() } else { self.cond() };
                         self.no_pipe = no_pipe;
                         Some(value?)
                     } else {
@@ -256,17 +254,11 @@ impl<H: Host> Parser<H> {
     }
 
     fn unknown_attribute(&mut self, name: &str, span: crate::hir::Span) -> super::Failed {
-        let mut d = Diagnostic::error(
-            "syntax",
-            span,
-            format!("syntax error, at or near \"&{name}\""),
-        );
+        let mut d = Diagnostic::error("syntax", span, format!("syntax error, at or near \"&{name}\""));
         if REMOVED.contains(&name) {
             d = d.note(format!("&{name} was removed from the language"));
         } else if let Some(near) = nearest(name, lex::Attr::ALL.iter().copied()) {
-            d = d.suggest(format!(
-                "there is no attribute &{name}; did you mean &{near}?"
-            ));
+            d = d.suggest(format!("there is no attribute &{name}; did you mean &{near}?"));
         } else {
             d = d.note(format!("there is no attribute &{name}"));
         }
@@ -290,18 +282,15 @@ impl<H: Host> Parser<H> {
         if !blank_before {
             return Ok(());
         }
-        let rest = frame.lexer.text(
-            token.end,
-            (token.end + 40).min(frame.lexer.src.len() as u32),
-        );
+        let rest = frame
+            .lexer
+            .text(token.end, (token.end + 40).min(frame.lexer.src.len() as u32));
         let length = rest
             .iter()
             .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
             .count();
         let word = String::from_utf8_lossy(&rest[..length]).into_owned();
-        if REMOVED.contains(&word.as_str())
-            || nearest(&word, lex::Attr::ALL.iter().copied()).is_some()
-        {
+        if REMOVED.contains(&word.as_str()) || nearest(&word, lex::Attr::ALL.iter().copied()).is_some() {
             let span = crate::hir::Span {
                 file,
                 start: token.start,

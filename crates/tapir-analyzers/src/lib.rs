@@ -1,1 +1,11 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! Protocol analyzers: one folder per protocol, dynamic protocol detection, the stream helpers that they share.
+//!
+//! Owns: the analyzer tree of a connection ([`core`]), the registry of protocols, every protocol's parser, the
+//! script-visible `connection` record. Must not know: the VM, log streams, how packets arrive.
+#![forbid(unsafe_code)]
+
+pub mod core;
+pub mod dns;
+pub mod registry;
+pub mod shim;
+pub mod util;

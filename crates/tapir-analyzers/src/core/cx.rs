@@ -1,0 +1,516 @@
+//! The context of an analyzer while it runs: events, connection, children, files, weirds, confirmation.
+
+use std::rc::Rc;
+
+use tapir_data::value::{Addr, Port, Str, Value};
+
+use super::conn::{ConnInfo, Transport};
+use super::hosts::FileChunk;
+use super::tree::{Call, NodeIx, ROOT, Tree};
+use super::{Analyzer, Command, Shared, Tag};
+use crate::registry;
+use crate::shim::{EventQueue, events, records};
+
+/// What an analyzer works with during a call.
+pub struct Cx<'a> {
+    pub q: &'a mut EventQueue,
+    pub conn: &'a mut ConnInfo,
+    pub sh: &'a mut Shared,
+    pub(crate) tree: &'a mut Tree,
+    pub(crate) node: NodeIx,
+    /// The protocol that runs.
+    pub tag: Tag,
+}
+
+/// A time in seconds since the epoch, as an event argument.
+#[derive(Clone, Copy, Debug)]
+pub struct T(pub f64);
+
+/// An interval in seconds, as an event argument.
+#[derive(Clone, Copy, Debug)]
+pub struct Iv(pub f64);
+
+/// What can be an event argument or record field.
+pub trait IntoVal {
+    fn into_val(self) -> Value;
+}
+
+macro_rules! into_val {
+    ($($t:ty => |$x:ident| $e:expr),* $(,)?) => {
+        $(impl IntoVal for $t { #[inline] fn into_val(self) -> Value { let $x = self; $e } })*
+    };
+}
+
+into_val! {
+    Value => |x| x,
+    bool => |x| Value::Bool(x),
+    u64 => |x| Value::Count(x),
+    u32 => |x| Value::Count(x as u64),
+    u16 => |x| Value::Count(x as u64),
+    u8 => |x| Value::Count(x as u64),
+    usize => |x| Value::Count(x as u64),
+    i64 => |x| Value::Int(x),
+    T => |x| Value::Time(x.0),
+    Iv => |x| Value::Interval(x.0),
+    &[u8] => |x| Value::Str(Rc::from(x)),
+    Vec<u8> => |x| Value::Str(Rc::from(x)),
+    &Vec<u8> => |x| Value::Str(Rc::from(&x[..])),
+    &str => |x| Value::Str(Rc::from(x.as_bytes())),
+    String => |x| Value::Str(Rc::from(x.into_bytes())),
+    &String => |x| Value::Str(Rc::from(x.as_bytes())),
+    Str => |x| Value::Str(x),
+    Addr => |x| Value::Addr(x),
+    Port => |x| Value::Port(x),
+}
+
+impl<T: IntoVal> IntoVal for Option<T> {
+    fn into_val(self) -> Value {
+        self.map_or(Value::Unset, IntoVal::into_val)
+    }
+}
+
+impl Cx<'_> {
+    /// The `connection` record, refreshed.
+    pub fn conn_value(&mut self) -> Value {
+        self.conn.value_now(self.q, self.sh)
+    }
+
+    /// The network time.
+    #[inline]
+    pub fn now(&self) -> f64 {
+        self.sh.now
+    }
+
+    /// The id of the running analyzer.
+    pub fn id(&self) -> u64 {
+        self.tree.nodes[self.node as usize].id
+    }
+
+    /// The name of the running analyzer, as in weirds.
+    pub fn name(&self) -> &'static str {
+        registry::name(self.tag)
+    }
+
+    /// The script value of the running analyzer's tag.
+    pub fn tag_value(&self) -> Value {
+        self.sh.tag_values[self.tag.0 as usize].clone()
+    }
+
+    /// Whether the running analyzer has confirmed its protocol.
+    pub fn confirmed(&self) -> bool {
+        self.tree.nodes[self.node as usize].confirmed
+    }
+
+    /// Whether the running analyzer was removed while it ran.
+    pub fn removed(&self) -> bool {
+        self.tree.nodes[self.node as usize].removed
+    }
+
+    /// The protocol was recognised; told once.
+    pub fn confirm(&mut self) {
+        let ix = self.node;
+        self.confirm_node(ix);
+    }
+
+    fn confirm_node(&mut self, ix: NodeIx) {
+        let n = &mut self.tree.nodes[ix as usize];
+        if n.confirmed || n.removed {
+            return;
+        }
+        n.confirmed = true;
+        let (id, tag) = (n.id, n.tag);
+        if self.q.wants(events::analyzer_confirmation_info) {
+            let c = self.conn_value();
+            let info = records::AnalyzerConfirmationInfo {
+                c: Some(c),
+                f: None,
+                aid: Some(id),
+            }
+            .build(self.q);
+            let tag = self.sh.tag_values[tag.0 as usize].clone();
+            self.q
+                .push(events::analyzer_confirmation_info, vec![tag, info]);
+        }
+    }
+
+    /// The data is not of the protocol.
+    pub fn violation(&mut self, reason: &str) {
+        self.violation_data(reason, &[]);
+    }
+
+    /// As [`violation`](Self::violation), with the offending bytes.
+    pub fn violation_data(&mut self, reason: &str, data: &[u8]) {
+        if self.conn.transport == Transport::Tcp
+            && (self.conn.partial || self.conn.gaps[0] || self.conn.gaps[1])
+        {
+            return;
+        }
+        let max = self.sh.opts.max_analyzer_violations;
+        let n = &mut self.tree.nodes[self.node as usize];
+        n.violations += 1;
+        let (id, count) = (n.id, n.violations);
+        if count > max {
+            if count == max + 1 {
+                self.weird("too_many_analyzer_violations", "");
+            }
+            return;
+        }
+        if self.q.wants(events::analyzer_violation_info) {
+            let c = self.conn_value();
+            let info = records::AnalyzerViolationInfo {
+                reason: Rc::from(reason.as_bytes()),
+                c: Some(c),
+                f: None,
+                aid: Some(id),
+                data: (!data.is_empty()).then(|| Rc::from(data)),
+            }
+            .build(self.q);
+            let tag = self.tag_value();
+            self.q
+                .push(events::analyzer_violation_info, vec![tag, info]);
+        }
+    }
+
+    /// An anomaly of the running analyzer.
+    pub fn weird(&mut self, name: &'static str, addl: &str) {
+        let source = self.name();
+        self.weird_from(name, addl, source);
+    }
+
+    /// An anomaly with another source; an empty one for none.
+    pub fn weird_from(&mut self, name: &'static str, addl: &str, source: &str) {
+        if !self.tree.weird_passes(name, self.sh) || !self.q.wants(events::conn_weird) {
+            return;
+        }
+        let c = self.conn_value();
+        self.q.push(
+            events::conn_weird,
+            vec![
+                name.into_val(),
+                c,
+                addl.into_val(),
+                source.into_val(),
+            ],
+        );
+    }
+
+    /// A limit was reached: a weird and an `X` in the history.
+    pub fn limit_weird(&mut self, name: &'static str, addl: &str) {
+        self.conn.asks.history_x = true;
+        self.weird(name, addl);
+    }
+
+    /// Attaches a child by protocol name; gives back whether it is there now.
+    pub fn add_child(&mut self, name: &str) -> Option<NodeIx> {
+        let tag = registry::tag(name)?;
+        self.tree.add(self.sh, self.node, tag)
+    }
+
+    /// Attaches a child by tag.
+    pub fn add_child_tag(&mut self, tag: Tag) -> Option<NodeIx> {
+        self.tree.add(self.sh, self.node, tag)
+    }
+
+    /// Attaches a given analyzer as child.
+    pub fn add_child_boxed(&mut self, name: &str, an: Box<dyn Analyzer>) -> Option<NodeIx> {
+        let tag = registry::tag(name)?;
+        if !self.sh.is_enabled(tag) {
+            return None;
+        }
+        self.tree.add_boxed(self.sh, self.node, tag, an)
+    }
+
+    /// Attaches an analyzer beside the running one, by tag.
+    pub fn add_sibling_tag(&mut self, tag: Tag) -> Option<NodeIx> {
+        let parent = self.tree.nodes[self.node as usize].parent;
+        self.tree.add(self.sh, parent, tag)
+    }
+
+    /// The live child with a protocol name.
+    pub fn child(&self, name: &str) -> Option<NodeIx> {
+        self.tree.child_with(self.node, registry::tag(name)?)
+    }
+
+    /// Whether the running analyzer has live children.
+    pub fn has_children(&self) -> bool {
+        self.tree
+            .children(self.node)
+            .iter()
+            .any(|&c| !self.tree.nodes[c as usize].removed)
+    }
+
+    /// The script id of a node.
+    pub fn node_id(&self, ix: NodeIx) -> u64 {
+        self.tree.nodes[ix as usize].id
+    }
+
+    /// The parent's tag; `None` at connection level.
+    pub fn parent_tag(&self) -> Option<Tag> {
+        let p = self.tree.nodes[self.node as usize].parent;
+        self.tree.nodes.get(p as usize).map(|n| n.tag)
+    }
+
+    /// Removes a node.
+    pub fn remove(&mut self, ix: NodeIx) {
+        self.tree.remove(ix);
+    }
+
+    /// Removes the running analyzer; it sees nothing more.
+    pub fn remove_self(&mut self) {
+        self.tree.remove(self.node);
+    }
+
+    /// Never attach this protocol to the connection again.
+    pub fn prevent(&mut self, tag: Tag) {
+        self.tree.prevent(tag);
+    }
+
+    /// Removes all connection-level analyzers but the one at the top of the running one.
+    pub fn remove_other_roots(&mut self) {
+        let mut top = self.node;
+        while self.tree.nodes[top as usize].parent != ROOT {
+            top = self.tree.nodes[top as usize].parent;
+        }
+        for r in self.tree.roots.clone() {
+            if r != top {
+                self.tree.remove(r);
+            }
+        }
+    }
+
+    /// Stream data for all children.
+    pub fn forward(&mut self, is_orig: bool, data: &[u8]) {
+        if !data.is_empty() {
+            self.tree.call_children(
+                self.q,
+                self.conn,
+                self.sh,
+                self.node,
+                Call::Stream(is_orig, data),
+            );
+        }
+    }
+
+    /// Stream data for one child.
+    pub fn forward_to(&mut self, ix: NodeIx, is_orig: bool, data: &[u8]) {
+        self.tree
+            .call(self.q, self.conn, self.sh, ix, Call::Stream(is_orig, data));
+    }
+
+    /// A datagram for one child.
+    pub fn packet_to(&mut self, ix: NodeIx, is_orig: bool, data: &[u8]) {
+        self.tree
+            .call(self.q, self.conn, self.sh, ix, Call::Packet(is_orig, data));
+    }
+
+    /// A gap for one node.
+    pub fn gap_to(&mut self, ix: NodeIx, is_orig: bool, seq: u64, len: u64) {
+        self.tree
+            .call(self.q, self.conn, self.sh, ix, Call::Gap(is_orig, seq, len));
+    }
+
+    /// A datagram for all children.
+    pub fn forward_packet(&mut self, is_orig: bool, data: &[u8]) {
+        self.tree.call_children(
+            self.q,
+            self.conn,
+            self.sh,
+            self.node,
+            Call::Packet(is_orig, data),
+        );
+    }
+
+    /// A gap for all children.
+    pub fn forward_gap(&mut self, is_orig: bool, seq: u64, len: u64) {
+        self.tree.call_children(
+            self.q,
+            self.conn,
+            self.sh,
+            self.node,
+            Call::Gap(is_orig, seq, len),
+        );
+    }
+
+    /// The end of a direction for all children.
+    pub fn forward_eof(&mut self, is_orig: bool) {
+        self.tree
+            .call_children(self.q, self.conn, self.sh, self.node, Call::Eof(is_orig));
+    }
+
+    /// A request to one node.
+    pub fn command_to(&mut self, ix: NodeIx, cmd: &Command) {
+        self.tree
+            .call(self.q, self.conn, self.sh, ix, Call::Cmd(cmd));
+    }
+
+    /// Runs a child's analyzer through its concrete type.
+    pub fn with_child<A: Analyzer, R>(
+        &mut self,
+        ix: NodeIx,
+        f: impl FnOnce(&mut A, &mut Cx) -> R,
+    ) -> Option<R> {
+        let n = self.tree.nodes.get_mut(ix as usize)?;
+        if n.removed {
+            return None;
+        }
+        let tag = n.tag;
+        let mut an = n.an.take()?;
+        let r = an.as_any().downcast_mut::<A>().map(|a| {
+            let mut cx = Cx {
+                q: self.q,
+                conn: self.conn,
+                sh: self.sh,
+                tree: self.tree,
+                node: ix,
+                tag,
+            };
+            f(a, &mut cx)
+        });
+        self.tree.nodes[ix as usize].an = Some(an);
+        r
+    }
+
+    /// Hands bytes of a file over; gives the file's id.
+    pub fn file_data(
+        &mut self,
+        is_orig: bool,
+        data: &[u8],
+        offset: Option<u64>,
+        id: Option<&Rc<str>>,
+        mime: Option<&[u8]>,
+    ) -> Option<Rc<str>> {
+        let mut h = self.sh.files.take()?;
+        let r = h.data(
+            self.q,
+            self.conn,
+            FileChunk {
+                tag: self.tag,
+                is_orig,
+                offset,
+                data,
+                id,
+                mime,
+            },
+        );
+        self.sh.files = Some(h);
+        r
+    }
+
+    /// Tells of missing bytes of a file.
+    pub fn file_gap(
+        &mut self,
+        is_orig: bool,
+        offset: u64,
+        len: u64,
+        id: Option<&Rc<str>>,
+    ) -> Option<Rc<str>> {
+        let mut h = self.sh.files.take()?;
+        let r = h.gap(self.q, self.conn, self.tag, is_orig, offset, len, id);
+        self.sh.files = Some(h);
+        r
+    }
+
+    /// Tells the size of a file.
+    pub fn file_size(&mut self, is_orig: bool, size: u64, id: Option<&Rc<str>>) -> Option<Rc<str>> {
+        let mut h = self.sh.files.take()?;
+        let r = h.set_size(self.q, self.conn, self.tag, is_orig, size, id);
+        self.sh.files = Some(h);
+        r
+    }
+
+    /// Ends a file.
+    pub fn file_end(&mut self, is_orig: bool, id: Option<&Rc<str>>) {
+        if let Some(mut h) = self.sh.files.take() {
+            h.end(self.q, self.conn, self.tag, is_orig, id);
+            self.sh.files = Some(h);
+        }
+    }
+
+    /// Hands a whole file over under a known handle.
+    pub fn file_whole(
+        &mut self,
+        is_orig: bool,
+        handle: &[u8],
+        mime: &[u8],
+        data: &[u8],
+    ) -> Option<Rc<str>> {
+        let mut h = self.sh.files.take()?;
+        let r = h.whole(self.q, self.conn, self.tag, is_orig, handle, mime, data);
+        self.sh.files = Some(h);
+        r
+    }
+
+    /// Matches text of the running analyzer against signatures.
+    pub fn match_text(
+        &mut self,
+        kind: super::PatKind,
+        is_orig: bool,
+        data: &[u8],
+        bol: bool,
+        eol: bool,
+    ) {
+        let Some(mut m) = self.conn.matcher.take() else {
+            return;
+        };
+        let mut enables = Vec::new();
+        m.feed(self.q, self.conn, kind, is_orig, data, bol, eol, &mut enables);
+        self.conn.matcher = Some(m);
+    }
+
+    /// Forgets partial matches before a new body.
+    pub fn match_reset(&mut self, kind: super::PatKind, is_orig: bool) {
+        if let Some(m) = self.conn.matcher.as_mut() {
+            m.reset(kind, is_orig);
+        }
+    }
+}
+
+/// The container types that events carry; resolved to script types once at load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Ct {
+    StringVec,
+    IndexVec,
+    AddrVec,
+    StringSet,
+    SvcbParams,
+    MimeHeaders,
+    SigHashAlgs,
+    PskIdentities,
+    Count,
+}
+
+impl Ct {
+    /// The script name of the type.
+    pub const NAMES: [&'static str; Ct::Count as usize] = [
+        "string_vec",
+        "index_vec",
+        "addr_vec",
+        "string_set",
+        "dns_svcb_param_vec",
+        "mime_header_list",
+        "signature_and_hashalgorithm_vec",
+        "psk_identity_vec",
+    ];
+}
+
+impl Cx<'_> {
+    /// A vector value.
+    pub fn vector(&self, ct: Ct, items: Vec<Value>) -> Value {
+        Value::Vector(tapir_data::value::Vector::new(self.sh.types[ct as usize], items))
+    }
+
+    /// A `string_vec`.
+    pub fn strings<S: AsRef<[u8]>>(&self, items: &[S]) -> Value {
+        let v = items
+            .iter()
+            .map(|s| Value::Str(Rc::from(s.as_ref())))
+            .collect();
+        self.vector(Ct::StringVec, v)
+    }
+
+    /// An `index_vec`.
+    pub fn counts(&self, items: impl IntoIterator<Item = u64>) -> Value {
+        self.vector(Ct::IndexVec, items.into_iter().map(Value::Count).collect())
+    }
+}

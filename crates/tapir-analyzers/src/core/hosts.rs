@@ -1,0 +1,116 @@
+//! What analyzers need from the layers beside them, as traits: file analysis and signature matching.
+
+use crate::core::conn::ConnInfo;
+use crate::core::Tag;
+use crate::shim::EventQueue;
+use std::rc::Rc;
+
+/// A piece of a file as an analyzer sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct FileChunk<'a> {
+    /// The analyzer that transports the file.
+    pub tag: Tag,
+    pub is_orig: bool,
+    /// The offset of the data; `None` continues where the last piece ended.
+    pub offset: Option<u64>,
+    pub data: &'a [u8],
+    /// A file id that the analyzer already knows, else the handle is asked from the scripts.
+    pub id: Option<&'a Rc<str>>,
+    /// A MIME type that the protocol says for sure.
+    pub mime: Option<&'a [u8]>,
+}
+
+/// File analysis, as analyzers see it. The handler asks scripts for the handle (`get_file_handle`) itself.
+pub trait FileHandler {
+    /// Hands over bytes; gives the file's id, `None` when there is no file (empty handle).
+    fn data(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, chunk: FileChunk) -> Option<Rc<str>>;
+    /// `len` bytes at an offset are missing.
+    fn gap(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        tag: Tag,
+        is_orig: bool,
+        offset: u64,
+        len: u64,
+        id: Option<&Rc<str>>,
+    ) -> Option<Rc<str>>;
+    /// The expected size.
+    fn set_size(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        tag: Tag,
+        is_orig: bool,
+        size: u64,
+        id: Option<&Rc<str>>,
+    ) -> Option<Rc<str>>;
+    /// The file of one direction has ended (a handle is asked for); with an id, that file.
+    fn end(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        tag: Tag,
+        is_orig: bool,
+        id: Option<&Rc<str>>,
+    );
+    /// A whole file from a handle that the analyzer knows (certificates, OCSP staples). Gives its id.
+    fn whole(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        tag: Tag,
+        is_orig: bool,
+        handle: &[u8],
+        mime: &[u8],
+        data: &[u8],
+    ) -> Option<Rc<str>>;
+}
+
+/// What a signature pattern is matched against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatKind {
+    Payload,
+    HttpRequest,
+    HttpRequestHeader,
+    HttpReplyHeader,
+    HttpRequestBody,
+    HttpReplyBody,
+    Ftp,
+    Finger,
+}
+
+/// An `enable` action of a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enable {
+    /// The parent's name when the signature says `parent:child`.
+    pub parent: Option<String>,
+    pub name: String,
+}
+
+/// The signature state of one connection.
+pub trait ConnMatcher {
+    /// Matches a chunk; `bol` and `eol` mark the ends of the matched text. Matching `enable` actions are appended.
+    fn feed(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        kind: PatKind,
+        is_orig: bool,
+        data: &[u8],
+        bol: bool,
+        eol: bool,
+        enables: &mut Vec<Enable>,
+    );
+    /// Forgets the partial matches of one kind in one direction, as before a new HTTP body.
+    fn reset(&mut self, kind: PatKind, is_orig: bool);
+    /// The connection ends: pending rules are tested a last time.
+    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo);
+}
+
+/// Makes matchers.
+pub trait SigHost {
+    /// A matcher for a connection; `inner` for the stream within a proxy or upgrade, whose header tests see a
+    /// synthetic TCP header.
+    fn matcher(&mut self, conn: &ConnInfo, is_orig: bool, ip_header: &[u8], inner: bool) -> Option<Box<dyn ConnMatcher>>;
+}

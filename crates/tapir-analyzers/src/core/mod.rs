@@ -1,0 +1,101 @@
+//! What all analyzers stand on: the trait, the tree per connection, the context, dynamic protocol detection.
+//!
+//! Must not know: any single protocol, the VM, log streams.
+
+pub mod conn;
+pub mod cx;
+pub mod hosts;
+pub mod options;
+pub mod pia;
+pub mod shared;
+pub mod tree;
+
+use std::any::Any;
+
+pub use conn::{ConnInfo, ConnStats, EndStats, Transport};
+pub use cx::Cx;
+pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
+pub use options::Options;
+pub use shared::{Expectation, Shared};
+pub use tree::{AnalyzerId, Tree};
+
+/// A protocol, as an index into [`crate::registry::PROTOCOLS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(pub u16);
+
+/// A request to an analyzer from a built-in function.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Deliver no more data of the current HTTP entity (`skip_http_entity_data`).
+    SkipEntityData { is_orig: bool },
+    /// Treat the rest of an SMTP transaction as data without looking (`skip_smtp_data`).
+    SkipSmtpData,
+    /// Tell the SSL analyzer that the rest is encrypted or that the connection is over (`set_ssl_established`).
+    SslEstablished,
+    /// Configure a WebSocket analyzer (`WebSocket::__configure_analyzer`).
+    WebSocket(Box<WebSocketConfig>),
+    /// Set the state of a login session (`set_login_state`).
+    LoginState(u64),
+    /// The transport protocol of a GSSAPI or similar carrier has ended.
+    Flush,
+}
+
+/// What `WebSocket::configure_analyzer` sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WebSocketConfig {
+    pub analyzer: Option<Tag>,
+    pub use_dpd: bool,
+    pub subprotocol: Option<Vec<u8>>,
+    pub server_extensions: Vec<Vec<u8>>,
+}
+
+/// A protocol's parser for one connection.
+///
+/// Streams arrive by [`deliver`](Analyzer::deliver) in any segmentation, datagrams by [`packet`](Analyzer::packet).
+/// An analyzer keeps no more than its limits allow and never panics on input.
+pub trait Analyzer: Any {
+    /// Bytes of a stream, in order.
+    fn deliver(&mut self, _cx: &mut Cx, _is_orig: bool, _data: &[u8]) {}
+
+    /// One datagram.
+    fn packet(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        self.deliver(cx, is_orig, data);
+    }
+
+    /// `len` bytes of a stream were never seen.
+    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {}
+
+    /// One direction has ended.
+    fn eof(&mut self, _cx: &mut Cx, _is_orig: bool) {}
+
+    /// The connection is removed.
+    fn done(&mut self, _cx: &mut Cx) {}
+
+    /// Originator and responder were exchanged.
+    fn flip(&mut self) {}
+
+    /// A built-in function asks for something.
+    fn command(&mut self, _cx: &mut Cx, _cmd: &Command) {}
+
+    /// For downcasts between analyzers of one family.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// Raises an event of a connection: `raise!(cx, http_request, method, uri)`. The arguments after the connection are
+/// evaluated only if somebody listens.
+#[macro_export]
+macro_rules! raise {
+    ($cx:expr, $name:ident $(, $arg:expr)* $(,)?) => {
+        if $cx.q.wants($crate::shim::events::$name) {
+            let c = $cx.conn_value();
+            let args = vec![c $(, $crate::core::cx::IntoVal::into_val($arg))*];
+            $cx.q.push($crate::shim::events::$name, args);
+        }
+    };
+}
+
+/// Whether anybody listens to an event: `wants!(cx, http_header)`.
+#[macro_export]
+macro_rules! wants {
+    ($cx:expr, $($name:ident)|+) => { $($cx.q.wants($crate::shim::events::$name))||+ };
+}

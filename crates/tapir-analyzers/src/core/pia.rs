@@ -1,0 +1,236 @@
+//! Dynamic protocol detection: the first bytes of a connection are kept and matched against signatures, and replayed
+//! to each analyzer that a signature enables.
+//!
+//! One instance is the last child of every TCP and UDP connection; further ones stand within proxies and upgrades.
+
+use std::any::Any;
+
+use super::hosts::{ConnMatcher, Enable, PatKind};
+use super::tree::{Call, ROOT};
+use super::{Analyzer, Cx, Transport};
+use crate::registry;
+use crate::shim::events;
+
+enum Chunk {
+    Data(Vec<u8>),
+    Gap(u64, u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Buffering,
+    MatchOnly,
+    Done,
+}
+
+/// The detector.
+pub struct Pia {
+    udp: bool,
+    /// Within another analyzer: the matcher is our own.
+    own: Option<Box<dyn ConnMatcher>>,
+    inner: bool,
+    made: bool,
+    buf: Vec<(bool, Chunk)>,
+    total: u64,
+    state: State,
+    begun: [bool; 2],
+}
+
+impl Pia {
+    /// The detector of a whole connection.
+    pub fn new(udp: bool) -> Self {
+        Pia {
+            udp,
+            own: None,
+            inner: false,
+            made: false,
+            buf: Vec::new(),
+            total: 0,
+            state: State::Buffering,
+            begun: [false; 2],
+        }
+    }
+
+    /// A detector for the stream that another analyzer carries.
+    pub fn inner() -> Self {
+        Pia {
+            inner: true,
+            ..Pia::new(false)
+        }
+    }
+
+    fn matching(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8], enables: &mut Vec<Enable>) {
+        if self.inner && !self.made {
+            self.made = true;
+            if let Some(mut s) = cx.sh.sigs.take() {
+                self.own = s.matcher(cx.conn, is_orig, &[], true);
+                cx.sh.sigs = Some(s);
+            }
+        }
+        let first = !self.begun[is_orig as usize];
+        self.begun[is_orig as usize] = true;
+        let m = if self.inner {
+            self.own.take()
+        } else {
+            cx.conn.matcher.take()
+        };
+        let Some(mut m) = m else { return };
+        let bol = first || self.udp;
+        m.feed(cx.q, cx.conn, PatKind::Payload, is_orig, data, bol, self.udp, enables);
+        if self.inner {
+            self.own = Some(m);
+        } else {
+            cx.conn.matcher = Some(m);
+        }
+    }
+
+    fn keep(&mut self, cx: &Cx, is_orig: bool, chunk: Chunk, len: usize) -> State {
+        if self.state != State::Buffering {
+            return self.state;
+        }
+        self.buf.push((is_orig, chunk));
+        self.total += len as u64;
+        let o = &cx.sh.opts;
+        if self.total > o.dpd_buffer_size || self.buf.len() as u64 > o.dpd_max_packets {
+            if o.dpd_match_only_beginning {
+                State::Done
+            } else {
+                State::MatchOnly
+            }
+        } else {
+            State::Buffering
+        }
+    }
+
+    fn enable(&mut self, cx: &mut Cx, e: &Enable) {
+        let Some(tag) = registry::tag_ignore_case(&e.name) else {
+            return;
+        };
+        let me = cx.tree.nodes[cx.node as usize].parent;
+        let parent = match &e.parent {
+            None => me,
+            Some(p) => match registry::tag_ignore_case(p).and_then(|t| cx.tree.find_tag(t)) {
+                Some(ix) => ix,
+                None => return,
+            },
+        };
+        let fits = registry::get(tag).is_some_and(|p| {
+            p.transports.is_empty() || p.transports.contains(&cx.conn.transport)
+        });
+        if !fits || cx.tree.child_with(parent, tag).is_some() {
+            return;
+        }
+        if self.state != State::Buffering {
+            if cx.q.wants(events::protocol_late_match) {
+                let c = cx.conn_value();
+                let t = cx.sh.tag_values[tag.0 as usize].clone();
+                cx.q.push(events::protocol_late_match, vec![c, t]);
+            }
+            if cx.sh.opts.dpd_late_match_stop {
+                self.state = State::Done;
+            }
+            return;
+        }
+        let Some(ix) = cx.tree.add(cx.sh, parent, tag) else {
+            return;
+        };
+        for (is_orig, chunk) in &self.buf {
+            let call = match chunk {
+                Chunk::Data(d) if self.udp => Call::Packet(*is_orig, d),
+                Chunk::Data(d) => Call::Stream(*is_orig, d),
+                Chunk::Gap(seq, len) => Call::Gap(*is_orig, *seq, *len),
+            };
+            cx.tree.call(cx.q, cx.conn, cx.sh, ix, call);
+        }
+    }
+
+    fn feed(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.state == State::Done || data.is_empty() {
+            return;
+        }
+        let next = self.keep(cx, is_orig, Chunk::Data(data.to_vec()), data.len());
+        let mut enables = Vec::new();
+        self.matching(cx, is_orig, data, &mut enables);
+        for e in &enables {
+            self.enable(cx, e);
+        }
+        if self.state != State::Done {
+            self.state = next;
+        }
+        if self.state != State::Buffering {
+            self.buf = Vec::new();
+        }
+    }
+
+    /// Whether the first bytes are still kept, so that an analyzer attached now would see all.
+    pub fn is_buffering(&self) -> bool {
+        self.state == State::Buffering
+    }
+}
+
+impl Analyzer for Pia {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        self.feed(cx, is_orig, data);
+    }
+
+    fn packet(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        self.feed(cx, is_orig, data);
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.state == State::Buffering {
+            let next = self.keep(cx, is_orig, Chunk::Gap(seq, len), 0);
+            self.state = next;
+        }
+    }
+
+    fn flip(&mut self) {
+        self.begun.swap(0, 1);
+        for c in &mut self.buf {
+            c.0 = !c.0;
+        }
+    }
+
+    fn done(&mut self, cx: &mut Cx) {
+        self.buf = Vec::new();
+        if let Some(mut m) = self.own.take() {
+            m.end(cx.q, cx.conn);
+        }
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// Attaches the analyzers of a new connection: expected ones, else those of the responder's port, and the detector.
+/// Gives back the expected tags, for `scheduled_analyzer_applied`.
+pub fn attach(
+    tree: &mut super::Tree,
+    conn: &super::ConnInfo,
+    sh: &mut super::Shared,
+) -> Vec<super::Tag> {
+    let expected = sh.expected(conn.orig_h, conn.resp_h, conn.resp_p, conn.transport);
+    for &t in &expected {
+        tree.add(sh, ROOT, t);
+    }
+    if expected.is_empty() && !sh.opts.dpd_ignore_ports {
+        let tcp = conn.transport == Transport::Tcp;
+        for t in sh.port_analyzers(conn.resp_p, tcp).to_vec() {
+            let fits = registry::get(t)
+                .is_some_and(|p| p.transports.is_empty() || p.transports.contains(&conn.transport));
+            if fits {
+                tree.add(sh, ROOT, t);
+            }
+        }
+    }
+    let pia = match conn.transport {
+        Transport::Tcp => "PIA_TCP",
+        Transport::Udp => "PIA_UDP",
+        _ => return expected,
+    };
+    if let Some(t) = registry::tag(pia) {
+        tree.add(sh, ROOT, t);
+    }
+    expected
+}

@@ -1,0 +1,204 @@
+//! What all connections of an engine share: options, port tables, expectations, counters, hosts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use tapir_data::value::{Addr, Value};
+
+use super::hosts::{FileHandler, SigHost};
+use super::{Options, Tag, Transport};
+use crate::registry;
+
+/// An analyzer that is to be attached to a connection to come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expectation {
+    pub tag: Tag,
+    /// Network time at which it lapses.
+    pub until: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ExpectKey {
+    /// `None` for any originator.
+    orig: Option<Addr>,
+    resp: Addr,
+    port: u16,
+    tcp: bool,
+}
+
+/// State that the analyzers of all connections share. One per engine.
+pub struct Shared {
+    pub opts: Options,
+    pub files: Option<Box<dyn FileHandler>>,
+    pub sigs: Option<Box<dyn SigHost>>,
+    /// The current network time.
+    pub now: f64,
+    /// The script enum value of each tag, filled at load.
+    pub tag_values: Vec<Value>,
+    enabled: Vec<bool>,
+    ports: HashMap<(u16, bool), Vec<Tag>>,
+    expected: HashMap<ExpectKey, Vec<Expectation>>,
+    by_time: BTreeMap<u64, Vec<ExpectKey>>,
+    next_id: u64,
+    /// Names that scripts know methods, commands, … by are interned here on first use.
+    pub uid_source: Option<Box<dyn FnMut() -> Rc<str>>>,
+    /// The script types of [`super::cx::Ct`], filled at load.
+    pub types: Vec<tapir_data::types::TypeId>,
+    /// Net weirds of text decoders and the like: name, addl, source.
+    pub net_weirds: Vec<(&'static str, String, &'static str)>,
+}
+
+const MAX_EXPECTED: usize = 200_000;
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    /// Nothing registered, all analyzers enabled.
+    pub fn new() -> Self {
+        let n = registry::PROTOCOLS.len();
+        Shared {
+            opts: Options::default(),
+            files: None,
+            sigs: None,
+            now: 0.0,
+            tag_values: vec![Value::Unset; n],
+            enabled: registry::PROTOCOLS.iter().map(|p| p.enabled).collect(),
+            ports: HashMap::new(),
+            expected: HashMap::new(),
+            by_time: BTreeMap::new(),
+            next_id: 0,
+            uid_source: None,
+            types: vec![tapir_data::types::builtin::ANY; super::cx::Ct::Count as usize],
+            net_weirds: Vec::new(),
+        }
+    }
+
+    /// A fresh analyzer id.
+    pub fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Switches a protocol on or off; off means that it is never attached.
+    pub fn set_enabled(&mut self, tag: Tag, on: bool) {
+        if let Some(e) = self.enabled.get_mut(tag.0 as usize) {
+            *e = on;
+        }
+    }
+
+    /// Whether a protocol may be attached.
+    pub fn is_enabled(&self, tag: Tag) -> bool {
+        self.enabled.get(tag.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// Registers a server port for a protocol (`Analyzer::register_for_port`).
+    pub fn register_port(&mut self, tag: Tag, port: u16, tcp: bool) {
+        let v = self.ports.entry((port, tcp)).or_default();
+        if !v.contains(&tag) {
+            v.push(tag);
+            // Attachment goes in the order of the tags' names.
+            v.sort_by_key(|t| registry::name(*t));
+        }
+    }
+
+    /// Undoes [`register_port`](Self::register_port).
+    pub fn unregister_port(&mut self, tag: Tag, port: u16, tcp: bool) {
+        if let Some(v) = self.ports.get_mut(&(port, tcp)) {
+            v.retain(|t| *t != tag);
+        }
+    }
+
+    /// The protocols registered for a server port.
+    pub fn port_analyzers(&self, port: u16, tcp: bool) -> &[Tag] {
+        self.ports.get(&(port, tcp)).map_or(&[], |v| &v[..])
+    }
+
+    /// Whether any protocol is registered for a port.
+    pub fn is_server_port(&self, port: u16, tcp: bool) -> bool {
+        self.ports.get(&(port, tcp)).is_some_and(|v| !v.is_empty())
+    }
+
+    /// Expects a connection (`Analyzer::schedule_analyzer`); says whether there was room.
+    pub fn expect(
+        &mut self,
+        orig: Option<Addr>,
+        resp: Addr,
+        port: u16,
+        transport: Transport,
+        tag: Tag,
+        timeout: f64,
+    ) -> bool {
+        let now = self.now;
+        self.expire(now);
+        if self.by_time.len() >= MAX_EXPECTED {
+            return false;
+        }
+        let key = ExpectKey {
+            orig,
+            resp,
+            port,
+            tcp: transport == Transport::Tcp,
+        };
+        let until = now + timeout;
+        let list = self.expected.entry(key).or_default();
+        match list.iter_mut().find(|e| e.tag == tag) {
+            Some(e) => e.until = e.until.max(until),
+            None => list.push(Expectation { tag, until }),
+        }
+        self.by_time
+            .entry((until * 1e6) as u64)
+            .or_default()
+            .push(key);
+        true
+    }
+
+    fn expire(&mut self, now: f64) {
+        let limit = (now * 1e6) as u64;
+        while let Some((&t, _)) = self.by_time.first_key_value() {
+            if t > limit {
+                break;
+            }
+            for key in self.by_time.remove(&t).unwrap_or_default() {
+                if let Some(list) = self.expected.get_mut(&key) {
+                    list.retain(|e| e.until > now);
+                    if list.is_empty() {
+                        self.expected.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The protocols expected on a connection.
+    pub fn expected(
+        &self,
+        orig: Addr,
+        resp: Addr,
+        port: u16,
+        transport: Transport,
+    ) -> Vec<Tag> {
+        if self.expected.is_empty() {
+            return Vec::new();
+        }
+        let tcp = transport == Transport::Tcp;
+        let mut out = Vec::new();
+        for (o, exact) in [(Some(orig), true), (None, false)] {
+            let key = ExpectKey {
+                orig: o,
+                resp,
+                port,
+                tcp,
+            };
+            for e in self.expected.get(&key).into_iter().flatten() {
+                if (exact || e.until > self.now) && !out.contains(&e.tag) {
+                    out.push(e.tag);
+                }
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,355 @@
+//! The analyzers of one connection: who is attached to whom, and how data reaches them.
+//!
+//! A node's analyzer is taken out while it runs, so that it may change the tree (add children, remove itself, forward
+//! data) through its context. Nodes are never reused while the connection lives; their number is bounded.
+
+use super::conn::ConnInfo;
+use super::cx::Cx;
+use super::{Analyzer, Command, Shared, Tag};
+use crate::registry;
+use crate::shim::EventQueue;
+
+/// A number that is unique in an engine, as scripts see it.
+pub type AnalyzerId = u64;
+
+/// The position of a node.
+pub type NodeIx = u32;
+
+/// The parent of the connection-level analyzers.
+pub const ROOT: NodeIx = u32::MAX;
+
+/// More attachments than this on one connection are refused.
+const MAX_NODES: usize = 4096;
+
+pub(crate) struct Node {
+    pub id: AnalyzerId,
+    pub tag: Tag,
+    pub parent: NodeIx,
+    pub an: Option<Box<dyn Analyzer>>,
+    pub confirmed: bool,
+    pub violations: u64,
+    pub removed: bool,
+    pub done: bool,
+    /// Scripts forbade this protocol on the connection.
+    pub children: Vec<NodeIx>,
+}
+
+/// One call to an analyzer.
+#[derive(Clone, Copy)]
+pub(crate) enum Call<'a> {
+    Stream(bool, &'a [u8]),
+    Packet(bool, &'a [u8]),
+    Gap(bool, u64, u64),
+    Eof(bool),
+    Flip,
+    Cmd(&'a Command),
+}
+
+/// All analyzers of a connection.
+#[derive(Default)]
+pub struct Tree {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) roots: Vec<NodeIx>,
+    prevented: Vec<Tag>,
+    weird_seen: Vec<(&'static str, u64, f64)>,
+}
+
+impl Tree {
+    /// Whether nothing is attached.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.iter().all(|n| n.removed)
+    }
+
+    /// Attaches an analyzer by tag; `None` when it is disabled, prevented, already there or there are too many.
+    pub(crate) fn add(&mut self, sh: &mut Shared, parent: NodeIx, tag: Tag) -> Option<NodeIx> {
+        if !sh.is_enabled(tag) || self.prevented.contains(&tag) {
+            return None;
+        }
+        let make = registry::get(tag)?.make;
+        if registry::name(tag) != "PIA_TCP" && self.child_with(parent, tag).is_some() {
+            return None;
+        }
+        self.add_boxed(sh, parent, tag, make(tag))
+    }
+
+    /// Attaches a given analyzer.
+    pub(crate) fn add_boxed(
+        &mut self,
+        sh: &mut Shared,
+        parent: NodeIx,
+        tag: Tag,
+        an: Box<dyn Analyzer>,
+    ) -> Option<NodeIx> {
+        if self.nodes.len() >= MAX_NODES {
+            self.compact();
+            if self.nodes.len() >= MAX_NODES {
+                return None;
+            }
+        }
+        let ix = self.nodes.len() as NodeIx;
+        self.nodes.push(Node {
+            id: sh.new_id(),
+            tag,
+            parent,
+            an: Some(an),
+            confirmed: false,
+            violations: 0,
+            removed: false,
+            done: false,
+            children: Vec::new(),
+        });
+        if parent == ROOT {
+            self.roots.push(ix);
+        } else if let Some(p) = self.nodes.get_mut(parent as usize) {
+            p.children.push(ix);
+        }
+        Some(ix)
+    }
+
+    /// Removed nodes at the end of the list make room again.
+    fn compact(&mut self) {
+        while self
+            .nodes
+            .last()
+            .is_some_and(|n| n.removed && n.an.is_none() && n.children.is_empty())
+        {
+            let ix = (self.nodes.len() - 1) as NodeIx;
+            if let Some(n) = self.nodes.pop() {
+                match self.nodes.get_mut(n.parent as usize) {
+                    Some(p) => p.children.retain(|c| *c != ix),
+                    None => self.roots.retain(|c| *c != ix),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn children(&self, of: NodeIx) -> &[NodeIx] {
+        if of == ROOT {
+            &self.roots
+        } else {
+            self.nodes.get(of as usize).map_or(&[], |n| &n.children)
+        }
+    }
+
+    /// The live child with a tag.
+    pub(crate) fn child_with(&self, parent: NodeIx, tag: Tag) -> Option<NodeIx> {
+        self.children(parent)
+            .iter()
+            .copied()
+            .find(|&c| self.nodes[c as usize].tag == tag && !self.nodes[c as usize].removed)
+    }
+
+    /// The live node with an id.
+    pub fn find_id(&self, id: AnalyzerId) -> Option<NodeIx> {
+        self.nodes
+            .iter()
+            .position(|n| n.id == id && !n.removed)
+            .map(|i| i as NodeIx)
+    }
+
+    /// The first live node with a tag.
+    pub fn find_tag(&self, tag: Tag) -> Option<NodeIx> {
+        self.nodes
+            .iter()
+            .position(|n| n.tag == tag && !n.removed)
+            .map(|i| i as NodeIx)
+    }
+
+    /// The tag of a node.
+    pub fn tag_of(&self, ix: NodeIx) -> Option<Tag> {
+        self.nodes.get(ix as usize).map(|n| n.tag)
+    }
+
+    /// Never attach this protocol again.
+    pub fn prevent(&mut self, tag: Tag) {
+        if !self.prevented.contains(&tag) {
+            self.prevented.push(tag);
+        }
+    }
+
+    /// Marks a node and everything below as removed; data no longer reaches it. Its `done` still runs at the end.
+    pub fn remove(&mut self, ix: NodeIx) -> bool {
+        let Some(n) = self.nodes.get_mut(ix as usize) else {
+            return false;
+        };
+        let was = !n.removed;
+        n.removed = true;
+        for c in n.children.clone() {
+            self.remove(c);
+        }
+        was
+    }
+
+    /// Counts a weird and says whether it passes the sampling.
+    pub(crate) fn weird_passes(&mut self, name: &'static str, sh: &Shared) -> bool {
+        let now = sh.now;
+        let o = &sh.opts;
+        let Some(e) = self.weird_seen.iter_mut().find(|e| e.0 == name) else {
+            self.weird_seen.push((name, 1, 0.0));
+            return o.weird_sampling_threshold > 0;
+        };
+        if e.2 > 0.0 && now > e.2 + o.weird_sampling_duration {
+            e.1 = 0;
+            e.2 = 0.0;
+        }
+        e.1 += 1;
+        if e.1 <= o.weird_sampling_threshold {
+            return true;
+        }
+        if e.2 == 0.0 {
+            e.2 = now;
+        }
+        o.weird_sampling_rate > 0
+            && (e.1 - o.weird_sampling_threshold) % o.weird_sampling_rate == 0
+    }
+
+    /// Calls one node's analyzer.
+    pub(crate) fn call(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        ix: NodeIx,
+        call: Call,
+    ) {
+        let Some(n) = self.nodes.get_mut(ix as usize) else {
+            return;
+        };
+        if n.removed {
+            return;
+        }
+        let Some(mut an) = n.an.take() else {
+            return;
+        };
+        let tag = n.tag;
+        let mut cx = Cx {
+            q,
+            conn,
+            sh,
+            tree: self,
+            node: ix,
+            tag,
+        };
+        match call {
+            Call::Stream(o, d) => an.deliver(&mut cx, o, d),
+            Call::Packet(o, d) => an.packet(&mut cx, o, d),
+            Call::Gap(o, s, l) => an.gap(&mut cx, o, s, l),
+            Call::Eof(o) => an.eof(&mut cx, o),
+            Call::Flip => an.flip(),
+            Call::Cmd(c) => an.command(&mut cx, c),
+        }
+        self.nodes[ix as usize].an = Some(an);
+    }
+
+    /// Calls every child of a node that is there at the start.
+    pub(crate) fn call_children(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        of: NodeIx,
+        call: Call,
+    ) {
+        let n = self.children(of).len();
+        for i in 0..n {
+            let Some(&c) = self.children(of).get(i) else {
+                break;
+            };
+            self.call(q, conn, sh, c, call);
+        }
+    }
+
+    /// Bytes of a stream for the connection-level analyzers.
+    pub fn deliver(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        is_orig: bool,
+        data: &[u8],
+    ) {
+        self.call_children(q, conn, sh, ROOT, Call::Stream(is_orig, data));
+    }
+
+    /// A datagram for the connection-level analyzers.
+    pub fn packet(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        is_orig: bool,
+        data: &[u8],
+    ) {
+        self.call_children(q, conn, sh, ROOT, Call::Packet(is_orig, data));
+    }
+
+    /// A gap for the connection-level analyzers.
+    pub fn gap(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        is_orig: bool,
+        seq: u64,
+        len: u64,
+    ) {
+        self.call_children(q, conn, sh, ROOT, Call::Gap(is_orig, seq, len));
+    }
+
+    /// The end of one direction.
+    pub fn eof(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool) {
+        self.call_children(q, conn, sh, ROOT, Call::Eof(is_orig));
+    }
+
+    /// Originator and responder were exchanged.
+    pub fn flip(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
+        for ix in 0..self.nodes.len() {
+            self.call(q, conn, sh, ix as NodeIx, Call::Flip);
+        }
+    }
+
+    /// A built-in's request to the analyzers of one protocol; `id` narrows it to one.
+    pub fn command(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        tag: Tag,
+        id: Option<AnalyzerId>,
+        cmd: &Command,
+    ) -> bool {
+        let mut any = false;
+        for ix in 0..self.nodes.len() {
+            let n = &self.nodes[ix];
+            if n.tag == tag && !n.removed && id.is_none_or(|i| i == n.id) {
+                any = true;
+                self.call(q, conn, sh, ix as NodeIx, Call::Cmd(cmd));
+            }
+        }
+        any
+    }
+
+    /// The connection is removed: every analyzer says its last word, parents first.
+    pub fn done(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
+        let mut i = 0;
+        while i < self.nodes.len() {
+            let n = &mut self.nodes[i];
+            if !n.done {
+                n.done = true;
+                if let Some(mut an) = n.an.take() {
+                    let tag = n.tag;
+                    let mut cx = Cx {
+                        q,
+                        conn,
+                        sh,
+                        tree: self,
+                        node: i as NodeIx,
+                        tag,
+                    };
+                    an.done(&mut cx);
+                }
+            }
+            i += 1;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! All protocols, one line each, in the order of their names.
+
+use crate::core::pia::Pia;
+use crate::core::{Analyzer, Tag, Transport};
+use crate::*;
+
+/// What the tree needs to know of a protocol.
+pub struct Protocol {
+    /// The canonical name, as in `Analyzer::ANALYZER_NAME` and in `service`.
+    pub name: &'static str,
+    /// A fresh analyzer.
+    pub make: fn(Tag) -> Box<dyn Analyzer>,
+    /// Whether it is enabled unless scripts say otherwise.
+    pub enabled: bool,
+    /// The transports that it declares; empty for any.
+    pub transports: &'static [Transport],
+}
+
+const TCP: &[Transport] = &[Transport::Tcp];
+const UDP: &[Transport] = &[Transport::Udp];
+const ANY: &[Transport] = &[];
+
+macro_rules! protocols {
+    ($($name:literal $tr:ident $make:expr;)*) => {
+        /// Every protocol, sorted by name.
+        pub static PROTOCOLS: &[Protocol] = &[$(Protocol {
+            name: $name,
+            make: |_tag| Box::new($make),
+            enabled: true,
+            transports: $tr,
+        }),*];
+    };
+}
+
+protocols! {
+    "DNS" ANY dns::Dns::default();
+    "PIA_TCP" ANY Pia::new(false);
+    "PIA_UDP" ANY Pia::new(true);
+}
+
+/// The tag of a canonical name.
+pub fn tag(name: &str) -> Option<Tag> {
+    PROTOCOLS
+        .binary_search_by(|p| p.name.cmp(name))
+        .ok()
+        .map(|i| Tag(i as u16))
+}
+
+/// The tag of a name in any case.
+pub fn tag_ignore_case(name: &str) -> Option<Tag> {
+    tag(&name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The protocol of a tag.
+pub fn get(tag: Tag) -> Option<&'static Protocol> {
+    PROTOCOLS.get(tag.0 as usize)
+}
+
+/// The name of a tag.
+pub fn name(tag: Tag) -> &'static str {
+    get(tag).map_or("", |p| p.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted() {
+        assert!(PROTOCOLS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(PROTOCOLS.iter().all(|p| tag(p.name).is_some()));
+    }
+}

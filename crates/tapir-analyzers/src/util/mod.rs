@@ -1,0 +1,5 @@
+//! Helpers that several protocols share: checked cursor, line splitter, MIME, BER, encodings.
+
+pub mod cursor;
+pub mod lines;
+pub mod text;

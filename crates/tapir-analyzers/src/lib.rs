@@ -7,5 +7,7 @@
 pub mod core;
 pub mod dns;
 pub mod registry;
-pub mod shim;
 pub mod util;
+
+#[doc(hidden)]
+pub use tapir_interface as iface;

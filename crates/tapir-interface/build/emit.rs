@@ -193,7 +193,16 @@ impl Emitter<'_> {
                 args.join(", ")
             );
         }
-        out.push_str("}\n\n");
+        // The same ids under the functions' names, so that a macro can name both by one identifier.
+        out.push_str("    pub mod ids {\n        use super::EventId;\n");
+        for (i, (name, _)) in self.d.events.iter().enumerate() {
+            let _ = writeln!(
+                out,
+                "        #[allow(non_upper_case_globals)]\n        pub const {}: EventId = EventId({i});",
+                snake(name)
+            );
+        }
+        out.push_str("    }\n}\n\n");
     }
 
     fn records(&self, out: &mut String) {

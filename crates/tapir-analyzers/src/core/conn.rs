@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use tapir_data::value::{Addr, Port, Proto, Value};
 
-use super::hosts::ConnMatcher;
 use super::Shared;
-use crate::shim::EventQueue;
+use super::hosts::ConnMatcher;
+use tapir_interface::queue::EventQueue;
+use tapir_interface::slots::{connection as slot, endpoint as end_slot};
+use tapir_interface::{records, types};
 
 /// The transport beneath an analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,13 +88,7 @@ pub struct Asks {
 
 impl ConnInfo {
     /// A connection that has just begun.
-    pub fn new(
-        orig: (Addr, u16),
-        resp: (Addr, u16),
-        transport: Transport,
-        ip_proto: u8,
-        start_time: f64,
-    ) -> Self {
+    pub fn new(orig: (Addr, u16), resp: (Addr, u16), transport: Transport, ip_proto: u8, start_time: f64) -> Self {
         ConnInfo {
             orig_h: orig.0,
             orig_p: orig.1,
@@ -142,8 +138,100 @@ impl ConnInfo {
         self.flipped = true;
     }
 
-    /// The `connection` record, made on first use, with its native fields as they are now.
-    pub fn value_now(&mut self, _q: &mut EventQueue, _sh: &mut Shared) -> Value {
-        self.value.clone().unwrap_or_default()
+    fn endpoint(&self, is_orig: bool) -> EndStats {
+        if is_orig { self.stats.orig } else { self.stats.resp }
     }
+
+    fn id_value(&self, q: &EventQueue) -> Value {
+        records::ConnId {
+            orig_h: self.orig_h,
+            orig_p: self.port(self.orig_p),
+            resp_h: self.resp_h,
+            resp_p: self.port(self.resp_p),
+            proto: Some(self.ip_proto as u64),
+            ctx: records::ConnIdCtx {}.build(q.bindings()),
+        }
+        .build(q.bindings())
+    }
+
+    /// The `connection` record, made on first use, with its native fields as they are now.
+    pub fn value_now(&mut self, q: &mut EventQueue, sh: &mut Shared) -> Value {
+        if self.uid.is_empty() {
+            if let Some(f) = sh.uid_source.as_mut() {
+                self.uid = f();
+            }
+        }
+        if let Some(Value::Record(c)) = &self.value {
+            let c = c.clone();
+            if self.flipped {
+                self.flipped = false;
+                c.set(slot::ID, self.id_value(q));
+            }
+            for (is_orig, at) in [(true, slot::ORIG), (false, slot::RESP)] {
+                if let Value::Record(r) = c.get(at) {
+                    let e = self.endpoint(is_orig);
+                    r.set(end_slot::SIZE, Value::Count(e.size));
+                    r.set(end_slot::STATE, Value::Count(e.state));
+                    r.set(end_slot::NUM_PKTS, Value::Count(e.num_pkts));
+                    r.set(end_slot::NUM_BYTES_IP, Value::Count(e.num_bytes_ip));
+                    r.set(end_slot::FLOW_LABEL, Value::Count(e.flow_label));
+                    if let Some(mac) = e.l2 {
+                        r.set(end_slot::L2_ADDR, mac_text(mac));
+                    }
+                }
+            }
+            c.set(slot::DURATION, Value::Interval(self.stats.duration));
+            let same = c.with(
+                slot::HISTORY,
+                |h| matches!(h, Value::Str(s) if **s == *self.stats.history.as_bytes()),
+            );
+            if !same {
+                c.set(slot::HISTORY, Value::Str(Rc::from(self.stats.history.as_bytes())));
+            }
+            if let Some(t) = self.tunnel.take() {
+                c.set(slot::TUNNEL, t);
+            }
+            return Value::Record(c);
+        }
+        let b = q.bindings();
+        let ends = [true, false].map(|is_orig| {
+            let e = self.endpoint(is_orig);
+            let v = records::Endpoint {
+                size: e.size,
+                state: e.state,
+                num_pkts: Some(e.num_pkts),
+                num_bytes_ip: Some(e.num_bytes_ip),
+                flow_label: e.flow_label,
+                l2_addr: None,
+            }
+            .build(b);
+            if let (Some(mac), Value::Record(r)) = (e.l2, &v) {
+                r.set(end_slot::L2_ADDR, mac_text(mac));
+            }
+            v
+        });
+        let [orig, resp] = ends;
+        self.flipped = false;
+        let v = records::Connection {
+            id: self.id_value(q),
+            orig,
+            resp,
+            start_time: self.start_time,
+            duration: self.stats.duration,
+            service: Value::Table(b.table(types::SET_STRING)),
+            history: self.stats.history.as_bytes().into(),
+            uid: self.uid.as_bytes().into(),
+            tunnel: self.tunnel.take().unwrap_or_default(),
+            vlan: self.vlan,
+            inner_vlan: self.inner_vlan,
+        }
+        .build(b);
+        self.value = Some(v.clone());
+        v
+    }
+}
+
+fn mac_text(mac: [u8; 6]) -> Value {
+    let t = mac.map(|b| format!("{b:02x}")).join(":");
+    Value::Str(Rc::from(t.as_bytes()))
 }

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use tapir_data::value::{Addr, Port, Str, Value};
+use tapir_data::value::Value;
 
 use super::conn::{ConnInfo, Transport};
 use super::hosts::FileChunk;
 use super::tree::{Call, NodeIx, ROOT, Tree};
 use super::{Analyzer, Command, Shared, Tag};
 use crate::registry;
-use crate::shim::{EventQueue, events, records};
+use tapir_interface::queue::EventQueue;
+use tapir_interface::{events, records, types};
 
 /// What an analyzer works with during a call.
 pub struct Cx<'a> {
@@ -20,53 +21,6 @@ pub struct Cx<'a> {
     pub(crate) node: NodeIx,
     /// The protocol that runs.
     pub tag: Tag,
-}
-
-/// A time in seconds since the epoch, as an event argument.
-#[derive(Clone, Copy, Debug)]
-pub struct T(pub f64);
-
-/// An interval in seconds, as an event argument.
-#[derive(Clone, Copy, Debug)]
-pub struct Iv(pub f64);
-
-/// What can be an event argument or record field.
-pub trait IntoVal {
-    fn into_val(self) -> Value;
-}
-
-macro_rules! into_val {
-    ($($t:ty => |$x:ident| $e:expr),* $(,)?) => {
-        $(impl IntoVal for $t { #[inline] fn into_val(self) -> Value { let $x = self; $e } })*
-    };
-}
-
-into_val! {
-    Value => |x| x,
-    bool => |x| Value::Bool(x),
-    u64 => |x| Value::Count(x),
-    u32 => |x| Value::Count(x as u64),
-    u16 => |x| Value::Count(x as u64),
-    u8 => |x| Value::Count(x as u64),
-    usize => |x| Value::Count(x as u64),
-    i64 => |x| Value::Int(x),
-    T => |x| Value::Time(x.0),
-    Iv => |x| Value::Interval(x.0),
-    &[u8] => |x| Value::Str(Rc::from(x)),
-    Vec<u8> => |x| Value::Str(Rc::from(x)),
-    &Vec<u8> => |x| Value::Str(Rc::from(&x[..])),
-    &str => |x| Value::Str(Rc::from(x.as_bytes())),
-    String => |x| Value::Str(Rc::from(x.into_bytes())),
-    &String => |x| Value::Str(Rc::from(x.as_bytes())),
-    Str => |x| Value::Str(x),
-    Addr => |x| Value::Addr(x),
-    Port => |x| Value::Port(x),
-}
-
-impl<T: IntoVal> IntoVal for Option<T> {
-    fn into_val(self) -> Value {
-        self.map_or(Value::Unset, IntoVal::into_val)
-    }
 }
 
 impl Cx<'_> {
@@ -119,17 +73,16 @@ impl Cx<'_> {
         }
         n.confirmed = true;
         let (id, tag) = (n.id, n.tag);
-        if self.q.wants(events::analyzer_confirmation_info) {
+        if self.q.wants(events::ANALYZER_CONFIRMATION_INFO) {
             let c = self.conn_value();
             let info = records::AnalyzerConfirmationInfo {
-                c: Some(c),
-                f: None,
+                c,
+                f: Value::Unset,
                 aid: Some(id),
             }
-            .build(self.q);
+            .build(self.q.bindings());
             let tag = self.sh.tag_values[tag.0 as usize].clone();
-            self.q
-                .push(events::analyzer_confirmation_info, vec![tag, info]);
+            self.q.push(events::ANALYZER_CONFIRMATION_INFO, vec![tag, info]);
         }
     }
 
@@ -140,9 +93,7 @@ impl Cx<'_> {
 
     /// As [`violation`](Self::violation), with the offending bytes.
     pub fn violation_data(&mut self, reason: &str, data: &[u8]) {
-        if self.conn.transport == Transport::Tcp
-            && (self.conn.partial || self.conn.gaps[0] || self.conn.gaps[1])
-        {
+        if self.conn.transport == Transport::Tcp && (self.conn.partial || self.conn.gaps[0] || self.conn.gaps[1]) {
             return;
         }
         let max = self.sh.opts.max_analyzer_violations;
@@ -155,19 +106,18 @@ impl Cx<'_> {
             }
             return;
         }
-        if self.q.wants(events::analyzer_violation_info) {
+        if self.q.wants(events::ANALYZER_VIOLATION_INFO) {
             let c = self.conn_value();
             let info = records::AnalyzerViolationInfo {
                 reason: Rc::from(reason.as_bytes()),
-                c: Some(c),
-                f: None,
+                c,
+                f: Value::Unset,
                 aid: Some(id),
                 data: (!data.is_empty()).then(|| Rc::from(data)),
             }
-            .build(self.q);
+            .build(self.q.bindings());
             let tag = self.tag_value();
-            self.q
-                .push(events::analyzer_violation_info, vec![tag, info]);
+            self.q.push(events::ANALYZER_VIOLATION_INFO, vec![tag, info]);
         }
     }
 
@@ -179,19 +129,11 @@ impl Cx<'_> {
 
     /// An anomaly with another source; an empty one for none.
     pub fn weird_from(&mut self, name: &'static str, addl: &str, source: &str) {
-        if !self.tree.weird_passes(name, self.sh) || !self.q.wants(events::conn_weird) {
+        if !self.tree.weird_passes(name, self.sh) || !self.q.wants(events::CONN_WEIRD) {
             return;
         }
         let c = self.conn_value();
-        self.q.push(
-            events::conn_weird,
-            vec![
-                name.into_val(),
-                c,
-                addl.into_val(),
-                source.into_val(),
-            ],
-        );
+        events::conn_weird(self.q, name, c, addl, source);
     }
 
     /// A limit was reached: a weird and an `X` in the history.
@@ -281,13 +223,8 @@ impl Cx<'_> {
     /// Stream data for all children.
     pub fn forward(&mut self, is_orig: bool, data: &[u8]) {
         if !data.is_empty() {
-            self.tree.call_children(
-                self.q,
-                self.conn,
-                self.sh,
-                self.node,
-                Call::Stream(is_orig, data),
-            );
+            self.tree
+                .call_children(self.q, self.conn, self.sh, self.node, Call::Stream(is_orig, data));
         }
     }
 
@@ -311,24 +248,14 @@ impl Cx<'_> {
 
     /// A datagram for all children.
     pub fn forward_packet(&mut self, is_orig: bool, data: &[u8]) {
-        self.tree.call_children(
-            self.q,
-            self.conn,
-            self.sh,
-            self.node,
-            Call::Packet(is_orig, data),
-        );
+        self.tree
+            .call_children(self.q, self.conn, self.sh, self.node, Call::Packet(is_orig, data));
     }
 
     /// A gap for all children.
     pub fn forward_gap(&mut self, is_orig: bool, seq: u64, len: u64) {
-        self.tree.call_children(
-            self.q,
-            self.conn,
-            self.sh,
-            self.node,
-            Call::Gap(is_orig, seq, len),
-        );
+        self.tree
+            .call_children(self.q, self.conn, self.sh, self.node, Call::Gap(is_orig, seq, len));
     }
 
     /// The end of a direction for all children.
@@ -339,16 +266,11 @@ impl Cx<'_> {
 
     /// A request to one node.
     pub fn command_to(&mut self, ix: NodeIx, cmd: &Command) {
-        self.tree
-            .call(self.q, self.conn, self.sh, ix, Call::Cmd(cmd));
+        self.tree.call(self.q, self.conn, self.sh, ix, Call::Cmd(cmd));
     }
 
     /// Runs a child's analyzer through its concrete type.
-    pub fn with_child<A: Analyzer, R>(
-        &mut self,
-        ix: NodeIx,
-        f: impl FnOnce(&mut A, &mut Cx) -> R,
-    ) -> Option<R> {
+    pub fn with_child<A: Analyzer, R>(&mut self, ix: NodeIx, f: impl FnOnce(&mut A, &mut Cx) -> R) -> Option<R> {
         let n = self.tree.nodes.get_mut(ix as usize)?;
         if n.removed {
             return None;
@@ -397,13 +319,7 @@ impl Cx<'_> {
     }
 
     /// Tells of missing bytes of a file.
-    pub fn file_gap(
-        &mut self,
-        is_orig: bool,
-        offset: u64,
-        len: u64,
-        id: Option<&Rc<str>>,
-    ) -> Option<Rc<str>> {
+    pub fn file_gap(&mut self, is_orig: bool, offset: u64, len: u64, id: Option<&Rc<str>>) -> Option<Rc<str>> {
         let mut h = self.sh.files.take()?;
         let r = h.gap(self.q, self.conn, self.tag, is_orig, offset, len, id);
         self.sh.files = Some(h);
@@ -427,13 +343,7 @@ impl Cx<'_> {
     }
 
     /// Hands a whole file over under a known handle.
-    pub fn file_whole(
-        &mut self,
-        is_orig: bool,
-        handle: &[u8],
-        mime: &[u8],
-        data: &[u8],
-    ) -> Option<Rc<str>> {
+    pub fn file_whole(&mut self, is_orig: bool, handle: &[u8], mime: &[u8], data: &[u8]) -> Option<Rc<str>> {
         let mut h = self.sh.files.take()?;
         let r = h.whole(self.q, self.conn, self.tag, is_orig, handle, mime, data);
         self.sh.files = Some(h);
@@ -441,14 +351,7 @@ impl Cx<'_> {
     }
 
     /// Matches text of the running analyzer against signatures.
-    pub fn match_text(
-        &mut self,
-        kind: super::PatKind,
-        is_orig: bool,
-        data: &[u8],
-        bol: bool,
-        eol: bool,
-    ) {
+    pub fn match_text(&mut self, kind: super::PatKind, is_orig: bool, data: &[u8], bol: bool, eol: bool) {
         let Some(mut m) = self.conn.matcher.take() else {
             return;
         };
@@ -465,52 +368,29 @@ impl Cx<'_> {
     }
 }
 
-/// The container types that events carry; resolved to script types once at load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Ct {
-    StringVec,
-    IndexVec,
-    AddrVec,
-    StringSet,
-    SvcbParams,
-    MimeHeaders,
-    SigHashAlgs,
-    PskIdentities,
-    Count,
-}
-
-impl Ct {
-    /// The script name of the type.
-    pub const NAMES: [&'static str; Ct::Count as usize] = [
-        "string_vec",
-        "index_vec",
-        "addr_vec",
-        "string_set",
-        "dns_svcb_param_vec",
-        "mime_header_list",
-        "signature_and_hashalgorithm_vec",
-        "psk_identity_vec",
-    ];
-}
-
 impl Cx<'_> {
     /// A vector value.
-    pub fn vector(&self, ct: Ct, items: Vec<Value>) -> Value {
-        Value::Vector(tapir_data::value::Vector::new(self.sh.types[ct as usize], items))
+    pub fn vector(&self, ty: tapir_interface::bindings::TypeIdx, items: Vec<Value>) -> Value {
+        self.q.bindings().vector(ty, items)
     }
 
     /// A `string_vec`.
     pub fn strings<S: AsRef<[u8]>>(&self, items: &[S]) -> Value {
-        let v = items
-            .iter()
-            .map(|s| Value::Str(Rc::from(s.as_ref())))
-            .collect();
-        self.vector(Ct::StringVec, v)
+        let v = items.iter().map(|s| Value::Str(Rc::from(s.as_ref()))).collect();
+        self.vector(types::STRING_VEC, v)
     }
 
     /// An `index_vec`.
     pub fn counts(&self, items: impl IntoIterator<Item = u64>) -> Value {
-        self.vector(Ct::IndexVec, items.into_iter().map(Value::Count).collect())
+        self.vector(types::INDEX_VEC, items.into_iter().map(Value::Count).collect())
+    }
+
+    /// A `string_set`.
+    pub fn string_set<S: AsRef<[u8]>>(&self, items: &[S]) -> Value {
+        let t = self.q.bindings().table(types::STRING_SET);
+        for s in items {
+            t.insert(&[Value::Str(Rc::from(s.as_ref()))], Value::Unset, self.sh.now);
+        }
+        Value::Table(t)
     }
 }

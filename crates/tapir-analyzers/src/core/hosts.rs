@@ -1,9 +1,9 @@
 //! What analyzers need from the layers beside them, as traits: file analysis and signature matching.
 
-use crate::core::conn::ConnInfo;
 use crate::core::Tag;
-use crate::shim::EventQueue;
+use crate::core::conn::ConnInfo;
 use std::rc::Rc;
+use tapir_interface::queue::EventQueue;
 
 /// A piece of a file as an analyzer sees it.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +46,7 @@ pub trait FileHandler {
         id: Option<&Rc<str>>,
     ) -> Option<Rc<str>>;
     /// The file of one direction has ended (a handle is asked for); with an id, that file.
-    fn end(
-        &mut self,
-        q: &mut EventQueue,
-        conn: &mut ConnInfo,
-        tag: Tag,
-        is_orig: bool,
-        id: Option<&Rc<str>>,
-    );
+    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>);
     /// A whole file from a handle that the analyzer knows (certificates, OCSP staples). Gives its id.
     fn whole(
         &mut self,
@@ -112,5 +105,11 @@ pub trait ConnMatcher {
 pub trait SigHost {
     /// A matcher for a connection; `inner` for the stream within a proxy or upgrade, whose header tests see a
     /// synthetic TCP header.
-    fn matcher(&mut self, conn: &ConnInfo, is_orig: bool, ip_header: &[u8], inner: bool) -> Option<Box<dyn ConnMatcher>>;
+    fn matcher(
+        &mut self,
+        conn: &ConnInfo,
+        is_orig: bool,
+        ip_header: &[u8],
+        inner: bool,
+    ) -> Option<Box<dyn ConnMatcher>>;
 }

@@ -82,20 +82,19 @@ pub trait Analyzer: Any {
 }
 
 /// Raises an event of a connection: `raise!(cx, http_request, method, uri)`. The arguments after the connection are
-/// evaluated only if somebody listens.
+/// evaluated only if somebody listens; they must not use `cx` themselves.
 #[macro_export]
 macro_rules! raise {
     ($cx:expr, $name:ident $(, $arg:expr)* $(,)?) => {
-        if $cx.q.wants($crate::shim::events::$name) {
+        if $cx.q.wants($crate::iface::events::ids::$name) {
             let c = $cx.conn_value();
-            let args = vec![c $(, $crate::core::cx::IntoVal::into_val($arg))*];
-            $cx.q.push($crate::shim::events::$name, args);
+            $crate::iface::events::$name($cx.q, c $(, $arg)*);
         }
     };
 }
 
-/// Whether anybody listens to an event: `wants!(cx, http_header)`.
+/// Whether anybody listens to one of some events: `wants!(cx, http_header | http_all_headers)`.
 #[macro_export]
 macro_rules! wants {
-    ($cx:expr, $($name:ident)|+) => { $($cx.q.wants($crate::shim::events::$name))||+ };
+    ($cx:expr, $($name:ident)|+) => { $($cx.q.wants($crate::iface::events::ids::$name))||+ };
 }

@@ -9,7 +9,7 @@ use super::hosts::{ConnMatcher, Enable, PatKind};
 use super::tree::{Call, ROOT};
 use super::{Analyzer, Cx, Transport};
 use crate::registry;
-use crate::shim::events;
+use tapir_interface::events;
 
 enum Chunk {
     Data(Vec<u8>),
@@ -114,17 +114,16 @@ impl Pia {
                 None => return,
             },
         };
-        let fits = registry::get(tag).is_some_and(|p| {
-            p.transports.is_empty() || p.transports.contains(&cx.conn.transport)
-        });
+        let fits =
+            registry::get(tag).is_some_and(|p| p.transports.is_empty() || p.transports.contains(&cx.conn.transport));
         if !fits || cx.tree.child_with(parent, tag).is_some() {
             return;
         }
         if self.state != State::Buffering {
-            if cx.q.wants(events::protocol_late_match) {
+            if cx.q.wants(events::PROTOCOL_LATE_MATCH) {
                 let c = cx.conn_value();
                 let t = cx.sh.tag_values[tag.0 as usize].clone();
-                cx.q.push(events::protocol_late_match, vec![c, t]);
+                cx.q.push(events::PROTOCOL_LATE_MATCH, vec![c, t]);
             }
             if cx.sh.opts.dpd_late_match_stop {
                 self.state = State::Done;
@@ -205,11 +204,7 @@ impl Analyzer for Pia {
 
 /// Attaches the analyzers of a new connection: expected ones, else those of the responder's port, and the detector.
 /// Gives back the expected tags, for `scheduled_analyzer_applied`.
-pub fn attach(
-    tree: &mut super::Tree,
-    conn: &super::ConnInfo,
-    sh: &mut super::Shared,
-) -> Vec<super::Tag> {
+pub fn attach(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Shared) -> Vec<super::Tag> {
     let expected = sh.expected(conn.orig_h, conn.resp_h, conn.resp_p, conn.transport);
     for &t in &expected {
         tree.add(sh, ROOT, t);
@@ -217,8 +212,8 @@ pub fn attach(
     if expected.is_empty() && !sh.opts.dpd_ignore_ports {
         let tcp = conn.transport == Transport::Tcp;
         for t in sh.port_analyzers(conn.resp_p, tcp).to_vec() {
-            let fits = registry::get(t)
-                .is_some_and(|p| p.transports.is_empty() || p.transports.contains(&conn.transport));
+            let fits =
+                registry::get(t).is_some_and(|p| p.transports.is_empty() || p.transports.contains(&conn.transport));
             if fits {
                 tree.add(sh, ROOT, t);
             }

@@ -42,8 +42,6 @@ pub struct Shared {
     next_id: u64,
     /// Names that scripts know methods, commands, … by are interned here on first use.
     pub uid_source: Option<Box<dyn FnMut() -> Rc<str>>>,
-    /// The script types of [`super::cx::Ct`], filled at load.
-    pub types: Vec<tapir_data::types::TypeId>,
     /// Net weirds of text decoders and the like: name, addl, source.
     pub net_weirds: Vec<(&'static str, String, &'static str)>,
 }
@@ -72,7 +70,6 @@ impl Shared {
             by_time: BTreeMap::new(),
             next_id: 0,
             uid_source: None,
-            types: vec![tapir_data::types::builtin::ANY; super::cx::Ct::Count as usize],
             net_weirds: Vec::new(),
         }
     }
@@ -149,10 +146,7 @@ impl Shared {
             Some(e) => e.until = e.until.max(until),
             None => list.push(Expectation { tag, until }),
         }
-        self.by_time
-            .entry((until * 1e6) as u64)
-            .or_default()
-            .push(key);
+        self.by_time.entry((until * 1e6) as u64).or_default().push(key);
         true
     }
 
@@ -174,13 +168,7 @@ impl Shared {
     }
 
     /// The protocols expected on a connection.
-    pub fn expected(
-        &self,
-        orig: Addr,
-        resp: Addr,
-        port: u16,
-        transport: Transport,
-    ) -> Vec<Tag> {
+    pub fn expected(&self, orig: Addr, resp: Addr, port: u16, transport: Transport) -> Vec<Tag> {
         if self.expected.is_empty() {
             return Vec::new();
         }

@@ -7,7 +7,7 @@ use super::conn::ConnInfo;
 use super::cx::Cx;
 use super::{Analyzer, Command, Shared, Tag};
 use crate::registry;
-use crate::shim::EventQueue;
+use tapir_interface::queue::EventQueue;
 
 /// A number that is unique in an engine, as scripts see it.
 pub type AnalyzerId = u64;
@@ -199,19 +199,11 @@ impl Tree {
         if e.2 == 0.0 {
             e.2 = now;
         }
-        o.weird_sampling_rate > 0
-            && (e.1 - o.weird_sampling_threshold) % o.weird_sampling_rate == 0
+        o.weird_sampling_rate > 0 && (e.1 - o.weird_sampling_threshold) % o.weird_sampling_rate == 0
     }
 
     /// Calls one node's analyzer.
-    pub(crate) fn call(
-        &mut self,
-        q: &mut EventQueue,
-        conn: &mut ConnInfo,
-        sh: &mut Shared,
-        ix: NodeIx,
-        call: Call,
-    ) {
+    pub(crate) fn call(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, ix: NodeIx, call: Call) {
         let Some(n) = self.nodes.get_mut(ix as usize) else {
             return;
         };
@@ -260,39 +252,17 @@ impl Tree {
     }
 
     /// Bytes of a stream for the connection-level analyzers.
-    pub fn deliver(
-        &mut self,
-        q: &mut EventQueue,
-        conn: &mut ConnInfo,
-        sh: &mut Shared,
-        is_orig: bool,
-        data: &[u8],
-    ) {
+    pub fn deliver(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
         self.call_children(q, conn, sh, ROOT, Call::Stream(is_orig, data));
     }
 
     /// A datagram for the connection-level analyzers.
-    pub fn packet(
-        &mut self,
-        q: &mut EventQueue,
-        conn: &mut ConnInfo,
-        sh: &mut Shared,
-        is_orig: bool,
-        data: &[u8],
-    ) {
+    pub fn packet(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
         self.call_children(q, conn, sh, ROOT, Call::Packet(is_orig, data));
     }
 
     /// A gap for the connection-level analyzers.
-    pub fn gap(
-        &mut self,
-        q: &mut EventQueue,
-        conn: &mut ConnInfo,
-        sh: &mut Shared,
-        is_orig: bool,
-        seq: u64,
-        len: u64,
-    ) {
+    pub fn gap(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, seq: u64, len: u64) {
         self.call_children(q, conn, sh, ROOT, Call::Gap(is_orig, seq, len));
     }
 

@@ -11,9 +11,9 @@ use tapir_data::value::{Str, Value};
 
 use crate::core::conn::Transport;
 use crate::core::{Analyzer, Cx};
-use crate::shim::records;
 use crate::util::cursor::Cursor;
 use crate::{raise, wants};
+use tapir_interface::records;
 use wire::Header;
 
 const OP_QUERY: u8 = 0;
@@ -65,7 +65,7 @@ impl Msg {
             num_addl: h.ar as u64,
             is_netbios: self.netbios,
         }
-        .build(cx.q);
+        .build(cx.q.bindings());
         self.value = Some(v.clone());
         v
     }
@@ -110,7 +110,7 @@ impl Dns {
         };
         if wants!(cx, dns_message) {
             let m = msg.value(cx);
-            raise!(cx, dns_message, is_orig, m, data.len());
+            raise!(cx, dns_message, is_orig, m, data.len() as u64);
         }
         self.body(cx, &mut msg, &mut c);
         if wants!(cx, dns_end) {
@@ -131,11 +131,7 @@ impl Dns {
             question(cx, msg, c)?;
         }
         let update = head.opcode() == OP_UPDATE && !msg.netbios;
-        let first = if update {
-            Section::Prerequisite
-        } else {
-            Section::Answer
-        };
+        let first = if update { Section::Prerequisite } else { Section::Answer };
         for _ in 0..head.an {
             rr::record(cx, msg, c, first)?;
         }
@@ -225,8 +221,8 @@ fn question(cx: &mut Cx, msg: &mut Msg, c: &mut Cursor) -> Option<()> {
         cx.weird("DNS_truncated_quest_too_short", "");
         return None;
     }
-    let qtype = c.u16()? as u64;
-    let qclass = c.u16()? as u64;
+    let qtype = c.n16()?;
+    let qclass = c.n16()?;
     let h = &msg.head;
     if h.opcode() == OP_UPDATE && !msg.netbios {
         if wants!(cx, dns_dynamic_update) {

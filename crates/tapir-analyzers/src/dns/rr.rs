@@ -6,10 +6,9 @@ use tapir_data::value::{Addr, Value};
 
 use super::{Msg, OP_UPDATE, Section, lower, read_name};
 use crate::core::Cx;
-use crate::core::cx::Ct;
-use crate::shim::records;
 use crate::util::cursor::Cursor;
 use crate::{raise, wants};
+use tapir_interface::{records, types};
 
 const A: u16 = 1;
 const NS: u16 = 2;
@@ -62,7 +61,7 @@ impl Owner {
             qclass: self.class as u64,
             TTL: self.ttl as f64,
         }
-        .build(cx.q)
+        .build(cx.q.bindings())
     }
 
     fn query(&self) -> Rc<[u8]> {
@@ -115,9 +114,9 @@ pub(crate) fn record(cx: &mut Cx, msg: &mut Msg, c: &mut Cursor, section: Sectio
     }
     if o.ty == WKS {
         // The reference leaves the data where it is, so what follows does not parse.
-        if wants!(cx, dns_WKS_reply) {
+        if wants!(cx, dns_wks_reply) {
             let (m, a) = (msg.value(cx), o.answer(cx));
-            raise!(cx, dns_WKS_reply, m, a);
+            raise!(cx, dns_wks_reply, m, a);
         }
         return Some(());
     }
@@ -158,7 +157,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         ($ev:ident, $rec:expr) => {
             if wants!(cx, $ev) {
                 let (m, a) = (msg.value(cx), o.answer(cx));
-                let x = $rec.build(cx.q);
+                let x = $rec.build(cx.q.bindings());
                 raise!(cx, $ev, m, a, x);
             }
         };
@@ -167,45 +166,45 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
     let answer_type = o.section as u64;
     match o.ty {
         A => match r.array::<4>() {
-            Some(a) if r.is_empty() => reply!(dns_A_reply, Addr::v4(a)),
+            Some(a) if r.is_empty() => reply!(dns_a_reply, Addr::v4(a)),
             _ => return truncated(cx, "DNS_RR_bad_length"),
         },
         AAAA => match r.array::<16>() {
-            Some(a) if r.is_empty() => reply!(dns_AAAA_reply, Addr::v6(a)),
+            Some(a) if r.is_empty() => reply!(dns_aaaa_reply, Addr::v6(a)),
             _ => return truncated(cx, "DNS_RR_bad_length"),
         },
         A6 => {
             let n = r.u8()?;
             if n == 0 {
                 let a = r.array::<16>()?;
-                reply!(dns_A6_reply, Addr::v6(a));
+                reply!(dns_a6_reply, Addr::v6(a));
             } else {
                 reply!(dns_unknown_reply);
             }
         }
         NS => {
             let n = domain(cx, r)?;
-            reply!(dns_NS_reply, n);
+            reply!(dns_ns_reply, n);
         }
         CNAME => {
             let n = domain(cx, r)?;
-            reply!(dns_CNAME_reply, n);
+            reply!(dns_cname_reply, n);
         }
         PTR => {
             let n = domain(cx, r)?;
-            reply!(dns_PTR_reply, n);
+            reply!(dns_ptr_reply, n);
         }
         MX => {
-            let pref = r.u16()?;
+            let pref = r.n16()?;
             let n = domain(cx, r)?;
-            reply!(dns_MX_reply, n, pref);
+            reply!(dns_mx_reply, n, pref);
         }
         SOA => {
             let mname = domain(cx, r)?;
             let rname = domain(cx, r)?;
             let f = [r.u32()?, r.u32()?, r.u32()?, r.u32()?, r.u32()?];
             reply_rr!(
-                dns_SOA_reply,
+                dns_soa_reply,
                 records::DnsSoa {
                     mname,
                     rname,
@@ -219,34 +218,36 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         }
         SRV if msg.netbios => reply!(dns_unknown_reply),
         SRV => {
-            let (prio, weight, port) = (r.u16()?, r.u16()?, r.u16()?);
+            let (prio, weight, port) = (r.n16()?, r.n16()?, r.n16()?);
             let n = domain(cx, r)?;
-            reply!(dns_SRV_reply, n, prio, weight, port);
+            reply!(dns_srv_reply, n, prio, weight, port);
         }
         TXT => {
             let s = strings(r)?;
-            reply!(dns_TXT_reply, cx.strings(&s));
+            let v = cx.strings(&s);
+            reply!(dns_txt_reply, v);
         }
         SPF => {
             let s = strings(r)?;
-            reply!(dns_SPF_reply, cx.strings(&s));
+            let v = cx.strings(&s);
+            reply!(dns_spf_reply, v);
         }
         HINFO => {
             let (cpu, os) = (r.vec8()?, r.vec8()?);
-            reply!(dns_HINFO_reply, cpu, os);
+            reply!(dns_hinfo_reply, cpu, os);
         }
         CAA => {
-            let flags = r.u8()?;
+            let flags = r.n8()?;
             let tag = r.vec8()?;
             let value = r.take_rest();
-            reply!(dns_CAA_reply, flags, tag, value);
+            reply!(dns_caa_reply, flags, tag, value);
         }
         NAPTR => {
             let (order, preference) = (r.u16()? as u64, r.u16()? as u64);
             let (flags, service, regexp) = (r.vec8()?, r.vec8()?, r.vec8()?);
             let replacement = domain(cx, r)?;
             reply_rr!(
-                dns_NAPTR_reply,
+                dns_naptr_reply,
                 records::DnsNaptrRr {
                     order,
                     preference,
@@ -267,7 +268,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let signer_name = domain(cx, r)?;
             let signature = r.take_rest();
             reply_rr!(
-                dns_RRSIG,
+                dns_rrsig,
                 records::DnsRrsigRr {
                     query: o.query(),
                     answer_type,
@@ -288,7 +289,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let (flags, protocol, algorithm) = (r.u16()? as u64, r.u8()? as u64, r.u8()? as u64);
             let key = r.take_rest();
             reply_rr!(
-                dns_DNSKEY,
+                dns_dnskey,
                 records::DnsDnskeyRr {
                     query: o.query(),
                     answer_type,
@@ -301,11 +302,10 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             );
         }
         DS => {
-            let (key_tag, algorithm, digest_type) =
-                (r.u16()? as u64, r.u8()? as u64, r.u8()? as u64);
+            let (key_tag, algorithm, digest_type) = (r.u16()? as u64, r.u8()? as u64, r.u8()? as u64);
             let digest = r.take_rest();
             reply_rr!(
-                dns_DS,
+                dns_ds,
                 records::DnsDsRr {
                     query: o.query(),
                     answer_type,
@@ -320,7 +320,8 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         NSEC => {
             let next = domain(cx, r)?;
             let maps = bitmaps(r);
-            reply!(dns_NSEC, next, cx.strings(&maps));
+            let v = cx.strings(&maps);
+            reply!(dns_nsec, next, v);
         }
         NSEC3 => {
             let (algo, flags, iter) = (r.u8()?, r.u8()?, r.u16()?);
@@ -328,7 +329,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let hash = r.vec8()?;
             let maps = bitmaps(r);
             reply_rr!(
-                dns_NSEC3,
+                dns_nsec3,
                 records::DnsNsec3Rr {
                     query: o.query(),
                     answer_type,
@@ -348,7 +349,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let (algo, flags, iter) = (r.u8()?, r.u8()?, r.u16()?);
             let salt = r.vec8()?;
             reply_rr!(
-                dns_NSEC3PARAM,
+                dns_nsec3param,
                 records::DnsNsec3paramRr {
                     query: o.query(),
                     answer_type,
@@ -362,9 +363,9 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             );
         }
         SSHFP => {
-            let (algo, fptype) = (r.u8()?, r.u8()?);
+            let (algo, fptype) = (r.n8()?, r.n8()?);
             let fp = r.take_rest();
-            reply!(dns_SSHFP, algo, fptype, fp);
+            reply!(dns_sshfp, algo, fptype, fp);
         }
         LOC => {
             if end - r.pos() < 16 {
@@ -378,7 +379,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
                 return Some(());
             }
             reply_rr!(
-                dns_LOC,
+                dns_loc,
                 records::DnsLocRr {
                     query: o.query(),
                     answer_type,
@@ -396,7 +397,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         BINDS => {
             let (algorithm, key_id, removal, complete) = (r.u8()?, r.u16()?, r.u8()?, r.u8()?);
             reply_rr!(
-                dns_BINDS,
+                dns_binds,
                 records::DnsBindsRr {
                     query: o.query(),
                     answer_type,
@@ -411,9 +412,9 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         SVCB | HTTPS => {
             let v = svcb(cx, r)?;
             if o.ty == SVCB {
-                reply!(dns_SVCB, v);
+                reply!(dns_svcb, v);
             } else {
-                reply!(dns_HTTPS, v);
+                reply!(dns_https, v);
             }
         }
         OPT => edns(cx, msg, o, r, is_query)?,
@@ -422,7 +423,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let (inception, expiration) = (r.u32()?, r.u32()?);
             let (mode, rr_error) = (r.u16()?, r.u16()?);
             let key = r.vec16()?;
-            if wants!(cx, dns_TKEY) {
+            if wants!(cx, dns_tkey) {
                 let m = msg.value(cx);
                 let x = records::DnsTkey {
                     query: o.query(),
@@ -435,8 +436,8 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
                     key_data: key.into(),
                     is_query,
                 }
-                .build(cx.q);
-                raise!(cx, dns_TKEY, m, x);
+                .build(cx.q.bindings());
+                raise!(cx, dns_tkey, m, x);
             }
         }
         TSIG => {
@@ -444,7 +445,7 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             let (hi, lo, fudge) = (r.u16()? as u64, r.u32()? as u64, r.u16()?);
             let sig = r.vec16()?;
             let (orig_id, rr_error) = (r.u16()?, r.u16()?);
-            if wants!(cx, dns_TSIG_addl) {
+            if wants!(cx, dns_tsig_addl) {
                 let m = msg.value(cx);
                 let x = records::DnsTsigAdditional {
                     query: o.query(),
@@ -457,8 +458,8 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
                     rr_error: rr_error as u64,
                     is_query,
                 }
-                .build(cx.q);
-                raise!(cx, dns_TSIG_addl, m, x);
+                .build(cx.q.bindings());
+                raise!(cx, dns_tsig_addl, m, x);
             }
         }
         _ => reply!(dns_unknown_reply),
@@ -475,7 +476,7 @@ fn bitmaps<'a>(r: &mut Cursor<'a>) -> Vec<&'a [u8]> {
 }
 
 fn edns(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, is_query: u64) -> Option<()> {
-    if wants!(cx, dns_EDNS_addl) {
+    if wants!(cx, dns_edns_addl) {
         let m = msg.value(cx);
         let x = records::DnsEdnsAdditional {
             query: o.query(),
@@ -488,8 +489,8 @@ fn edns(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, is_query: u64) ->
             TTL: o.ttl as f64,
             is_query,
         }
-        .build(cx.q);
-        raise!(cx, dns_EDNS_addl, m, x);
+        .build(cx.q.bindings());
+        raise!(cx, dns_edns_addl, m, x);
     }
     while r.left() >= 4 {
         let (code, len) = (r.u16()?, r.u16()? as usize);
@@ -503,29 +504,29 @@ fn edns(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, is_query: u64) ->
                 let n = d.left();
                 if n != 8 && !(16..=40).contains(&n) {
                     cx.weird("EDNS_Cookie_invalid_cookie_len", "");
-                } else if wants!(cx, dns_EDNS_cookie) {
+                } else if wants!(cx, dns_edns_cookie) {
                     let m = msg.value(cx);
                     let client = d.take(8).unwrap_or_default();
                     let x = records::DnsEdnsCookie {
                         client_cookie: client.into(),
                         server_cookie: (!d.is_empty()).then(|| d.take_rest().into()),
                     }
-                    .build(cx.q);
-                    raise!(cx, dns_EDNS_cookie, m, x);
+                    .build(cx.q.bindings());
+                    raise!(cx, dns_edns_cookie, m, x);
                 }
             }
             11 => {
                 if d.left() != 0 && d.left() != 2 {
                     cx.weird("EDNS_TCP_Keepalive_invalid_len", "");
-                } else if wants!(cx, dns_EDNS_tcp_keepalive) {
+                } else if wants!(cx, dns_edns_tcp_keepalive) {
                     let m = msg.value(cx);
                     let t = d.u16();
                     let x = records::DnsEdnsTcpKeepalive {
                         keepalive_timeout_omitted: t.is_none(),
                         keepalive_timeout: t.unwrap_or(0) as u64,
                     }
-                    .build(cx.q);
-                    raise!(cx, dns_EDNS_tcp_keepalive, m, x);
+                    .build(cx.q.bindings());
+                    raise!(cx, dns_edns_tcp_keepalive, m, x);
                 }
             }
             _ => {}
@@ -569,7 +570,7 @@ fn edns_ecs(cx: &mut Cx, msg: &mut Msg, d: &mut Cursor) {
             return;
         }
     };
-    if wants!(cx, dns_EDNS_ecs) {
+    if wants!(cx, dns_edns_ecs) {
         let m = msg.value(cx);
         let x = records::DnsEdnsEcs {
             family: name.as_bytes().into(),
@@ -577,8 +578,8 @@ fn edns_ecs(cx: &mut Cx, msg: &mut Msg, d: &mut Cursor) {
             scope_prefix_len: scope as u64,
             address,
         }
-        .build(cx.q);
-        raise!(cx, dns_EDNS_ecs, m, x);
+        .build(cx.q.bindings());
+        raise!(cx, dns_edns_ecs, m, x);
     }
 }
 
@@ -601,26 +602,25 @@ fn svcb(cx: &mut Cx, r: &mut Cursor) -> Option<Value> {
         };
         params.push(svcb_param(cx, key, value));
     }
-    let svc_params = (!params.is_empty()).then(|| cx.vector(Ct::SvcbParams, params));
+    let svc_params = if params.is_empty() {
+        Value::Unset
+    } else {
+        cx.vector(types::VECTOR_OF_DNS_SVCB_PARAM, params)
+    };
     Some(
         records::DnsSvcbRr {
             svc_priority: priority as u64,
             target_name: target.into(),
             svc_params,
         }
-        .build(cx.q),
+        .build(cx.q.bindings()),
     )
 }
 
 fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
     let mut p = records::DnsSvcbParam {
         key: key as u64,
-        mandatory: None,
-        alpn: None,
-        p: None,
-        hint: None,
-        ech: None,
-        raw: None,
+        ..Default::default()
     };
     let mut v = Cursor::new(value);
     match key {
@@ -629,11 +629,11 @@ fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
                 .chunks_exact(2)
                 .map(|c| u16::from_be_bytes([c[0], c[1]]) as u64)
                 .collect();
-            p.mandatory = Some(cx.counts(keys));
+            p.mandatory = cx.counts(keys);
         }
         1 => match strings(&mut v) {
             Some(s) if !s.is_empty() && s.iter().all(|x| !x.is_empty()) => {
-                p.alpn = Some(cx.strings(&s));
+                p.alpn = cx.strings(&s);
             }
             _ => {
                 cx.weird("DNS_SVCB_alpn_length_invalid", "");
@@ -650,14 +650,14 @@ fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
                 .chunks_exact(4)
                 .map(|c| Value::Addr(Addr::v4([c[0], c[1], c[2], c[3]])))
                 .collect();
-            p.hint = Some(cx.vector(Ct::AddrVec, a));
+            p.hint = cx.vector(types::ADDR_VEC, a);
         }
         6 if value.len() % 16 == 0 && !value.is_empty() => {
             let a = value
                 .chunks_exact(16)
                 .map(|c| Value::Addr(Addr::v6(c.try_into().unwrap_or([0; 16]))))
                 .collect();
-            p.hint = Some(cx.vector(Ct::AddrVec, a));
+            p.hint = cx.vector(types::ADDR_VEC, a);
         }
         5 => {
             use base64::Engine as _;
@@ -666,5 +666,5 @@ fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
         }
         _ => p.raw = Some(value.into()),
     }
-    p.build(cx.q)
+    p.build(cx.q.bindings())
 }

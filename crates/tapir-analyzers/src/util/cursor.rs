@@ -111,8 +111,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub fn u24(&mut self) -> Option<u32> {
-        self.array::<3>()
-            .map(|b| u32::from_be_bytes([0, b[0], b[1], b[2]]))
+        self.array::<3>().map(|b| u32::from_be_bytes([0, b[0], b[1], b[2]]))
     }
 
     #[inline]
@@ -138,6 +137,42 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn u64le(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// One byte as a script count.
+    #[inline]
+    pub fn n8(&mut self) -> Option<u64> {
+        self.u8().map(u64::from)
+    }
+
+    /// Two bytes, big-endian, as a script count.
+    #[inline]
+    pub fn n16(&mut self) -> Option<u64> {
+        self.u16().map(u64::from)
+    }
+
+    /// Three bytes, big-endian, as a script count.
+    #[inline]
+    pub fn n24(&mut self) -> Option<u64> {
+        self.u24().map(u64::from)
+    }
+
+    /// Four bytes, big-endian, as a script count.
+    #[inline]
+    pub fn n32(&mut self) -> Option<u64> {
+        self.u32().map(u64::from)
+    }
+
+    /// Two bytes, little-endian, as a script count.
+    #[inline]
+    pub fn n16le(&mut self) -> Option<u64> {
+        self.u16le().map(u64::from)
+    }
+
+    /// Four bytes, little-endian, as a script count.
+    #[inline]
+    pub fn n32le(&mut self) -> Option<u64> {
+        self.u32le().map(u64::from)
     }
 
     /// Bytes up to a NUL, which is consumed but not returned.

@@ -248,8 +248,14 @@ mod tests {
     fn plain_stretches_and_limits() {
         let mut l = Lines::default();
         l.set_plain(3);
-        assert_eq!(lines(&[b"abcdef\n"], &mut l), ["=abc", "!line_terminated_with_single_LF", "def"]);
+        assert_eq!(
+            lines(&[b"abcdef\n"], &mut l),
+            ["=abc", "!line_terminated_with_single_LF", "def"]
+        );
         let mut l = Lines::default().with_max(4);
-        assert_eq!(lines(&[b"abcdefgh\r\n"], &mut l), ["!contentline_size_exceeded", "abcd", "efgh"]);
+        assert_eq!(
+            lines(&[b"abcdefgh\r\n"], &mut l),
+            ["!contentline_size_exceeded", "abcd", "efgh"]
+        );
     }
 }

@@ -102,9 +102,7 @@ impl Node {
         match self {
             Node::Empty => 1,
             Node::Set(_) | Node::Begin | Node::End => 1,
-            Node::Concat(v) | Node::Alt(v) => {
-                v.iter().fold(1, |a: u64, n| a.saturating_add(n.size()))
-            }
+            Node::Concat(v) | Node::Alt(v) => v.iter().fold(1, |a: u64, n| a.saturating_add(n.size())),
             Node::Repeat(n, min, max) => {
                 let times = u64::from(max.unwrap_or(*min + 1)).max(1);
                 (n.size() + 1).saturating_mul(times)
@@ -306,9 +304,7 @@ impl Parser<'_> {
         let c = self.text[self.pos];
         match c {
             b'*' | b'+' | b'?' => Err(self.error("nothing to repeat")),
-            b'{' if self.peek_at(1).is_some_and(|c| c.is_ascii_digit()) => {
-                Err(self.error("nothing to repeat"))
-            }
+            b'{' if self.peek_at(1).is_some_and(|c| c.is_ascii_digit()) => Err(self.error("nothing to repeat")),
             b'}' => Err(self.error("unbalanced `}`")),
             b'(' => self.group(),
             b'[' => self.class().map(Node::Set),

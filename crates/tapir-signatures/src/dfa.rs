@@ -14,8 +14,14 @@ use crate::nfa::{Marks, NO_OWNER, Nfa, State};
 pub const STOP: u32 = 1 << 31;
 /// The state accepts.
 pub const ACCEPT: u32 = 1 << 30;
+/// Two bits that say how deep in the literal trie the state is: [`IDLE`] not at all, 1 or 2 bytes and nothing else
+/// alive but the shared `.*`, 0 for everything else.
+pub const DEPTH: u32 = 3 << DEPTH_SHIFT;
+pub const DEPTH_SHIFT: u32 = 28;
+/// The depth of the state in which only the shared `.*` is alive.
+pub const IDLE: u32 = 3;
 /// Takes the flags off a state number.
-pub const ID: u32 = ACCEPT - 1;
+pub const ID: u32 = (1 << DEPTH_SHIFT) - 1;
 /// The state from which nothing matches.
 pub const DEAD: u32 = 0;
 const UNKNOWN: u32 = u32::MAX;
@@ -128,13 +134,31 @@ impl Dfa {
 
     /// The flags of a state besides its number.
     pub fn flagged(&self, state: u32) -> u32 {
-        let accept = if self.accepts(state).is_empty() {
-            0
-        } else {
-            ACCEPT
-        };
+        let accept = if self.accepts(state).is_empty() { 0 } else { ACCEPT };
         let stop = if state & ID == DEAD { STOP } else { 0 };
-        state | accept | stop
+        (state & ID) | accept | stop | (self.depth_of(state) << DEPTH_SHIFT)
+    }
+
+    /// See [`DEPTH`].
+    pub fn depth_of(&self, state: u32) -> u32 {
+        self.set_depth(&self.infos[(state & ID) as usize / self.stride].set)
+    }
+
+    fn set_depth(&self, set: &[u32]) -> u32 {
+        let mut depth = 0;
+        let mut idle = false;
+        for s in set {
+            match &self.nfa.states[*s as usize] {
+                State::Idle => idle = true,
+                State::Trie(_, d) if *d <= 2 => depth = depth.max(u32::from(*d)),
+                _ => return 0,
+            }
+        }
+        match (idle, depth) {
+            (false, _) => 0,
+            (true, 0) => IDLE,
+            (true, d) => d,
+        }
     }
 
     /// The set of automaton states that a state stands for.
@@ -182,11 +206,10 @@ impl Dfa {
 
     /// The expressions that a set accepts.
     pub fn set_accepts<'a>(&'a self, set: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
-        set.iter()
-            .filter_map(|s| match self.nfa.states[*s as usize] {
-                State::Match(p) => Some(p),
-                _ => None,
-            })
+        set.iter().filter_map(|s| match self.nfa.states[*s as usize] {
+            State::Match(p) => Some(p),
+            _ => None,
+        })
     }
 
     fn step_to_scratch(&mut self, set: &[u32], symbol: Symbol) {
@@ -198,12 +221,10 @@ impl Dfa {
                 (State::Byte(x, to), Symbol::Byte(b)) if *x == b => *to,
                 (State::Set(i, to), Symbol::Byte(b)) if nfa.sets[*i as usize].has(b) => *to,
                 (State::Begin(to), Symbol::Begin) | (State::End(to), Symbol::End) => *to,
-                (State::Trie(next), Symbol::Byte(b)) => {
-                    match next.binary_search_by_key(&b, |e| e.0) {
-                        Ok(i) => next[i].1,
-                        Err(_) => continue,
-                    }
-                }
+                (State::Trie(next, _), Symbol::Byte(b)) => match next.binary_search_by_key(&b, |e| e.0) {
+                    Ok(i) => next[i].1,
+                    Err(_) => continue,
+                },
                 (State::Idle, Symbol::Byte(b)) => {
                     self.scratch.push(s);
                     match nfa.trie_first[b as usize] {
@@ -246,9 +267,7 @@ impl Dfa {
             if !done.is_empty() {
                 self.scratch.retain(|s| {
                     let owner = nfa.owners[*s as usize];
-                    matches!(nfa.states[*s as usize], State::Match(_))
-                        || owner == NO_OWNER
-                        || !done.contains(&owner)
+                    matches!(nfa.states[*s as usize], State::Match(_)) || owner == NO_OWNER || !done.contains(&owner)
                 });
             }
         }
@@ -263,9 +282,7 @@ impl Dfa {
             return Some(*id);
         }
         let need = self.scratch.len() * 4 + self.stride * 4 + 120;
-        if !always
-            && (self.bytes + need > self.limit || self.trans.len() + self.stride >= ID as usize)
-        {
+        if !always && (self.bytes + need > self.limit || self.trans.len() + self.stride >= ID as usize) {
             return None;
         }
         self.bytes += need;
@@ -283,6 +300,7 @@ impl Dfa {
         if !accepts.is_empty() {
             flagged |= ACCEPT;
         }
+        flagged |= self.set_depth(&set) << DEPTH_SHIFT;
         self.known.insert(set.clone(), flagged);
         self.infos.push(Info { set, accepts });
         flagged
@@ -295,7 +313,7 @@ fn byte_classes(nfa: &Nfa) -> (Box<[u8; 256]>, Vec<u8>) {
     for s in &nfa.states {
         match s {
             State::Byte(b, _) => singles[*b as usize] = true,
-            State::Trie(next) => next.iter().for_each(|(b, _)| singles[*b as usize] = true),
+            State::Trie(next, _) => next.iter().for_each(|(b, _)| singles[*b as usize] = true),
             _ => {}
         }
     }

@@ -25,8 +25,8 @@ pub enum State {
     /// Goes to all of these without consuming.
     Split(Box<[u32]>),
     Match(u32),
-    /// A node of the literal trie: sorted bytes with their next states.
-    Trie(Box<[(u8, u32)]>),
+    /// A node of the literal trie: sorted bytes with their next states, and how many bytes lead here.
+    Trie(Box<[(u8, u32)]>, u8),
     /// Stays on every byte and starts the literal trie.
     Idle,
     /// Never goes anywhere.
@@ -77,6 +77,13 @@ impl Filter {
     fn add(&mut self, a: u8, b: u8, c: u8) {
         let h = self.hash(a, b, c);
         self.bits[h >> 6] |= 1 << (h & 63);
+    }
+
+    /// Whether a literal may begin at `pos`, where three bytes must be left.
+    #[inline(always)]
+    pub fn test(&self, data: &[u8], pos: usize) -> bool {
+        let h = self.hash(data[pos], data[pos + 1], data[pos + 2]);
+        self.bits[h >> 6] & (1 << (h & 63)) != 0
     }
 
     /// The first position at or behind `pos` where a literal may begin, or where fewer than three bytes are left.
@@ -131,9 +138,7 @@ impl Nfa {
             if let Some(rest) = rest {
                 let start = nfa.build(&rest, accept);
                 if let Some(leaves) = nfa.prefixes(start) {
-                    leaves
-                        .into_iter()
-                        .for_each(|(lit, set)| trie.insert(&lit, &set));
+                    leaves.into_iter().for_each(|(lit, set)| trie.insert(&lit, &set));
                     continue;
                 }
             }
@@ -243,9 +248,7 @@ impl Nfa {
                             if bytes.count() as usize > LITERALS_PER_PATTERN_MAX {
                                 stop = true;
                             } else {
-                                bytes
-                                    .iter()
-                                    .for_each(|b| by_byte.entry(b).or_default().push(*to));
+                                bytes.iter().for_each(|b| by_byte.entry(b).or_default().push(*to));
                             }
                         }
                         _ => stop = true,
@@ -264,9 +267,7 @@ impl Nfa {
                 for (b, targets) in by_byte {
                     seen.clear();
                     let mut to = Vec::new();
-                    targets
-                        .into_iter()
-                        .for_each(|t| self.closure(t, &mut seen, &mut to));
+                    targets.into_iter().for_each(|t| self.closure(t, &mut seen, &mut to));
                     let mut text = lit.clone();
                     text.push(b);
                     next.push((text, to));
@@ -280,8 +281,7 @@ impl Nfa {
 
 /// `REST` of `.*REST`, where the dot is any byte.
 fn strip_any_star(node: &Node) -> Option<Node> {
-    let is_any_star =
-        |n: &Node| matches!(n, Node::Repeat(inner, 0, None) if **inner == Node::Set(ByteSet::ALL));
+    let is_any_star = |n: &Node| matches!(n, Node::Repeat(inner, 0, None) if **inner == Node::Set(ByteSet::ALL));
     match node {
         Node::Concat(v) if v.len() > 1 && is_any_star(&v[0]) => {
             let skip = v.iter().take_while(|n| is_any_star(n)).count();
@@ -372,15 +372,20 @@ impl TrieBuilder {
     /// Adds the trie's states; children come after parents in `nodes`, so the order is reversed.
     fn emit(self, nfa: &mut Nfa) {
         let mut ids = vec![0u32; self.nodes.len()];
+        let mut depths = vec![0u8; self.nodes.len()];
+        for i in 0..self.nodes.len() {
+            for child in self.nodes[i].0.values() {
+                depths[*child] = depths[i] + 1;
+            }
+        }
         for (i, (children, leaves)) in self.nodes.iter().enumerate().rev() {
             if i == 0 {
                 break;
             }
             let mut to = leaves.clone();
             if !children.is_empty() {
-                to.push(nfa.push(State::Trie(
-                    children.iter().map(|(b, n)| (*b, ids[*n])).collect(),
-                )));
+                let next = children.iter().map(|(b, n)| (*b, ids[*n])).collect();
+                to.push(nfa.push(State::Trie(next, depths[i])));
             }
             ids[i] = if to.len() == 1 {
                 to[0]

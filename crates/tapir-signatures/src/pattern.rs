@@ -112,23 +112,13 @@ impl Pattern {
         let text = wrap(&[b"(", self.text(), b")(", other.text(), b")"].concat());
         Pattern::new(
             &text,
-            optional_anchors(Node::concat(vec![
-                self.0.node.clone(),
-                other.0.node.clone(),
-            ])),
+            optional_anchors(Node::concat(vec![self.0.node.clone(), other.0.node.clone()])),
         )
     }
 
     /// `self += other`.
     pub fn extended_by(&self, other: &Pattern) -> Pattern {
-        let text = [
-            b"(",
-            wrap(other.text()).as_slice(),
-            b")|(",
-            &wrap(self.text()),
-            b")",
-        ]
-        .concat();
+        let text = [b"(", wrap(other.text()).as_slice(), b")|(", &wrap(self.text()), b")"].concat();
         let alt = Node::Alt(vec![other.0.node.clone(), self.0.node.clone()]);
         Pattern::new(&text, optional_anchors(alt))
     }
@@ -209,9 +199,7 @@ impl Pattern {
         if s.len() >= 64 && !w.idle_known {
             w.find_idle();
         }
-        let Within {
-            dfa, begun, idle, ..
-        } = &mut *w;
+        let Within { dfa, begun, idle, .. } = &mut *w;
         let mut at = *begun & ID;
         let idle_at = idle.as_ref().map_or(u32::MAX, |i| i.0);
         let mut i = 0;
@@ -258,11 +246,7 @@ impl Pattern {
     fn longest_counted(&self, s: &[u8], at_start: bool, steps: &mut usize) -> Option<usize> {
         let mut e = self.exact().borrow_mut();
         let Exact { dfa, begun, .. } = &mut *e;
-        let mut at = if at_start {
-            *begun
-        } else {
-            dfa.flagged(dfa.start())
-        };
+        let mut at = if at_start { *begun } else { dfa.flagged(dfa.start()) };
         let mut best = (at & ACCEPT != 0).then_some(0);
         for (i, &b) in s.iter().enumerate() {
             let mut t = dfa.lookup(at & ID, b);
@@ -285,11 +269,7 @@ impl Pattern {
             at = t;
         }
         *steps += s.len();
-        if accepts_end(dfa, at) {
-            Some(s.len())
-        } else {
-            best
-        }
+        if accepts_end(dfa, at) { Some(s.len()) } else { best }
     }
 
     /// The first leftmost-longest match as a range, `^` holding only at the start of `s`.
@@ -317,9 +297,7 @@ impl Pattern {
         let Exact { dfa, begun, .. } = &mut *e;
         let mut first = Box::new([false; 256]);
         for b in 0..=255u8 {
-            first[b as usize] = dfa
-                .next(*begun, Symbol::Byte(b))
-                .is_none_or(|t| t & STOP == 0);
+            first[b as usize] = dfa.next(*begun, Symbol::Byte(b)).is_none_or(|t| t & STOP == 0);
         }
         e.first = Some(first.clone());
         first
@@ -446,8 +424,7 @@ fn skip_to(needles: &[u8], s: &[u8]) -> Option<usize> {
 
 fn begin(dfa: &mut Dfa) -> u32 {
     let start = dfa.start();
-    dfa.next(start, Symbol::Begin)
-        .unwrap_or_else(|| dfa.flagged(start))
+    dfa.next(start, Symbol::Begin).unwrap_or_else(|| dfa.flagged(start))
 }
 
 fn accepts_end(dfa: &mut Dfa, at: u32) -> bool {
@@ -488,13 +465,7 @@ fn within_over_sets(dfa: &mut Dfa, at: u32, rest: &[u8]) -> bool {
     dfa.set_accepts(&end).next().is_some()
 }
 
-fn longest_over_sets(
-    dfa: &mut Dfa,
-    at: u32,
-    s: &[u8],
-    from: usize,
-    mut best: Option<usize>,
-) -> Option<usize> {
+fn longest_over_sets(dfa: &mut Dfa, at: u32, s: &[u8], from: usize, mut best: Option<usize>) -> Option<usize> {
     let mut set = dfa.set_of(at).to_vec();
     for (i, &b) in s.iter().enumerate().skip(from) {
         set = dfa.step_set(&set, Symbol::Byte(b));
@@ -527,8 +498,7 @@ fn literal_of(node: &Node) -> Option<Vec<u8>> {
     let Node::Concat(parts) = node else {
         return None;
     };
-    let maybe =
-        |n: &Node, what: Node| matches!(n, Node::Repeat(inner, 0, Some(1)) if **inner == what);
+    let maybe = |n: &Node, what: Node| matches!(n, Node::Repeat(inner, 0, Some(1)) if **inner == what);
     let (first, rest) = parts.split_first()?;
     let (last, middle) = rest.split_last()?;
     if !maybe(first, Node::Begin) || !maybe(last, Node::End) {
@@ -616,10 +586,7 @@ mod tests {
             "\"x",
             "(a{1000}){1000}{1000}",
         ] {
-            assert!(
-                Pattern::compile(bad.as_bytes(), false, false).is_err(),
-                "{bad}"
-            );
+            assert!(Pattern::compile(bad.as_bytes(), false, false).is_err(), "{bad}");
         }
         assert!(Pattern::compile(b"[A-z]", true, false).is_err());
     }
@@ -637,10 +604,7 @@ mod tests {
         let (a, b) = (p("foo"), p("bar"));
         assert_eq!(a.or(&b).text(), b"^?((^?(foo)$?)|(^?(bar)$?))$?");
         assert_eq!(a.then(&b).text(), b"^?((^?(foo)$?)(^?(bar)$?))$?");
-        assert_eq!(
-            a.extended_by(&b).text(),
-            b"(^?(^?(bar)$?)$?)|(^?(^?(foo)$?)$?)"
-        );
+        assert_eq!(a.extended_by(&b).text(), b"(^?(^?(bar)$?)$?)|(^?(^?(foo)$?)$?)");
         assert!(a.then(&b).matches_exactly(b"foobar") && a.extended_by(&b).matches_exactly(b"foo"));
         let anchored = p("^x").or(&p("y$"));
         let got: Vec<bool> = ["xa", "ax", "ay", "ya"]
@@ -659,10 +623,7 @@ mod tests {
         assert_eq!(p("x$").find(b"xxax"), Some((3, 4)));
         assert_eq!(p("^ab").find(b"xab"), None);
         assert_eq!(p("^ab").finder(b"xab", true).next_at(0, true), Some((1, 3)));
-        assert_eq!(
-            p("-*").finder(b"a--b", false).next_nonempty_at(0, true),
-            Some((1, 3))
-        );
+        assert_eq!(p("-*").finder(b"a--b", false).next_nonempty_at(0, true), Some((1, 3)));
         assert_eq!(p("(abc)*").longest_prefix(b"abcabcx", true), Some(6));
     }
 
@@ -675,23 +636,14 @@ mod tests {
 
     #[test]
     fn search_agrees_with_trying_every_position() {
-        let texts = [
-            "a(b|c)*d",
-            "ab?a",
-            "(ab|ba){2}",
-            "[^a]b+$",
-            "^b|ca",
-            "a.{2}b",
-        ];
+        let texts = ["a(b|c)*d", "ab?a", "(ab|ba){2}", "[^a]b+$", "^b|ca", "a.{2}b"];
         let mut seed = 7u64;
         for text in texts {
             let p = p(text);
             for len in 1..40 {
                 let s: Vec<u8> = (0..len)
                     .map(|_| {
-                        seed = seed
-                            .wrapping_mul(6364136223846793005)
-                            .wrapping_add(1442695040888963407);
+                        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                         b'a' + (seed >> 60) as u8 % 4
                     })
                     .collect();
@@ -713,22 +665,14 @@ mod tests {
         for _ in 0..1_000_000 {
             n += q.matches_within(std::hint::black_box(short)) as u32;
         }
-        eprintln!(
-            "short search {:?} ns each ({n})",
-            t.elapsed().as_nanos() / 1_000_000
-        );
+        eprintln!("short search {:?} ns each ({n})", t.elapsed().as_nanos() / 1_000_000);
         let e = p("(GET|POST|PUT) .*");
         let t = Instant::now();
         for _ in 0..1_000_000 {
             n += e.matches_exactly(std::hint::black_box(b"GET /index.html")) as u32;
         }
-        eprintln!(
-            "short exact {:?} ns each ({n})",
-            t.elapsed().as_nanos() / 1_000_000
-        );
-        let long: Vec<u8> = (0..1 << 20)
-            .map(|i| b"the quick brown fox "[i % 20])
-            .collect();
+        eprintln!("short exact {:?} ns each ({n})", t.elapsed().as_nanos() / 1_000_000);
+        let long: Vec<u8> = (0..1 << 20).map(|i| b"the quick brown fox "[i % 20]).collect();
         let t = Instant::now();
         n += q.matches_within(&long) as u32;
         eprintln!("long search {:?} for 1 MiB ({n})", t.elapsed());

@@ -3,11 +3,13 @@
 //! The file is opened at the first row, so a log without rows leaves no file. Everything that a file accepted stays in it
 //! when a later write fails.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::{Local, TimeZone};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -61,122 +63,12 @@ pub fn wall_clock() -> f64 {
         .map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// A wall-clock time in local time by a `strftime` format.
+/// A time in local time by a `strftime` format; the format's text where it is invalid.
 pub fn local_time(format: &str, at: f64) -> String {
-    // Local time needs the zone rules of the system; the offset is asked for per call because it changes over the year.
-    let secs = at.floor() as i64;
-    let (y, mo, d, h, mi, s) = json::civil(secs + local_offset(secs));
     let mut out = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('Y') => out.push_str(&format!("{y:04}")),
-            Some('y') => out.push_str(&format!("{:02}", y.rem_euclid(100))),
-            Some('m') => out.push_str(&format!("{mo:02}")),
-            Some('d') => out.push_str(&format!("{d:02}")),
-            Some('H') => out.push_str(&format!("{h:02}")),
-            Some('M') => out.push_str(&format!("{mi:02}")),
-            Some('S') => out.push_str(&format!("{s:02}")),
-            Some(other) => {
-                out.push('%');
-                out.push(other);
-            }
-            None => out.push('%'),
-        }
-    }
-    out
-}
-
-/// The offset of local time from UTC in seconds, for UTC unless `TZ` or the system says otherwise.
-fn local_offset(secs: i64) -> i64 {
-    zone::offset(secs)
-}
-
-mod zone {
-    //! Reads the zone file (RFC 8536) that `TZ` or the system names, without calling into C.
-
-    use std::sync::OnceLock;
-
-    struct Zone {
-        transitions: Vec<(i64, i64)>,
-        first: i64,
-    }
-
-    static ZONE: OnceLock<Option<Zone>> = OnceLock::new();
-
-    pub fn offset(secs: i64) -> i64 {
-        match ZONE.get_or_init(load) {
-            Some(zone) => match zone.transitions.partition_point(|t| t.0 <= secs) {
-                0 => zone.first,
-                n => zone.transitions[n - 1].1,
-            },
-            None => 0,
-        }
-    }
-
-    fn load() -> Option<Zone> {
-        let path = match std::env::var("TZ") {
-            Ok(tz) if tz.is_empty() || tz == "UTC" => return None,
-            Ok(tz) => {
-                let tz = tz.trim_start_matches(':').to_string();
-                if tz.starts_with('/') {
-                    tz
-                } else {
-                    format!("/usr/share/zoneinfo/{tz}")
-                }
-            }
-            Err(_) => "/etc/localtime".to_string(),
-        };
-        parse(&std::fs::read(path).ok()?)
-    }
-
-    fn parse(data: &[u8]) -> Option<Zone> {
-        let be = |at: usize| Some(u32::from_be_bytes(data.get(at..at + 4)?.try_into().ok()?) as usize);
-        if data.get(..4)? != b"TZif" {
-            return None;
-        }
-        let sizes = |at: usize| -> Option<[usize; 6]> {
-            Some([
-                be(at + 20)?,
-                be(at + 24)?,
-                be(at + 28)?,
-                be(at + 32)?,
-                be(at + 36)?,
-                be(at + 40)?,
-            ])
-        };
-        let [isut, isstd, leap, times, types, chars] = sizes(0)?;
-        // Version 2 and later repeat everything with 64-bit times after the 32-bit part.
-        let (base, width) = if *data.get(4)? >= b'2' {
-            (44 + times * 5 + types * 6 + chars + leap * 8 + isstd + isut, 8)
-        } else {
-            (0, 4)
-        };
-        let [_, _, _, times, types, _] = sizes(base)?;
-        let at = base + 44;
-        let index_at = at + times * width;
-        let types_at = index_at + times;
-        let utc_offset = |i: usize| -> Option<i64> {
-            (i < types).then_some(())?;
-            Some(be(types_at + i * 6)? as u32 as i32 as i64)
-        };
-        let mut transitions = Vec::new();
-        for i in 0..times {
-            let when = if width == 8 {
-                i64::from_be_bytes(data.get(at + i * 8..at + i * 8 + 8)?.try_into().ok()?)
-            } else {
-                be(at + i * 4)? as u32 as i32 as i64
-            };
-            transitions.push((when, utc_offset(*data.get(index_at + i)? as usize)?));
-        }
-        Some(Zone {
-            transitions,
-            first: utc_offset(0)?,
-        })
+    match Local.timestamp_opt(at.floor() as i64, 0).earliest() {
+        Some(t) if write!(out, "{}", t.format(format)).is_ok() => out,
+        _ => format.to_string(),
     }
 }
 

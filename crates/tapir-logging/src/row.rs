@@ -71,6 +71,11 @@ impl<'a> RowEncoder<'a> {
         self.out.extend_from_slice(body);
     }
 
+    /// Appends cells that were encoded before.
+    pub fn raw(&mut self, cells: &[u8]) {
+        self.out.extend_from_slice(cells);
+    }
+
     /// Appends one cell; a `List` must be followed by its elements.
     pub fn cell(&mut self, cell: CellRef<'_>) {
         match cell {

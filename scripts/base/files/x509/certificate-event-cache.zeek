@@ -1,0 +1,77 @@
+##! Raises the events of certificates that are met all the time from memory.
+
+@load ./main
+
+module X509;
+
+export {
+	## How often a certificate must be met …
+	option caching_required_encounters = 10;
+
+	## … within this time to be cached.
+	option caching_required_encounters_interval = 1min + 2secs;
+
+	## Size of the cache, and how long an entry is kept at least.
+	option certificate_cache_max_entries = 10000;
+	option certificate_cache_minimum_eviction_interval = 1min + 2secs;
+
+	## Tells whether the events of a cached certificate are put into the record
+	## at once. A break has the certificate parsed as usual.
+	global x509_certificate_cache_replay: hook(f: fa_file, e: Info, sha256: string);
+}
+
+# Cached certificates, by the digest of their bytes.
+global certificate_cache: table[string] of any &read_expire=certificate_cache_minimum_eviction_interval;
+
+# How often certificates were met lately.
+global encounters: table[string] of count &create_expire=caching_required_encounters_interval &default=0;
+
+hook x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &priority=5
+	{
+	local rec = Info($ts=f$info$ts, $fingerprint=e$fingerprint, $certificate=e$certificate, $handle=e$handle);
+	rec$extensions = e$extensions;
+	f$info$x509 = rec;
+
+	if ( e?$san )
+		rec$san = e$san;
+
+	if ( e?$basic_constraints )
+		rec$basic_constraints = e$basic_constraints;
+
+	if ( f$info?$mime_type && f$info$mime_type == "application/x-x509-user-cert" )
+		rec$host_cert = T;
+
+	if ( f?$is_orig && f$is_orig )
+		rec$client_cert = T;
+	}
+
+hook certificate_cache_hit(f: fa_file, e: any, str: string)
+	{
+	if ( ! hook x509_certificate_cache_replay(f, e as X509::Info, str) )
+		break;
+	}
+
+event zeek_init() &priority=5
+	{
+	x509_set_certificate_cache(certificate_cache);
+	x509_set_certificate_cache_hit_callback(certificate_cache_hit);
+	}
+
+event file_state_remove(f: fa_file) &priority=5
+	{
+	if ( ! f$info?$x509 || ! f$info?$sha256 )
+		return;
+
+	local key = f$info$sha256;
+
+	if ( key in certificate_cache )
+		return;
+
+	if ( ++encounters[key] < caching_required_encounters )
+		return;
+
+	delete encounters[key];
+
+	if ( |certificate_cache| < certificate_cache_max_entries )
+		certificate_cache[key] = f$info$x509;
+	}

@@ -1,0 +1,33 @@
+##! Writes the payload of both directions of chosen TCP connections to files.
+
+@load base/utils/files
+
+module Conn;
+
+export {
+	## First part of the names of the files that contents are written to.
+	option extraction_prefix = "contents";
+
+	## Whether the contents of every connection are written.
+	option default_extract = F;
+}
+
+redef record connection += {
+	extract_orig: bool &default=Conn::default_extract;
+	extract_resp: bool &default=Conn::default_extract;
+};
+
+event connection_established(c: connection) &priority=-5
+	{
+	if ( c$extract_orig )
+		{
+		local of = open(generate_extraction_filename(extraction_prefix, c, "orig.dat"));
+		set_contents_file(c$id, CONTENTS_ORIG, of);
+		}
+
+	if ( c$extract_resp )
+		{
+		local rf = open(generate_extraction_filename(extraction_prefix, c, "resp.dat"));
+		set_contents_file(c$id, CONTENTS_RESP, rf);
+		}
+	}

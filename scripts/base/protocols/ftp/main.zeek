@@ -1,0 +1,333 @@
+##! Follows FTP sessions and writes ftp.log; expects the data connections.
+
+@load ./info
+@load ./utils
+@load ./utils-commands
+@load base/utils/paths
+@load base/utils/numbers
+@load base/utils/addrs
+@load base/frameworks/analyzer
+@load base/protocols/conn/removal-hooks
+
+module FTP;
+
+export {
+	redef enum Log::ID += { LOG };
+
+	global log_policy: Log::PolicyHook;
+
+	## Commands whose replies are logged.
+	option logged_commands: set[string] = { "ACCT", "APPE", "DELE", "EPRT", "EPSV", "PASV", "PORT", "RETR", "STOR", "STOU" };
+
+	## Whether a session without any of them has its last command logged.
+	option log_at_least_one_command = T;
+
+	## Users whose passwords are no secret.
+	option guest_ids: set[string] = { "anonymous", "ftp", "ftpuser", "guest" };
+
+	const ports: set[port] = { 21/tcp, 2811/tcp } &redef;
+
+	## A reply code by its digits.
+	type ReplyCode: record {
+		x: count;
+		y: count;
+		z: count;
+	};
+
+	global parse_ftp_reply_code: function(code: count): ReplyCode;
+
+	## Raised for each record that is written to ftp.log.
+	global log_ftp: event(rec: Info);
+
+	## Limits for what is kept of a session.
+	option max_user_length = 128;
+	option max_password_length = 128;
+	option max_arg_length = 4096;
+	option max_reply_msg_length = 4096;
+
+	option max_pending_commands = 20;
+	option max_expected_data_channels = 100000;
+
+	global finalize_ftp: Conn::RemovalHook;
+
+	## Finalizer of data connections.
+	global finalize_ftp_data: Conn::RemovalHook;
+
+	redef record Info += {
+		logged_command_seen: bool &default=F;
+	};
+}
+
+redef likely_server_ports += { ports };
+
+# Data connections that sessions announced.
+global ftp_data_expected: table[addr, port] of Info &read_expire=5mins;
+
+# Commands whose argument is a file.
+const file_cmds = {
+	"APPE", "CWD", "DELE", "MKD", "RETR", "RMD", "RNFR", "RNTO", "STOR", "STOU", "REST", "SIZE", "MDTM"
+};
+
+event zeek_init() &priority=5
+	{
+	Log::create_stream(FTP::LOG, Log::Stream($columns=Info, $ev=log_ftp, $path="ftp", $policy=log_policy));
+	Analyzer::register_for_ports(Analyzer::ANALYZER_FTP, ports);
+	}
+
+function parse_ftp_reply_code(code: count): ReplyCode
+	{
+	return ReplyCode($x=code / 100, $y=(code / 10) % 10, $z=code % 10);
+	}
+
+function set_session(c: connection)
+	{
+	if ( c?$ftp )
+		return;
+
+	c$ftp = Info($ts=network_time(), $uid=c$uid, $id=c$id, $capture_password=default_capture_password);
+	Conn::register_removal_hook(c, finalize_ftp);
+
+	# The server speaks first, so that its greeting has something to answer.
+	add_pending_cmd(c$ftp$pending_commands, ++c$ftp$command_seq, "<init>", "");
+	}
+
+function shorten(c: connection, s: string, max: count, weird: string): string
+	{
+	if ( |s| <= max )
+		return s;
+
+	Reporter::conn_weird(weird, c, cat(|s|), "FTP");
+	return s[:max];
+	}
+
+function write_message(rec: Info)
+	{
+	rec$ts = rec$cmdarg$ts;
+	rec$command = rec$cmdarg$cmd;
+
+	local arg = rec$cmdarg$arg;
+	rec$arg = arg;
+
+	if ( rec$cmdarg$cmd in file_cmds )
+		rec$arg = build_url_ftp(rec);
+
+	if ( arg == "" )
+		delete rec$arg;
+
+	if ( rec?$password && ! rec$capture_password && to_lower(rec$user) !in guest_ids )
+		rec$password = "<hidden>";
+
+	rec$logged_command_seen = T;
+	Log::write(FTP::LOG, rec);
+
+	# What belongs to one command only.
+	delete rec$mime_type;
+	delete rec$file_size;
+	delete rec$data_channel;
+	delete rec$fuid;
+	}
+
+function expect_data_channel(c: connection, chan: ExpectedDataChannel)
+	{
+	c$ftp$passive = chan$passive;
+	c$ftp$data_channel = chan;
+
+	if ( |ftp_data_expected| >= max_expected_data_channels )
+		{
+		Reporter::conn_weird("FTP_too_many_expected_data_channels", c, cat(max_expected_data_channels), "FTP");
+		return;
+		}
+
+	ftp_data_expected[chan$resp_h, chan$resp_p] = c$ftp;
+	Analyzer::schedule_analyzer(chan$orig_h, chan$resp_h, chan$resp_p, Analyzer::ANALYZER_FTP_DATA, 5mins);
+	}
+
+event ftp_request(c: connection, command: string, arg: string) &priority=5
+	{
+	set_session(c);
+	local rec = c$ftp;
+
+	if ( |rec$pending_commands| >= max_pending_commands )
+		{
+		Reporter::conn_weird("FTP_too_many_pending_commands", c, cat(|rec$pending_commands|), "FTP");
+
+		# Makes room: what has waited longest gets no reply any more.
+		local oldest = 0;
+
+		for ( n, waiting in rec$pending_commands )
+			if ( oldest == 0 || n < oldest )
+				oldest = n;
+
+		delete rec$pending_commands[oldest];
+		}
+
+	arg = shorten(c, arg, max_arg_length, "FTP_arg_too_long");
+	rec$cmdarg = add_pending_cmd(rec$pending_commands, ++rec$command_seq, command, arg);
+
+	switch ( command )
+		{
+		case "USER":
+			rec$user = shorten(c, arg, max_user_length, "FTP_user_too_long");
+			break;
+
+		case "PASS":
+			rec$password = shorten(c, arg, max_password_length, "FTP_password_too_long");
+			break;
+
+		case "PORT", "EPRT":
+			local pd = command == "PORT" ? parse_ftp_port(arg) : parse_eftp_port(arg);
+
+			if ( pd$valid )
+				expect_data_channel(c, ExpectedDataChannel($passive=F, $orig_h=c$id$resp_h,
+				                                           $resp_h=pd$h, $resp_p=pd$p));
+			break;
+		}
+	}
+
+event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &priority=5
+	{
+	set_session(c);
+	local rec = c$ftp;
+
+	msg = shorten(c, msg, max_reply_msg_length, "FTP_reply_msg_too_long");
+	rec$cmdarg = get_pending_cmd(rec$pending_commands, code, msg);
+
+	if ( cont_resp )
+		return;
+
+	rec$reply_code = code;
+	rec$reply_msg = msg;
+
+	local cmd = rec$cmdarg$cmd;
+
+	switch ( code )
+		{
+		case 150:
+			if ( cmd == "RETR" )
+				{
+				local text = find_first(msg, /\([0-9]+[ ]+/);
+
+				if ( text != "" )
+					rec$file_size = extract_count(text);
+				}
+			break;
+
+		case 213:
+			if ( cmd == "SIZE" && /^[0-9]+[[:space:]]*$/ in msg )
+				rec$file_size = extract_count(msg);
+			break;
+
+		case 227, 229:
+			if ( cmd != "PASV" && cmd != "EPSV" )
+				break;
+
+			local data = code == 227 ? parse_ftp_pasv(msg) : parse_ftp_epsv(msg);
+
+			if ( ! data$valid )
+				break;
+
+			# The extended form leaves the address out.
+			if ( code == 229 && data$h == [::] )
+				data$h = c$id$resp_h;
+
+			expect_data_channel(c, ExpectedDataChannel($passive=T, $orig_h=c$id$orig_h,
+			                                           $resp_h=data$h, $resp_p=data$p));
+			break;
+
+		case 250:
+			if ( rec$cmdarg$cwd_consumed )
+				break;
+
+			if ( cmd == "CWD" )
+				{
+				rec$cmdarg$cwd_consumed = T;
+				local dir = rec$cmdarg$arg;
+
+				if ( dir != "" && dir[0] == "/" )
+					rec$cwd = dir;
+				else
+					rec$cwd = build_path_compressed(rec$cwd, dir);
+				}
+			else if ( cmd == "CDUP" )
+				{
+				rec$cmdarg$cwd_consumed = T;
+				rec$cwd = build_path_compressed(rec$cwd, "/..");
+				}
+			break;
+
+		case 257:
+			if ( cmd == "PWD" || cmd == "XPWD" )
+				{
+				local path = extract_path(msg);
+
+				if ( path != "" )
+					rec$cwd = path;
+				}
+			break;
+		}
+	}
+
+event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &priority=-5
+	{
+	# A preliminary reply is followed by another one.
+	if ( cont_resp || (code >= 100 && code <= 199) )
+		return;
+
+	local rec = c$ftp;
+
+	if ( rec$cmdarg$cmd in logged_commands )
+		write_message(rec);
+
+	remove_pending_cmd(rec$pending_commands, rec$cmdarg);
+	}
+
+event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10
+	{
+	if ( a != Analyzer::ANALYZER_FTP_DATA )
+		return;
+
+	add c$service["ftp-data"];
+	Conn::register_removal_hook(c, finalize_ftp_data);
+	}
+
+event file_transferred(c: connection, prefix: string, descr: string, mime_type: string) &priority=5
+	{
+	local id = c$id;
+
+	if ( [id$resp_h, id$resp_p] in ftp_data_expected )
+		ftp_data_expected[id$resp_h, id$resp_p]$mime_type = split_string1(mime_type, /;/)[0];
+	}
+
+event connection_reused(c: connection) &priority=5
+	{
+	if ( "ftp-data" in c$service )
+		c$ftp_data_reuse = T;
+	}
+
+hook finalize_ftp_data(c: connection)
+	{
+	if ( ! c$ftp_data_reuse )
+		delete ftp_data_expected[c$id$resp_h, c$id$resp_p];
+	}
+
+hook finalize_ftp(c: connection)
+	{
+	if ( ! c?$ftp )
+		return;
+
+	local rec = c$ftp;
+
+	for ( n, ca in rec$pending_commands )
+		{
+		if ( ca$cmd !in logged_commands )
+			next;
+
+		rec$cmdarg = ca;
+		delete rec$reply_code;
+		delete rec$reply_msg;
+		write_message(rec);
+		}
+
+	if ( log_at_least_one_command && ! rec$logged_command_seen && rec?$cmdarg )
+		write_message(rec);
+	}

@@ -263,6 +263,27 @@ impl Table {
         self.attrs.borrow().clone()
     }
 
+    /// Whether the table has no attributes, so that an access needs no further care.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.attrs.borrow().is_none()
+    }
+
+    /// A look at the value at a position that [`Table::find`] gave; `None` for a set.
+    ///
+    /// # Safety
+    /// The table may not be changed while the reference lives.
+    #[inline]
+    pub unsafe fn value_ref(&self, pos: usize) -> Option<&Value> {
+        self.inner().values.get(pos)
+    }
+
+    /// Replaces the value at a position that [`Table::find`] gave, leaving its time alone.
+    #[inline]
+    pub fn set_value_at(&self, pos: usize, value: Value) -> Value {
+        self.inner_mut().set_value(pos, value)
+    }
+
     /// Replaces the attributes. Entry times begin to be kept when an expiry is set.
     pub fn set_attrs(&self, attrs: Option<Rc<TableAttrs>>) {
         let keep = attrs.as_ref().is_some_and(|a| a.expires());

@@ -207,6 +207,16 @@ impl Record {
         !matches!(unsafe { &*self.slots.get() }.get(slot), None | Some(Value::Unset))
     }
 
+    /// A look at a slot without cloning it; `None` beyond the end.
+    ///
+    /// # Safety
+    /// No slot of this record may be written while the reference lives.
+    #[inline]
+    pub unsafe fn slot_ref(&self, slot: usize) -> Option<&Value> {
+        // SAFETY: the caller keeps writers away.
+        unsafe { &*self.slots.get() }.get(slot)
+    }
+
     /// Runs `f` on a slot without cloning it. `f` must not touch this record.
     #[inline]
     pub fn with<R>(&self, slot: usize, f: impl FnOnce(&Value) -> R) -> R {
@@ -262,6 +272,16 @@ impl Vector {
     pub fn get(&self, idx: usize) -> Value {
         // SAFETY: single-threaded, and cloning a `Value` runs no foreign code.
         unsafe { &*self.items.get() }.get(idx).cloned().unwrap_or_default()
+    }
+
+    /// A look at an element without cloning it; `None` beyond the end.
+    ///
+    /// # Safety
+    /// The vector may not be changed while the reference lives.
+    #[inline]
+    pub unsafe fn item_ref(&self, idx: usize) -> Option<&Value> {
+        // SAFETY: the caller keeps writers away.
+        unsafe { &*self.items.get() }.get(idx)
     }
 
     /// Stores an element, growing the vector with holes.

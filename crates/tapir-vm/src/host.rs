@@ -103,10 +103,7 @@ impl Severity {
 
     /// Whether it counts as an error (initialisation fails after one).
     pub fn is_error(self) -> bool {
-        !matches!(
-            self,
-            Severity::Info | Severity::Warning | Severity::ExpressionWarning
-        )
+        !matches!(self, Severity::Info | Severity::Warning | Severity::ExpressionWarning)
     }
 }
 
@@ -162,15 +159,11 @@ pub trait Host {
     ) -> Result<Rc<dyn PatternObject>, String>;
 
     /// `target += add`, in place: everybody who holds `target` sees the change.
-    fn extend_pattern(
-        &mut self,
-        target: &Rc<dyn PatternObject>,
-        add: &Rc<dyn PatternObject>,
-    ) -> Result<(), String>;
+    fn extend_pattern(&mut self, target: &Rc<dyn PatternObject>, add: &Rc<dyn PatternObject>) -> Result<(), String>;
 
     /// The `print` statement. `file` is the target if the first value was a file (it is not part of `values` then).
-    /// Defaults of records in `values` are filled in.
-    fn print(&mut self, types: &Types, file: Option<&Rc<File>>, values: &[Value]);
+    /// Defaults of records in `values` are filled in; `vm` renders ([`tapir_data::text::RenderHost`]).
+    fn print(&mut self, vm: &Vm, file: Option<&Rc<File>>, values: &[Value]);
 
     /// A message for standard error. The `reporter_*` events are raised by the machine.
     fn report(&mut self, message: &Message);
@@ -299,15 +292,13 @@ impl CallCtx<'_> {
     /// Reports an error at the location of the call; the built-in goes on.
     pub fn error(&mut self, text: impl Into<String>) {
         let location = self.vm.location();
-        self.vm
-            .report(self.host, Severity::Error, text.into(), location);
+        self.vm.report(self.host, Severity::Error, text.into(), location);
     }
 
     /// Reports a warning at the location of the call.
     pub fn warning(&mut self, text: impl Into<String>) {
         let location = self.vm.location();
-        self.vm
-            .report(self.host, Severity::Warning, text.into(), location);
+        self.vm.report(self.host, Severity::Warning, text.into(), location);
     }
 
     /// Reports without a location.

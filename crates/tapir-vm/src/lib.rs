@@ -7,7 +7,6 @@ pub mod host;
 pub mod vm;
 
 pub use host::{
-    AsyncToken, BuiltinFn, CallCtx, Failure, Host, Location, Message, PatternJoin, Registry,
-    RtError, Severity,
+    AsyncToken, BuiltinFn, CallCtx, Failure, Host, Location, Message, PatternJoin, Registry, RtError, Severity,
 };
 pub use vm::Vm;

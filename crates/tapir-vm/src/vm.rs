@@ -67,8 +67,7 @@ impl Vm {
             .state
             .entry(std::any::TypeId::of::<T>())
             .or_insert_with(|| Box::new(T::default()));
-        slot.downcast_mut()
-            .expect("the slot was made under the type's own id")
+        slot.downcast_mut().expect("the slot was made under the type's own id")
     }
 
     /// The value of a global variable, constant or option by qualified name; `None` where it has none.
@@ -109,12 +108,7 @@ impl Vm {
     }
 
     /// Calls a function value.
-    pub fn call_value(
-        &mut self,
-        _host: &mut dyn Host,
-        f: &Value,
-        _args: &[Value],
-    ) -> Result<Value, RtError> {
+    pub fn call_value(&mut self, _host: &mut dyn Host, f: &Value, _args: &[Value]) -> Result<Value, RtError> {
         match f {
             Value::Func(_) => Err(RtError::new("this build cannot run script functions")),
             _ => Err(RtError::new("only a function can be called")),
@@ -122,12 +116,7 @@ impl Vm {
     }
 
     /// A field of a record.
-    pub fn record_field(
-        &mut self,
-        _host: &mut dyn Host,
-        record: &Value,
-        slot: usize,
-    ) -> Result<Value, RtError> {
+    pub fn record_field(&mut self, _host: &mut dyn Host, record: &Value, slot: usize) -> Result<Value, RtError> {
         match record {
             Value::Record(r) => Ok(r.get(slot)),
             _ => Err(RtError::new("only a record has fields")),
@@ -140,13 +129,7 @@ impl Vm {
     }
 
     /// Sends a message to the host and raises the `reporter_*` event.
-    pub fn report(
-        &mut self,
-        host: &mut dyn Host,
-        severity: Severity,
-        text: String,
-        location: Option<Location>,
-    ) {
+    pub fn report(&mut self, host: &mut dyn Host, severity: Severity, text: String, location: Option<Location>) {
         if severity.is_error() {
             self.n_errors += 1;
         }
@@ -167,5 +150,17 @@ impl Vm {
     /// See [`crate::CallCtx::begin_async`].
     pub fn begin_async(&mut self) -> Option<AsyncToken> {
         None
+    }
+}
+
+impl tapir_data::text::RenderHost for Vm {
+    fn types(&self) -> &Types {
+        &self.program().types
+    }
+    fn func_text(&self, f: &tapir_data::value::Func) -> Vec<u8> {
+        Vm::func_text(self, f)
+    }
+    fn field_default(&self, _: &Rc<tapir_data::value::Record>, _: usize) -> Value {
+        Value::Unset
     }
 }

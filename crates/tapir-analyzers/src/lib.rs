@@ -6,6 +6,7 @@
 
 pub mod core;
 pub mod dns;
+pub mod http;
 pub mod registry;
 pub mod util;
 

@@ -34,6 +34,7 @@ macro_rules! protocols {
 
 protocols! {
     "DNS" ANY dns::Dns::default();
+    "HTTP" ANY http::Http::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
 }

@@ -68,6 +68,9 @@ pub trait Analyzer: Any {
     /// One direction has ended.
     fn eof(&mut self, _cx: &mut Cx, _is_orig: bool) {}
 
+    /// The connection was reset.
+    fn reset(&mut self, _cx: &mut Cx) {}
+
     /// The connection is removed.
     fn done(&mut self, _cx: &mut Cx) {}
 

@@ -19,6 +19,8 @@ pub struct Options {
     pub dns_session_timeout: f64,
     pub http_entity_data_delivery_size: u64,
     pub skip_http_data: bool,
+    /// `HTTP::upgrade_analyzers`: protocol in lower case, analyzer name.
+    pub http_upgrade_analyzers: Vec<(String, String)>,
     pub truncate_http_uri: i64,
     pub mime_segment_length: u64,
     pub mime_segment_overlap_length: u64,
@@ -76,6 +78,7 @@ impl Default for Options {
             dns_session_timeout: 10.0,
             http_entity_data_delivery_size: 1500,
             skip_http_data: false,
+            http_upgrade_analyzers: vec![("websocket".into(), "WEBSOCKET".into())],
             truncate_http_uri: -1,
             mime_segment_length: 1024,
             mime_segment_overlap_length: 0,

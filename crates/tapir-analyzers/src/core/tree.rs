@@ -41,6 +41,7 @@ pub(crate) enum Call<'a> {
     Packet(bool, &'a [u8]),
     Gap(bool, u64, u64),
     Eof(bool),
+    Reset,
     Flip,
     Cmd(&'a Command),
 }
@@ -227,6 +228,7 @@ impl Tree {
             Call::Packet(o, d) => an.packet(&mut cx, o, d),
             Call::Gap(o, s, l) => an.gap(&mut cx, o, s, l),
             Call::Eof(o) => an.eof(&mut cx, o),
+            Call::Reset => an.reset(&mut cx),
             Call::Flip => an.flip(),
             Call::Cmd(c) => an.command(&mut cx, c),
         }
@@ -269,6 +271,13 @@ impl Tree {
     /// The end of one direction.
     pub fn eof(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool) {
         self.call_children(q, conn, sh, ROOT, Call::Eof(is_orig));
+    }
+
+    /// The connection was reset.
+    pub fn reset(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
+        for ix in 0..self.nodes.len() {
+            self.call(q, conn, sh, ix as NodeIx, Call::Reset);
+        }
     }
 
     /// Originator and responder were exchanged.

@@ -34,7 +34,6 @@ pub(crate) enum Section {
 pub(crate) struct Msg {
     pub head: Header,
     pub netbios: bool,
-    pub is_orig: bool,
     value: Option<Value>,
     /// The section's events are not raised, its records only passed over.
     pub skip: bool,
@@ -104,7 +103,6 @@ impl Dns {
         let mut msg = Msg {
             head,
             netbios,
-            is_orig,
             value: None,
             skip: false,
         };

@@ -1,5 +1,7 @@
 //! Helpers that several protocols share: checked cursor, line splitter, MIME, BER, encodings.
 
 pub mod cursor;
+pub mod inflate;
 pub mod lines;
+pub mod mime;
 pub mod text;

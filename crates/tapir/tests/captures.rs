@@ -1,0 +1,117 @@
+//! End to end on the project's own captures: the program runs on a capture, chosen columns of its logs are compared with
+//! a recorded expectation under `tests/expected`. `UPDATE_EXPECT=1` writes what is got, for review.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn work_dir(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder for the test");
+    dir
+}
+
+fn tapir(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(args)
+        .current_dir(dir)
+        .env("TZ", "UTC")
+        .output()
+        .expect("tapir runs")
+}
+
+fn capture(name: &str) -> String {
+    root().join("tests/captures").join(name).display().to_string()
+}
+
+/// A log without the lines and columns that change from run to run.
+fn stable(text: &str) -> String {
+    let unstable = ["uid", "fuid", "conn_uids", "orig_fuids", "resp_fuids", "cert_chain_fuids", "parent_fuid"];
+    let mut keep: Vec<bool> = Vec::new();
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        if let Some(names) = line.strip_prefix("#fields\t") {
+            keep = names.split('\t').map(|n| !unstable.contains(&n)).collect();
+            rows.push(pick(names, &keep));
+        } else if !line.starts_with('#') {
+            rows.push(pick(line, &keep));
+        }
+    }
+    if rows.len() > 1 {
+        rows[1..].sort();
+    }
+    rows.join("\n") + "\n"
+}
+
+fn pick(line: &str, keep: &[bool]) -> String {
+    let cells: Vec<_> = line.split('\t').enumerate().filter(|(i, _)| keep.get(*i) != Some(&false)).map(|c| c.1).collect();
+    cells.join("\t")
+}
+
+fn check(name: &str, logs: &[&str]) {
+    let dir = work_dir(name);
+    let out = tapir(&dir, &["-C", "-r", &capture(&format!("{name}.pcap")), "local"]);
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{name}: {err}");
+    for log in logs {
+        let got = std::fs::read_to_string(dir.join(format!("{log}.log"))).unwrap_or_else(|e| panic!("{name}: {log}.log: {e}"));
+        let got = stable(&got);
+        let path = root().join("tests/expected").join(name).join(format!("{log}.log"));
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::create_dir_all(path.parent().expect("below expected")).expect("the folder can be made");
+            std::fs::write(&path, &got).expect("the expectation can be written");
+        }
+        let want = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!(got, want, "{name}: {log}.log differs from {}", path.display());
+    }
+}
+
+#[test]
+fn http() {
+    check("http", &["conn", "http", "files"]);
+}
+
+#[test]
+fn dns() {
+    check("dns", &["conn", "dns"]);
+}
+
+#[test]
+fn refused_and_ping() {
+    check("refused", &["conn"]);
+    check("ping", &["conn"]);
+}
+
+#[test]
+fn a_broken_capture_is_reported_and_what_came_before_is_logged() {
+    let dir = work_dir("broken");
+    let whole = std::fs::read(capture("http.pcap")).expect("the capture is there");
+    let cut = dir.join("cut.pcap");
+    std::fs::write(&cut, &whole[..whole.len() - 7]).expect("the copy can be written");
+    let out = tapir(&dir, &["-C", "-r", "cut.pcap", "local"]);
+    assert_eq!(out.status.code(), Some(1));
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert!(err.contains("cut.pcap") && err.contains("truncated"), "{err}");
+    assert!(std::fs::read_to_string(dir.join("conn.log")).is_ok_and(|t| t.contains("10.99.0.2")));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let dir = work_dir("mistakes");
+    for (args, word) in [
+        (&["-r", "nowhere.pcap"][..], "nowhere.pcap"),
+        (&["-C", "-r"], "requires an argument"),
+        (&["--parse-onyl"], "--parse-only"),
+        (&["no-such-script"], "no-such-script"),
+        (&["-b", "-e", "print nothing_here;"], "nothing_here"),
+    ] {
+        let out = tapir(&dir, args);
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.contains(word), "{args:?}: {err}");
+    }
+}

@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# Records the captures of this folder from real servers and clients in two network namespaces joined by a veth pair.
+# Needs root and Debian's iproute2 tcpdump nginx-light curl openssl dnsmasq dnsutils openssh-server openssh-client
+# netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool.
+# usage: record.sh [NAME ...]      records all, or the named ones
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+client="ip netns exec tapir-client"
+server="ip netns exec tapir-server"
+pids=()
+
+cleanup() {
+	kill "${pids[@]}" 2>/dev/null || true
+	ip netns del tapir-client 2>/dev/null || true
+	ip netns del tapir-server 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+ip netns add tapir-client
+ip netns add tapir-server
+ip link add c0 netns tapir-client type veth peer name s0 netns tapir-server
+for side in "client c0 1" "server s0 2"; do
+	read -r ns dev n <<<"$side"
+	ip -n "tapir-$ns" addr add "10.99.0.$n/24" dev "$dev"
+	ip -n "tapir-$ns" addr add "fd00:99::$n/64" dev "$dev" nodad
+	ip -n "tapir-$ns" link set "$dev" up
+	ip -n "tapir-$ns" link set lo up
+	ip netns exec "tapir-$ns" ethtool -K "$dev" tx off rx off tso off gso off gro off >/dev/null 2>&1 || true
+done
+sleep 1
+
+# capture NAME COMMAND...: records what COMMAND causes on the client's side
+capture() {
+	local name=$1; shift
+	$client tcpdump -Z root -i c0 -U -w "$here/$name.pcap" not port 5353 and not icmp6 >/dev/null 2>&1 &
+	local dump=$!
+	sleep 0.7
+	"$@" >"$work/$name.out" 2>&1 || echo "note: $name: the client ended with $?" >&2
+	sleep 0.7
+	kill -INT $dump; wait $dump 2>/dev/null || true
+	echo "$name: $(stat -c %s "$here/$name.pcap") bytes"
+}
+
+run_server() { $server "$@" >"$work/server.log" 2>&1 & pids+=($!); sleep 0.8; }
+
+certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/C=XX/O=Tapir tests/CN=www.tapir.test" \
+		-addext "subjectAltName=DNS:www.tapir.test,DNS:tapir.test" -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+}
+
+web() {
+	certificate
+	mkdir -p "$work/www"
+	echo "<html><body>hello from the tapir</body></html>" >"$work/www/index.html"
+	head -c 20000 /dev/zero | tr '\0' 'a' >"$work/www/big.txt"
+	printf '\x89PNG\r\n\x1a\n%064d' 0 >"$work/www/dot.png"
+	cat >"$work/nginx.conf" <<-CONF
+		pid $work/nginx.pid; error_log $work/nginx.err; daemon off; worker_processes 1;
+		events {}
+		http {
+			types { text/html html; text/plain txt; image/png png; }
+			access_log off; root $work/www; gzip on; gzip_min_length 100; gzip_types text/plain;
+			client_body_temp_path $work/b; proxy_temp_path $work/p; fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
+			server { listen 80; listen [::]:80; location /old { return 301 /index.html; } location /put { return 204; } }
+			server { listen 443 ssl; ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem; ssl_protocols TLSv1.2 TLSv1.3; }
+		}
+	CONF
+	chmod 755 "$work"; chmod -R a+rX "$work/www"
+	run_server nginx -c "$work/nginx.conf"
+	http_client() {
+		$client curl -s http://10.99.0.2/ http://10.99.0.2/dot.png http://10.99.0.2/old
+		$client curl -s --compressed http://10.99.0.2/big.txt
+		$client curl -s -A tapir-test -d "name=value" http://10.99.0.2/put
+		$client curl -s -g "http://[fd00:99::2]/missing"
+	}
+	capture http http_client
+	tls_client() {
+		$client curl -sk --tls-max 1.2 --resolve www.tapir.test:443:10.99.0.2 https://www.tapir.test/
+		$client curl -sk --tlsv1.3 --resolve www.tapir.test:443:10.99.0.2 https://www.tapir.test/
+	}
+	capture tls tls_client
+}
+
+dns() {
+	run_server dnsmasq -k -C /dev/null -p 53 --no-resolv --no-hosts --user=root --pid-file= --log-facility=- \
+		--address=/www.tapir.test/10.99.0.2 --address=/www.tapir.test/fd00:99::2 --cname=alias.tapir.test,www.tapir.test \
+		--txt-record=tapir.test,"v=test" --mx-host=tapir.test,mail.tapir.test,10 --address=/#/
+	dns_client() {
+		for q in "www.tapir.test A" "www.tapir.test AAAA" "tapir.test TXT" "tapir.test MX" "missing.tapir.test A"; do
+			# shellcheck disable=SC2086
+			$client dig +time=1 +tries=1 @10.99.0.2 $q
+		done
+		$client dig +tcp +time=1 @10.99.0.2 www.tapir.test A
+	}
+	capture dns dns_client
+}
+
+ssh() {
+	ssh-keygen -q -t ed25519 -N "" -f "$work/host"
+	ssh-keygen -q -t ed25519 -N "" -f "$work/user"
+	mkdir -p /run/sshd
+	cp "$work/user.pub" "$work/authorized"
+	run_server /usr/sbin/sshd -D -e -f /dev/null -p 22 -h "$work/host" -o StrictModes=no -o PermitRootLogin=yes \
+		-o AuthorizedKeysFile="$work/authorized" -o PidFile="$work/sshd.pid"
+	ssh_client() {
+		$client /usr/bin/ssh -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -i "$work/user" root@10.99.0.2 true
+		$client /usr/bin/ssh -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o PubkeyAuthentication=no root@10.99.0.2 true
+	}
+	capture ssh ssh_client
+}
+
+scans() {
+	run_server sh -c 'while true; do nc -l -p 9000 >/dev/null; done'
+	payload() { printf 'GET-THE-TAPIR malicious-marker-4711\n' | $client nc -q 1 10.99.0.2 9000; }
+	capture marker payload
+	udp_scan() { for port in $(seq 2000 2039); do echo x | $client nc -u -w 0 10.99.0.2 "$port"; done; }
+	capture udp-scan udp_scan
+	refused() { for port in 81 82 83; do $client nc -z -w 1 10.99.0.2 "$port"; done; }
+	capture refused refused
+	ping_both() { $client ping -c 2 10.99.0.2; }
+	capture ping ping_both
+}
+
+mail() {
+	cat >"$work/exim.conf" <<-CONF
+		primary_hostname = mail.tapir.test
+		daemon_smtp_ports = 25
+		spool_directory = $work/spool
+		log_file_path = $work/exim-%slog
+		exim_user = root
+		exim_group = root
+		never_users =
+		acl_smtp_rcpt = accept
+		acl_smtp_data = accept
+		begin acl
+		accept:
+		  accept
+		begin routers
+		drop:
+		  driver = redirect
+		  data = :blackhole:
+	CONF
+	mkdir -p "$work/spool"; chmod 600 "$work/exim.conf"
+	run_server exim4 -C "$work/exim.conf" -bdf
+	mail_client() {
+		$client swaks --server 10.99.0.2 --from a@tapir.test --to b@tapir.test --helo client.tapir.test \
+			--header "Subject: a test" --body "hello" --attach-type text/plain --attach "@$here/record.sh"
+	}
+	capture smtp mail_client
+}
+
+ftp() {
+	mkdir -p "$work/ftp/pub"; echo "file for ftp" >"$work/ftp/pub/file.txt"; chmod 755 "$work" "$work/ftp" "$work/ftp/pub"
+	cat >"$work/vsftpd.conf" <<-CONF
+		listen=YES
+		background=NO
+		anonymous_enable=YES
+		anon_root=$work/ftp
+		secure_chroot_dir=$work
+		seccomp_sandbox=NO
+		no_anon_password=NO
+		run_as_launching_user=YES
+		pasv_enable=YES
+	CONF
+	run_server vsftpd "$work/vsftpd.conf"
+	ftp_client() {
+		$client curl -s --user anonymous:mail@tapir.test ftp://10.99.0.2/pub/file.txt
+		$client curl -s --disable-epsv --user anonymous:mail@tapir.test ftp://10.99.0.2/pub/
+	}
+	capture ftp ftp_client
+}
+
+mqtt() {
+	printf 'listener 1883 10.99.0.2\nallow_anonymous true\n' >"$work/mosquitto.conf"
+	run_server mosquitto -c "$work/mosquitto.conf"
+	mqtt_client() {
+		$client timeout 3 mosquitto_sub -h 10.99.0.2 -t 'tapir/#' -C 1 &
+		sleep 0.5
+		$client mosquitto_pub -h 10.99.0.2 -t tapir/test -m hello
+		wait $!
+	}
+	capture mqtt mqtt_client
+}
+
+redis() {
+	run_server redis-server --bind 10.99.0.2 --protected-mode no --save '' --dir "$work"
+	redis_client() { $client redis-cli -h 10.99.0.2 set tapir nose; $client redis-cli -h 10.99.0.2 get tapir; }
+	capture redis redis_client
+}
+
+all=(web dns ssh scans mail ftp mqtt redis)
+for part in "${@:-${all[@]}}"; do "$part"; done

@@ -1,1 +1,22 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! Packets: where they come from and what their lower layers say.
+//!
+//! Owns capture readers (pcap, pcapng, live), link layers, IP with extension headers, fragment reassembly, the
+//! headers of tunnels, checksums, ARP and the packet filter language. Knows nothing of flows or scripts: what is
+//! odd about a packet is put into a [`Weirds`] list by name, and the layer above decides what becomes of it.
+
+pub mod arp;
+pub mod bytes;
+pub mod checksum;
+pub mod frag;
+pub mod ip;
+pub mod link;
+pub mod pcap;
+pub mod pcapng;
+pub mod source;
+pub mod tunnel;
+pub mod types;
+
+pub use ip::{ExtHeader, IpPacket};
+pub use link::{Layer, LayerStack, LinkInfo, VlanTag};
+pub use source::{RawPacket, Source, SourceError, open_capture};
+pub use types::{Ip, Weird, Weirds};

@@ -1,0 +1,390 @@
+//! A connection: what both endpoints did, counted and remembered. The layers above keep theirs in the extension.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use tapir_packet::Ip;
+use tapir_packet::link::VlanTag;
+
+use crate::key::{ConnTuple, Key};
+use crate::reassembly::Reassembler;
+use crate::thresholds::Thresholds;
+use crate::uid::Uid;
+
+/// Names a connection in its table; stays unique after the connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// The transport of a connection; the number is that of port types in scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Transport {
+    Unknown = 0,
+    Tcp = 1,
+    Udp = 2,
+    Icmp = 3,
+}
+
+/// States of a TCP endpoint with the numbers that scripts see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum TcpState {
+    #[default]
+    Inactive = 0,
+    SynSent = 1,
+    SynAckSent = 2,
+    Partial = 3,
+    Established = 4,
+    Closed = 5,
+    Reset = 6,
+}
+
+impl TcpState {
+    pub(crate) fn is_handshake(self) -> bool {
+        matches!(
+            self,
+            TcpState::Inactive | TcpState::SynSent | TcpState::SynAckSent
+        )
+    }
+}
+
+/// Kinds of tunnels as `Tunnel::Type` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TunnelKind {
+    None,
+    Ip,
+    Ayiya,
+    Teredo,
+    Socks,
+    Gtpv1,
+    Http,
+    Gre,
+    Vxlan,
+    Geneve,
+}
+
+/// One encapsulation that a packet came in.
+#[derive(Clone, Copy, Debug)]
+pub struct EncapEntry {
+    /// Originator and responder of the tunnel.
+    pub src: Ip,
+    pub dst: Ip,
+    pub sport: u16,
+    pub dport: u16,
+    pub transport: Transport,
+    pub kind: TunnelKind,
+    pub uid: Uid,
+}
+
+impl EncapEntry {
+    /// Whether two entries mean the same tunnel; direction does not matter where packets of a pair share it.
+    pub fn same(&self, o: &EncapEntry) -> bool {
+        if self.kind != o.kind {
+            return false;
+        }
+        match self.kind {
+            TunnelKind::Ip | TunnelKind::Gre => {
+                (self.uid == o.uid)
+                    && ((self.src == o.src && self.dst == o.dst)
+                        || (self.src == o.dst && self.dst == o.src))
+            }
+            TunnelKind::Vxlan => {
+                (self.src, self.sport, self.dst, self.dport) == (o.src, o.sport, o.dst, o.dport)
+                    || (self.src == o.dst && self.dst == o.src)
+                    || (self.src == o.src && self.dst == o.dst)
+            }
+            _ => {
+                self.uid == o.uid
+                    && (self.src, self.sport, self.dst, self.dport)
+                        == (o.src, o.sport, o.dst, o.dport)
+            }
+        }
+    }
+}
+
+/// One side of a connection.
+#[derive(Debug, Default)]
+pub struct Endpoint {
+    pub addr: Ip,
+    /// TCP and UDP: the port; ICMP: type or code.
+    pub port: u16,
+    /// The link-layer address, if its first packet had one.
+    pub l2: Option<[u8; 6]>,
+    pub flow_label: u32,
+    /// Valid packets and the sum of their IP lengths.
+    pub pkts: u64,
+    pub ip_bytes: u64,
+    /// UDP and ICMP: payload bytes. For TCP see [`Endpoint::size`].
+    pub(crate) payload_bytes: u64,
+    /// UDP, ICMP: has sent something.
+    pub active: bool,
+
+    pub state: TcpState,
+    pub prev_state: TcpState,
+    pub(crate) start_seq: u32,
+    pub(crate) last_seq: u32,
+    pub(crate) ack_seq: u32,
+    pub(crate) last_wraps: u32,
+    pub(crate) ack_wraps: u32,
+    /// Received and sent window scales are only in force when both sides gave one.
+    pub(crate) window_scale: Option<u8>,
+    pub(crate) window: u32,
+    pub(crate) window_seq: u32,
+    pub(crate) window_ack: u32,
+    pub(crate) window_known: bool,
+    /// FIN was seen; where it stands.
+    pub fin_seen: bool,
+    pub(crate) fin_seq: u64,
+    pub(crate) fin_count: u32,
+    pub(crate) rst_count: u32,
+    /// Closing was carried out.
+    pub(crate) closed: bool,
+    /// Closing waits for data.
+    pub(crate) close_wanted: Option<bool>,
+    pub(crate) eof_told: bool,
+    pub(crate) syn_seen: bool,
+    /// Data sent after the SYN.
+    pub(crate) last_packet_time: f64,
+    pub(crate) first_packet_told: bool,
+    /// Once-only letters of the history, and what the repeatable ones last stood for.
+    pub(crate) letters: u16,
+    pub(crate) last_syn: u64,
+    pub(crate) last_fin: u64,
+    pub(crate) last_rst: u64,
+    pub(crate) checksum_errors: u32,
+    pub(crate) retransmissions: u32,
+    pub(crate) zero_windows: u32,
+    pub(crate) gaps: u32,
+    /// Somebody has seen a gap in this side's data.
+    pub had_gap: bool,
+    pub(crate) reassembler: Option<Box<Reassembler>>,
+}
+
+impl Endpoint {
+    /// The highest sequence number sent, relative to the first.
+    pub fn last_rel(&self) -> u64 {
+        ((u64::from(self.last_wraps) << 32) + u64::from(self.last_seq))
+            .wrapping_sub(u64::from(self.start_seq))
+    }
+
+    /// The highest acknowledgement of this side's data, relative to its first sequence number.
+    pub fn ack_rel(&self) -> u64 {
+        ((u64::from(self.ack_wraps) << 32) + u64::from(self.ack_seq))
+            .wrapping_sub(u64::from(self.start_seq))
+    }
+}
+
+/// A connection with the extension `X` of the layers above.
+#[derive(Debug)]
+pub struct Conn<X> {
+    pub id: ConnId,
+    pub(crate) key: Key,
+    pub orig: Endpoint,
+    pub resp: Endpoint,
+    pub transport: Transport,
+    /// The IP protocol number.
+    pub ip_proto: u8,
+    pub vlan: Option<VlanTag>,
+    pub inner_vlan: Option<VlanTag>,
+    pub start_time: f64,
+    pub last_time: f64,
+    /// Seconds without packets until removal; change it with `FlowTable::set_inactivity_timeout`.
+    pub(crate) inactivity_timeout: f64,
+    /// When the inactivity timer in force is due; 0 if none is.
+    pub(crate) inactivity_due: f64,
+    pub(crate) history: SmallVec<[u8; 24]>,
+    pub(crate) limit_noted: bool,
+    /// Any weird was raised for it; the layers above set it for theirs.
+    pub weird_seen: bool,
+    /// Packets are neither looked at nor counted any more (`skip_further_processing`).
+    pub skip: bool,
+    /// The encapsulation of the latest packet, outermost first.
+    pub encap: Option<Rc<[EncapEntry]>>,
+    pub(crate) tunnel_changes: u32,
+    pub(crate) uid: Option<Uid>,
+    pub(crate) timer_generation: u16,
+    pub(crate) app_timers: u16,
+    pub(crate) first_ack_told: bool,
+    pub(crate) finish_told: bool,
+    /// Something final was reported: finished, rejected, reset or attempted.
+    pub(crate) outcome_told: bool,
+    pub(crate) is_partial: bool,
+    /// Valid TCP packets so far, at most two.
+    pub(crate) seen_packets: u8,
+    /// Tunnel analyzers that have confirmed or given up, by bit.
+    pub(crate) tunnel_confirmed: u8,
+    pub(crate) tunnel_violated: u8,
+    /// Both directions of Teredo.
+    pub(crate) teredo_seen: u8,
+    pub(crate) flipped_once: bool,
+    pub thresholds: Option<Box<Thresholds>>,
+    /// What the layers above keep.
+    pub ext: X,
+}
+
+pub(crate) mod letter {
+    pub const SYN: u16 = 1;
+    pub const FIN: u16 = 2;
+    pub const RST: u16 = 4;
+    pub const DATA: u16 = 8;
+    pub const ACK: u16 = 16;
+    pub const INCONSISTENT: u16 = 32;
+    pub const MULTI: u16 = 64;
+}
+
+impl<X> Conn<X> {
+    /// The side: originator if `is_orig`.
+    #[inline]
+    pub fn end(&self, is_orig: bool) -> &Endpoint {
+        if is_orig { &self.orig } else { &self.resp }
+    }
+
+    #[inline]
+    pub(crate) fn end_mut(&mut self, is_orig: bool) -> &mut Endpoint {
+        if is_orig {
+            &mut self.orig
+        } else {
+            &mut self.resp
+        }
+    }
+
+    /// The unique identifier, if one was given out; `FlowTable::uid` makes one when needed.
+    pub fn uid(&self) -> Option<Uid> {
+        self.uid
+    }
+
+    /// The history string.
+    pub fn history(&self) -> &[u8] {
+        &self.history
+    }
+
+    /// Last minus first packet time.
+    pub fn duration(&self) -> f64 {
+        self.last_time - self.start_time
+    }
+
+    /// The inactivity timeout in seconds.
+    pub fn inactivity_timeout(&self) -> f64 {
+        self.inactivity_timeout
+    }
+
+    /// Payload bytes of a side: for TCP by sequence numbers, so that it includes what was not seen.
+    pub fn size(&self, is_orig: bool) -> u64 {
+        let (e, peer) = (self.end(is_orig), self.end(!is_orig));
+        if self.transport != Transport::Tcp {
+            return e.payload_bytes;
+        }
+        if e.prev_state == TcpState::SynSent
+            && e.state == TcpState::Reset
+            && peer.state == TcpState::Inactive
+            && e.ack_seq != e.start_seq
+        {
+            return 0;
+        }
+        let mut size = e.last_rel().max(e.ack_rel());
+        // Positions before the start show as huge numbers; nothing was sent then.
+        if e.state == TcpState::Inactive && !e.syn_seen && size > u64::MAX / 2 {
+            return 0;
+        }
+        size = size.saturating_sub(1);
+        if e.fin_seen {
+            size = size.saturating_sub(1);
+        }
+        size
+    }
+
+    /// What scripts see as `state` of an endpoint.
+    pub fn state_number(&self, is_orig: bool) -> u64 {
+        let e = self.end(is_orig);
+        match self.transport {
+            Transport::Tcp => e.state as u64,
+            _ => u64::from(e.active),
+        }
+    }
+
+    /// Whether the connection was first seen in the middle.
+    pub fn is_partial(&self) -> bool {
+        self.orig.state == TcpState::Partial
+            || self.resp.state == TcpState::Partial
+            || self.is_partial
+    }
+
+    /// Whether all data of a side went through reassembly without a gap and nothing was given up.
+    pub fn had_gap(&self, is_orig: bool) -> bool {
+        self.end(is_orig).had_gap
+    }
+
+    /// The flow as the originator's packets show it.
+    pub fn tuple(&self) -> ConnTuple {
+        ConnTuple {
+            src: self.orig.addr,
+            dst: self.resp.addr,
+            sport: self.orig.port,
+            dport: self.resp.port,
+            transport: self.transport,
+            ip_proto: self.ip_proto,
+            one_way: self.transport == Transport::Icmp
+                && !crate::icmp::is_two_way(self.orig.port, self.resp.port, self.ip_proto == 58),
+            vlans: None,
+        }
+    }
+
+    /// The relative sequence number after the last byte sent, as `get_orig_seq` and `get_resp_seq` give it; 0 if not TCP.
+    pub fn sequence(&self, is_orig: bool) -> u64 {
+        if self.transport == Transport::Tcp {
+            self.end(is_orig).last_rel()
+        } else {
+            0
+        }
+    }
+
+    /// Appends a letter to the history.
+    pub(crate) fn note(&mut self, c: u8) {
+        // The letters that can repeat without bound are the scaled ones and those for changed numbers.
+        if self.history.len() < HISTORY_MAX {
+            self.history.push(c);
+        }
+    }
+
+    /// Notes that a limit cut off part of the analysis (history `X`), once.
+    pub fn note_limit(&mut self) {
+        if !self.limit_noted {
+            self.limit_noted = true;
+            self.note(b'X');
+        }
+    }
+
+    /// Appends a letter for a side once; says whether it was new.
+    pub(crate) fn note_once(&mut self, is_orig: bool, bit: u16, upper: u8) -> bool {
+        let e = self.end_mut(is_orig);
+        if e.letters & bit != 0 {
+            return false;
+        }
+        e.letters |= bit;
+        self.note(cased(upper, is_orig));
+        true
+    }
+
+    /// Exchanges the roles of the endpoints. The caller reports it.
+    pub(crate) fn swap_roles(&mut self) {
+        std::mem::swap(&mut self.orig, &mut self.resp);
+        if let Some(t) = self.thresholds.as_deref_mut() {
+            t.swap_roles();
+        }
+        self.note(b'^');
+    }
+}
+
+/// Longer histories are of no use and could be grown by the sender at will.
+const HISTORY_MAX: usize = 4096;
+
+pub(crate) fn cased(upper: u8, is_orig: bool) -> u8 {
+    if is_orig {
+        upper
+    } else {
+        upper.to_ascii_lowercase()
+    }
+}

@@ -1,0 +1,625 @@
+//! The way of a packet: link layers, IP, fragments, then the transport; and what all transports share.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use tapir_packet::arp::{self, ArpOutcome};
+use tapir_packet::ip::{self, IpOptions, IpPacket, proto};
+use tapir_packet::link::{self, L3, Layer, Link, LinkInfo};
+use tapir_packet::{Ip, RawPacket, checksum};
+
+use crate::conn::{Conn, EncapEntry, Endpoint, Transport};
+use crate::icmp::checksums_wanted;
+use crate::key::ConnTuple;
+use crate::sink::{FlowSink, Packet};
+use crate::table::FlowTable;
+use crate::tcp::TcpFirst;
+use crate::timers::TimerKind;
+
+/// Where an IP packet comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub ts: f64,
+    pub link: &'a LinkInfo,
+    pub encap: &'a [EncapEntry],
+    /// Directly inside Teredo, where packets without content are bubbles.
+    pub in_teredo: bool,
+}
+
+impl<X: Default> FlowTable<X> {
+    /// Takes a packet all the way. Call [`FlowTable::advance`] with its time before.
+    ///
+    /// Gives back whether a connection or an ARP packet came of it.
+    pub fn process<S: FlowSink<X>>(&mut self, raw: &RawPacket<'_>, sink: &mut S) -> bool {
+        self.stats.packets += 1;
+        let layer = link::layer_of_link_type(raw.link_type);
+        self.stack.clear();
+        let done = self.link_in(
+            layer,
+            raw.data,
+            raw.len as usize,
+            raw.link_type,
+            raw.ts(),
+            &[],
+            sink,
+        );
+        if !done && self.wants.packet_not_processed {
+            sink.on_packet_not_processed(self, raw);
+        }
+        if self.wants.raw_packet {
+            sink.on_raw_packet(self, raw);
+        }
+        done
+    }
+
+    pub(crate) fn link_in<S: FlowSink<X>>(
+        &mut self,
+        layer: Layer,
+        data: &[u8],
+        wire: usize,
+        link_type: u32,
+        ts: f64,
+        encap: &[EncapEntry],
+        sink: &mut S,
+    ) -> bool {
+        let mut info = LinkInfo {
+            link_type,
+            ..LinkInfo::default()
+        };
+        self.weirds.flow = None;
+        let outcome = link::decode(
+            layer,
+            data,
+            wire,
+            &mut info,
+            &mut self.stack,
+            &mut self.weirds,
+        );
+        self.report_weirds(!encap.is_empty(), sink);
+        match outcome {
+            Link::Ip { data, wire } => self.ip_in(
+                data,
+                wire,
+                Context {
+                    ts,
+                    link: &info,
+                    encap,
+                    in_teredo: false,
+                },
+                sink,
+            ),
+            Link::Arp { data } => self.arp_in(data, &info, encap, sink),
+            Link::Unknown { layer, id, data } => {
+                let stack = self.stack;
+                sink.on_unknown_protocol(self, layer, id, data, stack.layers());
+                false
+            }
+            Link::Aggregate(frames) => {
+                let mut any = false;
+                for (ether_type, frame) in frames {
+                    any |= match ether_type {
+                        0x0800 | 0x86dd => {
+                            info.l3 = if ether_type == 0x0800 { L3::V4 } else { L3::V6 };
+                            self.ip_in(
+                                frame,
+                                frame.len(),
+                                Context {
+                                    ts,
+                                    link: &info,
+                                    encap,
+                                    in_teredo: false,
+                                },
+                                sink,
+                            )
+                        }
+                        0x0806 | 0x8035 => self.arp_in(frame, &info, encap, sink),
+                        _ => false,
+                    };
+                }
+                any
+            }
+            Link::Nothing => false,
+        }
+    }
+
+    fn arp_in<S: FlowSink<X>>(
+        &mut self,
+        data: &[u8],
+        info: &LinkInfo,
+        encap: &[EncapEntry],
+        sink: &mut S,
+    ) -> bool {
+        match arp::decode(data, info.src, info.dst) {
+            ArpOutcome::Ok(packet) => {
+                sink.on_arp(self, &packet);
+                true
+            }
+            ArpOutcome::Truncated => {
+                self.weirds.push("truncated_ARP", "ARP");
+                self.report_weirds(!encap.is_empty(), sink);
+                false
+            }
+            ArpOutcome::Bad {
+                packet,
+                explanation,
+            } => {
+                sink.on_bad_arp(self, &packet, &explanation);
+                false
+            }
+            ArpOutcome::Ignored => true,
+        }
+    }
+
+    /// Hands over what the decoders found odd.
+    pub(crate) fn report_weirds<S: FlowSink<X>>(&mut self, in_tunnel: bool, sink: &mut S) {
+        if self.weirds.is_empty() {
+            return;
+        }
+        let list: Vec<_> = self.weirds.drain().collect();
+        for w in list {
+            let suffixed;
+            let name = if in_tunnel {
+                suffixed = format!("{}_in_tunnel", w.name);
+                suffixed.as_str()
+            } else {
+                w.name
+            };
+            match w.flow {
+                Some((src, dst)) => sink.on_flow_weird(self, name, src, dst, &w.addl, w.source),
+                None => sink.on_net_weird(self, name, &w.addl, w.source),
+            }
+        }
+    }
+
+    /// Reports something odd about a packet that has an IP header but no connection.
+    pub(crate) fn flow_weird<S: FlowSink<X>>(
+        &mut self,
+        p: &Packet<'_>,
+        name: &str,
+        addl: &str,
+        source: &str,
+        sink: &mut S,
+    ) {
+        if p.encap.is_empty() {
+            sink.on_flow_weird(self, name, p.ip.src, p.ip.dst, addl, source);
+        } else {
+            sink.on_flow_weird(
+                self,
+                &format!("{name}_in_tunnel"),
+                p.ip.src,
+                p.ip.dst,
+                addl,
+                source,
+            );
+        }
+    }
+
+    pub(crate) fn ip_options(&self) -> IpOptions {
+        IpOptions {
+            ignore_checksums: self.options.ignore_checksums,
+        }
+    }
+
+    /// Takes an IP packet; `wire` of its bytes were on the wire.
+    pub(crate) fn ip_in<S: FlowSink<X>>(
+        &mut self,
+        data: &[u8],
+        wire: usize,
+        cx: Context<'_>,
+        sink: &mut S,
+    ) -> bool {
+        let packet = ip::decode(data, wire, self.ip_options(), &mut self.weirds);
+        self.report_weirds(!cx.encap.is_empty(), sink);
+        let Some(packet) = packet else {
+            return false;
+        };
+        let p = Packet {
+            ts: cx.ts,
+            ip: &packet,
+            link: cx.link,
+            encap: cx.encap,
+        };
+        if self.wants.packet_filter && sink.drop_packet(self, &packet) {
+            return false;
+        }
+        let header_src = if packet.exts.is_empty() {
+            packet.src
+        } else {
+            packet.header_addresses().0
+        };
+        if packet.version == 4
+            && checksums_wanted(&self.options, &header_src)
+            && !ip::header_checksum_valid(&packet)
+        {
+            self.flow_weird(&p, "bad_IP_checksum", "", "IP", sink);
+            return false;
+        }
+        if self.wants.discarders && sink.discard(self, &packet) {
+            return false;
+        }
+        if packet.is_fragment() {
+            if !packet.is_complete() {
+                self.flow_weird(&p, "incompletely_captured_fragment", "", "IP", sink);
+                if packet.frag_offset != 0 {
+                    return false;
+                }
+                return self.above_ip(&p, cx, sink);
+            }
+            self.stats.fragments += 1;
+            self.weirds.flow = Some((packet.src, packet.dst));
+            let whole = self.frags.add(self.now, &packet, &mut self.weirds);
+            self.report_weirds(!cx.encap.is_empty(), sink);
+            let Some(whole) = whole else {
+                // A fragment is no failure, although nothing came of it yet.
+                return true;
+            };
+            return self.reassembled_in(&whole, cx, sink);
+        }
+        self.above_ip(&p, cx, sink)
+    }
+
+    fn reassembled_in<S: FlowSink<X>>(
+        &mut self,
+        whole: &[u8],
+        cx: Context<'_>,
+        sink: &mut S,
+    ) -> bool {
+        let packet = ip::decode(whole, whole.len(), self.ip_options(), &mut self.weirds);
+        self.report_weirds(!cx.encap.is_empty(), sink);
+        let Some(mut packet) = packet else {
+            return false;
+        };
+        packet.reassembled = true;
+        let p = Packet {
+            ts: cx.ts,
+            ip: &packet,
+            link: cx.link,
+            encap: cx.encap,
+        };
+        if packet.total_len < packet.hdr_len {
+            self.flow_weird(&p, "bogus_IP_header_lengths", "", "IP", sink);
+            return false;
+        }
+        self.above_ip(&p, cx, sink)
+    }
+
+    /// Dispatches by what the last IP header names.
+    fn above_ip<S: FlowSink<X>>(&mut self, p: &Packet<'_>, cx: Context<'_>, sink: &mut S) -> bool {
+        match p.ip.proto {
+            proto::TCP => self.tcp_in(p, sink),
+            proto::UDP => self.udp_in(p, sink),
+            proto::ICMP | proto::ICMPV6 => self.icmp_in(p, sink),
+            proto::IPIP | proto::IPV6 => self.ip_tunnel_in(p, sink),
+            proto::GRE => self.gre_in(p, sink),
+            proto::IGMP => {
+                sink.on_igmp(self, p);
+                false
+            }
+            proto::ESP if p.ip.version == 6 => {
+                sink.on_esp(self, p.ip);
+                true
+            }
+            proto::MOBILITY if p.ip.version == 6 => self.mobility_in(p, sink),
+            proto::NONE => {
+                if !cx.in_teredo {
+                    self.flow_weird(p, "ipv6_no_next", "", "IP", sink);
+                }
+                cx.in_teredo
+            }
+            other => {
+                let stack = self.stack;
+                sink.on_unknown_protocol(
+                    self,
+                    Layer::UnknownIpTransport,
+                    u32::from(other),
+                    p.ip.payload(),
+                    stack.layers(),
+                );
+                if self.options.unknown_ip_protocols {
+                    self.other_ip_in(p, sink);
+                }
+                false
+            }
+        }
+    }
+
+    fn mobility_in<S: FlowSink<X>>(&mut self, p: &Packet<'_>, sink: &mut S) -> bool {
+        let Some(ext) = p.ip.exts.last().copied() else {
+            return false;
+        };
+        let start = ext.offset as usize;
+        let body = &p.ip.data[start..(start + ext.len as usize).min(p.ip.data.len())];
+        if self.verify_checksums(p) {
+            if body.len() % 2 != 0 {
+                sink.on_flow_weird(self, "odd_mobility_hdr_len", p.ip.src, p.ip.dst, "", "");
+            }
+            if !checksum::transport_valid(&p.ip.src, &p.ip.dst, proto::MOBILITY, body) {
+                self.flow_weird(p, "bad_MH_checksum", "", "IP", sink);
+                return false;
+            }
+        }
+        sink.on_mobile_ipv6(self, p.ip);
+        if body.first().is_some_and(|next| *next != proto::NONE) {
+            self.flow_weird(p, "mobility_piggyback", "", "IP", sink);
+        }
+        true
+    }
+
+    fn other_ip_in<S: FlowSink<X>>(&mut self, p: &Packet<'_>, sink: &mut S) {
+        let tuple = ConnTuple {
+            src: p.ip.src,
+            dst: p.ip.dst,
+            sport: 0,
+            dport: 0,
+            transport: Transport::Unknown,
+            ip_proto: p.ip.proto,
+            one_way: false,
+            vlans: self.key_vlans(p),
+        };
+        let Some((mut c, is_orig)) = self.conn_for(&tuple, None, p, sink) else {
+            return;
+        };
+        self.common_events(&mut c, is_orig, p, 0, sink);
+        if !c.skip {
+            c.last_time = p.ts;
+            c.end_mut(is_orig).active = true;
+            self.count_packet(&mut c, is_orig, p, sink);
+            self.first_packet(&mut c, is_orig, p, sink);
+            sink.on_packet_done(self, &mut c, is_orig, p);
+        }
+        self.put(c);
+    }
+
+    pub(crate) fn verify_checksums(&self, p: &Packet<'_>) -> bool {
+        let src = if p.ip.exts.is_empty() {
+            p.ip.src
+        } else {
+            p.ip.header_addresses().0
+        };
+        checksums_wanted(&self.options, &src)
+    }
+
+    pub(crate) fn key_vlans(&self, p: &Packet<'_>) -> Option<(u16, u16)> {
+        if !self.options.key_with_vlan {
+            return None;
+        }
+        let id = |t: Option<tapir_packet::VlanTag>| t.map_or(0, |t| t.id);
+        Some((id(p.link.vlan), id(p.link.inner_vlan)))
+    }
+
+    fn is_likely_server(&self, port: u16, transport: Transport) -> bool {
+        self.options
+            .likely_server_ports
+            .contains(&(port, transport == Transport::Tcp))
+    }
+
+    /// Finds or makes the connection of a packet and takes it out; says whether the packet is the originator's.
+    ///
+    /// Nothing if the options say that such a packet opens no connection.
+    pub(crate) fn conn_for<S: FlowSink<X>>(
+        &mut self,
+        tuple: &ConnTuple,
+        tcp: Option<&TcpFirst>,
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<(Box<Conn<X>>, bool)> {
+        let key = tuple.key();
+        if let Some(id) = self.find_key(&key) {
+            let mut c = self.take(id)?;
+            let is_orig = tuple.src == c.orig.addr && tuple.sport == c.orig.port;
+            match tcp {
+                Some(tcp) if tcp.is_syn() && self.is_reuse(&mut c, is_orig, tcp, p.ts, sink) => {
+                    sink.on_reused(self, &mut c);
+                    self.remove(c, sink);
+                }
+                _ => {
+                    self.encapsulation(&mut c, p.encap, sink);
+                    return Some((c, is_orig));
+                }
+            }
+        }
+        let flip = match (tuple.transport, tcp) {
+            (Transport::Tcp, Some(tcp)) => self.flip_first_tcp(tuple, tcp)?,
+            (Transport::Udp, _) => {
+                self.is_likely_server(tuple.sport, Transport::Udp)
+                    && !self.is_likely_server(tuple.dport, Transport::Udp)
+            }
+            _ => false,
+        };
+        let flip = flip && tuple.dst != Ip::v4([255; 4]);
+        let timeout = match tuple.transport {
+            Transport::Tcp | Transport::Udp => self.options.udp_inactivity_timeout,
+            Transport::Icmp => self.options.icmp_inactivity_timeout,
+            Transport::Unknown => self.options.unknown_ip_inactivity_timeout,
+        };
+        let make = |id| Conn {
+            id,
+            key,
+            orig: Endpoint {
+                addr: tuple.src,
+                port: tuple.sport,
+                l2: p.link.src,
+                ..Endpoint::default()
+            },
+            resp: Endpoint {
+                addr: tuple.dst,
+                port: tuple.dport,
+                l2: p.link.dst,
+                ..Endpoint::default()
+            },
+            transport: tuple.transport,
+            ip_proto: tuple.ip_proto,
+            vlan: p.link.vlan,
+            inner_vlan: p.link.inner_vlan,
+            start_time: p.ts,
+            last_time: p.ts,
+            inactivity_timeout: timeout,
+            inactivity_due: 0.0,
+            history: SmallVec::new(),
+            limit_noted: false,
+            weird_seen: false,
+            skip: false,
+            encap: (!p.encap.is_empty()).then(|| Rc::from(p.encap)),
+            tunnel_changes: 0,
+            uid: None,
+            timer_generation: 0,
+            app_timers: 0,
+            first_ack_told: false,
+            finish_told: false,
+            outcome_told: false,
+            is_partial: false,
+            seen_packets: 0,
+            tunnel_confirmed: 0,
+            tunnel_violated: 0,
+            teredo_seen: 0,
+            flipped_once: false,
+            thresholds: None,
+            ext: X::default(),
+        };
+        let mut c = self.insert(make, sink);
+        c.orig.flow_label = p.ip.flow_label;
+        c.orig.letters |= LABEL_KNOWN;
+        if timeout > 0.0 {
+            self.arm_inactivity(&mut c, p.ts + timeout);
+        }
+        if tuple.transport == Transport::Tcp {
+            self.timers.add(
+                p.ts + self.options.tcp_syn_timeout,
+                c.id,
+                0,
+                TimerKind::Expire,
+            );
+        }
+        if self.options.connection_status_update_interval > 0.0 {
+            let due = p.ts + self.options.connection_status_update_interval;
+            self.timers.add(due, c.id, 0, TimerKind::Status);
+        }
+        if flip {
+            self.flip(&mut c, sink);
+        }
+        sink.on_new_connection(self, &mut c, p);
+        Some((c, !flip))
+    }
+
+    /// Whether the first packet of a TCP connection is the responder's; nothing if it must not open one.
+    fn flip_first_tcp(&self, tuple: &ConnTuple, tcp: &TcpFirst) -> Option<bool> {
+        if tcp.is_syn() && !tcp.is_ack() {
+            return Some(false);
+        }
+        if tcp.is_syn() {
+            if !self.options.tcp_syn_ack_ok {
+                return None;
+            }
+        } else if !self.options.partial_connection_ok {
+            return None;
+        }
+        let src = self.is_likely_server(tuple.sport, Transport::Tcp);
+        let dst = self.is_likely_server(tuple.dport, Transport::Tcp);
+        Some(src && (!dst || (!tcp.is_syn() && tuple.sport < tuple.dport)))
+    }
+
+    /// What every packet of a connection raises before its protocol looks at it.
+    pub(crate) fn common_events<S: FlowSink<X>>(
+        &mut self,
+        c: &mut Conn<X>,
+        is_orig: bool,
+        p: &Packet<'_>,
+        transport_header: usize,
+        sink: &mut S,
+    ) {
+        if p.ip.version == 6 {
+            let label = p.ip.flow_label;
+            let e = c.end_mut(is_orig);
+            let (old, known) = (e.flow_label, e.letters & LABEL_KNOWN != 0);
+            e.flow_label = label;
+            e.letters |= LABEL_KNOWN;
+            if known && old != label {
+                sink.on_flow_label_changed(self, c, is_orig, old, label);
+            }
+            if self.wants.ipv6_ext_headers && !p.ip.exts.is_empty() {
+                sink.on_ipv6_ext_headers(self, c, p);
+            }
+        }
+        if self.wants.new_packet {
+            sink.on_new_packet(self, c, is_orig, p);
+        }
+        if self.wants.packet_contents {
+            let data = p.ip.payload();
+            if data.len() > transport_header {
+                sink.on_packet_contents(self, c, &data[transport_header..]);
+            }
+        }
+    }
+
+    /// Counts a valid packet and compares with thresholds.
+    pub(crate) fn count_packet<S: FlowSink<X>>(
+        &mut self,
+        c: &mut Conn<X>,
+        is_orig: bool,
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) {
+        let e = c.end_mut(is_orig);
+        e.pkts += 1;
+        e.ip_bytes += p.ip.total_len as u64;
+        if c.thresholds.is_some() {
+            self.check_thresholds(c, is_orig, sink);
+        }
+    }
+
+    /// Tells about the first packet of a direction.
+    pub(crate) fn first_packet<S: FlowSink<X>>(
+        &mut self,
+        c: &mut Conn<X>,
+        is_orig: bool,
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) {
+        if self.wants.first_packet && !c.end(is_orig).first_packet_told {
+            c.end_mut(is_orig).first_packet_told = true;
+            sink.on_first_packet(self, c, is_orig, p);
+        }
+    }
+
+    /// Follows changes of the tunnels that a connection comes in.
+    fn encapsulation<S: FlowSink<X>>(
+        &mut self,
+        c: &mut Conn<X>,
+        encap: &[EncapEntry],
+        sink: &mut S,
+    ) {
+        let old = c.encap.as_deref().unwrap_or(&[]);
+        if old.len() == encap.len() && old.iter().zip(encap).all(|(a, b)| a.same(b)) {
+            return;
+        }
+        let max = self.options.tunnel_max_changes_per_connection;
+        c.tunnel_changes += 1;
+        if max > 0 && c.tunnel_changes > max {
+            if c.tunnel_changes == max + 1 {
+                let addl = max.to_string();
+                self.conn_weird(
+                    c,
+                    "tunnel_max_changes_per_connection_exceeded",
+                    &addl,
+                    "",
+                    sink,
+                );
+                c.note_limit();
+            }
+            // The counter must not wrap.
+            c.tunnel_changes = max + 1;
+            return;
+        }
+        c.encap = (!encap.is_empty()).then(|| Rc::from(encap));
+        sink.on_tunnel_changed(self, c);
+    }
+}
+
+/// The flow label of this side is known.
+pub(crate) const LABEL_KNOWN: u16 = 0x8000;
+
+/// Reads an IP packet only to show its headers.
+pub(crate) fn peek_ip<'a>(data: &'a [u8], options: IpOptions) -> Option<IpPacket<'a>> {
+    let mut unheard = tapir_packet::Weirds::default();
+    ip::decode(data, usize::MAX, options, &mut unheard)
+}

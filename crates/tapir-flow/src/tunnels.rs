@@ -1,0 +1,587 @@
+//! Packets within packets: IP in IP, GRE, and the tunnels over UDP.
+
+use smallvec::SmallVec;
+use tapir_packet::Ip;
+use tapir_packet::bytes::be16;
+use tapir_packet::ip::proto;
+use tapir_packet::link::Layer;
+use tapir_packet::tunnel::{self, GeneveError, UdpTunnel};
+
+use crate::conn::{Conn, EncapEntry, Transport, TunnelKind};
+use crate::packet::{Context, peek_ip};
+use crate::sink::{FlowSink, Packet};
+use crate::table::FlowTable;
+use crate::uid::Uid;
+
+/// A tunnel between two addresses.
+pub(crate) struct IpTunnel {
+    uid: Uid,
+    src: Ip,
+    dst: Ip,
+    last: f64,
+}
+
+type Stack = SmallVec<[EncapEntry; 2]>;
+
+fn stacked(outer: &[EncapEntry], entry: EncapEntry) -> Stack {
+    let mut s = Stack::from_slice_copy(outer);
+    s.push(entry);
+    s
+}
+
+trait FromCopy {
+    fn from_slice_copy(s: &[EncapEntry]) -> Self;
+}
+
+impl FromCopy for Stack {
+    fn from_slice_copy(s: &[EncapEntry]) -> Self {
+        s.iter().copied().collect()
+    }
+}
+
+impl<X: Default> FlowTable<X> {
+    /// Whether one more encapsulation is allowed; raises the weird if not.
+    fn depth_ok<S: FlowSink<X>>(&mut self, p: &Packet<'_>, source: &str, sink: &mut S) -> bool {
+        if p.encap.len() >= self.options.tunnel_max_depth {
+            self.flow_weird(p, "exceeded_tunnel_max_depth", "", source, sink);
+            return false;
+        }
+        true
+    }
+
+    /// The tunnel between the packet's addresses, in whichever direction it was first seen.
+    fn ip_tunnel_entry(&mut self, p: &Packet<'_>, kind: TunnelKind) -> EncapEntry {
+        let (src, dst) = (p.ip.src, p.ip.dst);
+        let pair = if src < dst { (src, dst) } else { (dst, src) };
+        let now = self.now;
+        let timeout = self.options.tunnel_ip_tunnel_timeout;
+        if self.ip_tunnels.len() >= self.options.max_ip_tunnels
+            && !self.ip_tunnels.contains_key(&pair)
+        {
+            // Expired ones first; if that does not help, start anew.
+            self.ip_tunnels.retain(|_, t| now - t.last < timeout);
+            if self.ip_tunnels.len() >= self.options.max_ip_tunnels {
+                self.ip_tunnels.clear();
+            }
+        }
+        let uids = &mut self.uids;
+        let t = self.ip_tunnels.entry(pair).or_insert_with(|| IpTunnel {
+            uid: uids.next_uid(b'C'),
+            src,
+            dst,
+            last: now,
+        });
+        if timeout > 0.0 && now - t.last >= timeout {
+            *t = IpTunnel {
+                uid: uids.next_uid(b'C'),
+                src,
+                dst,
+                last: now,
+            };
+        }
+        t.last = now;
+        EncapEntry {
+            src: t.src,
+            dst: t.dst,
+            sport: 0,
+            dport: 0,
+            transport: Transport::Unknown,
+            kind,
+            uid: t.uid,
+        }
+    }
+
+    pub(crate) fn ip_tunnel_in<S: FlowSink<X>>(&mut self, p: &Packet<'_>, sink: &mut S) -> bool {
+        if !self.depth_ok(p, "IPTUNNEL", sink) {
+            return false;
+        }
+        let version = if p.ip.proto == proto::IPIP { 4 } else { 6 };
+        self.inner_ip(
+            p,
+            p.ip.payload(),
+            p.ip.payload_len(),
+            version,
+            TunnelKind::Ip,
+            sink,
+        )
+    }
+
+    /// An IP packet of a given version that fills the payload exactly.
+    fn inner_ip<S: FlowSink<X>>(
+        &mut self,
+        p: &Packet<'_>,
+        data: &[u8],
+        wire: usize,
+        version: u8,
+        kind: TunnelKind,
+        sink: &mut S,
+    ) -> bool {
+        match check_inner_ip(data, wire, version) {
+            Err(name) => {
+                self.flow_weird(p, name, "", "IPTUNNEL", sink);
+                false
+            }
+            Ok(()) => {
+                let encap = stacked(p.encap, self.ip_tunnel_entry(p, kind));
+                self.ip_in(
+                    data,
+                    wire,
+                    Context {
+                        ts: p.ts,
+                        link: p.link,
+                        encap: &encap,
+                        in_teredo: false,
+                    },
+                    sink,
+                )
+            }
+        }
+    }
+
+    pub(crate) fn gre_in<S: FlowSink<X>>(&mut self, p: &Packet<'_>, sink: &mut S) -> bool {
+        if !self.depth_ok(p, "GRE", sink) {
+            return false;
+        }
+        let data = p.ip.payload();
+        let gre = match tunnel::gre(data) {
+            Ok(g) => g,
+            Err((name, addl)) => {
+                self.flow_weird(p, name, &addl, "GRE", sink);
+                return false;
+            }
+        };
+        let wire = p.ip.payload_len().saturating_sub(gre.skipped);
+        if gre.version == 1 {
+            let version = gre.data.first().map_or(0, |b| b >> 4);
+            let version = if version == 6 { 6 } else { 4 };
+            return self.inner_ip(p, gre.data, wire, version, TunnelKind::Gre, sink);
+        }
+        let encap = stacked(p.encap, self.ip_tunnel_entry(p, TunnelKind::Gre));
+        self.gre_inner(p, &gre, wire, &encap, sink)
+    }
+
+    fn gre_inner<S: FlowSink<X>>(
+        &mut self,
+        p: &Packet<'_>,
+        gre: &tunnel::Gre<'_>,
+        wire: usize,
+        encap: &[EncapEntry],
+        sink: &mut S,
+    ) -> bool {
+        if gre.inner == Layer::Ip {
+            return self.ip_in(
+                gre.data,
+                wire,
+                Context {
+                    ts: p.ts,
+                    link: p.link,
+                    encap,
+                    in_teredo: false,
+                },
+                sink,
+            );
+        }
+        let link_type = if gre.inner == Layer::Ethernet { 1 } else { 105 };
+        self.link_in(gre.inner, gre.data, wire, link_type, p.ts, encap, sink)
+    }
+
+    pub(crate) fn udp_tunnel_of_port(&self, port: u16) -> Option<UdpTunnel> {
+        self.options.udp_tunnel_ports.get(&port).copied()
+    }
+
+    /// Looks for a tunnel in a datagram. The connection comes back unless inner packets made it go.
+    pub(crate) fn udp_tunnel<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        is_orig: bool,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        let by_port = self.udp_tunnel_of_port(c.resp.port);
+        let kind = match by_port {
+            Some(k) => k,
+            None if !self.options.detect_udp_tunnels => return Some(c),
+            None if tunnel::detect_ayiya(payload) => UdpTunnel::Ayiya,
+            None if tunnel::detect_teredo(payload) => UdpTunnel::Teredo,
+            None => return Some(c),
+        };
+        let bit = 1 << (kind as u8);
+        if c.tunnel_violated & bit != 0 && kind != UdpTunnel::Gtpv1 {
+            return Some(c);
+        }
+        if p.encap.len() >= self.options.tunnel_max_depth {
+            self.flow_weird(
+                p,
+                "exceeded_tunnel_max_depth",
+                "",
+                kind.layer().name(),
+                sink,
+            );
+            c.note_limit();
+            return Some(c);
+        }
+        match kind {
+            UdpTunnel::Vxlan => self.vxlan_in(c, payload, p, sink),
+            UdpTunnel::Geneve => self.geneve_in(c, payload, p, sink),
+            UdpTunnel::Ayiya => self.ayiya_in(c, payload, p, sink),
+            UdpTunnel::Teredo => self.teredo_in(c, is_orig, payload, p, sink),
+            UdpTunnel::Gtpv1 => self.gtp_in(c, is_orig, payload, p, sink),
+            UdpTunnel::Gre => match tunnel::gre(payload) {
+                Ok(gre) => {
+                    let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Gre));
+                    let wire = gre.data.len();
+                    self.inner(c, |t, sink| t.gre_inner(p, &gre, wire, &encap, sink), sink)
+                }
+                Err((name, addl)) => {
+                    self.flow_weird(p, name, &addl, "GRE", sink);
+                    Some(c)
+                }
+            },
+        }
+    }
+
+    fn udp_entry(&mut self, c: &mut Conn<X>, kind: TunnelKind) -> EncapEntry {
+        EncapEntry {
+            src: c.orig.addr,
+            dst: c.resp.addr,
+            sport: c.orig.port,
+            dport: c.resp.port,
+            transport: Transport::Udp,
+            kind,
+            uid: self.uid(c),
+        }
+    }
+
+    /// Works on an inner packet while the outer connection is in the table, then takes it out again.
+    fn inner<S: FlowSink<X>>(
+        &mut self,
+        c: Box<Conn<X>>,
+        work: impl FnOnce(&mut Self, &mut S) -> bool,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        let id = c.id;
+        self.put(c);
+        work(self, sink);
+        self.take(id)
+    }
+
+    fn violation<S: FlowSink<X>>(
+        &mut self,
+        c: &mut Conn<X>,
+        kind: UdpTunnel,
+        reason: &str,
+        data: &[u8],
+        sink: &mut S,
+    ) {
+        let bit = 1 << (kind as u8);
+        if c.tunnel_violated & bit == 0 {
+            c.tunnel_violated |= bit;
+            sink.on_tunnel_violation(self, c, kind.layer(), reason, data);
+        }
+    }
+
+    fn confirmation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, sink: &mut S) {
+        let bit = 1 << (kind as u8);
+        if c.tunnel_confirmed & bit == 0 {
+            c.tunnel_confirmed |= bit;
+            sink.on_tunnel_confirmed(self, c, kind.layer());
+        }
+    }
+
+    fn vxlan_in<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        let v = match tunnel::vxlan(payload) {
+            Ok(v) => v,
+            Err(reason) => {
+                self.violation(&mut c, UdpTunnel::Vxlan, reason, payload, sink);
+                return Some(c);
+            }
+        };
+        if v.inner.is_empty() {
+            self.flow_weird(p, "vxlan_empty_packet", "", "VXLAN", sink);
+            return Some(c);
+        }
+        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Vxlan));
+        let mut c = self.inner(
+            c,
+            |t, sink| {
+                t.link_in(
+                    Layer::Ethernet,
+                    v.inner,
+                    v.inner.len(),
+                    1,
+                    p.ts,
+                    &encap,
+                    sink,
+                )
+            },
+            sink,
+        )?;
+        if let Some(inner) = self.peek_ethernet(v.inner) {
+            self.confirmation(&mut c, UdpTunnel::Vxlan, sink);
+            sink.on_vxlan(self, &mut c, &inner, v.vni);
+        }
+        Some(c)
+    }
+
+    /// The IP packet within an Ethernet frame, if there is a sound one.
+    fn peek_ethernet<'a>(&self, frame: &'a [u8]) -> Option<tapir_packet::IpPacket<'a>> {
+        let mut info = tapir_packet::LinkInfo::default();
+        let mut stack = tapir_packet::LayerStack::new(self.options.max_analyzer_depth);
+        let mut unheard = tapir_packet::Weirds::default();
+        match tapir_packet::link::decode(
+            Layer::Ethernet,
+            frame,
+            frame.len(),
+            &mut info,
+            &mut stack,
+            &mut unheard,
+        ) {
+            tapir_packet::link::Link::Ip { data, .. } => peek_ip(data, self.ip_options()),
+            _ => None,
+        }
+    }
+
+    fn geneve_in<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        let g = match tunnel::geneve(payload) {
+            Ok(g) => g,
+            Err(GeneveError::Violation(reason)) => {
+                self.violation(&mut c, UdpTunnel::Geneve, reason, payload, sink);
+                return Some(c);
+            }
+            Err(GeneveError::BadVersion(version)) => {
+                self.flow_weird(
+                    p,
+                    "geneve_invalid_version",
+                    &version.to_string(),
+                    "GENEVE",
+                    sink,
+                );
+                return Some(c);
+            }
+        };
+        if g.inner.is_empty() {
+            self.flow_weird(p, "geneve_empty_packet", "", "GENEVE", sink);
+            return Some(c);
+        }
+        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Geneve));
+        let (layer, link_type) = match g.proto {
+            0x6558 => (Layer::Ethernet, 1),
+            0x0800 | 0x86dd => (Layer::Ip, 101),
+            0x0806 => (Layer::Arp, 101),
+            other => {
+                let stack = self.stack;
+                sink.on_unknown_protocol(
+                    self,
+                    Layer::Geneve,
+                    u32::from(other),
+                    g.inner,
+                    stack.layers(),
+                );
+                return Some(c);
+            }
+        };
+        let mut c = self.inner(
+            c,
+            |t, sink| t.link_in(layer, g.inner, g.inner.len(), link_type, p.ts, &encap, sink),
+            sink,
+        )?;
+        let inner = if layer == Layer::Ethernet {
+            self.peek_ethernet(g.inner)
+        } else {
+            peek_ip(g.inner, self.ip_options())
+        };
+        if let Some(inner) = inner {
+            self.confirmation(&mut c, UdpTunnel::Geneve, sink);
+            sink.on_geneve(self, &mut c, &inner, g.vni, g.options);
+        }
+        Some(c)
+    }
+
+    fn ayiya_in<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        match tunnel::ayiya(payload) {
+            Ok(None) => Some(c),
+            Ok(Some((_, []))) => {
+                self.flow_weird(p, "ayiya_empty_packet", "", "AYIYA", sink);
+                Some(c)
+            }
+            Ok(Some((next, inner))) => {
+                let version = if next == proto::IPIP { 4 } else { 6 };
+                if inner[0] >> 4 != version {
+                    self.violation(
+                        &mut c,
+                        UdpTunnel::Ayiya,
+                        "AYIYA payload protocol",
+                        payload,
+                        sink,
+                    );
+                    return Some(c);
+                }
+                let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Ayiya));
+                let cx = Context {
+                    ts: p.ts,
+                    link: p.link,
+                    encap: &encap,
+                    in_teredo: false,
+                };
+                let mut c = self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)?;
+                self.confirmation(&mut c, UdpTunnel::Ayiya, sink);
+                Some(c)
+            }
+            Err(reason) => {
+                self.violation(&mut c, UdpTunnel::Ayiya, reason, payload, sink);
+                Some(c)
+            }
+        }
+    }
+
+    fn teredo_in<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        is_orig: bool,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        const KIND: UdpTunnel = UdpTunnel::Teredo;
+        let header = match tunnel::teredo(payload) {
+            Ok(h) => h,
+            Err(weird) => {
+                if c.tunnel_confirmed & 1 << (KIND as u8) != 0 && !weird.is_empty() {
+                    self.conn_weird(&mut c, weird, "", "TEREDO", sink);
+                }
+                self.violation(&mut c, KIND, "Bad Teredo encapsulation", payload, sink);
+                return Some(c);
+            }
+        };
+        let inner = header.inner;
+        let total = 40 + usize::from(be16(inner, 4).unwrap_or(0));
+        if inner.len() < total {
+            self.violation(&mut c, KIND, "Teredo payload length", payload, sink);
+            return Some(c);
+        }
+        if inner.len() > total {
+            // Only a packet without content may be followed by something.
+            if total == 40 && inner[6] == proto::NONE {
+                self.conn_weird(&mut c, "Teredo_bubble_with_payload", "", "TEREDO", sink);
+            } else {
+                self.violation(&mut c, KIND, "Teredo payload length", payload, sink);
+                return Some(c);
+            }
+        }
+        c.teredo_seen |= if is_orig { 1 } else { 2 };
+        if c.teredo_seen == 3 || !self.options.tunnel_delay_teredo_confirmation {
+            self.confirmation(&mut c, KIND, sink);
+        }
+        if let Some(ip) = peek_ip(inner, self.ip_options()) {
+            sink.on_teredo(self, &mut c, &header, &ip);
+        }
+        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Teredo));
+        let cx = Context {
+            ts: p.ts,
+            link: p.link,
+            encap: &encap,
+            in_teredo: true,
+        };
+        self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)
+    }
+
+    fn gtp_in<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        is_orig: bool,
+        payload: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        const KIND: UdpTunnel = UdpTunnel::Gtpv1;
+        if p.encap.iter().any(|e| e.kind == TunnelKind::Gtpv1) {
+            self.violation(&mut c, KIND, "GTP-in-GTP", payload, sink);
+            return Some(c);
+        }
+        let g = match tunnel::gtp(payload) {
+            Ok(g) => g,
+            Err("") => return Some(c),
+            Err(reason) => {
+                self.violation(&mut c, KIND, reason, payload, sink);
+                return Some(c);
+            }
+        };
+        sink.on_gtp(self, &mut c, is_orig, &g);
+        if g.msg_type != 255 {
+            return Some(c);
+        }
+        let inner = g.body;
+        let total = match inner.first().map(|b| b >> 4) {
+            None => {
+                self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+                return Some(c);
+            }
+            Some(4) => be16(inner, 2).map(usize::from),
+            Some(6) => be16(inner, 4).map(|n| 40 + usize::from(n)),
+            Some(_) => {
+                self.violation(&mut c, KIND, "non-IP packet in GTPv1", payload, sink);
+                return Some(c);
+            }
+        };
+        if total != Some(inner.len()) {
+            self.violation(&mut c, KIND, "GTPv1 payload length", payload, sink);
+            return Some(c);
+        }
+        let Some(ip) = peek_ip(inner, self.ip_options()) else {
+            self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+            return Some(c);
+        };
+        if c.tunnel_violated & 1 << (KIND as u8) == 0 {
+            self.confirmation(&mut c, KIND, sink);
+        }
+        sink.on_gtp_packet(self, &mut c, &g, &ip);
+        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Gtpv1));
+        let cx = Context {
+            ts: p.ts,
+            link: p.link,
+            encap: &encap,
+            in_teredo: false,
+        };
+        self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)
+    }
+}
+
+/// Whether an inner packet has the version and exactly the length that its tunnel gives it.
+fn check_inner_ip(data: &[u8], wire: usize, version: u8) -> Result<(), &'static str> {
+    let min = if version == 4 { 20 } else { 40 };
+    if data.len() < min {
+        return Err("truncated_inner_IP");
+    }
+    if data[0] >> 4 != version {
+        return Err("invalid_inner_IP_version");
+    }
+    let total = if version == 4 {
+        usize::from(be16(data, 2).unwrap_or(0))
+    } else {
+        40 + usize::from(be16(data, 4).unwrap_or(0))
+    };
+    match total.cmp(&wire) {
+        std::cmp::Ordering::Greater => Err("truncated_inner_IP"),
+        std::cmp::Ordering::Less => Err("inner_IP_payload_length_mismatch"),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
+}

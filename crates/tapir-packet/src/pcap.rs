@@ -1,0 +1,166 @@
+//! The pcap file format (draft-ietf-opsawg-pcap), both byte orders, microsecond and nanosecond stamps, the modified
+//! and Kuznetzov variants, and captures that break off.
+
+use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
+use crate::types::Weirds;
+
+/// Larger records mean that the file is broken; the same bound as libpcap's for ordinary link types.
+const RECORD_LEN_MAX: u32 = 262_144;
+
+/// Reads a pcap file.
+pub struct PcapReader {
+    input: PacketBuffer,
+    name: String,
+    swapped: bool,
+    nanos: bool,
+    /// Bytes per record header: 16, or 24 in files of Kuznetzov's patched tcpdump.
+    header_len: usize,
+    link_type: u32,
+    snaplen: u32,
+    done: bool,
+}
+
+impl PcapReader {
+    pub(crate) fn new(
+        magic: [u8; 4],
+        mut input: PacketBuffer,
+        name: String,
+    ) -> Result<Self, SourceError> {
+        let (swapped, nanos, header_len) = match u32::from_be_bytes(magic) {
+            0xa1b2_c3d4 => (false, false, 16),
+            0xd4c3_b2a1 => (true, false, 16),
+            0xa1b2_3c4d => (false, true, 16),
+            0x4d3c_b2a1 => (true, true, 16),
+            0xa1b2_cd34 => (false, false, 24),
+            0x34cd_b2a1 => (true, false, 24),
+            other => {
+                let detail = format!(
+                    "unknown file format: the first four bytes are {other:08x}, not those of pcap or pcapng"
+                );
+                return Err(SourceError::Format { what: name, detail });
+            }
+        };
+        let head = match input.take(20, &name)? {
+            Take::Bytes(b) => b,
+            _ => {
+                return Err(SourceError::Format {
+                    what: name,
+                    detail: "the file ends within the pcap file header".into(),
+                });
+            }
+        };
+        let u32_at = |i: usize| {
+            let b = [head[i], head[i + 1], head[i + 2], head[i + 3]];
+            if swapped {
+                u32::from_le_bytes(b)
+            } else {
+                u32::from_be_bytes(b)
+            }
+        };
+        let snaplen = u32_at(12);
+        // The upper bits tell about a frame check sequence.
+        let link_type = u32_at(16) & 0x03ff_ffff;
+        Ok(PcapReader {
+            input,
+            name,
+            swapped,
+            nanos,
+            header_len,
+            link_type: link_type_of_dlt(link_type),
+            snaplen,
+            done: false,
+        })
+    }
+}
+
+/// Some systems write their own DLT numbers where the portable ones are meant.
+fn link_type_of_dlt(dlt: u32) -> u32 {
+    match dlt {
+        // DLT_RAW of BSD systems and of Linux.
+        12 | 14 => 101,
+        other => other,
+    }
+}
+
+impl Source for PcapReader {
+    fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError> {
+        loop {
+            if self.done {
+                return Ok(None);
+            }
+            let swapped = self.swapped;
+            let (sec, frac, caplen, len) = match self.input.take(self.header_len, &self.name)? {
+                Take::Bytes(h) => {
+                    let u32_at = |i: usize| {
+                        let b = [h[i], h[i + 1], h[i + 2], h[i + 3]];
+                        if swapped {
+                            u32::from_le_bytes(b)
+                        } else {
+                            u32::from_be_bytes(b)
+                        }
+                    };
+                    (u32_at(0), u32_at(4), u32_at(8), u32_at(12))
+                }
+                Take::End => {
+                    self.done = true;
+                    return Ok(None);
+                }
+                Take::Short(n) => {
+                    self.done = true;
+                    let detail = format!(
+                        "{n} of {} bytes of a packet header are there",
+                        self.header_len
+                    );
+                    return Err(SourceError::Truncated {
+                        what: self.name.clone(),
+                        detail,
+                    });
+                }
+            };
+            if caplen > RECORD_LEN_MAX.max(self.snaplen.min(1 << 27)) {
+                self.done = true;
+                let detail = format!(
+                    "a packet claims {caplen} captured bytes, more than any packet can have"
+                );
+                return Err(SourceError::Format {
+                    what: self.name.clone(),
+                    detail,
+                });
+            }
+            match self.input.take(caplen as usize, &self.name)? {
+                Take::Bytes(_) => {}
+                Take::End | Take::Short(_) => {
+                    self.done = true;
+                    let detail = format!("the last packet has fewer than its {caplen} bytes");
+                    return Err(SourceError::Truncated {
+                        what: self.name.clone(),
+                        detail,
+                    });
+                }
+            }
+            if caplen == 0 || len == 0 {
+                weirds.push("empty_pcap_header", "");
+                continue;
+            }
+            let ts_usec = if self.nanos { frac / 1000 } else { frac };
+            // Signed: stamps before 1970 are dropped, not taken for ones after 2038.
+            let ts_sec = i64::from(sec as i32);
+            if ts_sec < 0 {
+                weirds.push("negative_packet_timestamp", "");
+                continue;
+            }
+            let data = self.input.last(caplen as usize);
+            return Ok(Some(RawPacket {
+                ts_sec,
+                ts_usec,
+                len,
+                data,
+                link_type: self.link_type,
+            }));
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

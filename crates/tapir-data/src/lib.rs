@@ -9,6 +9,7 @@
 pub mod copy;
 pub mod json;
 pub mod key;
+pub mod localtime;
 pub mod number;
 pub mod table;
 pub mod text;

@@ -56,6 +56,8 @@ pub struct Table {
     pub changing: Cell<bool>,
     /// Set once the VM has put the table on its list of tables to expire.
     pub expiry_registered: Cell<bool>,
+    /// Look-ups by pattern that found something, and those that did not.
+    pattern_lookups: Cell<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -233,6 +235,7 @@ impl Table {
             iterators: Cell::new(0),
             changing: Cell::new(false),
             expiry_registered: Cell::new(false),
+            pattern_lookups: Cell::new((0, 0)),
         })
     }
 
@@ -561,7 +564,19 @@ impl Table {
         }
         let matches = |k: &Value| matches!(k, Value::Pattern(p) if p.matches_exactly(s));
         let keys = inner.keys.iter().enumerate();
-        keys.filter(|(_, k)| matches(k)).map(|(i, _)| i).collect()
+        let found: Vec<usize> = keys.filter(|(_, k)| matches(k)).map(|(i, _)| i).collect();
+        let (hits, misses) = self.pattern_lookups.get();
+        self.pattern_lookups.set(if found.is_empty() {
+            (hits, misses + 1)
+        } else {
+            (hits + 1, misses)
+        });
+        found
+    }
+
+    /// How many look-ups by pattern found something, and how many did not.
+    pub fn pattern_lookups(&self) -> (u64, u64) {
+        self.pattern_lookups.get()
     }
 
     /// An estimate of the bytes behind this table, its keys and values not followed.

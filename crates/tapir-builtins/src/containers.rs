@@ -24,7 +24,9 @@ pub const FAMILY: Family = &[
     ("order", order),
     ("same_object", same_object),
     ("table_pattern_matcher_stats", table_pattern_matcher_stats),
-    ("val_footprint", |ctx, a| Ok(Value::Count(footprint(ctx.types(), a.any(0)?, 0)))),
+    ("val_footprint", |ctx, a| {
+        Ok(Value::Count(footprint(ctx.types(), a.any(0)?, 0)))
+    }),
 ];
 
 /// Vectors are not made longer than this by one call.
@@ -213,7 +215,9 @@ fn sort_function(ctx: &mut CallCtx<'_>, a: &[Value], name: &str) -> Option<Optio
         [] => match ctx.types().kind(element) {
             Kind::Int | Kind::Count | Kind::Double | Kind::Time | Kind::Interval => Some(None),
             _ => {
-                ctx.error(format!("comparison function required for {name}() with non-numeric types"));
+                ctx.error(format!(
+                    "comparison function required for {name}() with non-numeric types"
+                ));
                 None
             }
         },
@@ -366,7 +370,13 @@ mod tests {
 
     #[test]
     fn sorting_puts_holes_last() {
-        let items = [Value::Unset, Value::Count(8), Value::Unset, Value::Unset, Value::Count(2)];
+        let items = [
+            Value::Unset,
+            Value::Count(8),
+            Value::Unset,
+            Value::Unset,
+            Value::Count(2),
+        ];
         let order = sorted_positions(&items, &mut |a, b| Ok(natural(a, b))).unwrap();
         assert_eq!(order, [4, 1, 0, 2, 3]);
         // A comparison that contradicts itself is survived.

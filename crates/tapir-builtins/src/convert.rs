@@ -1,6 +1,5 @@
 //! Conversions between numbers, strings, addresses, subnets, ports and byte strings.
 
-use tapir_data::types::Kind;
 use tapir_data::value::{Addr, Port, Proto, Subnet, Value};
 use tapir_vm::CallCtx;
 
@@ -12,7 +11,9 @@ pub const FAMILY: Family = &[
     ("to_count", to_count),
     ("to_double", to_double),
     ("int_to_count", int_to_count),
-    ("double_to_int", |_, a| Ok(Value::Int(a.double(0)?.round_ties_even_int()))),
+    ("double_to_int", |_, a| {
+        Ok(Value::Int(a.double(0)?.round_ties_even_int()))
+    }),
     ("double_to_count", double_to_count),
     ("count_to_double", |_, a| Ok(Value::Double(a.double(0)?))),
     ("int_to_double", |_, a| Ok(Value::Double(a.double(0)?))),
@@ -27,12 +28,16 @@ pub const FAMILY: Family = &[
     ("to_addr", to_addr),
     ("to_subnet", to_subnet),
     ("is_valid_ip", |_, a| Ok(Value::Bool(parse_addr(a.str(0)?).is_some()))),
-    ("is_valid_subnet", |_, a| Ok(Value::Bool(parse_subnet(a.str(0)?).is_some()))),
+    ("is_valid_subnet", |_, a| {
+        Ok(Value::Bool(parse_subnet(a.str(0)?).is_some()))
+    }),
     ("addr_to_subnet", |_, a| {
         Ok(Value::Subnet(Subnet::new128(a.addr(0)?, 128)))
     }),
     ("subnet_to_addr", |_, a| Ok(Value::Addr(a.subnet(0)?.addr))),
-    ("subnet_width", |_, a| Ok(Value::Count(a.subnet(0)?.shown_width() as u64))),
+    ("subnet_width", |_, a| {
+        Ok(Value::Count(a.subnet(0)?.shown_width() as u64))
+    }),
     ("count_to_v4_addr", count_to_v4_addr),
     ("raw_bytes_to_v4_addr", raw_bytes_to_v4_addr),
     ("raw_bytes_to_v6_addr", raw_bytes_to_v6_addr),
@@ -111,10 +116,7 @@ pub fn parse_integer(s: &[u8], base: u64) -> Option<(bool, u64, bool)> {
     }
     let mut base = base as u32;
     let digit = |b: u8, base: u32| (b as char).to_digit(base);
-    let prefixed = s.len() > i + 2
-        && s[i] == b'0'
-        && (s[i + 1] | 32) == b'x'
-        && digit(s[i + 2], 16).is_some();
+    let prefixed = s.len() > i + 2 && s[i] == b'0' && (s[i + 1] | 32) == b'x' && digit(s[i + 2], 16).is_some();
     if (base == 0 || base == 16) && prefixed {
         base = 16;
         i += 2;
@@ -234,7 +236,10 @@ fn int_to_count(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 fn double_to_count(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let d = a.double(0)?;
     if d < 0.0 {
-        ctx.error(format!("bad conversion to count ({})", tapir_data::number::double_text(d)));
+        ctx.error(format!(
+            "bad conversion to count ({})",
+            tapir_data::number::double_text(d)
+        ));
         return Ok(Value::Count(0));
     }
     Ok(Value::Count(d.round_ties_even() as u64))
@@ -584,11 +589,6 @@ fn file_mode(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(string(out))
 }
 
-/// The enum type of a value, used by callers that build enumerators of an argument's type.
-pub fn is_enum(ctx: &CallCtx<'_>, ty: tapir_data::types::TypeId) -> bool {
-    matches!(ctx.types().kind(ty), Kind::Enum(_))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -601,7 +601,10 @@ mod tests {
         assert_eq!(parse_integer(b"0x1f", 0), Some((false, 31, false)));
         assert_eq!(parse_integer(b"017", 0), Some((false, 15, false)));
         assert_eq!(parse_integer(b"0x10", 10), None);
-        assert_eq!(parse_integer(b"18446744073709551616", 10), Some((false, u64::MAX, true)));
+        assert_eq!(
+            parse_integer(b"18446744073709551616", 10),
+            Some((false, u64::MAX, true))
+        );
         assert_eq!(parse_integer(b"5", 37), None);
     }
 

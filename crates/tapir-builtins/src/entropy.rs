@@ -11,7 +11,9 @@ use crate::util::*;
 
 pub const FAMILY: Family = &[
     ("find_entropy", find_entropy),
-    ("entropy_test_init", |_, _| Ok(Value::Opaque(Rc::new(Handle::default())))),
+    ("entropy_test_init", |_, _| {
+        Ok(Value::Opaque(Rc::new(Handle::default())))
+    }),
     ("entropy_test_add", entropy_test_add),
     ("entropy_test_finish", entropy_test_finish),
 ];

@@ -2,7 +2,6 @@
 
 use tapir_data::localtime::LocalTime;
 use tapir_data::number::{format_e, format_f, format_g};
-use tapir_data::types::Kind;
 use tapir_data::value::Value;
 use tapir_vm::{CallCtx, RtError};
 
@@ -66,11 +65,7 @@ fn fmt(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 }
 
 /// Formats values by a format string; what is wrong is reported and leaves a gap or an empty result.
-pub fn format_values(
-    ctx: &mut CallCtx<'_>,
-    format: &[u8],
-    values: &[Value],
-) -> Result<Vec<u8>, RtError> {
+pub fn format_values(ctx: &mut CallCtx<'_>, format: &[u8], values: &[Value]) -> Result<Vec<u8>, RtError> {
     // The format is a C string.
     let format = format.split(|&b| b == 0).next().unwrap_or(format);
     let mut out = Vec::with_capacity(format.len() + 16);
@@ -256,9 +251,4 @@ fn place(s: &[u8], spec: &Spec, numeric: bool, out: &mut Vec<u8>) {
         out.resize(out.len() + fill, b' ');
         out.extend_from_slice(s);
     }
-}
-
-/// Whether a type is a record, for callers that format by type.
-pub fn is_record(kind: &Kind) -> bool {
-    matches!(kind, Kind::Record(_))
 }

@@ -89,7 +89,11 @@ fn one(glob: &[u8], g: usize, b: u8) -> Option<usize> {
 
 fn paraglob_init(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let strings = match a.any(0)? {
-        Value::Vector(v) if v.len() == 0 || matches!(ctx.types().kind(element_type(ctx.types(), v.ty)), Kind::String) => v,
+        Value::Vector(v)
+            if v.len() == 0 || matches!(ctx.types().kind(element_type(ctx.types(), v.ty)), Kind::String) =>
+        {
+            v
+        }
         _ => {
             plain_error(ctx, "paraglob requires a string vector for initialization.");
             return Ok(Value::Unset);

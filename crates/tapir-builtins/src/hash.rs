@@ -27,10 +27,18 @@ pub const FAMILY: Family = &[
     ("sha512_hash", |ctx, a| digest_all::<Sha512>(ctx, a)),
     ("md5_hash_init", |_, _| handle(State::Md5(Md5::new()), "md5")),
     ("sha1_hash_init", |_, _| handle(State::Sha1(Sha1::new()), "sha1")),
-    ("sha224_hash_init", |_, _| handle(State::Sha224(Sha224::new()), "sha224")),
-    ("sha256_hash_init", |_, _| handle(State::Sha256(Sha256::new()), "sha256")),
-    ("sha384_hash_init", |_, _| handle(State::Sha384(Sha384::new()), "sha384")),
-    ("sha512_hash_init", |_, _| handle(State::Sha512(Sha512::new()), "sha512")),
+    ("sha224_hash_init", |_, _| {
+        handle(State::Sha224(Sha224::new()), "sha224")
+    }),
+    ("sha256_hash_init", |_, _| {
+        handle(State::Sha256(Sha256::new()), "sha256")
+    }),
+    ("sha384_hash_init", |_, _| {
+        handle(State::Sha384(Sha384::new()), "sha384")
+    }),
+    ("sha512_hash_init", |_, _| {
+        handle(State::Sha512(Sha512::new()), "sha512")
+    }),
     ("md5_hash_update", update),
     ("sha1_hash_update", update),
     ("sha224_hash_update", update),
@@ -56,7 +64,9 @@ pub const FAMILY: Family = &[
         let b = bytes(ctx, a.any(0)?)?;
         Ok(Value::Count(fnv1a64(&b)))
     }),
-    ("hrw_weight", |_, a| Ok(Value::Count(hrw_weight(a.count(0)?, a.count(1)?)))),
+    ("hrw_weight", |_, a| {
+        Ok(Value::Count(hrw_weight(a.count(0)?, a.count(1)?)))
+    }),
 ];
 
 /// FNV-1a of 64 bits.

@@ -53,7 +53,10 @@ fn from_json(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let key_map = a.get(2).cloned().unwrap_or_default();
     let made = match parse(a.str(0)?) {
         Ok(j) => make(ctx, &j, *ty, &key_map),
-        Err(e) => Err(Failure::Text(format!("JSON parse error: {} Offset: {}", e.text, e.offset))),
+        Err(e) => Err(Failure::Text(format!(
+            "JSON parse error: {} Offset: {}",
+            e.text, e.offset
+        ))),
     };
     let fields = match made {
         Ok(v) => [("v", v), ("valid", Value::Bool(true))],
@@ -104,12 +107,8 @@ fn make(ctx: &mut CallCtx<'_>, j: &Json, ty: TypeId, key_map: &Value) -> Made {
     let kind = ctx.types().kind(ty).clone();
     match (&kind, j) {
         (Kind::Bool, Json::Bool(b)) => Ok(Value::Bool(*b)),
-        (Kind::Int, Json::Number(Number::Int(n))) if i64::try_from(*n).is_ok() => {
-            Ok(Value::Int(*n as i64))
-        }
-        (Kind::Count, Json::Number(Number::Int(n))) if u64::try_from(*n).is_ok() => {
-            Ok(Value::Count(*n as u64))
-        }
+        (Kind::Int, Json::Number(Number::Int(n))) if i64::try_from(*n).is_ok() => Ok(Value::Int(*n as i64)),
+        (Kind::Count, Json::Number(Number::Int(n))) if u64::try_from(*n).is_ok() => Ok(Value::Count(*n as u64)),
         (Kind::Double, Json::Number(n)) => Ok(Value::Double(as_double(*n))),
         (Kind::Time, Json::Number(n)) => Ok(Value::Time(as_double(*n))),
         (Kind::Interval, Json::Number(n)) => Ok(Value::Interval(as_double(*n))),
@@ -147,17 +146,10 @@ fn make(ctx: &mut CallCtx<'_>, j: &Json, ty: TypeId, key_map: &Value) -> Made {
             }
         },
         (Kind::Vector(of), Json::Array(items)) => {
-            let made: Result<Vec<Value>, Failure> =
-                items.iter().map(|j| make(ctx, j, *of, key_map)).collect();
+            let made: Result<Vec<Value>, Failure> = items.iter().map(|j| make(ctx, j, *of, key_map)).collect();
             Ok(Value::Vector(Vector::new(ty, made?)))
         }
-        (
-            Kind::Table {
-                index,
-                yields: None,
-            },
-            Json::Array(items),
-        ) => {
+        (Kind::Table { index, yields: None }, Json::Array(items)) => {
             let t = Table::new(ty);
             for item in items {
                 let key = make_key(ctx, item, index, key_map)?;
@@ -192,12 +184,7 @@ fn make(ctx: &mut CallCtx<'_>, j: &Json, ty: TypeId, key_map: &Value) -> Made {
 }
 
 /// The index values from one element of a set.
-fn make_key(
-    ctx: &mut CallCtx<'_>,
-    j: &Json,
-    index: &[TypeId],
-    key_map: &Value,
-) -> Result<Vec<Value>, Failure> {
+fn make_key(ctx: &mut CallCtx<'_>, j: &Json, index: &[TypeId], key_map: &Value) -> Result<Vec<Value>, Failure> {
     if let [one] = index {
         return Ok(vec![make(ctx, j, *one, key_map)?]);
     }
@@ -240,12 +227,7 @@ fn member_key(
     make_key(ctx, &j, index, key_map).map(Some)
 }
 
-fn make_record(
-    ctx: &mut CallCtx<'_>,
-    members: &[(Vec<u8>, Json)],
-    ty: TypeId,
-    key_map: &Value,
-) -> Made {
+fn make_record(ctx: &mut CallCtx<'_>, members: &[(Vec<u8>, Json)], ty: TypeId, key_map: &Value) -> Made {
     let mut by_name: Vec<(Vec<u8>, &Json)> = Vec::with_capacity(members.len());
     for (name, j) in members {
         let mapped = match key_map {
@@ -281,9 +263,7 @@ fn make_record(
 }
 
 fn unbracket(s: &[u8]) -> &[u8] {
-    s.strip_prefix(b"[")
-        .and_then(|r| r.strip_suffix(b"]"))
-        .unwrap_or(s)
+    s.strip_prefix(b"[").and_then(|r| r.strip_suffix(b"]")).unwrap_or(s)
 }
 
 fn proto(s: &[u8]) -> Option<Proto> {
@@ -310,9 +290,7 @@ fn port_text(s: &[u8]) -> Made {
     });
     match parsed {
         Some(p) => Ok(Value::Port(p)),
-        None => fail(
-            "wrong port format, string must be /[0-9]{1,5}\\/(tcp|udp|icmp|unknown)/",
-        ),
+        None => fail("wrong port format, string must be /[0-9]{1,5}\\/(tcp|udp|icmp|unknown)/"),
     }
 }
 

@@ -175,8 +175,7 @@ impl Parser<'_> {
             match self.peek().and_then(|b| (b as char).to_digit(16)) {
                 Some(d) => n = n * 16 + d,
                 None => {
-                    return self
-                        .fail_at("Incorrect hex digit after \\u escape in string.", escape);
+                    return self.fail_at("Incorrect hex digit after \\u escape in string.", escape);
                 }
             }
             self.i += 1;
@@ -315,10 +314,10 @@ mod tests {
 
     #[test]
     fn values() {
-        assert_eq!(parse(b" [0, -0.5] ").unwrap(), Json::Array(vec![
-            Json::Number(Number::Int(0)),
-            Json::Number(Number::Double(-0.5))
-        ]));
+        assert_eq!(
+            parse(b" [0, -0.5] ").unwrap(),
+            Json::Array(vec![Json::Number(Number::Int(0)), Json::Number(Number::Double(-0.5))])
+        );
         assert_eq!(parse(br#""\ud83d\ude00""#).unwrap(), Json::String("😀".into()));
     }
 }

@@ -1,1 +1,50 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! Built-ins that need nothing but values: conversions, strings, formats, mathematics, hashes, containers, JSON,
+//! probabilistic structures, introspection, files and processes of the operating system.
+//!
+//! One file per family, each with a table of script names. Must not know: packets, logs, the cluster.
+#![forbid(unsafe_code)]
+
+mod base64;
+mod containers;
+mod convert;
+mod entropy;
+mod format;
+mod glob;
+mod hash;
+mod json;
+pub mod jsonparse;
+mod math;
+pub mod netparse;
+mod nettext;
+mod prob;
+pub mod random;
+mod search;
+mod strings;
+mod time;
+pub mod util;
+mod weird;
+
+pub use tapir_vm::Registry;
+
+/// Adds every built-in of this crate.
+pub fn register(registry: &mut Registry) {
+    for family in [
+        base64::FAMILY,
+        containers::FAMILY,
+        convert::FAMILY,
+        entropy::FAMILY,
+        format::FAMILY,
+        glob::FAMILY,
+        hash::FAMILY,
+        json::FAMILY,
+        math::FAMILY,
+        nettext::FAMILY,
+        prob::FAMILY,
+        random::FAMILY,
+        search::FAMILY,
+        strings::FAMILY,
+        time::FAMILY,
+    ] {
+        registry.add_all(family);
+    }
+}

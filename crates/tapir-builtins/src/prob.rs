@@ -37,9 +37,15 @@ pub const FAMILY: Family = &[
     ("topk_add", topk_add),
     ("topk_get_top", topk_get_top),
     ("topk_count", |ctx, a| topk_figure(ctx, a, "topk_count", |e| e.count)),
-    ("topk_epsilon", |ctx, a| topk_figure(ctx, a, "topk_epsilon", |e| e.epsilon)),
-    ("topk_size", |_, a| Ok(Value::Count(opaque::<TopK>(a, 0)?.0.borrow().size))),
-    ("topk_sum", |_, a| Ok(Value::Count(opaque::<TopK>(a, 0)?.0.borrow().sum))),
+    ("topk_epsilon", |ctx, a| {
+        topk_figure(ctx, a, "topk_epsilon", |e| e.epsilon)
+    }),
+    ("topk_size", |_, a| {
+        Ok(Value::Count(opaque::<TopK>(a, 0)?.0.borrow().size))
+    }),
+    ("topk_sum", |_, a| {
+        Ok(Value::Count(opaque::<TopK>(a, 0)?.0.borrow().sum))
+    }),
     ("topk_merge", |ctx, a| topk_merge(ctx, a, false)),
     ("topk_merge_prune", |ctx, a| topk_merge(ctx, a, true)),
 ];
@@ -60,10 +66,7 @@ fn is_nil(a: &[Value]) -> bool {
 }
 
 fn hash(v: &Value, seed: u64) -> u64 {
-    let state = foldhash::quality::SeedableRandomState::with_seed(
-        seed,
-        foldhash::SharedSeed::global_fixed(),
-    );
+    let state = foldhash::quality::SeedableRandomState::with_seed(seed, foldhash::SharedSeed::global_fixed());
     let mut h = state.build_hasher();
     hash_value(v, &mut h);
     h.finish()
@@ -312,7 +315,11 @@ fn bloom_combine(ctx: &mut CallCtx<'_>, a: &[Value], merge: bool) -> Res {
     let cells = match (&x.cells, &y.cells) {
         (Cells::Bits { n, words: p }, Cells::Bits { words: q, .. }) => Cells::Bits {
             n: *n,
-            words: p.iter().zip(q).map(|(p, q)| if merge { p | q } else { p & q }).collect(),
+            words: p
+                .iter()
+                .zip(q)
+                .map(|(p, q)| if merge { p | q } else { p & q })
+                .collect(),
         },
         (Cells::Counters { max, counts: p }, Cells::Counters { max: m, counts: q }) if max == m => {
             Cells::Counters {

@@ -63,10 +63,18 @@ fn find_str(ctx: &mut CallCtx<'_>, a: &[Value], last: bool) -> Res {
     let start = start as usize;
     let rest = &s[start..];
     // The end is a length counted from the start.
-    let len = if end < 0 { rest.len() } else { (end as u64).min(rest.len() as u64) as usize };
+    let len = if end < 0 {
+        rest.len()
+    } else {
+        (end as u64).min(rest.len() as u64) as usize
+    };
     let (part, sub) = (&rest[..len], &sub[..]);
     let find = |p: &[u8], q: &[u8]| {
-        if last { memchr::memmem::rfind(p, q) } else { memchr::memmem::find(p, q) }
+        if last {
+            memchr::memmem::rfind(p, q)
+        } else {
+            memchr::memmem::find(p, q)
+        }
     };
     let found = if exact {
         find(part, sub)
@@ -169,7 +177,11 @@ fn matches(ctx: &mut CallCtx<'_>, a: &[Value], name: &str) -> Result<Vec<Value>,
             Some(l) => format!("{l}: "),
             None => String::new(),
         };
-        let hint = if from_global { " (max_find_all_string_length)" } else { "" };
+        let hint = if from_global {
+            " (max_find_all_string_length)"
+        } else {
+            ""
+        };
         let addl = format!("{place}{name}() length {} exceeded{hint}", s.len());
         crate::weird::net(ctx, "max_find_all_string_length_exceeded", &addl, "");
         return Ok(Vec::new());
@@ -221,7 +233,11 @@ fn find_last(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
 
 fn string_to_pattern(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let (s, convert) = (a.str(0)?.clone(), a.bool(1)?);
-    let text = if convert { crate::strings::escape_pattern(&s) } else { s.to_vec() };
+    let text = if convert {
+        crate::strings::escape_pattern(&s)
+    } else {
+        s.to_vec()
+    };
     match ctx.host.compile_pattern(&text, false, false) {
         Ok(p) => Ok(Value::Pattern(p)),
         Err(e) => {

@@ -27,7 +27,9 @@ pub const FAMILY: Family = &[
     ("rjust", |ctx, a| justify(ctx, a, false)),
     ("zfill", |_, a| Ok(string(pad(a.str(0)?, a.count(1)?, b'0', false)))),
     ("string_fill", string_fill),
-    ("reverse", |_, a| Ok(string(a.str(0)?.iter().rev().copied().collect::<Vec<u8>>()))),
+    ("reverse", |_, a| {
+        Ok(string(a.str(0)?.iter().rev().copied().collect::<Vec<u8>>()))
+    }),
     ("remove_prefix", remove_prefix),
     ("remove_suffix", remove_suffix),
     ("clean", |_, a| {
@@ -121,7 +123,11 @@ fn sub_bytes(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let (s, start, n) = (a.str(0)?, a.count(1)?, a.int(2)?);
     let start = start.saturating_sub(1).min(s.len() as u64) as usize;
     let rest = &s[start..];
-    let n = if n < 0 { rest.len() } else { (n as u64).min(rest.len() as u64) as usize };
+    let n = if n < 0 {
+        rest.len()
+    } else {
+        (n as u64).min(rest.len() as u64) as usize
+    };
     Ok(string(&rest[..n]))
 }
 
@@ -186,7 +192,10 @@ fn justify(ctx: &mut CallCtx<'_>, a: &[Value], left: bool) -> Res {
     let [fill] = fill[..] else {
         plain_error(
             ctx,
-            format!("The fill argument to {} should be a single character.", if left { "ljust" } else { "rjust" }),
+            format!(
+                "The fill argument to {} should be a single character.",
+                if left { "ljust" } else { "rjust" }
+            ),
         );
         return Ok(Value::Unset);
     };

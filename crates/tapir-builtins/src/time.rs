@@ -29,9 +29,9 @@ pub fn wall_clock() -> f64 {
 fn strftime(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let (format, t) = (a.str(0)?.clone(), a.double(1)?);
     let format = c_string(ctx, &format);
-    let done = CString::new(format).ok().and_then(|f| {
-        LocalTime::from_unix(t.floor() as i64)?.format(&f, 127)
-    });
+    let done = CString::new(format)
+        .ok()
+        .and_then(|f| LocalTime::from_unix(t.floor() as i64)?.format(&f, 127));
     Ok(match done {
         Some(s) => string(s),
         None => string("<strftime error>"),
@@ -68,11 +68,10 @@ pub fn until_rotation(now: f64, interval: f64, base: f64) -> f64 {
     if interval <= 0.0 || interval.is_nan() {
         return 0.0;
     }
-    let midnight = LocalTime::from_unix(now.floor() as i64)
-        .map_or(0.0, |l| {
-            let (_, _, _, h, m, s) = l.parts();
-            now.floor() - (h * 3600 + m * 60 + s) as f64
-        });
+    let midnight = LocalTime::from_unix(now.floor() as i64).map_or(0.0, |l| {
+        let (_, _, _, h, m, s) = l.parts();
+        now.floor() - (h * 3600 + m * 60 + s) as f64
+    });
     let startup = midnight + base;
     let passed = (now - startup).rem_euclid(interval);
     interval - passed

@@ -14,9 +14,7 @@ use crate::value::{Func, Record, Value, Vector};
 /// A deep copy of a value.
 pub fn deep_copy(v: &Value) -> Value {
     match v {
-        Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_) => {
-            copy_into(v, &mut HashMap::new())
-        }
+        Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_) => copy_into(v, &mut HashMap::new()),
         Value::Func(f) => Value::Func(copy_function(f, &mut HashMap::new())),
         Value::Opaque(o) => Value::Opaque(o.deep_copy().unwrap_or_else(|| o.clone())),
         Value::Pattern(p) => Value::Pattern(p.deep_copy().unwrap_or_else(|| p.clone())),
@@ -74,11 +72,7 @@ fn copy_into(v: &Value, seen: &mut Seen) -> Value {
                 pos = p + 1;
                 if let Some(key) = old.key_at(p) {
                     // A stored key is a snapshot already; inserting takes another one.
-                    new.insert(
-                        as_parts(&key),
-                        copy_into(&old.value_at(p), seen),
-                        old.time_at(p),
-                    );
+                    new.insert(as_parts(&key), copy_into(&old.value_at(p), seen), old.time_at(p));
                 }
             }
             Value::Table(new)

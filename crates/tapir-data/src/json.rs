@@ -5,8 +5,8 @@ use std::rc::Rc;
 use crate::number::{double_json, interval_text};
 use crate::table::as_parts;
 use crate::text::{
-    RenderHost, Style, enum_text, field_or_default, pattern_text, port_text, proto_name, push_hex,
-    render, subnet_text, type_text,
+    RenderHost, Style, enum_text, field_or_default, pattern_text, port_text, proto_name, push_hex, render, subnet_text,
+    type_text,
 };
 use crate::types::Kind;
 use crate::value::{PatternObject, Record, Value};
@@ -58,9 +58,7 @@ impl Writer<'_> {
             Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
             Value::Count(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
             Value::Double(d) | Value::Time(d) => out.extend_from_slice(double_json(*d).as_bytes()),
-            Value::Interval(d) if self.options.interval_as_double => {
-                out.extend_from_slice(double_json(*d).as_bytes())
-            }
+            Value::Interval(d) if self.options.interval_as_double => out.extend_from_slice(double_json(*d).as_bytes()),
             Value::Interval(d) => json_string(interval_text(*d).as_bytes(), out),
             Value::Enum(ty, n) => json_string(enum_text(host.types(), *ty, *n).as_bytes(), out),
             Value::Port(p) => {

@@ -92,9 +92,7 @@ pub fn values_equal(a: &Value, b: &Value) -> bool {
         (Bool(a), Bool(b)) => a == b,
         (Int(a), Int(b)) => a == b,
         (Count(a), Count(b)) => a == b,
-        (Double(a), Double(b)) | (Time(a), Time(b)) | (Interval(a), Interval(b)) => {
-            a.to_bits() == b.to_bits()
-        }
+        (Double(a), Double(b)) | (Time(a), Time(b)) | (Interval(a), Interval(b)) => a.to_bits() == b.to_bits(),
         (Enum(_, a), Enum(_, b)) => a == b,
         (Port(a), Port(b)) => a == b,
         (Addr(a), Addr(b)) => a == b,
@@ -126,9 +124,7 @@ pub fn values_equal(a: &Value, b: &Value) -> bool {
         (File(a), File(b)) => Rc::ptr_eq(a, b),
         (Opaque(a), Opaque(b)) => Rc::ptr_eq(a, b),
         (Type(a), Type(b)) => a == b,
-        (List(a), List(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| values_equal(a, b))
-        }
+        (List(a), List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| values_equal(a, b)),
         _ => false,
     }
 }
@@ -136,11 +132,7 @@ pub fn values_equal(a: &Value, b: &Value) -> bool {
 /// Identity of functions: one allocation, or the same function without captures.
 pub fn same_function(a: &Rc<Func>, b: &Rc<Func>) -> bool {
     Rc::ptr_eq(a, b)
-        || (a.id == b.id
-            && a.captures.borrow().is_empty()
-            && b.captures.borrow().is_empty()
-            && !a.fresh
-            && !b.fresh)
+        || (a.id == b.id && a.captures.borrow().is_empty() && b.captures.borrow().is_empty() && !a.fresh && !b.fresh)
 }
 
 /// A value that later changes through references cannot reach.

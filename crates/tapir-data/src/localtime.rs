@@ -57,9 +57,7 @@ impl LocalTime {
     pub fn format(&self, format: &CStr, len_max: usize) -> Option<Vec<u8>> {
         let mut buffer = vec![0u8; len_max + 1];
         // SAFETY: the buffer's length is given along, the format ends in NUL, and the time is initialised by `libc`.
-        let n = unsafe {
-            libc::strftime(buffer.as_mut_ptr().cast(), buffer.len(), format.as_ptr(), &self.0)
-        };
+        let n = unsafe { libc::strftime(buffer.as_mut_ptr().cast(), buffer.len(), format.as_ptr(), &self.0) };
         if n == 0 {
             return None;
         }

@@ -74,10 +74,7 @@ pub fn format_g(d: f64, precision: usize, keep_zeros: bool) -> String {
         return if d.is_sign_negative() { "-0" } else { "0" }.into();
     }
     let e = format!("{d:.*e}", p - 1);
-    let exp: i32 = e
-        .split_once('e')
-        .and_then(|(_, x)| x.parse().ok())
-        .unwrap_or(0);
+    let exp: i32 = e.split_once('e').and_then(|(_, x)| x.parse().ok()).unwrap_or(0);
     let strip = |s: &str| -> String {
         if keep_zeros || !s.contains('.') {
             return s.into();
@@ -140,11 +137,7 @@ pub fn interval_text(seconds: f64) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        let plural = if (amount.abs() - 1.0).abs() < 1e-6 {
-            ""
-        } else {
-            "s"
-        };
+        let plural = if (amount.abs() - 1.0).abs() < 1e-6 { "" } else { "s" };
         let _ = write!(out, "{} {word}{plural}", double_text(amount));
         if !left.is_finite() {
             break;

@@ -203,8 +203,7 @@ impl Inner {
             std::hash::Hasher::finish(&h)
         };
         for i in 0..keys.len() {
-            self.index
-                .insert_unique(hash_of(i), i as u32, |&i| hash_of(i as usize));
+            self.index.insert_unique(hash_of(i), i as u32, |&i| hash_of(i as usize));
         }
     }
 }
@@ -450,9 +449,7 @@ impl Table {
     /// All stored keys in order.
     pub fn keys(&self) -> Vec<Value> {
         let keys = self.inner().keys.iter();
-        keys.filter(|k| !matches!(k, Value::Unset))
-            .cloned()
-            .collect()
+        keys.filter(|k| !matches!(k, Value::Unset)).cloned().collect()
     }
 
     /// An iterator over the entries that are there now, in insertion order; see [`TableIter`].
@@ -723,9 +720,7 @@ mod tests {
         }
         let at = |a| {
             t.longest_match_addr(&Addr::v4(a)).map(|p| {
-                let Value::Count(n) = t.value_at(p) else {
-                    panic!()
-                };
+                let Value::Count(n) = t.value_at(p) else { panic!() };
                 n
             })
         };

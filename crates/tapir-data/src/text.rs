@@ -86,12 +86,7 @@ pub fn escape_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends `\xHH`.
 pub fn push_hex(b: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend_from_slice(&[
-        b'\\',
-        b'x',
-        DIGITS[(b >> 4) as usize],
-        DIGITS[(b & 15) as usize],
-    ]);
+    out.extend_from_slice(&[b'\\', b'x', DIGITS[(b >> 4) as usize], DIGITS[(b & 15) as usize]]);
 }
 
 /// The protocol's name as in `80/tcp`.
@@ -119,10 +114,7 @@ pub fn enum_text(types: &Types, ty: TypeId, value: i64) -> &str {
     match types.kind(ty) {
         Kind::Enum(id) => {
             let e = &types.enums[id.0 as usize];
-            let item = e
-                .by_value
-                .get(&value)
-                .and_then(|&i| e.items.get(i as usize));
+            let item = e.by_value.get(&value).and_then(|&i| e.items.get(i as usize));
             item.map_or("<undefined>", |i| &i.0)
         }
         _ => "<undefined>",
@@ -260,10 +252,7 @@ impl Renderer<'_> {
     }
 
     fn table(&mut self, t: &Rc<crate::value::Table>) {
-        let is_set = matches!(
-            self.host.types().kind(t.ty),
-            Kind::Table { yields: None, .. }
-        );
+        let is_set = matches!(self.host.types().kind(t.ty), Kind::Table { yields: None, .. });
         self.text("{");
         self.newline();
         self.depth += 1;
@@ -343,14 +332,8 @@ pub fn structure_text(types: &Types, ty: TypeId) -> String {
             }
             s + "}"
         }
-        Kind::Table {
-            index,
-            yields: None,
-        } => format!("set[{}]", join(index)),
-        Kind::Table {
-            index,
-            yields: Some(y),
-        } => format!("table[{}] of {}", join(index), type_text(types, *y)),
+        Kind::Table { index, yields: None } => format!("set[{}]", join(index)),
+        Kind::Table { index, yields: Some(y) } => format!("table[{}] of {}", join(index), type_text(types, *y)),
         Kind::Vector(of) => format!("vector of {}", type_text(types, *of)),
         Kind::Func(f) => func_type_text(types, f),
         Kind::File => "file of string".into(),

@@ -203,10 +203,7 @@ impl Types {
         });
         // `table_keys` needs the set over a table's index at run time, when no type can be made any more.
         let keys = match &kind {
-            Kind::Table {
-                index,
-                yields: Some(_),
-            } => Some(Kind::Table {
+            Kind::Table { index, yields: Some(_) } => Some(Kind::Table {
                 index: index.clone(),
                 yields: None,
             }),

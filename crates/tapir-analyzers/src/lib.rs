@@ -8,6 +8,7 @@ pub mod core;
 pub mod dns;
 pub mod http;
 pub mod registry;
+pub mod ssl;
 pub mod util;
 
 #[doc(hidden)]

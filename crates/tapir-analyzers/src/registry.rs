@@ -34,9 +34,11 @@ macro_rules! protocols {
 
 protocols! {
     "DNS" ANY dns::Dns::default();
+    "DTLS" ANY ssl::Dtls::default();
     "HTTP" ANY http::Http::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
+    "SSL" ANY ssl::Ssl::default();
 }
 
 /// The tag of a canonical name.

@@ -108,3 +108,15 @@ pub fn utf16le(s: &[u8]) -> String {
         .map(|r| r.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect()
 }
+
+/// A time as the shortest decimal number with at most six digits after the point, as file handles contain it.
+pub fn time(t: f64) -> String {
+    let mut s = format!("{t:.6}");
+    while s.ends_with('0') {
+        s.pop();
+    }
+    if s.ends_with('.') {
+        s.push('0');
+    }
+    s
+}

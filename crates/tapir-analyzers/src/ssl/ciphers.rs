@@ -1,0 +1,132 @@
+//! Which key exchange a cipher suite implies.
+
+/// The key exchange, as far as the messages that follow depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyExchange {
+    Ecdhe,
+    Dhe,
+    DhAnon,
+    Rsa,
+    Other,
+}
+
+/// The key exchange of a suite.
+pub fn key_exchange(c: u16) -> KeyExchange {
+    use KeyExchange::*;
+    match c {
+        0xc006..=0xc00a
+        | 0xc010..=0xc019
+        | 0xc023
+        | 0xc024
+        | 0xc027
+        | 0xc028
+        | 0xc02b
+        | 0xc02c
+        | 0xc02f
+        | 0xc030
+        | 0xc033..=0xc03b
+        | 0xc048
+        | 0xc049
+        | 0xc04c
+        | 0xc04d
+        | 0xc05c
+        | 0xc05d
+        | 0xc060
+        | 0xc061
+        | 0xc070..=0xc073
+        | 0xc076
+        | 0xc077
+        | 0xc086
+        | 0xc087
+        | 0xc08a
+        | 0xc08b
+        | 0xc09a
+        | 0xc09b
+        | 0xc0ac..=0xc0af
+        | 0xcc13
+        | 0xcc14
+        | 0xcca8
+        | 0xcca9
+        | 0xccac
+        | 0xd001..=0xd005 => Ecdhe,
+        0x0017..=0x001b
+        | 0x0034
+        | 0x003a
+        | 0x0046
+        | 0x006c
+        | 0x006d
+        | 0x0089
+        | 0x009b
+        | 0x00a6
+        | 0x00a7
+        | 0x00bf
+        | 0x00c5 => DhAnon,
+        0x000b..=0x0016
+        | 0x0032
+        | 0x0033
+        | 0x0038
+        | 0x0039
+        | 0x0040
+        | 0x0044
+        | 0x0045
+        | 0x0063
+        | 0x0065
+        | 0x0066
+        | 0x0067
+        | 0x006a
+        | 0x006b
+        | 0x0087
+        | 0x0088
+        | 0x0099
+        | 0x009a
+        | 0x009e
+        | 0x009f
+        | 0x00a2
+        | 0x00a3
+        | 0x00bd
+        | 0x00be
+        | 0x00c3
+        | 0x00c4
+        | 0xc042..=0xc045
+        | 0xc052
+        | 0xc053
+        | 0xc056
+        | 0xc057
+        | 0xc07c
+        | 0xc07d
+        | 0xc080
+        | 0xc081
+        | 0xc09e
+        | 0xc09f
+        | 0xc0a2
+        | 0xc0a3
+        | 0xcc15
+        | 0xccaa => Dhe,
+        0x0001..=0x000a
+        | 0x002f
+        | 0x0035
+        | 0x003b
+        | 0x003c
+        | 0x003d
+        | 0x0041
+        | 0x0060..=0x0062
+        | 0x0064
+        | 0x0084
+        | 0x0096
+        | 0x009c
+        | 0x009d
+        | 0x00ba
+        | 0x00c0
+        | 0xc03c
+        | 0xc03d
+        | 0xc050
+        | 0xc051
+        | 0xc07a
+        | 0xc07b
+        | 0xc09c
+        | 0xc09d
+        | 0xc0a0
+        | 0xc0a1 => Rsa,
+        _ => Other,
+    }
+}

@@ -75,8 +75,9 @@ trait Nearest {
 impl Nearest for f64 {
     /// The nearest integer, ties to even; beyond the range the smallest integer, as the conversion of C gives.
     fn round_ties_even_int(self) -> i64 {
+        const TWO_63: f64 = (1u64 << 63) as f64;
         let r = self.round_ties_even();
-        if r >= -9.223372036854775808e18 && r < 9.223372036854775808e18 {
+        if (-TWO_63..TWO_63).contains(&r) {
             r as i64
         } else {
             i64::MIN
@@ -454,7 +455,7 @@ fn bytestring_to_count(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 fn hexstr_to_bytestring(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let s = a.str(0)?.clone();
     let s = c_string(ctx, &s);
-    if s.len() % 2 != 0 {
+    if !s.len().is_multiple_of(2) {
         plain_error(ctx, "Hex string invalid length. Not divisible by 2");
         return Ok(string(""));
     }

@@ -1,8 +1,11 @@
 //! `fmt`, `cat` and their kin.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 use tapir_data::localtime::LocalTime;
 use tapir_data::number::{format_e, format_f, format_g};
-use tapir_data::value::Value;
+use tapir_data::value::{File, Value};
 use tapir_vm::{CallCtx, RtError};
 
 use crate::util::*;
@@ -42,15 +45,37 @@ fn cat_sep(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(string(out))
 }
 
-fn print_raw(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
-    let mut out = Vec::new();
-    for v in a {
-        out.extend(text(ctx, v)?);
+/// Standard output as a raw file: the host keeps what goes there in step with `print`.
+struct Stdout(Rc<File>);
+
+impl Default for Stdout {
+    fn default() -> Self {
+        Stdout(Rc::new(File {
+            name: (*b"/dev/stdout").into(),
+            raw: Cell::new(true),
+            sink: RefCell::new(Some(Box::new(std::io::stdout()))),
+        }))
     }
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(&out).and_then(|()| stdout.flush());
-    Ok(Value::Bool(written.is_ok()))
+}
+
+/// Lets everything printed so far reach standard output.
+pub fn sync_stdout(ctx: &mut CallCtx<'_>) {
+    let out = ctx.vm.state::<Stdout>().0.clone();
+    ctx.host.print(ctx.vm, Some(&out), &[]);
+    if let Some(sink) = out.sink.borrow_mut().as_mut() {
+        // Where standard output is gone there is nobody to tell.
+        let _ = sink.flush();
+    }
+}
+
+fn print_raw(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
+    let mut bytes = Vec::new();
+    for v in a {
+        bytes.extend(text(ctx, v)?);
+    }
+    let out = ctx.vm.state::<Stdout>().0.clone();
+    ctx.host.print(ctx.vm, Some(&out), &[string(bytes)]);
+    Ok(Value::Bool(true))
 }
 
 fn fmt(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {

@@ -8,6 +8,7 @@ mod base64;
 mod containers;
 mod convert;
 mod entropy;
+pub mod files;
 mod format;
 mod glob;
 mod hash;
@@ -16,8 +17,10 @@ pub mod jsonparse;
 mod math;
 pub mod netparse;
 mod nettext;
+pub mod os;
 mod prob;
 pub mod random;
+mod reflect;
 mod search;
 mod strings;
 mod time;
@@ -33,14 +36,17 @@ pub fn register(registry: &mut Registry) {
         containers::FAMILY,
         convert::FAMILY,
         entropy::FAMILY,
+        files::FAMILY,
         format::FAMILY,
         glob::FAMILY,
         hash::FAMILY,
         json::FAMILY,
         math::FAMILY,
         nettext::FAMILY,
+        os::FAMILY,
         prob::FAMILY,
         random::FAMILY,
+        reflect::FAMILY,
         search::FAMILY,
         strings::FAMILY,
         time::FAMILY,

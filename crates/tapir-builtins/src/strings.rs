@@ -384,7 +384,6 @@ pub fn normalize_path(path: &str) -> String {
             ".." if parts.last().is_some_and(|p| *p != ".." && *p != ".") => {
                 parts.pop();
             }
-            ".." if absolute && parts.is_empty() => {}
             p => parts.push(p),
         }
     }

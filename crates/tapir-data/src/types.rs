@@ -232,14 +232,25 @@ impl Types {
         self.entries[id.0 as usize].name.as_ref()
     }
 
-    /// An alias of `target` under a name: an entry of its own that is the same type.
+    /// An alias of `target` under a name: an entry of its own that is the same type. Aliases of a named type know
+    /// each other's names.
     pub fn alias(&mut self, target: TypeId, name: Rc<str>) -> TypeId {
         let id = TypeId(self.entries.len() as u32);
+        let canonical = self.entries[target.0 as usize].canonical;
+        let mut aliases = self.entries[target.0 as usize].aliases.clone();
+        if let Some(known) = aliases.first().cloned() {
+            for e in &mut self.entries {
+                if e.canonical == canonical && e.aliases.contains(&known) {
+                    e.aliases.push(name.clone());
+                }
+            }
+        }
+        aliases.push(name.clone());
         let entry = Entry {
             kind: self.kind(target).clone(),
-            name: Some(name.clone()),
-            canonical: self.entries[target.0 as usize].canonical,
-            aliases: vec![name],
+            name: Some(name),
+            canonical,
+            aliases,
         };
         self.entries.push(entry);
         id

@@ -6,8 +6,11 @@
 
 pub mod core;
 pub mod dns;
+pub mod file;
+pub mod ftp;
 pub mod http;
 pub mod registry;
+pub mod smtp;
 pub mod ssl;
 pub mod util;
 

@@ -35,9 +35,13 @@ macro_rules! protocols {
 protocols! {
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();
+    "FTP" ANY ftp::Ftp::default();
+    "FTP_DATA" ANY file::FileData::default();
     "HTTP" ANY http::Http::default();
+    "IRC_DATA" ANY file::FileData::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
+    "SMTP" ANY smtp::Smtp::default();
     "SSL" ANY ssl::Ssl::default();
 }
 

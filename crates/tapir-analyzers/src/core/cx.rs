@@ -334,6 +334,14 @@ impl Cx<'_> {
         r
     }
 
+    /// What the file magic says of the first bytes of something.
+    pub fn mime_of(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+        let mut h = self.sh.files.take()?;
+        let r = h.mime_of(data);
+        self.sh.files = Some(h);
+        r
+    }
+
     /// Ends a file.
     pub fn file_end(&mut self, is_orig: bool, id: Option<&Rc<str>>) {
         if let Some(mut h) = self.sh.files.take() {

@@ -47,6 +47,10 @@ pub trait FileHandler {
     ) -> Option<Rc<str>>;
     /// The file of one direction has ended (a handle is asked for); with an id, that file.
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>);
+    /// What the file magic says of the first bytes of something.
+    fn mime_of(&mut self, _data: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
     /// A whole file from a handle that the analyzer knows (certificates, OCSP staples). Gives its id.
     fn whole(
         &mut self,

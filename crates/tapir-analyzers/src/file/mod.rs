@@ -1,0 +1,70 @@
+//! Connections that carry nothing but a file in each direction: FTP data, IRC DCC.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use crate::core::{Analyzer, Cx};
+use crate::raise;
+
+/// How much of the beginning `file_transferred` tells.
+const PREFIX: usize = 1024;
+
+/// The analyzer.
+#[derive(Default)]
+pub struct FileData {
+    ids: [Option<Rc<str>>; 2],
+    offset: [u64; 2],
+    prefix: Vec<u8>,
+    told: bool,
+}
+
+impl FileData {
+    fn identify(&mut self, cx: &mut Cx) {
+        if self.told || self.prefix.is_empty() {
+            return;
+        }
+        self.told = true;
+        let mime = cx.mime_of(&self.prefix).unwrap_or_else(|| b"<unknown>".to_vec());
+        let prefix = std::mem::take(&mut self.prefix);
+        raise!(cx, file_transferred, prefix, "<unknown>", mime);
+    }
+}
+
+impl Analyzer for FileData {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let d = is_orig as usize;
+        if !self.told {
+            let n = data.len().min(PREFIX - self.prefix.len());
+            self.prefix.extend_from_slice(&data[..n]);
+            if self.prefix.len() == PREFIX {
+                self.identify(cx);
+            }
+        }
+        let id = self.ids[d].take();
+        self.ids[d] = cx.file_data(is_orig, data, None, id.as_ref(), None);
+        self.offset[d] += data.len() as u64;
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        let d = is_orig as usize;
+        let id = self.ids[d].take();
+        self.ids[d] = cx.file_gap(is_orig, seq.saturating_sub(1), len, id.as_ref());
+        self.offset[d] += len;
+    }
+
+    fn done(&mut self, cx: &mut Cx) {
+        self.identify(cx);
+        let [resp, orig] = std::mem::take(&mut self.ids);
+        cx.file_end(true, orig.as_ref());
+        cx.file_end(false, resp.as_ref());
+    }
+
+    fn flip(&mut self) {
+        self.ids.swap(0, 1);
+        self.offset.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

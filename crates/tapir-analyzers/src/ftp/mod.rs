@@ -1,0 +1,185 @@
+//! FTP control connections (RFC 959, 2228).
+
+use std::any::Any;
+
+use crate::core::{Analyzer, Cx, PatKind};
+use crate::raise;
+use crate::ssl::Ssl;
+use crate::util::lines::{Lines, Piece};
+use crate::util::mime::base64;
+use crate::util::text::{ieq, istarts, skip_lws, word};
+
+/// The analyzer.
+pub struct Ftp {
+    lines: [Lines; 2],
+    /// The code of a reply that continues.
+    pending: Option<u64>,
+    auth: Vec<u8>,
+    tls: bool,
+    /// The GSSAPI exchange holds TLS records.
+    adat: bool,
+    adat_bad: bool,
+}
+
+impl Default for Ftp {
+    fn default() -> Self {
+        Ftp {
+            lines: [
+                Lines::default().flag_nuls().quiet(),
+                Lines::default().flag_nuls().quiet(),
+            ],
+            pending: None,
+            auth: Vec::new(),
+            tls: false,
+            adat: false,
+            adat_bad: false,
+        }
+    }
+}
+
+impl Ftp {
+    fn request(&mut self, cx: &mut Cx, line: &[u8]) {
+        let (cmd, arg) = word(line);
+        cx.match_text(PatKind::Ftp, true, line, true, true);
+        if cmd.is_empty() {
+            return;
+        }
+        let max = cx.sh.opts.ftp_max_command_length;
+        if cmd.len() as u64 > max {
+            let addl = format!("{} > {max}", cmd.len());
+            cx.limit_weird("FTP_max_command_length_exceeded", &addl);
+            return;
+        }
+        if self.adat && ieq(cmd, b"ADAT") {
+            self.token(cx, true, arg);
+            return;
+        }
+        let cmd = cmd.to_ascii_uppercase();
+        raise!(cx, ftp_request, &cmd, arg);
+        if cmd == b"AUTH" {
+            self.auth = arg.to_ascii_uppercase();
+        }
+    }
+
+    fn reply(&mut self, cx: &mut Cx, line: &[u8]) {
+        let code = match line {
+            [a, b, c, ..] if [a, b, c].iter().all(|x| x.is_ascii_digit()) => {
+                Some((a - b'0') as u64 * 100 + (b - b'0') as u64 * 10 + (c - b'0') as u64)
+            }
+            _ => None,
+        };
+        let (code, msg, more) = match self.pending {
+            Some(p) if code == Some(p) && line.get(3) == Some(&b' ') => {
+                self.pending = None;
+                (p, skip_lws(&line[4..]), false)
+            }
+            Some(_) => (0, line, true),
+            None => {
+                let Some(n) = code else {
+                    cx.violation_data("non-numeric reply code", line);
+                    return;
+                };
+                match line.get(3) {
+                    Some(b'-') => {
+                        self.pending = Some(n);
+                        (n, &line[4..], true)
+                    }
+                    Some(b' ') => (n, skip_lws(&line[4..]), false),
+                    None => (n, &line[3..], false),
+                    Some(_) => {
+                        cx.violation_data("invalid reply line", line);
+                        return;
+                    }
+                }
+            }
+        };
+        if !more {
+            cx.confirm();
+        }
+        raise!(cx, ftp_reply, code, msg, more);
+        match code {
+            234 if !more && matches!(&self.auth[..], b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P") => {
+                if cx.add_child_boxed("SSL", Box::new(Ssl::default())).is_some() {
+                    self.tls = true;
+                    raise!(cx, ftp_starttls);
+                }
+            }
+            334 if istarts(&self.auth, b"GSSAPI") => self.adat = true,
+            335 | 235 if self.adat => {
+                if let Some(t) = msg.strip_prefix(b"ADAT=") {
+                    self.token(cx, false, t);
+                }
+                if code == 235 {
+                    self.adat = false;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A base64 token of the security exchange (RFC 2228, section 8.2), which in practice holds TLS.
+    fn token(&mut self, cx: &mut Cx, is_orig: bool, t: &[u8]) {
+        if self.adat_bad {
+            return;
+        }
+        if let Some(b) = t.iter().find(|b| !(b.is_ascii_alphanumeric() || b"+/=".contains(b))) {
+            let addl = format!("character {b} ignored by Base64 decoding");
+            cx.weird_from("base64_illegal_encoding", &addl, "");
+            cx.weird_from("ftp_adat_bad_first_token_encoding", "", "FTP_ADAT");
+            self.adat_bad = true;
+            return;
+        }
+        let data = base64(t);
+        if cx.child("SSL").is_none() {
+            if data.first() != Some(&0x16) {
+                return;
+            }
+            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+        }
+        cx.forward(is_orig, &data);
+    }
+}
+
+impl Analyzer for Ftp {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.tls {
+            cx.forward(is_orig, data);
+            return;
+        }
+        let d = is_orig as usize;
+        let mut lines = std::mem::take(&mut self.lines[d]);
+        let mut at = 0;
+        while let Some(piece) = lines.next(data, &mut at) {
+            match piece {
+                Piece::Line(l) if is_orig => self.request(cx, &l),
+                Piece::Line(l) => self.reply(cx, &l),
+                Piece::Weird(w @ "NUL_in_line") => cx.weird_from(w, "", "NVT"),
+                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Plain(..) => {}
+            }
+            if self.tls {
+                let rest = &data[at..];
+                let rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+                cx.forward(is_orig, rest);
+                break;
+            }
+        }
+        self.lines[d] = lines;
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.tls {
+            cx.forward_gap(is_orig, seq, len);
+        } else {
+            self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

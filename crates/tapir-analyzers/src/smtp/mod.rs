@@ -1,0 +1,412 @@
+//! SMTP (RFC 5321, 3030 for BDAT, 3207 for STARTTLS).
+
+pub(crate) mod mail;
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use crate::core::{Analyzer, Command, Cx};
+use crate::raise;
+use crate::ssl::Ssl;
+use crate::util::lines::{Lines, Piece};
+use crate::util::text::{ieq, skip_lws, trim, word};
+use mail::Mail;
+
+const COMMANDS: &[&str] = &[
+    "EHLO",
+    "HELO",
+    "MAIL",
+    "RCPT",
+    "DATA",
+    "QUIT",
+    "RSET",
+    "VRFY",
+    "EXPN",
+    "HELP",
+    "NOOP",
+    "STARTTLS",
+    "BDAT",
+    "ETRN",
+    "ERROR",
+    "TURN",
+    "SEND",
+    "SOML",
+    "SAML",
+    "X-ANONYMOUSTLS",
+    "AUTH",
+];
+
+const GREETING: &str = ">";
+const END_OF_DATA: &str = ".";
+const UNKNOWN: &str = "(UNKNOWN)";
+const AUTH_ANSWER: &str = "**";
+
+/// Replies may be outstanding for this many commands.
+const MAX_PENDING: usize = 1000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Commands,
+    Data,
+    Auth,
+    Tls,
+}
+
+/// The analyzer.
+pub struct Smtp {
+    lines: [Lines; 2],
+    state: State,
+    pending: VecDeque<&'static str>,
+    mail: Option<Mail>,
+    skip_data: bool,
+    bdat: Option<Bdat>,
+    mail_from: bool,
+    rcpt_to: bool,
+    invalid: u64,
+    gave_up: bool,
+    multi: bool,
+}
+
+/// A chunk that is being transferred.
+struct Bdat {
+    left: u64,
+    last: bool,
+    lines: Lines,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Smtp {
+            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            state: State::Commands,
+            pending: VecDeque::from([GREETING]),
+            mail: None,
+            skip_data: false,
+            bdat: None,
+            mail_from: false,
+            rcpt_to: false,
+            invalid: 0,
+            gave_up: false,
+            multi: false,
+        }
+    }
+}
+
+impl Smtp {
+    fn begin_mail(&mut self, cx: &mut Cx) {
+        if self.mail.is_none() {
+            self.skip_data = false;
+            self.mail = Some(Mail::new(cx, true));
+        }
+    }
+
+    fn end_mail(&mut self, cx: &mut Cx) {
+        if let Some(b) = self.bdat.take() {
+            if b.left > 0 {
+                cx.weird("smtp_bdat_remaining_at_end_data", "");
+            }
+        }
+        if let Some(m) = self.mail.take() {
+            m.end(cx);
+        }
+    }
+
+    fn push(&mut self, cmd: &'static str) {
+        if self.pending.len() < MAX_PENDING {
+            self.pending.push_back(cmd);
+        }
+    }
+
+    fn unexpected(&self, cx: &mut Cx, sender: bool, msg: &str, detail: &[u8]) {
+        raise!(cx, smtp_unexpected, sender, msg, detail);
+    }
+
+    fn invalid_transaction(&mut self, cx: &mut Cx, why: &str) {
+        if !cx.sh.opts.smtp_mail_transaction_validation {
+            return;
+        }
+        self.invalid += 1;
+        cx.weird("smtp_mail_transaction_invalid", why);
+        let max = cx.sh.opts.smtp_max_invalid_mail_transactions;
+        if self.invalid > max && !self.gave_up {
+            self.gave_up = true;
+            cx.limit_weird("smtp_excessive_invalid_mail_transactions", "");
+            cx.remove_self();
+        }
+    }
+
+    fn sender_line(&mut self, cx: &mut Cx, line: &[u8]) {
+        match self.state {
+            State::Data if line == b"." => {
+                self.end_mail(cx);
+                self.state = State::Commands;
+                self.mail_from = false;
+                self.rcpt_to = false;
+                raise!(cx, smtp_request, true, END_OF_DATA, ".");
+                self.push(END_OF_DATA);
+            }
+            State::Data => {
+                let line = line.strip_prefix(b".").unwrap_or(line);
+                if !self.skip_data {
+                    raise!(cx, smtp_data, true, line);
+                }
+                if let Some(m) = self.mail.as_mut() {
+                    m.line(cx, line, true);
+                }
+            }
+            State::Auth => {
+                raise!(cx, smtp_request, true, AUTH_ANSWER, line);
+                self.push(AUTH_ANSWER);
+            }
+            State::Commands => self.command(cx, line),
+            State::Tls => {}
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, line: &[u8]) {
+        let (w, arg) = word(line);
+        let Some(&cmd) = COMMANDS.iter().find(|c| ieq(c.as_bytes(), w)) else {
+            self.unexpected(cx, true, "unknown command", w);
+            self.push(UNKNOWN);
+            return;
+        };
+        cx.confirm();
+        raise!(cx, smtp_request, true, cmd, arg);
+        self.push(cmd);
+        match cmd {
+            "EHLO" | "HELO" | "RSET" => {
+                self.mail_from = false;
+                self.rcpt_to = false;
+                if cmd == "RSET" {
+                    self.end_mail(cx);
+                }
+            }
+            "MAIL" => self.mail_from = true,
+            "RCPT" => {
+                if !self.mail_from {
+                    self.invalid_transaction(cx, "rcpt to missing mail from");
+                }
+                self.rcpt_to = true;
+            }
+            "DATA" => {
+                if !self.rcpt_to {
+                    self.invalid_transaction(cx, "data missing rcpt to");
+                }
+                self.begin_mail(cx);
+                self.state = State::Data;
+            }
+            "BDAT" => self.begin_bdat(cx, arg),
+            _ => {}
+        }
+    }
+
+    fn begin_bdat(&mut self, cx: &mut Cx, arg: &[u8]) {
+        const WEIRD: &str = "smtp_invalid_bdat_command";
+        let arg = trim(arg);
+        if arg.is_empty() || arg.len() > 25 {
+            cx.weird(WEIRD, "BDAT argument bad length");
+            return;
+        }
+        let digits = arg.iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            cx.weird(WEIRD, "BDAT not followed by a valid chunk-size");
+            return;
+        }
+        let n = arg[..digits]
+            .iter()
+            .try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add((b - b'0') as u64));
+        let rest = trim(&arg[digits..]);
+        let last = ieq(rest, b"LAST");
+        if !rest.is_empty() && (!last || !arg[digits].is_ascii_whitespace()) {
+            cx.weird(WEIRD, "BDAT chunk-size followed by junk");
+            return;
+        }
+        let n = match n {
+            Some(n) if n <= i64::MAX as u64 => n,
+            Some(n) => {
+                cx.weird("smtp_huge_bdat_chunk", &n.to_string());
+                i64::MAX as u64
+            }
+            None => {
+                cx.weird(WEIRD, "BDAT argument bad length");
+                return;
+            }
+        };
+        self.begin_mail(cx);
+        match self.bdat.as_mut() {
+            Some(b) => {
+                b.left = n;
+                b.last = last;
+            }
+            None => {
+                let max = cx.sh.opts.smtp_bdat_max_line_length as usize;
+                self.bdat = Some(Bdat {
+                    left: n,
+                    last,
+                    lines: Lines::default().quiet().with_max(max.max(1)),
+                });
+            }
+        }
+        if n == 0 && last {
+            self.finish_bdat(cx);
+        }
+    }
+
+    fn finish_bdat(&mut self, cx: &mut Cx) {
+        if let Some(mut b) = self.bdat.take() {
+            if let (Some(l), Some(m)) = (b.lines.flush(), self.mail.as_mut()) {
+                m.line(cx, &l, false);
+            }
+        }
+        self.end_mail(cx);
+        self.mail_from = false;
+        self.rcpt_to = false;
+    }
+
+    fn bdat_data(&mut self, cx: &mut Cx, data: &[u8]) {
+        let Some(mut b) = self.bdat.take() else { return };
+        b.left = b.left.saturating_sub(data.len() as u64);
+        let mut at = 0;
+        while let Some(p) = b.lines.next(data, &mut at) {
+            if let (Piece::Line(l), Some(m)) = (p, self.mail.as_mut()) {
+                m.line(cx, &l, true);
+            }
+        }
+        let over = b.left == 0 && b.last;
+        self.bdat = Some(b);
+        if over {
+            self.finish_bdat(cx);
+        }
+    }
+
+    fn reply_line(&mut self, cx: &mut Cx, line: &[u8]) {
+        let code = match line {
+            [a, b, c, ..] if [a, b, c].iter().all(|x| x.is_ascii_digit()) => {
+                (a - b'0') as u64 * 100 + (b - b'0') as u64 * 10 + (c - b'0') as u64
+            }
+            _ => {
+                self.unexpected(cx, false, "reply code not numeric", line);
+                return;
+            }
+        };
+        let more = line.get(3) == Some(&b'-');
+        let msg = if line.len() > 3 {
+            if more {
+                &line[4..]
+            } else {
+                skip_lws(&line[4.min(line.len())..])
+            }
+        } else {
+            &[]
+        };
+        let cmd = self.pending.front().copied().unwrap_or("<");
+        if !more {
+            self.pending.pop_front();
+        }
+        if code == 220 && cmd == "STARTTLS" && !more {
+            self.state = State::Tls;
+            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+            raise!(cx, smtp_starttls);
+        }
+        if code == 220 && cmd == "X-ANONYMOUSTLS" && !more {
+            self.state = State::Tls;
+            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+            raise!(cx, smtp_starttls);
+        }
+        if cmd == "DATA" && code != 354 && !self.multi && self.state == State::Data {
+            self.end_mail(cx);
+            self.state = State::Commands;
+        }
+        if !more && cmd == GREETING {
+            cx.confirm();
+        }
+        raise!(cx, smtp_reply, false, code, cmd, msg, more);
+        self.multi = more;
+        if more {
+            return;
+        }
+        match (cmd, code) {
+            ("AUTH" | AUTH_ANSWER, 334) => self.state = State::Auth,
+            ("AUTH" | AUTH_ANSWER, _) if self.state == State::Auth => self.state = State::Commands,
+            _ => {}
+        }
+    }
+}
+
+impl Analyzer for Smtp {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.state == State::Tls {
+            cx.forward(is_orig, data);
+            return;
+        }
+        let d = is_orig as usize;
+        let mut lines = std::mem::take(&mut self.lines[d]);
+        let mut at = 0;
+        loop {
+            if is_orig {
+                lines.set_plain(self.bdat.as_ref().map_or(0, |b| b.left));
+            }
+            let Some(piece) = lines.next(data, &mut at) else {
+                break;
+            };
+            match piece {
+                Piece::Line(l) if is_orig => self.sender_line(cx, &l),
+                Piece::Line(l) => self.reply_line(cx, &l),
+                Piece::Plain(a, b) => self.bdat_data(cx, &data[a..b]),
+                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+            }
+            if self.state == State::Tls {
+                let rest = &data[at..];
+                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
+                break;
+            }
+        }
+        self.lines[d] = lines;
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.state == State::Tls {
+            cx.forward_gap(is_orig, seq, len);
+            return;
+        }
+        if is_orig {
+            if let Some(b) = self.bdat.as_mut() {
+                b.left = b.left.saturating_sub(len);
+            }
+            if self.state == State::Data {
+                raise!(cx, smtp_unexpected, true, "content gap", "");
+            }
+        }
+        self.lines[is_orig as usize].clear();
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if self.state == State::Tls {
+            cx.forward_eof(is_orig);
+        }
+    }
+
+    fn done(&mut self, cx: &mut Cx) {
+        if let Some(b) = self.bdat.as_ref() {
+            if b.left > 0 {
+                cx.weird_from("smtp_bdat_undelivered_at_done", "", "SMTP_BDAT");
+            }
+        }
+        self.end_mail(cx);
+    }
+
+    fn command(&mut self, _cx: &mut Cx, cmd: &Command) {
+        if *cmd == Command::SkipSmtpData {
+            self.skip_data = true;
+            self.mail = None;
+        }
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

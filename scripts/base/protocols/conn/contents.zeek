@@ -21,13 +21,13 @@ event connection_established(c: connection) &priority=-5
 	{
 	if ( c$extract_orig )
 		{
-		local of = open(generate_extraction_filename(extraction_prefix, c, "orig.dat"));
-		set_contents_file(c$id, CONTENTS_ORIG, of);
+		local orig_file = open(generate_extraction_filename(extraction_prefix, c, "orig.dat"));
+		set_contents_file(c$id, CONTENTS_ORIG, orig_file);
 		}
 
 	if ( c$extract_resp )
 		{
-		local rf = open(generate_extraction_filename(extraction_prefix, c, "resp.dat"));
-		set_contents_file(c$id, CONTENTS_RESP, rf);
+		local resp_file = open(generate_extraction_filename(extraction_prefix, c, "resp.dat"));
+		set_contents_file(c$id, CONTENTS_RESP, resp_file);
 		}
 	}

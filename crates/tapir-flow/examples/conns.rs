@@ -191,7 +191,7 @@ impl FlowSink<Ext> for Printer {
             Transport::Unknown => "unknown_transport",
         };
         let duration = c.duration();
-        let sized = if duration == 0.0 {
+        let sized = if duration <= 0.0 {
             "-\t-\t-".to_owned()
         } else {
             format!("{duration:.6}\t{}\t{}", c.size(true), c.size(false))

@@ -85,23 +85,10 @@ impl EncapEntry {
         if self.kind != o.kind {
             return false;
         }
-        match self.kind {
-            TunnelKind::Ip | TunnelKind::Gre => {
-                (self.uid == o.uid)
-                    && ((self.src == o.src && self.dst == o.dst)
-                        || (self.src == o.dst && self.dst == o.src))
-            }
-            TunnelKind::Vxlan => {
-                (self.src, self.sport, self.dst, self.dport) == (o.src, o.sport, o.dst, o.dport)
-                    || (self.src == o.dst && self.dst == o.src)
-                    || (self.src == o.src && self.dst == o.dst)
-            }
-            _ => {
-                self.uid == o.uid
-                    && (self.src, self.sport, self.dst, self.dport)
-                        == (o.src, o.sport, o.dst, o.dport)
-            }
-        }
+        let straight = (self.src, self.sport, self.dst, self.dport) == (o.src, o.sport, o.dst, o.dport);
+        let crossed = (self.src, self.sport, self.dst, self.dport) == (o.dst, o.dport, o.src, o.sport);
+        let either_way = matches!(self.kind, TunnelKind::Ip | TunnelKind::Gre | TunnelKind::Vxlan);
+        self.uid == o.uid && (straight || (either_way && crossed))
     }
 }
 

@@ -561,7 +561,7 @@ impl<X: Default> FlowTable<X> {
     ) {
         let e = c.end_mut(is_orig);
         e.pkts += 1;
-        e.ip_bytes += p.ip.total_len as u64;
+        e.ip_bytes += p.ip.stated_len as u64;
         if c.thresholds.is_some() {
             self.check_thresholds(c, is_orig, sink);
         }

@@ -50,9 +50,9 @@ impl Reassembler {
         }
     }
 
-    /// Whether data waits for what comes before it.
-    pub(crate) fn has_early(&self) -> bool {
-        self.early > 0
+    /// Whether data waits for what comes before it, or for being acknowledged.
+    pub(crate) fn holds_data(&self) -> bool {
+        self.early > 0 || self.trim < self.delivered
     }
 
     fn early_end(&self) -> u64 {

@@ -42,6 +42,11 @@ impl Segment<'_> {
     pub(crate) fn has(&self, bit: u8) -> bool {
         self.flags & bit != 0
     }
+
+    /// How many sequence numbers the segment takes; resets take none.
+    fn own_len(&self) -> u32 {
+        if self.has(flag::RST) { 0 } else { self.len + u32::from(self.has(flag::SYN)) + u32::from(self.has(flag::FIN)) }
+    }
 }
 
 /// Jumps of more than this are not believed in some places.
@@ -55,6 +60,13 @@ impl Endpoint {
         self.ack_seq = seq;
         self.last_wraps = 0;
         self.ack_wraps = 0;
+    }
+
+    /// Starts the numbering over with a SYN that takes `len` numbers with its data.
+    fn init_syn(&mut self, seq: u32, len: u32) {
+        self.init_seq(seq);
+        self.last_seq = seq.wrapping_add(len);
+        self.last_wraps = u32::from(self.last_seq < seq);
     }
 
     fn move_last(&mut self, seq: u32) {
@@ -120,10 +132,8 @@ impl<X: Default> FlowTable<X> {
         }
         let weird = if header_len < 20 {
             Some("bad_TCP_header_len")
-        } else if header_len > ip_len {
+        } else if header_len > ip_len || header_len > data.len() {
             Some("truncated_header")
-        } else if header_len > data.len() {
-            Some("internally_truncated_header")
         } else {
             None
         };
@@ -322,15 +332,15 @@ impl<X: Default> FlowTable<X> {
     /// Sets the first sequence numbers of both sides as far as this segment tells them.
     fn init_numbers<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, sink: &mut S) {
         let (syn, plain) = (s.has(flag::SYN), !s.has(flag::SYN | flag::FIN | flag::RST));
+        let own_len = s.own_len();
         let size = c.size(s.is_orig);
         let e = c.end_mut(s.is_orig);
         match e.state {
-            TcpState::Inactive => {
-                // One number is left for the SYN that was not seen.
-                e.init_seq(if syn { s.seq } else { s.seq.wrapping_sub(1) });
-            }
+            TcpState::Inactive if syn => e.init_syn(s.seq, own_len),
+            // One number is left for the SYN that was not seen.
+            TcpState::Inactive => e.init_seq(s.seq.wrapping_sub(1)),
             TcpState::SynSent | TcpState::SynAckSent if syn && e.start_seq != s.seq => {
-                e.init_seq(s.seq);
+                e.init_syn(s.seq, own_len);
                 self.conn_weird(c, "SYN_seq_jump", "", "", sink);
             }
             TcpState::Established | TcpState::Partial if syn => {
@@ -340,9 +350,13 @@ impl<X: Default> FlowTable<X> {
                 }
                 if jump {
                     self.conn_weird(c, "SYN_seq_jump", "", "", sink);
-                    c.end_mut(s.is_orig).init_seq(s.seq);
+                }
+                if jump || size > 0 {
+                    c.end_mut(s.is_orig).init_syn(s.seq, own_len);
                 }
             }
+            // A reset may have been a lie; here the true numbers come.
+            TcpState::Reset if syn && e.start_seq != s.seq => e.init_syn(s.seq, own_len),
             _ => {}
         }
         if s.has(flag::ACK)
@@ -358,9 +372,7 @@ impl<X: Default> FlowTable<X> {
                 self.conn_weird(c, "possible_split_routing", "", "", sink);
             }
             let peer = c.end_mut(!s.is_orig);
-            if plain {
-                peer.init_seq(s.ack.wrapping_sub(1));
-            } else if peer.start_seq == 0 && peer.last_seq == 0 {
+            if !syn && !s.has(flag::RST) || (peer.start_seq == 0 && peer.last_seq == 0) {
                 peer.init_seq(s.ack.wrapping_sub(1));
             }
         }
@@ -428,28 +440,23 @@ impl<X: Default> FlowTable<X> {
 
     /// Follows the advertised window; a right edge that moves back is odd.
     fn window<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, sink: &mut S) {
-        let (syn, rst) = (s.has(flag::SYN), s.has(flag::RST));
-        if rst {
+        // The window of a SYN is not scaled and says little.
+        if s.has(flag::SYN | flag::RST) {
             return;
         }
-        let both_scale = c.orig.window_scale.is_some() && c.resp.window_scale.is_some();
         let e = c.end_mut(s.is_orig);
-        let scale = if syn || !both_scale {
-            0
-        } else {
-            e.window_scale.unwrap_or(0)
-        };
+        let scale = e.window_scale.unwrap_or(0);
         let window = u32::from(s.window) << scale;
         let mut recision = false;
         if s.has(flag::ACK) {
-            if e.window_known && !syn && !s.has(flag::FIN) {
+            if e.window_known {
+                if (s.seq.wrapping_sub(e.window_seq) as i32) < 0 || (s.ack.wrapping_sub(e.window_ack) as i32) < 0 {
+                    return;
+                }
                 let old_edge = e.window_ack.wrapping_add(e.window);
                 let new_edge = s.ack.wrapping_add(window);
                 let back = old_edge.wrapping_sub(new_edge) as i32;
-                recision = back >= 1 << scale
-                    && back > 0
-                    && s.seq.wrapping_sub(e.window_seq) as i32 >= 0
-                    && s.ack.wrapping_sub(e.window_ack) as i32 >= 0;
+                recision = back >= 1 << scale && !s.has(flag::FIN);
             }
             e.window_known = true;
             e.window_ack = s.ack;

@@ -6,16 +6,12 @@ use crate::table::FlowTable;
 use crate::timers::TimerKind;
 
 impl<X: Default> FlowTable<X> {
-    /// Whether data of a side was sent but neither delivered nor given up.
+    /// Whether a side must not close yet: not all of its data was delivered, or the peer's waits to be acknowledged.
     fn data_pending(&self, c: &Conn<X>, is_orig: bool) -> bool {
         if c.skip || !self.options.reassemble {
             return false;
         }
-        if c.end(!is_orig)
-            .reassembler
-            .as_deref()
-            .is_some_and(|r| !r.gave_up && r.has_early())
-        {
+        if c.end(!is_orig).reassembler.as_deref().is_some_and(|r| !r.gave_up && r.holds_data()) {
             return true;
         }
         let e = c.end(is_orig);

@@ -317,7 +317,7 @@ impl<X: Default> FlowTable<X> {
             if e.state != TcpState::Inactive && e.start_seq == tcp.seq {
                 return false;
             }
-            if e.state == TcpState::Inactive {
+            if e.state == TcpState::Inactive && c.end(!is_orig).state != TcpState::Inactive {
                 // The answer to what the other side began, or its beginning seen late.
                 return false;
             }

@@ -229,8 +229,8 @@ impl<X: Default> FlowTable<X> {
             UdpTunnel::Gtpv1 => self.gtp_in(c, is_orig, payload, p, sink),
             UdpTunnel::Gre => match tunnel::gre(payload) {
                 Ok(gre) => {
-                    let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Gre));
-                    let wire = gre.data.len();
+                    let encap = stacked(p.encap, self.ip_tunnel_entry(p, TunnelKind::Gre));
+                    let wire = wire_len(p, payload, gre.data);
                     self.inner(c, |t, sink| t.gre_inner(p, &gre, wire, &encap, sink), sink)
                 }
                 Err((name, addl)) => {
@@ -395,7 +395,7 @@ impl<X: Default> FlowTable<X> {
         };
         let mut c = self.inner(
             c,
-            |t, sink| t.link_in(layer, g.inner, g.inner.len(), link_type, p.ts, &encap, sink),
+            |t, sink| t.link_in(layer, g.inner, wire_len(p, payload, g.inner), link_type, p.ts, &encap, sink),
             sink,
         )?;
         let inner = if layer == Layer::Ethernet {
@@ -442,7 +442,7 @@ impl<X: Default> FlowTable<X> {
                     encap: &encap,
                     in_teredo: false,
                 };
-                let mut c = self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)?;
+                let mut c = self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)?;
                 self.confirmation(&mut c, UdpTunnel::Ayiya, sink);
                 Some(c)
             }
@@ -501,7 +501,7 @@ impl<X: Default> FlowTable<X> {
             encap: &encap,
             in_teredo: true,
         };
-        self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)
+        self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
     }
 
     fn gtp_in<S: FlowSink<X>>(
@@ -561,8 +561,13 @@ impl<X: Default> FlowTable<X> {
             encap: &encap,
             in_teredo: false,
         };
-        self.inner(c, |t, sink| t.ip_in(inner, inner.len(), cx, sink), sink)
+        self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
     }
+}
+
+/// How much of what starts at `inner` was on the wire, when `payload` is what was captured of the datagram.
+fn wire_len(p: &Packet<'_>, payload: &[u8], inner: &[u8]) -> usize {
+    p.ip.payload_len().saturating_sub(8 + payload.len() - inner.len())
 }
 
 /// Whether an inner packet has the version and exactly the length that its tunnel gives it.

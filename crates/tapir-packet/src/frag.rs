@@ -191,6 +191,7 @@ impl<S: BuildHasher> FragTable<S> {
             }
         } else if d.size.is_some_and(|size| end > size) {
             weirds.push("fragment_size_inconsistency", "");
+            d.size = Some(end);
         }
         let before = d.pieces.len();
         let added = insert(&mut d.pieces, start, payload, weirds);
@@ -268,13 +269,14 @@ fn assemble(d: Datagram, size: usize, version: u8) -> Vec<u8> {
         out.extend_from_slice(&piece.data[..piece.data.len().min(room)]);
     }
     if version == 4 {
-        let total = out.len().min(65_535) as u16;
+        // What does not fit the field wraps, and the checks that follow see it.
+        let total = out.len() as u16;
         out[2..4].copy_from_slice(&total.to_be_bytes());
         // No longer a fragment.
         out[6] &= 0x40;
         out[7] = 0;
     } else {
-        let len = (out.len() - 40).min(65_535) as u16;
+        let len = (out.len() - 40) as u16;
         out[4..6].copy_from_slice(&len.to_be_bytes());
         let next = d.first_proto.unwrap_or(d.proto);
         set_last_next_header(&mut out[..hdr], next);

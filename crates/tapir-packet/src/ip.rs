@@ -25,6 +25,8 @@ pub struct IpPacket<'a> {
     pub hdr_len: usize,
     /// Header and payload as the header states it.
     pub total_len: usize,
+    /// The length that counters take: zero where offloading left the field zero.
+    pub stated_len: usize,
     /// Addresses after routing headers and home address options.
     pub src: Ip,
     pub dst: Ip,
@@ -84,7 +86,8 @@ impl<'a> IpPacket<'a> {
     /// Whether this is a piece of a larger datagram.
     #[inline]
     pub fn is_fragment(&self) -> bool {
-        self.more_fragments || self.frag_offset != 0
+        // Even a datagram in one piece goes through reassembly if it has a fragment header.
+        self.more_fragments || self.frag_offset != 0 || self.exts.last().is_some_and(|e| e.id == proto::FRAGMENT)
     }
 
     /// The addresses that stand in the fixed header.
@@ -195,7 +198,8 @@ fn decode_v4<'a>(
     options: IpOptions,
     weirds: &mut Weirds,
 ) -> Option<IpPacket<'a>> {
-    let mut total = usize::from(be16(data, 2)?);
+    let stated_len = usize::from(be16(data, 2)?);
+    let mut total = stated_len;
     if total == 0 {
         weirds.push("ip_hdr_len_zero", SOURCE);
         if !options.ignore_checksums {
@@ -215,6 +219,7 @@ fn decode_v4<'a>(
         version: 4,
         hdr_len: hdr,
         total_len: total,
+        stated_len,
         src,
         dst,
         proto: data[9],
@@ -238,6 +243,7 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpP
         version: 6,
         hdr_len: 40,
         total_len: total,
+        stated_len: total,
         src,
         dst,
         proto: data[6],
@@ -255,7 +261,8 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpP
         return None;
     }
     let mut noted: SmallVec<[(&'static str, String); 2]> = SmallVec::new();
-    let result = walk_chain(&mut p, &mut noted);
+    // What lies behind the stated end still tells about the headers.
+    let result = walk_chain(data, &mut p, &mut noted);
     // What the chain says belongs to the pair of the addresses in effect.
     weirds.flow = Some((p.src, p.dst));
     for (name, addl) in noted {
@@ -266,11 +273,17 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpP
         lengths_ok(data, wire, total, wanted, 40, weirds);
         return None;
     }
+    if p.hdr_len > total {
+        weirds.flow = None;
+        weirds.push("invalid_IP_header_size", SOURCE);
+        return None;
+    }
     Some(p)
 }
 
 /// Walks the extension headers. An error tells how long the headers would have to be for the chain to fit.
 fn walk_chain(
+    data: &[u8],
     p: &mut IpPacket<'_>,
     noted: &mut SmallVec<[(&'static str, String); 2]>,
 ) -> Result<(), usize> {
@@ -291,7 +304,7 @@ fn walk_chain(
         }) else {
             break;
         };
-        let Some(h) = p.data.get(at..at + fixed) else {
+        let Some(h) = data.get(at..at + fixed) else {
             return Err(at + fixed);
         };
         let len = match next {
@@ -301,7 +314,7 @@ fn walk_chain(
         };
         let this = next;
         // An encrypted or mobility header ends the chain and counts as a header only as far as it is fixed.
-        let Some(body) = p.data.get(at..at + len) else {
+        let Some(body) = data.get(at..at + len) else {
             return Err(at + len);
         };
         p.exts.push(ExtHeader {

@@ -347,7 +347,6 @@ pub fn decode<'a>(
                 wire = wire.saturating_sub(skip);
                 if let Some(cut) = cut {
                     data = head(data, cut);
-                    wire = wire.min(cut);
                 }
                 match child {
                     Some(next) => layer = next,

@@ -35,9 +35,7 @@ fn conn_state(c: &Conn<Ext>) -> &'static str {
         },
         Transport::Tcp => {
             if r == Reset {
-                if matches!(o, SynSent | SynAckSent)
-                    || (o == Reset && c.size(true) == 0 && c.size(false) == 0)
-                {
+                if matches!(o, SynSent | SynAckSent) || (o == Reset && c.size(true) == 0 && c.size(false) == 0) {
                     "REJ"
                 } else if inactive(o) {
                     "RSTRH"
@@ -73,57 +71,8 @@ fn conn_state(c: &Conn<Ext>) -> &'static str {
     }
 }
 
-impl FlowSink<Ext> for Printer {
-    fn on_net_weird(&mut self, _: &mut FlowTable<Ext>, name: &str, addl: &str, source: &str) {
-        if !self.quiet {
-            println!("weird\t-\t-\t-\t-\t-\t{name}\t{addl}\t{source}");
-        }
-    }
-
-    fn on_flow_weird(
-        &mut self,
-        _: &mut FlowTable<Ext>,
-        name: &str,
-        src: Ip,
-        dst: Ip,
-        addl: &str,
-        source: &str,
-    ) {
-        if !self.quiet {
-            println!("weird\tF\t{src}\t0\t{dst}\t0\t{name}\t{addl}\t{source}");
-        }
-    }
-
-    fn on_conn_weird(
-        &mut self,
-        _: &mut FlowTable<Ext>,
-        c: &mut Conn<Ext>,
-        name: &str,
-        addl: &str,
-        source: &str,
-    ) {
-        if !self.quiet {
-            let (o, r) = (&c.orig, &c.resp);
-            println!(
-                "weird\tC\t{}\t{}\t{}\t{}\t{name}\t{addl}\t{source}",
-                o.addr, o.port, r.addr, r.port
-            );
-        }
-    }
-
-    fn on_new_connection(
-        &mut self,
-        t: &mut FlowTable<Ext>,
-        c: &mut Conn<Ext>,
-        _: &tapir_flow::Packet<'_>,
-    ) {
-        if !self.quiet {
-            t.uid(c);
-            self.on_tunnel_changed(t, c);
-        }
-    }
-
-    fn on_tunnel_changed(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>) {
+impl Printer {
+    fn tunnels(&self, c: &mut Conn<Ext>) {
         let Some(encap) = c.encap.clone() else {
             return;
         };
@@ -142,37 +91,54 @@ impl FlowSink<Ext> for Printer {
             }
         }
     }
+}
 
-    fn on_content_gap(
-        &mut self,
-        _: &mut FlowTable<Ext>,
-        c: &mut Conn<Ext>,
-        _: bool,
-        _: u64,
-        len: u64,
-    ) {
+impl FlowSink<Ext> for Printer {
+    fn on_net_weird(&mut self, _: &mut FlowTable<Ext>, name: &str, addl: &str, source: &str) {
+        if !self.quiet {
+            println!("weird\t-\t-\t-\t-\t-\t{name}\t{addl}\t{source}");
+        }
+    }
+
+    fn on_flow_weird(&mut self, _: &mut FlowTable<Ext>, name: &str, src: Ip, dst: Ip, addl: &str, source: &str) {
+        if !self.quiet {
+            println!("weird\tF\t{src}\t0\t{dst}\t0\t{name}\t{addl}\t{source}");
+        }
+    }
+
+    fn on_conn_weird(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>, name: &str, addl: &str, source: &str) {
+        if !self.quiet {
+            let (o, r) = (&c.orig, &c.resp);
+            println!(
+                "weird\tC\t{}\t{}\t{}\t{}\t{name}\t{addl}\t{source}",
+                o.addr, o.port, r.addr, r.port
+            );
+        }
+    }
+
+    fn on_new_connection(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>, _: &tapir_flow::Packet<'_>) {
+        if !self.quiet {
+            t.uid(c);
+            self.tunnels(c);
+        }
+    }
+
+    fn on_tunnel_changed(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>) {
+        if !self.quiet {
+            println!("changed\t{}\t{}", c.orig.addr, c.resp.addr);
+        }
+        self.tunnels(c);
+    }
+
+    fn on_content_gap(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>, _: bool, _: u64, len: u64) {
         c.ext.missed += len;
     }
 
-    fn on_stream_data(
-        &mut self,
-        _: &mut FlowTable<Ext>,
-        _: &mut Conn<Ext>,
-        _: bool,
-        _: u64,
-        data: &[u8],
-    ) {
+    fn on_stream_data(&mut self, _: &mut FlowTable<Ext>, _: &mut Conn<Ext>, _: bool, _: u64, data: &[u8]) {
         self.bytes += data.len() as u64;
     }
 
-    fn on_tunnel_violation(
-        &mut self,
-        _: &mut FlowTable<Ext>,
-        c: &mut Conn<Ext>,
-        layer: Layer,
-        reason: &str,
-        _: &[u8],
-    ) {
+    fn on_tunnel_violation(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>, layer: Layer, reason: &str, _: &[u8]) {
         if !self.quiet {
             println!("violation\t{}\t{}\t{reason}", c.orig.addr, layer.name());
         }
@@ -227,13 +193,13 @@ impl FlowSink<Ext> for Printer {
 }
 
 const TCP_PORTS: &[u16] = &[
-    21, 2811, 22, 25, 587, 53, 79, 80, 81, 631, 1080, 3128, 8000, 8080, 8888, 88, 135, 139, 445,
-    143, 389, 3268, 443, 465, 563, 585, 614, 636, 989, 990, 992, 993, 995, 5223, 502, 514, 1434,
-    3306, 1883, 3389, 5222, 5269, 5432, 6379, 6666, 6667, 6668, 6669, 20000,
+    21, 2811, 22, 25, 587, 53, 79, 80, 81, 631, 1080, 3128, 8000, 8080, 8888, 88, 135, 139, 445, 143, 389, 3268, 443,
+    465, 563, 585, 614, 636, 989, 990, 992, 993, 995, 5223, 502, 514, 1434, 3306, 1883, 3389, 5222, 5269, 5432, 6379,
+    6666, 6667, 6668, 6669, 20000,
 ];
 const UDP_PORTS: &[u16] = &[
-    53, 137, 5353, 5355, 67, 4011, 88, 123, 161, 162, 389, 443, 514, 1812, 2123, 2152, 3389, 3544,
-    4754, 4789, 5060, 5072, 6081, 20000,
+    53, 137, 5353, 5355, 67, 4011, 88, 123, 161, 162, 389, 443, 514, 1812, 2123, 2152, 3389, 3544, 4754, 4789, 5060,
+    5072, 6081, 20000,
 ];
 
 fn main() {
@@ -257,10 +223,7 @@ fn main() {
         .chain(UDP_PORTS.iter().map(|p| (*p, false)))
         .collect();
     let mut key = [0; 16];
-    for (i, w) in [1_462_428_821u32, 0, 2_278_350_848, 32_767]
-        .into_iter()
-        .enumerate()
-    {
+    for (i, w) in [1_462_428_821u32, 0, 2_278_350_848, 32_767].into_iter().enumerate() {
         key[i * 4..i * 4 + 4].copy_from_slice(&w.to_le_bytes());
     }
     let mut table: FlowTable<Ext> = FlowTable::new(options, UidGenerator::new(key, 1));

@@ -44,10 +44,7 @@ pub enum TcpState {
 
 impl TcpState {
     pub(crate) fn is_handshake(self) -> bool {
-        matches!(
-            self,
-            TcpState::Inactive | TcpState::SynSent | TcpState::SynAckSent
-        )
+        matches!(self, TcpState::Inactive | TcpState::SynSent | TcpState::SynAckSent)
     }
 }
 
@@ -153,14 +150,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// The highest sequence number sent, relative to the first.
     pub fn last_rel(&self) -> u64 {
-        ((u64::from(self.last_wraps) << 32) + u64::from(self.last_seq))
-            .wrapping_sub(u64::from(self.start_seq))
+        ((u64::from(self.last_wraps) << 32) + u64::from(self.last_seq)).wrapping_sub(u64::from(self.start_seq))
     }
 
     /// The highest acknowledgement of this side's data, relative to its first sequence number.
     pub fn ack_rel(&self) -> u64 {
-        ((u64::from(self.ack_wraps) << 32) + u64::from(self.ack_seq))
-            .wrapping_sub(u64::from(self.start_seq))
+        ((u64::from(self.ack_wraps) << 32) + u64::from(self.ack_seq)).wrapping_sub(u64::from(self.start_seq))
     }
 }
 
@@ -231,11 +226,7 @@ impl<X> Conn<X> {
 
     #[inline]
     pub(crate) fn end_mut(&mut self, is_orig: bool) -> &mut Endpoint {
-        if is_orig {
-            &mut self.orig
-        } else {
-            &mut self.resp
-        }
+        if is_orig { &mut self.orig } else { &mut self.resp }
     }
 
     /// The unique identifier, if one was given out; `FlowTable::uid` makes one when needed.
@@ -294,9 +285,7 @@ impl<X> Conn<X> {
 
     /// Whether the connection was first seen in the middle.
     pub fn is_partial(&self) -> bool {
-        self.orig.state == TcpState::Partial
-            || self.resp.state == TcpState::Partial
-            || self.is_partial
+        self.orig.state == TcpState::Partial || self.resp.state == TcpState::Partial || self.is_partial
     }
 
     /// Whether all data of a side went through reassembly without a gap and nothing was given up.
@@ -369,9 +358,5 @@ impl<X> Conn<X> {
 const HISTORY_MAX: usize = 4096;
 
 pub(crate) fn cased(upper: u8, is_orig: bool) -> u8 {
-    if is_orig {
-        upper
-    } else {
-        upper.to_ascii_lowercase()
-    }
+    if is_orig { upper } else { upper.to_ascii_lowercase() }
 }

@@ -12,14 +12,7 @@ use crate::table::FlowTable;
 /// The type that answers a type, if there is one.
 pub fn counterpart(kind: u8, v6: bool) -> Option<u8> {
     const V4: &[(u8, u8)] = &[(8, 0), (13, 14), (15, 16), (10, 9), (17, 18)];
-    const V6: &[(u8, u8)] = &[
-        (128, 129),
-        (133, 134),
-        (135, 136),
-        (130, 131),
-        (139, 140),
-        (144, 145),
-    ];
+    const V6: &[(u8, u8)] = &[(128, 129), (133, 134), (135, 136), (130, 131), (139, 140), (144, 145)];
     let pairs = if v6 { V6 } else { V4 };
     pairs.iter().find_map(|&(a, b)| match kind {
         k if k == a => Some(b),

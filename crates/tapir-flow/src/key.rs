@@ -28,16 +28,8 @@ impl ConnTuple {
     /// The tuple of a connection that is looked up by its identification in scripts.
     ///
     /// Ports of ICMP are type and code; whether they have a counterpart follows from them.
-    pub fn lookup(
-        src: Ip,
-        sport: u16,
-        dst: Ip,
-        dport: u16,
-        transport: Transport,
-        ip_proto: u8,
-    ) -> Self {
-        let one_way =
-            transport == Transport::Icmp && !crate::icmp::is_two_way(sport, dport, ip_proto == 58);
+    pub fn lookup(src: Ip, sport: u16, dst: Ip, dport: u16, transport: Transport, ip_proto: u8) -> Self {
+        let one_way = transport == Transport::Icmp && !crate::icmp::is_two_way(sport, dport, ip_proto == 58);
         ConnTuple {
             src,
             dst,
@@ -53,8 +45,7 @@ impl ConnTuple {
     /// The key that both directions share.
     pub fn key(&self) -> Key {
         // Ports compare as they lie in memory in network order, on a little-endian machine.
-        let swap = !self.one_way
-            && (self.src, self.sport.swap_bytes()) > (self.dst, self.dport.swap_bytes());
+        let swap = !self.one_way && (self.src, self.sport.swap_bytes()) > (self.dst, self.dport.swap_bytes());
         let (a, ap, b, bp) = if swap {
             (&self.dst, self.dport, &self.src, self.sport)
         } else {

@@ -34,15 +34,7 @@ impl<X: Default> FlowTable<X> {
         self.stats.packets += 1;
         let layer = link::layer_of_link_type(raw.link_type);
         self.stack.clear();
-        let done = self.link_in(
-            layer,
-            raw.data,
-            raw.len as usize,
-            raw.link_type,
-            raw.ts(),
-            &[],
-            sink,
-        );
+        let done = self.link_in(layer, raw.data, raw.len as usize, raw.link_type, raw.ts(), &[], sink);
         if !done && self.wants.packet_not_processed {
             sink.on_packet_not_processed(self, raw);
         }
@@ -67,14 +59,7 @@ impl<X: Default> FlowTable<X> {
             ..LinkInfo::default()
         };
         self.weirds.flow = None;
-        let outcome = link::decode(
-            layer,
-            data,
-            wire,
-            &mut info,
-            &mut self.stack,
-            &mut self.weirds,
-        );
+        let outcome = link::decode(layer, data, wire, &mut info, &mut self.stack, &mut self.weirds);
         self.report_weirds(!encap.is_empty(), sink);
         match outcome {
             Link::Ip { data, wire } => self.ip_in(
@@ -122,13 +107,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn arp_in<S: FlowSink<X>>(
-        &mut self,
-        data: &[u8],
-        info: &LinkInfo,
-        encap: &[EncapEntry],
-        sink: &mut S,
-    ) -> bool {
+    fn arp_in<S: FlowSink<X>>(&mut self, data: &[u8], info: &LinkInfo, encap: &[EncapEntry], sink: &mut S) -> bool {
         match arp::decode(data, info.src, info.dst) {
             ArpOutcome::Ok(packet) => {
                 sink.on_arp(self, &packet);
@@ -139,10 +118,7 @@ impl<X: Default> FlowTable<X> {
                 self.report_weirds(!encap.is_empty(), sink);
                 false
             }
-            ArpOutcome::Bad {
-                packet,
-                explanation,
-            } => {
+            ArpOutcome::Bad { packet, explanation } => {
                 sink.on_bad_arp(self, &packet, &explanation);
                 false
             }
@@ -183,31 +159,19 @@ impl<X: Default> FlowTable<X> {
         if p.encap.is_empty() {
             sink.on_flow_weird(self, name, p.ip.src, p.ip.dst, addl, source);
         } else {
-            sink.on_flow_weird(
-                self,
-                &format!("{name}_in_tunnel"),
-                p.ip.src,
-                p.ip.dst,
-                addl,
-                source,
-            );
+            sink.on_flow_weird(self, &format!("{name}_in_tunnel"), p.ip.src, p.ip.dst, addl, source);
         }
     }
 
     pub(crate) fn ip_options(&self) -> IpOptions {
         IpOptions {
             ignore_checksums: self.options.ignore_checksums,
+            reassembled: false,
         }
     }
 
     /// Takes an IP packet; `wire` of its bytes were on the wire.
-    pub(crate) fn ip_in<S: FlowSink<X>>(
-        &mut self,
-        data: &[u8],
-        wire: usize,
-        cx: Context<'_>,
-        sink: &mut S,
-    ) -> bool {
+    pub(crate) fn ip_in<S: FlowSink<X>>(&mut self, data: &[u8], wire: usize, cx: Context<'_>, sink: &mut S) -> bool {
         let packet = ip::decode(data, wire, self.ip_options(), &mut self.weirds);
         self.report_weirds(!cx.encap.is_empty(), sink);
         let Some(packet) = packet else {
@@ -227,10 +191,7 @@ impl<X: Default> FlowTable<X> {
         } else {
             packet.header_addresses().0
         };
-        if packet.version == 4
-            && checksums_wanted(&self.options, &header_src)
-            && !ip::header_checksum_valid(&packet)
-        {
+        if packet.version == 4 && checksums_wanted(&self.options, &header_src) && !ip::header_checksum_valid(&packet) {
             self.flow_weird(&p, "bad_IP_checksum", "", "IP", sink);
             return false;
         }
@@ -258,18 +219,20 @@ impl<X: Default> FlowTable<X> {
         self.above_ip(&p, cx, sink)
     }
 
-    fn reassembled_in<S: FlowSink<X>>(
-        &mut self,
-        whole: &[u8],
-        cx: Context<'_>,
-        sink: &mut S,
-    ) -> bool {
-        let packet = ip::decode(whole, whole.len(), self.ip_options(), &mut self.weirds);
+    fn reassembled_in<S: FlowSink<X>>(&mut self, whole: &[u8], cx: Context<'_>, sink: &mut S) -> bool {
+        let packet = ip::decode(
+            whole,
+            whole.len(),
+            IpOptions {
+                reassembled: true,
+                ..self.ip_options()
+            },
+            &mut self.weirds,
+        );
         self.report_weirds(!cx.encap.is_empty(), sink);
-        let Some(mut packet) = packet else {
+        let Some(packet) = packet else {
             return false;
         };
-        packet.reassembled = true;
         let p = Packet {
             ts: cx.ts,
             ip: &packet,
@@ -483,12 +446,8 @@ impl<X: Default> FlowTable<X> {
             self.arm_inactivity(&mut c, p.ts + timeout);
         }
         if tuple.transport == Transport::Tcp {
-            self.timers.add(
-                p.ts + self.options.tcp_syn_timeout,
-                c.id,
-                0,
-                TimerKind::Expire,
-            );
+            self.timers
+                .add(p.ts + self.options.tcp_syn_timeout, c.id, 0, TimerKind::Expire);
         }
         if self.options.connection_status_update_interval > 0.0 {
             let due = p.ts + self.options.connection_status_update_interval;
@@ -582,12 +541,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// Follows changes of the tunnels that a connection comes in.
-    fn encapsulation<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        encap: &[EncapEntry],
-        sink: &mut S,
-    ) {
+    fn encapsulation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, encap: &[EncapEntry], sink: &mut S) {
         let old = c.encap.as_deref().unwrap_or(&[]);
         if old.len() == encap.len() && old.iter().zip(encap).all(|(a, b)| a.same(b)) {
             return;
@@ -597,13 +551,7 @@ impl<X: Default> FlowTable<X> {
         if max > 0 && c.tunnel_changes > max {
             if c.tunnel_changes == max + 1 {
                 let addl = max.to_string();
-                self.conn_weird(
-                    c,
-                    "tunnel_max_changes_per_connection_exceeded",
-                    &addl,
-                    "",
-                    sink,
-                );
+                self.conn_weird(c, "tunnel_max_changes_per_connection_exceeded", &addl, "", sink);
                 c.note_limit();
             }
             // The counter must not wrap.

@@ -104,8 +104,7 @@ impl<X: Default> FlowTable<X> {
     ) {
         let (mut seq, mut data) = (seq, data);
         let end = seq + data.len() as u64;
-        let peer_sent =
-            c.end(!is_orig).last_rel() > 1 && c.end(!is_orig).state != TcpState::Inactive;
+        let peer_sent = c.end(!is_orig).last_rel() > 1 && c.end(!is_orig).state != TcpState::Inactive;
         let r = c
             .end_mut(is_orig)
             .reassembler
@@ -168,14 +167,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// Delivers data that is next in order, straight from the packet.
-    fn deliver<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        seq: u64,
-        data: &[u8],
-        sink: &mut S,
-    ) {
+    fn deliver<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8], sink: &mut S) {
         let keep = self.wants.rexmit_inconsistency;
         let kept = keep.then(|| self.spare_buffer(data));
         if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
@@ -200,17 +192,10 @@ impl<X: Default> FlowTable<X> {
                 Some(b) if b.seq <= at => at = b.end(),
                 next => {
                     let stop = next.map_or(end, |b| b.seq.min(end));
-                    let piece =
-                        self.spare_buffer(&data[(at - seq) as usize..(stop - seq) as usize]);
+                    let piece = self.spare_buffer(&data[(at - seq) as usize..(stop - seq) as usize]);
                     if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
                         r.early += piece.len();
-                        r.blocks.insert(
-                            i,
-                            Block {
-                                seq: at,
-                                data: piece,
-                            },
-                        );
+                        r.blocks.insert(i, Block { seq: at, data: piece });
                     }
                     at = stop;
                 }
@@ -265,14 +250,13 @@ impl<X: Default> FlowTable<X> {
         };
         let span = r.early_end() - r.delivered;
         let held = r.early as u64 + r.delivered.saturating_sub(r.trim);
-        let weird =
-            if !r.acked && r.early > 0 && span > self.options.tcp_max_above_hole_without_any_acks {
-                "above_hole_data_without_any_acks"
-            } else if held > self.options.tcp_excessive_data_without_further_acks {
-                "excessive_data_without_further_acks"
-            } else {
-                return;
-            };
+        let weird = if !r.acked && r.early > 0 && span > self.options.tcp_max_above_hole_without_any_acks {
+            "above_hole_data_without_any_acks"
+        } else if held > self.options.tcp_excessive_data_without_further_acks {
+            "excessive_data_without_further_acks"
+        } else {
+            return;
+        };
         self.conn_weird(c, weird, "", "TCP", sink);
         self.give_up(c, is_orig);
     }
@@ -310,13 +294,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// The peer has acknowledged everything below relative position `ack` of this side's data.
-    pub(crate) fn acked<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        ack: u64,
-        sink: &mut S,
-    ) {
+    pub(crate) fn acked<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u64, sink: &mut S) {
         let partial = c.is_partial();
         let e = c.end_mut(is_orig);
         let mut ack = ack;
@@ -352,16 +330,9 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// Declares missing what is missing below `ack`.
-    fn fill_holes<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        ack: u64,
-        sink: &mut S,
-    ) {
+    fn fill_holes<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u64, sink: &mut S) {
         loop {
-            let closing =
-                c.orig.fin_seen || c.resp.fin_seen || c.orig.rst_count + c.resp.rst_count > 0;
+            let closing = c.orig.fin_seen || c.resp.fin_seen || c.orig.rst_count + c.resp.rst_count > 0;
             let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() else {
                 return;
             };
@@ -383,18 +354,10 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn gap<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        seq: u64,
-        len: u64,
-        sink: &mut S,
-    ) {
+    fn gap<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, seq: u64, len: u64, sink: &mut S) {
         fn sound<X>(c: &Conn<X>, is_orig: bool) -> bool {
             let e = c.end(is_orig);
-            e.state == TcpState::Established
-                || (e.state == TcpState::Closed && e.prev_state == TcpState::Established)
+            e.state == TcpState::Established || (e.state == TcpState::Closed && e.prev_state == TcpState::Established)
         }
         c.end_mut(is_orig).had_gap = true;
         let content = self.options.report_gaps_for_partial || (sound(c, true) && sound(c, false));

@@ -112,34 +112,16 @@ pub trait FlowSink<X: Default>: Sized {
     /// Something odd that belongs to no flow.
     fn on_net_weird(&mut self, t: &mut FlowTable<X>, name: &str, addl: &str, source: &str) {}
     /// Something odd about packets of a pair of addresses.
-    fn on_flow_weird(
-        &mut self,
-        t: &mut FlowTable<X>,
-        name: &str,
-        src: Ip,
-        dst: Ip,
-        addl: &str,
-        source: &str,
-    ) {
-    }
+    fn on_flow_weird(&mut self, t: &mut FlowTable<X>, name: &str, src: Ip, dst: Ip, addl: &str, source: &str) {}
     /// Something odd about a connection.
-    fn on_conn_weird(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        name: &str,
-        addl: &str,
-        source: &str,
-    ) {
-    }
+    fn on_conn_weird(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, name: &str, addl: &str, source: &str) {}
 
     // ---- Packets ----
 
     /// After a packet was looked at (`Wants::raw_packet`).
     fn on_raw_packet(&mut self, t: &mut FlowTable<X>, raw: &tapir_packet::RawPacket<'_>) {}
     /// No connection and no ARP came of a packet (`Wants::packet_not_processed`).
-    fn on_packet_not_processed(&mut self, t: &mut FlowTable<X>, raw: &tapir_packet::RawPacket<'_>) {
-    }
+    fn on_packet_not_processed(&mut self, t: &mut FlowTable<X>, raw: &tapir_packet::RawPacket<'_>) {}
     /// Whether dynamic filters drop the packet (`Wants::packet_filter`).
     fn drop_packet(&mut self, t: &mut FlowTable<X>, ip: &IpPacket<'_>) -> bool {
         false
@@ -149,15 +131,7 @@ pub trait FlowSink<X: Default>: Sized {
         false
     }
     /// A layer has no child for an identifier; `data` starts after its header.
-    fn on_unknown_protocol(
-        &mut self,
-        t: &mut FlowTable<X>,
-        layer: Layer,
-        id: u32,
-        data: &[u8],
-        layers: &[Layer],
-    ) {
-    }
+    fn on_unknown_protocol(&mut self, t: &mut FlowTable<X>, layer: Layer, id: u32, data: &[u8], layers: &[Layer]) {}
     fn on_arp(&mut self, t: &mut FlowTable<X>, arp: &ArpPacket) {}
     fn on_bad_arp(&mut self, t: &mut FlowTable<X>, arp: &ArpPacket, explanation: &str) {}
     /// An IPv6 packet with ESP.
@@ -173,37 +147,15 @@ pub trait FlowSink<X: Default>: Sized {
     fn on_flipped(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     /// A connection was made; its first packet follows.
     fn on_new_connection(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, p: &Packet<'_>) {}
-    fn on_flow_label_changed(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        old: u32,
-        new: u32,
-    ) {
-    }
+    fn on_flow_label_changed(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, old: u32, new: u32) {}
     /// `Wants::ipv6_ext_headers`.
     fn on_ipv6_ext_headers(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, p: &Packet<'_>) {}
     /// `Wants::new_packet`.
-    fn on_new_packet(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        p: &Packet<'_>,
-    ) {
-    }
+    fn on_new_packet(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, p: &Packet<'_>) {}
     /// `Wants::packet_contents`: what follows the transport header.
     fn on_packet_contents(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, contents: &[u8]) {}
     /// The first packet of a direction, where header conditions of signatures are tested (`Wants::first_packet`).
-    fn on_first_packet(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        p: &Packet<'_>,
-    ) {
-    }
+    fn on_first_packet(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, p: &Packet<'_>) {}
     /// Whether an idle connection may go (`Wants::timing_out`).
     fn connection_timing_out(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) -> bool {
         true
@@ -215,13 +167,7 @@ pub trait FlowSink<X: Default>: Sized {
     /// The connection goes: end analyzers, queue `connection_state_remove`. The extension is dropped afterwards.
     fn on_remove(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     /// A timer set with `FlowTable::schedule_app_timer` is due; `at_end` when the input has ended.
-    fn on_app_timer(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        tag: u32,
-        at_end: bool,
-    ) -> AppTimer {
+    fn on_app_timer(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, tag: u32, at_end: bool) -> AppTimer {
         AppTimer::Keep
     }
 
@@ -243,57 +189,17 @@ pub trait FlowSink<X: Default>: Sized {
     /// `Wants::tcp_packet`.
     fn on_tcp_packet(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, p: &TcpPacket<'_>) {}
     /// `Wants::tcp_options`: all options of a segment as bytes.
-    fn on_tcp_options(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        options: &[u8],
-    ) {
-    }
+    fn on_tcp_options(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, options: &[u8]) {}
     /// In-order data of a side; `seq` is relative, the first byte has 1.
-    fn on_stream_data(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        seq: u64,
-        data: &[u8],
-    ) {
-    }
+    fn on_stream_data(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8]) {}
     /// Data that will never come: what follows starts after it.
-    fn on_gap(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, len: u64) {
-    }
+    fn on_gap(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, len: u64) {}
     /// The gap counts as content (`content_gap`); called before [`FlowSink::on_gap`].
-    fn on_content_gap(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        seq: u64,
-        len: u64,
-    ) {
-    }
+    fn on_content_gap(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, len: u64) {}
     /// Data left in the buffer when the connection goes, for signatures (`tcp_match_undelivered`).
-    fn on_undelivered(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        seq: u64,
-        data: &[u8],
-    ) {
-    }
+    fn on_undelivered(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8]) {}
     /// `Wants::rexmit_inconsistency`: bytes differ from those that came first.
-    fn on_rexmit_inconsistency(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        old: &[u8],
-        new: &[u8],
-        flags: u8,
-    ) {
-    }
+    fn on_rexmit_inconsistency(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, old: &[u8], new: &[u8], flags: u8) {}
     /// `Wants::tcp_rexmit`.
     fn on_rexmit(
         &mut self,
@@ -307,88 +213,24 @@ pub trait FlowSink<X: Default>: Sized {
     ) {
     }
     /// Something was counted the tenth, hundredth, … time.
-    fn on_multiple(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        kind: MultipleKind,
-        is_orig: bool,
-        n: u64,
-    ) {
-    }
+    fn on_multiple(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, kind: MultipleKind, is_orig: bool, n: u64) {}
 
     // ---- UDP and ICMP ----
 
     /// A datagram, before tunnels look at it (`udp_contents`, `udp_request`, `udp_reply`).
-    fn on_udp_packet(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        payload: &[u8],
-    ) {
-    }
+    fn on_udp_packet(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, payload: &[u8]) {}
     /// A datagram for application analyzers; `len` is its length on the wire.
-    fn on_udp_data(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        payload: &[u8],
-        len: u64,
-    ) {
-    }
-    fn on_icmp(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        icmp: &IcmpPacket<'_>,
-        p: &Packet<'_>,
-    ) {
-    }
+    fn on_udp_data(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, payload: &[u8], len: u64) {}
+    fn on_icmp(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, icmp: &IcmpPacket<'_>, p: &Packet<'_>) {}
     /// A packet was counted and all of its children have run (end of a packet's own events).
-    fn on_packet_done(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        p: &Packet<'_>,
-    ) {
-    }
+    fn on_packet_done(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, p: &Packet<'_>) {}
 
     // ---- Thresholds ----
 
-    fn on_bytes_threshold(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        threshold: u64,
-        is_orig: bool,
-    ) {
-    }
-    fn on_packets_threshold(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        threshold: u64,
-        is_orig: bool,
-    ) {
-    }
-    fn on_duration_threshold(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        threshold: f64,
-        is_orig: bool,
-    ) {
-    }
-    fn on_generic_packet_threshold(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        threshold: u64,
-    ) {
-    }
+    fn on_bytes_threshold(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, threshold: u64, is_orig: bool) {}
+    fn on_packets_threshold(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, threshold: u64, is_orig: bool) {}
+    fn on_duration_threshold(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, threshold: f64, is_orig: bool) {}
+    fn on_generic_packet_threshold(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, threshold: u64) {}
 
     // ---- Tunnels ----
 
@@ -397,52 +239,16 @@ pub trait FlowSink<X: Default>: Sized {
     /// A tunnel analyzer is sure; once per connection and analyzer.
     fn on_tunnel_confirmed(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, layer: Layer) {}
     /// A tunnel analyzer gives up; once per connection and analyzer.
-    fn on_tunnel_violation(
-        &mut self,
-        t: &mut FlowTable<X>,
-        c: &mut Conn<X>,
-        layer: Layer,
-        reason: &str,
-        data: &[u8],
-    ) {
-    }
-    fn on_vxlan(
-        &mut self,
-        t: &mut FlowTable<X>,
-        outer: &mut Conn<X>,
-        inner: &IpPacket<'_>,
-        vni: u32,
-    ) {
-    }
-    fn on_geneve(
-        &mut self,
-        t: &mut FlowTable<X>,
-        outer: &mut Conn<X>,
-        inner: &IpPacket<'_>,
-        vni: u32,
-        options: &[u8],
-    ) {
+    fn on_tunnel_violation(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, layer: Layer, reason: &str, data: &[u8]) {}
+    fn on_vxlan(&mut self, t: &mut FlowTable<X>, outer: &mut Conn<X>, inner: &IpPacket<'_>, vni: u32) {}
+    fn on_geneve(&mut self, t: &mut FlowTable<X>, outer: &mut Conn<X>, inner: &IpPacket<'_>, vni: u32, options: &[u8]) {
     }
     /// `teredo_packet` or, if the inner packet has nothing in it, `teredo_bubble`; origin and authentication too.
-    fn on_teredo(
-        &mut self,
-        t: &mut FlowTable<X>,
-        outer: &mut Conn<X>,
-        header: &Teredo<'_>,
-        inner: &IpPacket<'_>,
-    ) {
-    }
+    fn on_teredo(&mut self, t: &mut FlowTable<X>, outer: &mut Conn<X>, header: &Teredo<'_>, inner: &IpPacket<'_>) {}
     /// Any GTPv1 message.
     fn on_gtp(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, gtp: &Gtp<'_>) {}
     /// A GTPv1 message with a user packet; after [`FlowSink::on_gtp`].
-    fn on_gtp_packet(
-        &mut self,
-        t: &mut FlowTable<X>,
-        outer: &mut Conn<X>,
-        gtp: &Gtp<'_>,
-        inner: &IpPacket<'_>,
-    ) {
-    }
+    fn on_gtp_packet(&mut self, t: &mut FlowTable<X>, outer: &mut Conn<X>, gtp: &Gtp<'_>, inner: &IpPacket<'_>) {}
 }
 
 /// What becomes of a connection whose application timer was due.

@@ -131,9 +131,7 @@ impl<X: Default> FlowTable<X> {
     /// The connection, unless it is gone or being worked on.
     pub fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn<X>> {
         let s = self.slots.get_mut(id.slot as usize)?;
-        s.conn
-            .as_deref_mut()
-            .filter(|_| s.generation == id.generation)
+        s.conn.as_deref_mut().filter(|_| s.generation == id.generation)
     }
 
     /// Whether the connection exists, be it worked on at the moment or not.
@@ -164,11 +162,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// Takes the connection out of the table for the time of `f`, so that `f` can use both.
-    pub fn with_conn<R>(
-        &mut self,
-        id: ConnId,
-        f: impl FnOnce(&mut Self, &mut Conn<X>) -> R,
-    ) -> Option<R> {
+    pub fn with_conn<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Self, &mut Conn<X>) -> R) -> Option<R> {
         let mut c = self.take(id)?;
         let r = f(self, &mut c);
         self.put(c);
@@ -212,8 +206,7 @@ impl<X: Default> FlowTable<X> {
     pub(crate) fn arm_inactivity(&mut self, c: &mut Conn<X>, due: f64) {
         if c.inactivity_due == 0.0 || due < c.inactivity_due {
             c.inactivity_due = due;
-            self.timers
-                .add(due, c.id, c.timer_generation, TimerKind::Inactivity);
+            self.timers.add(due, c.id, c.timer_generation, TimerKind::Inactivity);
         }
     }
 
@@ -223,8 +216,7 @@ impl<X: Default> FlowTable<X> {
             return false;
         }
         c.app_timers += 1;
-        self.timers
-            .add(time, c.id, c.timer_generation, TimerKind::App(tag));
+        self.timers.add(time, c.id, c.timer_generation, TimerKind::App(tag));
         true
     }
 
@@ -291,11 +283,7 @@ impl<X: Default> FlowTable<X> {
         let mut oldest: Option<(f64, ConnId)> = None;
         for _ in 0..16 {
             self.shed_hand = (self.shed_hand + 1) % self.slots.len().max(1);
-            if let Some(c) = self
-                .slots
-                .get(self.shed_hand)
-                .and_then(|s| s.conn.as_deref())
-            {
+            if let Some(c) = self.slots.get(self.shed_hand).and_then(|s| s.conn.as_deref()) {
                 if oldest.is_none_or(|(t, _)| c.last_time < t) {
                     oldest = Some((c.last_time, c.id));
                 }
@@ -390,13 +378,7 @@ impl<X: Default> FlowTable<X> {
         self.take(timer.conn)
     }
 
-    fn fire<S: FlowSink<X>>(
-        &mut self,
-        timer: Timer,
-        mut c: Box<Conn<X>>,
-        at_end: bool,
-        sink: &mut S,
-    ) {
+    fn fire<S: FlowSink<X>>(&mut self, timer: Timer, mut c: Box<Conn<X>>, at_end: bool, sink: &mut S) {
         let keep = match timer.kind {
             TimerKind::Attempt => self.attempt_timer(&mut c, sink),
             TimerKind::Expire => at_end || self.expire_timer(&mut c, sink),
@@ -416,12 +398,8 @@ impl<X: Default> FlowTable<X> {
                     sink.on_status_update(self, &mut c);
                     let interval = self.options.connection_status_update_interval;
                     if interval > 0.0 {
-                        self.timers.add(
-                            self.now + interval,
-                            c.id,
-                            c.timer_generation,
-                            TimerKind::Status,
-                        );
+                        self.timers
+                            .add(self.now + interval, c.id, c.timer_generation, TimerKind::Status);
                     }
                 }
                 true
@@ -443,19 +421,10 @@ impl<X: Default> FlowTable<X> {
                 }
             }
         };
-        if keep {
-            self.put(c)
-        } else {
-            self.remove(c, sink)
-        }
+        if keep { self.put(c) } else { self.remove(c, sink) }
     }
 
-    fn inactivity_timer<S: FlowSink<X>>(
-        &mut self,
-        timer: &Timer,
-        c: &mut Conn<X>,
-        sink: &mut S,
-    ) -> bool {
+    fn inactivity_timer<S: FlowSink<X>>(&mut self, timer: &Timer, c: &mut Conn<X>, sink: &mut S) -> bool {
         if timer.time != c.inactivity_due {
             return true;
         }

@@ -45,7 +45,11 @@ impl Segment<'_> {
 
     /// How many sequence numbers the segment takes; resets take none.
     fn own_len(&self) -> u32 {
-        if self.has(flag::RST) { 0 } else { self.len + u32::from(self.has(flag::SYN)) + u32::from(self.has(flag::FIN)) }
+        if self.has(flag::RST) {
+            0
+        } else {
+            self.len + u32::from(self.has(flag::SYN)) + u32::from(self.has(flag::FIN))
+        }
     }
 }
 
@@ -142,10 +146,7 @@ impl<X: Default> FlowTable<X> {
             self.put(c);
             return true;
         }
-        if self.verify_checksums(p)
-            && p.ip.is_complete()
-            && !transport_valid(&p.ip.src, &p.ip.dst, 6, data)
-        {
+        if self.verify_checksums(p) && p.ip.is_complete() && !transport_valid(&p.ip.src, &p.ip.dst, 6, data) {
             self.conn_weird(&mut c, "bad_TCP_checksum", "", "TCP", sink);
             let e = c.end_mut(is_orig);
             e.checksum_errors += 1;
@@ -169,20 +170,9 @@ impl<X: Default> FlowTable<X> {
         true
     }
 
-    fn valid_segment<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        s: &Segment<'_>,
-        p: &Packet<'_>,
-        sink: &mut S,
-    ) {
+    fn valid_segment<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, p: &Packet<'_>, sink: &mut S) {
         let mut is_orig = s.is_orig;
-        let (syn, fin, rst, ack) = (
-            s.has(flag::SYN),
-            s.has(flag::FIN),
-            s.has(flag::RST),
-            s.has(flag::ACK),
-        );
+        let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         if !(c.orig.closed && c.resp.closed) {
             c.last_time = p.ts;
         }
@@ -232,11 +222,7 @@ impl<X: Default> FlowTable<X> {
         } else {
             s.len + u32::from(syn) + u32::from(fin)
         };
-        if ack
-            && is_orig
-            && !c.first_ack_told
-            && matches!(c.orig.state, TcpState::SynSent | TcpState::Established)
-        {
+        if ack && is_orig && !c.first_ack_told && matches!(c.orig.state, TcpState::SynSent | TcpState::Established) {
             c.first_ack_told = true;
             sink.on_first_ack(self, c);
         }
@@ -309,10 +295,7 @@ impl<X: Default> FlowTable<X> {
         let close = ts < e.last_packet_time + self.options.tcp_storm_interarrival_thresh;
         e.fin_count = e.fin_count.saturating_add(u32::from(fin));
         e.rst_count = e.rst_count.saturating_add(u32::from(rst));
-        let (fin_storm, rst_storm) = (
-            fin && e.fin_count >= max && close,
-            rst && e.rst_count >= max && close,
-        );
+        let (fin_storm, rst_storm) = (fin && e.fin_count >= max && close, rst && e.rst_count >= max && close);
         if fin_storm {
             self.conn_weird(c, "FIN_storm", "", "TCP", sink);
         }
@@ -323,10 +306,7 @@ impl<X: Default> FlowTable<X> {
 
     /// A SYN-ACK opened the connection and now something other than a SYN comes: it was the responder's.
     fn handshake_seen_backwards(&self, c: &Conn<X>, s: &Segment<'_>) -> bool {
-        c.history.as_slice() == b"H"
-            && !s.has(flag::FIN)
-            && !s.has(flag::RST)
-            && (s.has(flag::ACK) || s.len > 0)
+        c.history.as_slice() == b"H" && !s.has(flag::FIN) && !s.has(flag::RST) && (s.has(flag::ACK) || s.len > 0)
     }
 
     /// Sets the first sequence numbers of both sides as far as this segment tells them.
@@ -359,15 +339,9 @@ impl<X: Default> FlowTable<X> {
             TcpState::Reset if syn && e.start_seq != s.seq => e.init_syn(s.seq, own_len),
             _ => {}
         }
-        if s.has(flag::ACK)
-            && c.end(!s.is_orig).state == TcpState::Inactive
-            && !c.end(!s.is_orig).syn_seen
-        {
+        if s.has(flag::ACK) && c.end(!s.is_orig).state == TcpState::Inactive && !c.end(!s.is_orig).syn_seen {
             let own = c.end(s.is_orig).state;
-            let sent_syn = matches!(
-                own,
-                TcpState::SynSent | TcpState::SynAckSent | TcpState::Established
-            );
+            let sent_syn = matches!(own, TcpState::SynSent | TcpState::SynAckSent | TcpState::Established);
             if plain && sent_syn && !c.weird_seen {
                 self.conn_weird(c, "possible_split_routing", "", "", sink);
             }
@@ -444,8 +418,9 @@ impl<X: Default> FlowTable<X> {
         if s.has(flag::SYN | flag::RST) {
             return;
         }
+        let both_scale = c.orig.window_scale.is_some() && c.resp.window_scale.is_some();
         let e = c.end_mut(s.is_orig);
-        let scale = e.window_scale.unwrap_or(0);
+        let scale = if both_scale { e.window_scale.unwrap_or(0) } else { 0 };
         let window = u32::from(s.window) << scale;
         let mut recision = false;
         if s.has(flag::ACK) {
@@ -456,7 +431,12 @@ impl<X: Default> FlowTable<X> {
                 let old_edge = e.window_ack.wrapping_add(e.window);
                 let new_edge = s.ack.wrapping_add(window);
                 let back = old_edge.wrapping_sub(new_edge) as i32;
-                recision = back >= 1 << scale && !s.has(flag::FIN);
+                // With data of its own or after its end, a side may well take less.
+                recision = back >= 1 << scale
+                    && !s.has(flag::FIN)
+                    && s.len == 0
+                    && s.seq == e.window_seq
+                    && e.state != TcpState::Closed;
             }
             e.window_known = true;
             e.window_ack = s.ack;
@@ -473,14 +453,7 @@ impl<X: Default> FlowTable<X> {
         let (syn, fin, rst) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST));
         let end = seq + u64::from(s.len);
         // A letter that may come again does so when its number is another.
-        fn again<X>(
-            c: &mut Conn<X>,
-            o: bool,
-            bit: u16,
-            upper: u8,
-            value: u64,
-            last: fn(&mut Endpoint) -> &mut u64,
-        ) {
+        fn again<X>(c: &mut Conn<X>, o: bool, bit: u16, upper: u8, value: u64, last: fn(&mut Endpoint) -> &mut u64) {
             let e = c.end_mut(o);
             if e.letters & bit != 0 && *last(e) == value {
                 return;
@@ -545,14 +518,7 @@ impl<X: Default> FlowTable<X> {
         false
     }
 
-    fn take_ack<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        ack: u32,
-        rel_ack: u64,
-        sink: &mut S,
-    ) {
+    fn take_ack<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u32, rel_ack: u64, sink: &mut S) {
         let peer = c.end_mut(!is_orig);
         let delta = ack.wrapping_sub(peer.ack_seq) as i32;
         if ack == 0 && delta > TOO_LARGE_JUMP {
@@ -578,9 +544,7 @@ impl<X: Default> FlowTable<X> {
                 27 if len != 8 => "tcp_option_qsresponse_invalid_len",
                 28 if len != 4 => "tcp_option_uto_invalid_len",
                 29 if len < 4 => "tcp_option_ao_invalid_len",
-                34 if len != 2 && (len < 6 || len > 18 || len % 2 != 0) => {
-                    "tcp_option_tfo_invalid_len"
-                }
+                34 if len != 2 && (len < 6 || len > 18 || len % 2 != 0) => "tcp_option_tfo_invalid_len",
                 _ => continue,
             };
             self.conn_weird(c, name, &len.to_string(), "TCP", sink);

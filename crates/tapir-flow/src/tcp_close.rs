@@ -11,7 +11,11 @@ impl<X: Default> FlowTable<X> {
         if c.skip || !self.options.reassemble {
             return false;
         }
-        if c.end(!is_orig).reassembler.as_deref().is_some_and(|r| !r.gave_up && r.holds_data()) {
+        if c.end(!is_orig)
+            .reassembler
+            .as_deref()
+            .is_some_and(|r| !r.gave_up && r.holds_data())
+        {
             return true;
         }
         let e = c.end(is_orig);
@@ -25,13 +29,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// A side closes. `report`: as finishing rather than by a reset.
-    pub(crate) fn close<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        report: bool,
-        sink: &mut S,
-    ) {
+    pub(crate) fn close<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, report: bool, sink: &mut S) {
         if self.data_pending(c, is_orig) {
             c.end_mut(is_orig).close_wanted = Some(report);
             return;
@@ -67,29 +65,17 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn close_now<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        report: bool,
-        sink: &mut S,
-    ) {
+    fn close_now<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, report: bool, sink: &mut S) {
         let first = !c.orig.closed && !c.resp.closed;
         c.end_mut(is_orig).closed = true;
         let peer = c.end(!is_orig);
-        let complete = c.end(is_orig).state == TcpState::Reset
-            || peer.closed
-            || peer.state == TcpState::Inactive;
+        let complete = c.end(is_orig).state == TcpState::Reset || peer.closed || peer.state == TcpState::Inactive;
         if !complete {
             if first {
                 self.arm(c, self.options.tcp_session_timer, TimerKind::Expire);
             }
             if self.wants.connection_partial_close {
-                self.arm(
-                    c,
-                    self.options.tcp_partial_close_delay,
-                    TimerKind::PartialClose,
-                );
+                self.arm(c, self.options.tcp_partial_close_delay, TimerKind::PartialClose);
             }
             return;
         }
@@ -141,8 +127,7 @@ impl<X: Default> FlowTable<X> {
         }
         if c.orig.closed || c.resp.closed || both_inactive {
             let due = self.now + self.options.tcp_session_timer;
-            self.timers
-                .add(due, c.id, c.timer_generation, TimerKind::Expire);
+            self.timers.add(due, c.id, c.timer_generation, TimerKind::Expire);
         }
         true
     }
@@ -157,11 +142,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// One side is closed for a while: false if the connection goes because the other is not.
-    pub(crate) fn partial_close_timer<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        sink: &mut S,
-    ) -> bool {
+    pub(crate) fn partial_close_timer<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, sink: &mut S) -> bool {
         if c.orig.closed && c.resp.closed {
             return true;
         }

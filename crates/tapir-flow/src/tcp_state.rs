@@ -49,9 +49,7 @@ impl<X: Default> FlowTable<X> {
         match c.end(s.is_orig).state {
             TcpState::Inactive => self.from_inactive(c, s, &mut out, sink),
             TcpState::SynSent | TcpState::SynAckSent => self.from_syn_sent(c, s, &mut out, sink),
-            TcpState::Established | TcpState::Partial => {
-                self.from_established(c, s, &mut out, sink)
-            }
+            TcpState::Established | TcpState::Partial => self.from_established(c, s, &mut out, sink),
             TcpState::Closed => self.from_closed(c, s, before, end, &mut out, sink),
             TcpState::Reset => self.from_reset(c, s, sink),
         }
@@ -61,20 +59,9 @@ impl<X: Default> FlowTable<X> {
         out
     }
 
-    fn from_inactive<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        s: &Segment<'_>,
-        out: &mut Outcome,
-        sink: &mut S,
-    ) {
+    fn from_inactive<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
-        let (syn, fin, rst, ack) = (
-            s.has(flag::SYN),
-            s.has(flag::FIN),
-            s.has(flag::RST),
-            s.has(flag::ACK),
-        );
+        let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         let peer = c.end(!o).state;
         if syn {
             if o {
@@ -133,13 +120,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn syn_of_responder<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        s: &Segment<'_>,
-        out: &mut Outcome,
-        sink: &mut S,
-    ) {
+    fn syn_of_responder<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let ack = s.has(flag::ACK);
         let peer = c.orig.state;
         if ack {
@@ -150,10 +131,7 @@ impl<X: Default> FlowTable<X> {
                     self.conn_weird(c, "bad_SYN_ack", "", "TCP", sink);
                 }
             }
-        } else if peer == TcpState::SynAckSent
-            && c.resp.start_seq == s.seq
-            && c.orig_expected(s.seq)
-        {
+        } else if peer == TcpState::SynAckSent && c.resp.start_seq == s.seq && c.orig_expected(s.seq) {
             self.flip(c, sink);
             out.flipped = true;
         } else {
@@ -161,9 +139,7 @@ impl<X: Default> FlowTable<X> {
         }
         let me = out.flipped;
         match c.end(!me).state {
-            TcpState::SynSent | TcpState::SynAckSent => {
-                self.set_state(c, !me, TcpState::Established)
-            }
+            TcpState::SynSent | TcpState::SynAckSent => self.set_state(c, !me, TcpState::Established),
             TcpState::Inactive => self.conn_weird(c, "unsolicited_SYN_response", "", "TCP", sink),
             _ => {}
         }
@@ -173,20 +149,9 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_syn_sent<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        s: &Segment<'_>,
-        out: &mut Outcome,
-        sink: &mut S,
-    ) {
+    fn from_syn_sent<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
-        let (syn, fin, rst, ack) = (
-            s.has(flag::SYN),
-            s.has(flag::FIN),
-            s.has(flag::RST),
-            s.has(flag::ACK),
-        );
+        let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         let (state, peer) = (c.end(o).state, c.end(!o).state);
         if syn {
             if o {
@@ -214,25 +179,10 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_established<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        s: &Segment<'_>,
-        out: &mut Outcome,
-        sink: &mut S,
-    ) {
+    fn from_established<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
-        let (syn, fin, rst, ack) = (
-            s.has(flag::SYN),
-            s.has(flag::FIN),
-            s.has(flag::RST),
-            s.has(flag::ACK),
-        );
-        if syn
-            && c.end(o).state == TcpState::Partial
-            && c.end(!o).state == TcpState::Inactive
-            && !ack
-        {
+        let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
+        if syn && c.end(o).state == TcpState::Partial && c.end(!o).state == TcpState::Inactive && !ack {
             self.conn_weird(c, "SYN_after_partial", "", "TCP", sink);
             self.set_state(c, o, TcpState::SynSent);
         }
@@ -311,8 +261,7 @@ impl<X: Default> FlowTable<X> {
         }
         let e = c.end(is_orig);
         let reset = c.orig.state == TcpState::Reset || c.resp.state == TcpState::Reset;
-        let active =
-            |s: TcpState| !matches!(s, TcpState::Inactive | TcpState::Closed | TcpState::Reset);
+        let active = |s: TcpState| !matches!(s, TcpState::Inactive | TcpState::Closed | TcpState::Reset);
         if !c.orig.closed && !c.resp.closed {
             if e.state != TcpState::Inactive && e.start_seq == tcp.seq {
                 return false;
@@ -338,8 +287,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     pub(crate) fn arm(&mut self, c: &Conn<X>, delay: f64, kind: TimerKind) {
-        self.timers
-            .add(c.last_time + delay, c.id, c.timer_generation, kind);
+        self.timers.add(c.last_time + delay, c.id, c.timer_generation, kind);
     }
 }
 

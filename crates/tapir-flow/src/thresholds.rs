@@ -27,12 +27,7 @@ impl<X: Default> FlowTable<X> {
     /// Compares the counters of a side with its thresholds; each is reported once and then forgotten.
     ///
     /// To be called after a threshold was set, too: it may have been crossed already.
-    pub fn check_thresholds<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        is_orig: bool,
-        sink: &mut S,
-    ) {
+    pub fn check_thresholds<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, sink: &mut S) {
         let (bytes, packets) = {
             let e = c.end(is_orig);
             (e.ip_bytes, e.pkts)
@@ -41,22 +36,15 @@ impl<X: Default> FlowTable<X> {
         let Some(t) = c.thresholds.as_deref_mut() else {
             return;
         };
-        let byte_slot = if is_orig {
-            &mut t.orig_bytes
-        } else {
-            &mut t.resp_bytes
-        };
-        let bytes_crossed =
-            (*byte_slot > 0 && bytes > *byte_slot).then(|| std::mem::take(byte_slot));
+        let byte_slot = if is_orig { &mut t.orig_bytes } else { &mut t.resp_bytes };
+        let bytes_crossed = (*byte_slot > 0 && bytes > *byte_slot).then(|| std::mem::take(byte_slot));
         let packet_slot = if is_orig {
             &mut t.orig_packets
         } else {
             &mut t.resp_packets
         };
-        let packets_crossed =
-            (*packet_slot > 0 && packets == *packet_slot).then(|| std::mem::take(packet_slot));
-        let duration_crossed =
-            (t.duration > 0.0 && duration > t.duration).then(|| std::mem::take(&mut t.duration));
+        let packets_crossed = (*packet_slot > 0 && packets == *packet_slot).then(|| std::mem::take(packet_slot));
+        let duration_crossed = (t.duration > 0.0 && duration > t.duration).then(|| std::mem::take(&mut t.duration));
         if let Some(threshold) = bytes_crossed {
             sink.on_bytes_threshold(self, c, threshold, is_orig);
         }

@@ -23,11 +23,7 @@ impl TimerKind {
     pub(crate) fn is_engine_timer(self) -> bool {
         matches!(
             self,
-            TimerKind::Attempt
-                | TimerKind::Expire
-                | TimerKind::Close
-                | TimerKind::Reset
-                | TimerKind::PartialClose
+            TimerKind::Attempt | TimerKind::Expire | TimerKind::Close | TimerKind::Reset | TimerKind::PartialClose
         )
     }
 }
@@ -58,9 +54,7 @@ impl PartialOrd for Timer {
 impl Ord for Timer {
     fn cmp(&self, o: &Self) -> Ordering {
         // The heap gives the greatest: earlier is greater.
-        o.time
-            .total_cmp(&self.time)
-            .then(o.serial.cmp(&self.serial))
+        o.time.total_cmp(&self.time).then(o.serial.cmp(&self.serial))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Packets within packets: IP in IP, GRE, and the tunnels over UDP.
 
+use std::rc::Rc;
+
 use smallvec::SmallVec;
 use tapir_packet::Ip;
 use tapir_packet::bytes::be16;
@@ -55,9 +57,7 @@ impl<X: Default> FlowTable<X> {
         let pair = if src < dst { (src, dst) } else { (dst, src) };
         let now = self.now;
         let timeout = self.options.tunnel_ip_tunnel_timeout;
-        if self.ip_tunnels.len() >= self.options.max_ip_tunnels
-            && !self.ip_tunnels.contains_key(&pair)
-        {
+        if self.ip_tunnels.len() >= self.options.max_ip_tunnels && !self.ip_tunnels.contains_key(&pair) {
             // Expired ones first; if that does not help, start anew.
             self.ip_tunnels.retain(|_, t| now - t.last < timeout);
             if self.ip_tunnels.len() >= self.options.max_ip_tunnels {
@@ -96,14 +96,7 @@ impl<X: Default> FlowTable<X> {
             return false;
         }
         let version = if p.ip.proto == proto::IPIP { 4 } else { 6 };
-        self.inner_ip(
-            p,
-            p.ip.payload(),
-            p.ip.payload_len(),
-            version,
-            TunnelKind::Ip,
-            sink,
-        )
+        self.inner_ip(p, p.ip.payload(), p.ip.payload_len(), version, TunnelKind::Ip, sink)
     }
 
     /// An IP packet of a given version that fills the payload exactly.
@@ -211,13 +204,7 @@ impl<X: Default> FlowTable<X> {
             return Some(c);
         }
         if p.encap.len() >= self.options.tunnel_max_depth {
-            self.flow_weird(
-                p,
-                "exceeded_tunnel_max_depth",
-                "",
-                kind.layer().name(),
-                sink,
-            );
+            self.flow_weird(p, "exceeded_tunnel_max_depth", "", kind.layer().name(), sink);
             c.note_limit();
             return Some(c);
         }
@@ -230,6 +217,7 @@ impl<X: Default> FlowTable<X> {
             UdpTunnel::Gre => match tunnel::gre(payload) {
                 Ok(gre) => {
                     let encap = stacked(p.encap, self.ip_tunnel_entry(p, TunnelKind::Gre));
+                    shared_stack(&mut c, p, &encap);
                     let wire = wire_len(p, payload, gre.data);
                     self.inner(c, |t, sink| t.gre_inner(p, &gre, wire, &encap, sink), sink)
                 }
@@ -239,6 +227,13 @@ impl<X: Default> FlowTable<X> {
                 }
             },
         }
+    }
+
+    /// The stack of packets within a tunnel over UDP.
+    fn udp_stack(&mut self, c: &mut Conn<X>, p: &Packet<'_>, kind: TunnelKind) -> Stack {
+        let encap = stacked(p.encap, self.udp_entry(c, kind));
+        shared_stack(c, p, &encap);
+        encap
     }
 
     fn udp_entry(&mut self, c: &mut Conn<X>, kind: TunnelKind) -> EncapEntry {
@@ -266,14 +261,7 @@ impl<X: Default> FlowTable<X> {
         self.take(id)
     }
 
-    fn violation<S: FlowSink<X>>(
-        &mut self,
-        c: &mut Conn<X>,
-        kind: UdpTunnel,
-        reason: &str,
-        data: &[u8],
-        sink: &mut S,
-    ) {
+    fn violation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, reason: &str, data: &[u8], sink: &mut S) {
         let bit = 1 << (kind as u8);
         if c.tunnel_violated & bit == 0 {
             c.tunnel_violated |= bit;
@@ -307,14 +295,14 @@ impl<X: Default> FlowTable<X> {
             self.flow_weird(p, "vxlan_empty_packet", "", "VXLAN", sink);
             return Some(c);
         }
-        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Vxlan));
+        let encap = self.udp_stack(&mut c, p, TunnelKind::Vxlan);
         let mut c = self.inner(
             c,
             |t, sink| {
                 t.link_in(
                     Layer::Ethernet,
                     v.inner,
-                    v.inner.len(),
+                    wire_len(p, payload, v.inner),
                     1,
                     p.ts,
                     &encap,
@@ -335,14 +323,7 @@ impl<X: Default> FlowTable<X> {
         let mut info = tapir_packet::LinkInfo::default();
         let mut stack = tapir_packet::LayerStack::new(self.options.max_analyzer_depth);
         let mut unheard = tapir_packet::Weirds::default();
-        match tapir_packet::link::decode(
-            Layer::Ethernet,
-            frame,
-            frame.len(),
-            &mut info,
-            &mut stack,
-            &mut unheard,
-        ) {
+        match tapir_packet::link::decode(Layer::Ethernet, frame, frame.len(), &mut info, &mut stack, &mut unheard) {
             tapir_packet::link::Link::Ip { data, .. } => peek_ip(data, self.ip_options()),
             _ => None,
         }
@@ -362,13 +343,7 @@ impl<X: Default> FlowTable<X> {
                 return Some(c);
             }
             Err(GeneveError::BadVersion(version)) => {
-                self.flow_weird(
-                    p,
-                    "geneve_invalid_version",
-                    &version.to_string(),
-                    "GENEVE",
-                    sink,
-                );
+                self.flow_weird(p, "geneve_invalid_version", &version.to_string(), "GENEVE", sink);
                 return Some(c);
             }
         };
@@ -376,26 +351,30 @@ impl<X: Default> FlowTable<X> {
             self.flow_weird(p, "geneve_empty_packet", "", "GENEVE", sink);
             return Some(c);
         }
-        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Geneve));
+        let encap = self.udp_stack(&mut c, p, TunnelKind::Geneve);
         let (layer, link_type) = match g.proto {
             0x6558 => (Layer::Ethernet, 1),
             0x0800 | 0x86dd => (Layer::Ip, 101),
             0x0806 => (Layer::Arp, 101),
             other => {
                 let stack = self.stack;
-                sink.on_unknown_protocol(
-                    self,
-                    Layer::Geneve,
-                    u32::from(other),
-                    g.inner,
-                    stack.layers(),
-                );
+                sink.on_unknown_protocol(self, Layer::Geneve, u32::from(other), g.inner, stack.layers());
                 return Some(c);
             }
         };
         let mut c = self.inner(
             c,
-            |t, sink| t.link_in(layer, g.inner, wire_len(p, payload, g.inner), link_type, p.ts, &encap, sink),
+            |t, sink| {
+                t.link_in(
+                    layer,
+                    g.inner,
+                    wire_len(p, payload, g.inner),
+                    link_type,
+                    p.ts,
+                    &encap,
+                    sink,
+                )
+            },
             sink,
         )?;
         let inner = if layer == Layer::Ethernet {
@@ -426,16 +405,10 @@ impl<X: Default> FlowTable<X> {
             Ok(Some((next, inner))) => {
                 let version = if next == proto::IPIP { 4 } else { 6 };
                 if inner[0] >> 4 != version {
-                    self.violation(
-                        &mut c,
-                        UdpTunnel::Ayiya,
-                        "AYIYA payload protocol",
-                        payload,
-                        sink,
-                    );
+                    self.violation(&mut c, UdpTunnel::Ayiya, "AYIYA payload protocol", payload, sink);
                     return Some(c);
                 }
-                let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Ayiya));
+                let encap = self.udp_stack(&mut c, p, TunnelKind::Ayiya);
                 let cx = Context {
                     ts: p.ts,
                     link: p.link,
@@ -494,7 +467,7 @@ impl<X: Default> FlowTable<X> {
         if let Some(ip) = peek_ip(inner, self.ip_options()) {
             sink.on_teredo(self, &mut c, &header, &ip);
         }
-        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Teredo));
+        let encap = self.udp_stack(&mut c, p, TunnelKind::Teredo);
         let cx = Context {
             ts: p.ts,
             link: p.link,
@@ -554,7 +527,7 @@ impl<X: Default> FlowTable<X> {
             self.confirmation(&mut c, KIND, sink);
         }
         sink.on_gtp_packet(self, &mut c, &g, &ip);
-        let encap = stacked(p.encap, self.udp_entry(&mut c, TunnelKind::Gtpv1));
+        let encap = self.udp_stack(&mut c, p, TunnelKind::Gtpv1);
         let cx = Context {
             ts: p.ts,
             link: p.link,
@@ -562,6 +535,14 @@ impl<X: Default> FlowTable<X> {
             in_teredo: false,
         };
         self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
+    }
+}
+
+/// Where a tunnel runs within a tunnel, its connection counts as coming in what it carries: the next packet then
+/// reports a change back, as the reference does.
+fn shared_stack<X>(c: &mut Conn<X>, p: &Packet<'_>, encap: &[EncapEntry]) {
+    if !p.encap.is_empty() {
+        c.encap = Some(Rc::from(encap));
     }
 }
 

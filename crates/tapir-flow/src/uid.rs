@@ -13,10 +13,7 @@ impl Uid {
     /// Writes `values` in base 62 behind `prefix`; digits of a number come lowest first.
     pub fn from_values(prefix: u8, values: [u64; 2]) -> Self {
         const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        let mut u = Uid {
-            len: 1,
-            text: [0; 23],
-        };
+        let mut u = Uid { len: 1, text: [0; 23] };
         u.text[0] = prefix;
         for mut v in values {
             while v > 0 && usize::from(u.len) < u.text.len() {
@@ -127,10 +124,7 @@ mod tests {
     #[test]
     fn known_identifiers() {
         let mut key = [0; 16];
-        for (i, w) in [1_462_428_821u32, 0, 2_278_350_848, 32_767]
-            .into_iter()
-            .enumerate()
-        {
+        for (i, w) in [1_462_428_821u32, 0, 2_278_350_848, 32_767].into_iter().enumerate() {
             key[i * 4..i * 4 + 4].copy_from_slice(&w.to_le_bytes());
         }
         let mut g = UidGenerator::new(key, 1);

@@ -74,10 +74,7 @@ pub fn decode(data: &[u8], mac_src: Option<[u8; 6]>, mac_dst: Option<[u8; 6]>) -
         _ => Some(format!("unknown-arp-proto-address (pro={pro})")),
     });
     if let Some(explanation) = explanation {
-        return ArpOutcome::Bad {
-            packet,
-            explanation,
-        };
+        return ArpOutcome::Bad { packet, explanation };
     }
     match op {
         1 | 2 => {

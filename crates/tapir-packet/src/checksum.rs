@@ -54,9 +54,7 @@ pub fn pseudo(src: &Ip, dst: &Ip, proto: u8, len: u32) -> Sum {
 
 /// Whether a transport checksum over `segment` with its pseudo header is right.
 pub fn transport_valid(src: &Ip, dst: &Ip, proto: u8, segment: &[u8]) -> bool {
-    pseudo(src, dst, proto, segment.len() as u32)
-        .add(segment)
-        .is_valid()
+    pseudo(src, dst, proto, segment.len() as u32).add(segment).is_valid()
 }
 
 #[cfg(test)]
@@ -66,8 +64,7 @@ mod tests {
     #[test]
     fn sums_a_known_ipv4_header() {
         let h = [
-            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8,
-            0, 0xc7,
+            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
         ];
         assert!(Sum::default().add(&h).is_valid());
         let mut bad = h;

@@ -98,10 +98,7 @@ impl<S: BuildHasher> FragTable<S> {
             return;
         }
         while let Some(&(due, key, serial)) = self.order.front() {
-            if due > now
-                && self.table.len() <= self.options.datagrams_max
-                && self.bytes <= self.options.bytes_max
-            {
+            if due > now && self.table.len() <= self.options.datagrams_max && self.bytes <= self.options.bytes_max {
                 break;
             }
             self.order.pop_front();
@@ -167,8 +164,7 @@ impl<S: BuildHasher> FragTable<S> {
             }
         });
         if fresh {
-            self.order
-                .push_back((now + self.options.timeout, key, serial));
+            self.order.push_back((now + self.options.timeout, key, serial));
         } else if d.proto != next || d.unfragmentable_len != unfragmentable_len {
             weirds.push("fragment_protocol_inconsistency", "");
         }
@@ -234,13 +230,7 @@ fn insert(pieces: &mut Vec<Piece>, start: usize, data: &[u8], weirds: &mut Weird
             let stop = next_start.min(end);
             let bytes = data[at - start..stop - start].to_vec();
             added += bytes.len();
-            pieces.insert(
-                i,
-                Piece {
-                    start: at,
-                    data: bytes,
-                },
-            );
+            pieces.insert(i, Piece { start: at, data: bytes });
             at = stop;
             i += 1;
         } else {
@@ -329,8 +319,7 @@ mod tests {
             let mut w = Weirds::default();
             let mut got = None;
             for i in order {
-                let p = crate::ip::decode(&parts[i], parts[i].len(), Default::default(), &mut w)
-                    .unwrap();
+                let p = crate::ip::decode(&parts[i], parts[i].len(), Default::default(), &mut w).unwrap();
                 got = t.add(1.0, &p, &mut w);
             }
             assert_eq!(got.unwrap()[20..], body[..]);

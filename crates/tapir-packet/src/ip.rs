@@ -128,6 +128,8 @@ fn header_addresses(data: &[u8]) -> (Ip, Ip) {
 pub struct IpOptions {
     /// Take packets with a total length of zero (segmentation offloading) at their captured length.
     pub ignore_checksums: bool,
+    /// Put together from fragments: what is odd belongs to the pair of addresses.
+    pub reassembled: bool,
 }
 
 const SOURCE: &str = "IP";
@@ -135,12 +137,7 @@ const SOURCE: &str = "IP";
 /// Reads the headers of an IP packet that starts at `data`, `wire` bytes of which were on the wire.
 ///
 /// Header checksums are not looked at here; see [`header_checksum_valid`].
-pub fn decode<'a>(
-    data: &'a [u8],
-    wire: usize,
-    options: IpOptions,
-    weirds: &mut Weirds,
-) -> Option<IpPacket<'a>> {
+pub fn decode<'a>(data: &'a [u8], wire: usize, options: IpOptions, weirds: &mut Weirds) -> Option<IpPacket<'a>> {
     weirds.flow = None;
     let Some(&first) = data.first() else {
         weirds.push("truncated_IP", SOURCE);
@@ -156,7 +153,7 @@ pub fn decode<'a>(
             weirds.push("truncated_IP", SOURCE);
             None
         }
-        6 => decode_v6(data, wire, weirds),
+        6 => decode_v6(data, wire, options, weirds),
         _ => {
             weirds.push("unknown_ip_version", SOURCE);
             None
@@ -165,14 +162,7 @@ pub fn decode<'a>(
 }
 
 /// The checks on lengths that both versions share; gives back whether the packet may go on.
-fn lengths_ok(
-    data: &[u8],
-    wire: usize,
-    total: usize,
-    hdr: usize,
-    min: usize,
-    weirds: &mut Weirds,
-) -> bool {
+fn lengths_ok(data: &[u8], wire: usize, total: usize, hdr: usize, min: usize, weirds: &mut Weirds) -> bool {
     let weird = if wire < total {
         "truncated_IP_len"
     } else if hdr > total {
@@ -192,12 +182,7 @@ fn lengths_ok(
     false
 }
 
-fn decode_v4<'a>(
-    data: &'a [u8],
-    wire: usize,
-    options: IpOptions,
-    weirds: &mut Weirds,
-) -> Option<IpPacket<'a>> {
+fn decode_v4<'a>(data: &'a [u8], wire: usize, options: IpOptions, weirds: &mut Weirds) -> Option<IpPacket<'a>> {
     let stated_len = usize::from(be16(data, 2)?);
     let mut total = stated_len;
     if total == 0 {
@@ -230,11 +215,11 @@ fn decode_v4<'a>(
         more_fragments: frag & 0x2000 != 0,
         frag_offset: usize::from(frag & 0x1fff) * 8,
         exts: SmallVec::new(),
-        reassembled: false,
+        reassembled: options.reassembled,
     })
 }
 
-fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpPacket<'a>> {
+fn decode_v6<'a>(data: &'a [u8], wire: usize, options: IpOptions, weirds: &mut Weirds) -> Option<IpPacket<'a>> {
     let total = 40 + usize::from(be16(data, 4)?);
     let cut = head(data, total);
     let (src, dst) = header_addresses(data);
@@ -254,13 +239,14 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpP
         more_fragments: false,
         frag_offset: 0,
         exts: SmallVec::new(),
-        reassembled: false,
+        reassembled: options.reassembled,
     };
     if wire < total {
         weirds.push("truncated_IP_len", SOURCE);
         return None;
     }
     let mut noted: SmallVec<[(&'static str, String); 2]> = SmallVec::new();
+    let known = options.reassembled.then_some((src, dst));
     // What lies behind the stated end still tells about the headers.
     let result = walk_chain(data, &mut p, &mut noted);
     // What the chain says belongs to the pair of the addresses in effect.
@@ -269,12 +255,12 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, weirds: &mut Weirds) -> Option<IpP
         weirds.push_addl(name, addl, "");
     }
     if let Err(wanted) = result {
-        weirds.flow = None;
+        weirds.flow = known;
         lengths_ok(data, wire, total, wanted, 40, weirds);
         return None;
     }
     if p.hdr_len > total {
-        weirds.flow = None;
+        weirds.flow = known;
         weirds.push("invalid_IP_header_size", SOURCE);
         return None;
     }
@@ -293,12 +279,7 @@ fn walk_chain(
     let mut home = false;
     loop {
         let Some(fixed) = (match next {
-            proto::HOPOPTS
-            | proto::ROUTING
-            | proto::DSTOPTS
-            | proto::FRAGMENT
-            | proto::AH
-            | proto::MOBILITY => Some(8),
+            proto::HOPOPTS | proto::ROUTING | proto::DSTOPTS | proto::FRAGMENT | proto::AH | proto::MOBILITY => Some(8),
             proto::ESP => Some(8),
             _ => None,
         }) else {
@@ -363,12 +344,7 @@ fn walk_chain(
     Ok(())
 }
 
-fn routing(
-    p: &mut IpPacket<'_>,
-    body: &[u8],
-    again: bool,
-    noted: &mut SmallVec<[(&'static str, String); 2]>,
-) {
+fn routing(p: &mut IpPacket<'_>, body: &[u8], again: bool, noted: &mut SmallVec<[(&'static str, String); 2]>) {
     let (hdr_ext_len, kind, segments_left) = (usize::from(body[1]), body[2], body[3]);
     let last = body
         .len()
@@ -401,12 +377,7 @@ fn routing(
     }
 }
 
-fn home_address(
-    p: &mut IpPacket<'_>,
-    body: &[u8],
-    seen: &mut bool,
-    noted: &mut SmallVec<[(&'static str, String); 2]>,
-) {
+fn home_address(p: &mut IpPacket<'_>, body: &[u8], seen: &mut bool, noted: &mut SmallVec<[(&'static str, String); 2]>) {
     let mut at = 2;
     while at < body.len() {
         let kind = body[at];

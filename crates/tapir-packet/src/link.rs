@@ -271,10 +271,7 @@ pub fn decode<'a>(
                 ))
             }),
             Layer::Mpls => mpls(data),
-            Layer::Pbb => fixed(data, 18, "truncated_PBB_header", |_| {
-                Some((Some(Layer::Ethernet), 0))
-            })
-            .with_skip(4),
+            Layer::Pbb => fixed(data, 18, "truncated_PBB_header", |_| Some((Some(Layer::Ethernet), 0))).with_skip(4),
             Layer::Pppoe => pppoe(data, info, weirds),
             Layer::Ppp => ppp(data),
             Layer::PppSerial => fixed(data, 4, "truncated_ppp_serial_header", |d| {
@@ -337,12 +334,7 @@ pub fn decode<'a>(
             _ => Step::NoChild,
         };
         match step {
-            Step::Next {
-                child,
-                id,
-                skip,
-                cut,
-            } => {
+            Step::Next { child, id, skip, cut } => {
                 data = tail(data, skip);
                 wire = wire.saturating_sub(skip);
                 if let Some(cut) = cut {
@@ -395,12 +387,7 @@ impl Step {
 }
 
 /// A header of `n` bytes after which something must follow.
-fn fixed(
-    data: &[u8],
-    n: usize,
-    weird: &'static str,
-    child: impl Fn(&[u8]) -> Option<(Option<Layer>, u32)>,
-) -> Step {
+fn fixed(data: &[u8], n: usize, weird: &'static str, child: impl Fn(&[u8]) -> Option<(Option<Layer>, u32)>) -> Step {
     if data.len() <= n {
         return Step::Weird(weird);
     }
@@ -439,14 +426,7 @@ fn ethernet(data: &[u8], info: &mut LinkInfo) -> Step {
 }
 
 /// The number behind an Ethernet or VLAN header is a type or a length.
-fn by_type_or_length(
-    layer: Layer,
-    frame: &[u8],
-    t: u16,
-    header: usize,
-    skip: usize,
-    weird: &'static str,
-) -> Step {
+fn by_type_or_length(layer: Layer, frame: &[u8], t: u16, header: usize, skip: usize, weird: &'static str) -> Step {
     if t >= 1536 {
         return Step::Next {
             child: child_of_ether_type(layer, t),
@@ -574,8 +554,7 @@ fn snap(data: &[u8]) -> Step {
         return Step::Weird("truncated_snap_llc_header");
     };
     let llc = if control & 3 == 3 { 3 } else { 4 };
-    let (Some(&o), Some(low), Some(t)) = (data.get(llc), be16(data, llc + 1), be16(data, llc + 3))
-    else {
+    let (Some(&o), Some(low), Some(t)) = (data.get(llc), be16(data, llc + 1), be16(data, llc + 3)) else {
         return Step::Weird("truncated_snap_header");
     };
     let oui = u32::from(o) << 16 | u32::from(low);
@@ -593,14 +572,7 @@ fn snap(data: &[u8]) -> Step {
     }
 }
 
-fn sll(
-    data: &[u8],
-    n: usize,
-    weird: &'static str,
-    mac_at: usize,
-    type_at: usize,
-    info: &mut LinkInfo,
-) -> Step {
+fn sll(data: &[u8], n: usize, weird: &'static str, mac_at: usize, type_at: usize, info: &mut LinkInfo) -> Step {
     if data.len() < n {
         return Step::Weird(weird);
     }
@@ -649,11 +621,7 @@ fn nflog(data: &[u8], weirds: &mut Weirds) -> Step {
         let padded = len.next_multiple_of(4);
         // Below four a record would not even hold its own header, and the walk would not advance.
         if len < 4 || padded > left {
-            weirds.push_addl(
-                "nflog_bad_tlv_len",
-                format!("({padded} > {left})"),
-                Layer::Nflog.name(),
-            );
+            weirds.push_addl("nflog_bad_tlv_len", format!("({padded} > {left})"), Layer::Nflog.name());
             return Step::Quiet;
         }
         at += padded;

@@ -21,11 +21,7 @@ pub struct PcapReader {
 }
 
 impl PcapReader {
-    pub(crate) fn new(
-        magic: [u8; 4],
-        mut input: PacketBuffer,
-        name: String,
-    ) -> Result<Self, SourceError> {
+    pub(crate) fn new(magic: [u8; 4], mut input: PacketBuffer, name: String) -> Result<Self, SourceError> {
         let (swapped, nanos, header_len) = match u32::from_be_bytes(magic) {
             0xa1b2_c3d4 => (false, false, 16),
             0xd4c3_b2a1 => (true, false, 16),
@@ -34,9 +30,8 @@ impl PcapReader {
             0xa1b2_cd34 => (false, false, 24),
             0x34cd_b2a1 => (true, false, 24),
             other => {
-                let detail = format!(
-                    "unknown file format: the first four bytes are {other:08x}, not those of pcap or pcapng"
-                );
+                let detail =
+                    format!("unknown file format: the first four bytes are {other:08x}, not those of pcap or pcapng");
                 return Err(SourceError::Format { what: name, detail });
             }
         };
@@ -107,10 +102,7 @@ impl Source for PcapReader {
                 }
                 Take::Short(n) => {
                     self.done = true;
-                    let detail = format!(
-                        "{n} of {} bytes of a packet header are there",
-                        self.header_len
-                    );
+                    let detail = format!("{n} of {} bytes of a packet header are there", self.header_len);
                     return Err(SourceError::Truncated {
                         what: self.name.clone(),
                         detail,
@@ -119,9 +111,7 @@ impl Source for PcapReader {
             };
             if caplen > RECORD_LEN_MAX.max(self.snaplen.min(1 << 27)) {
                 self.done = true;
-                let detail = format!(
-                    "a packet claims {caplen} captured bytes, more than any packet can have"
-                );
+                let detail = format!("a packet claims {caplen} captured bytes, more than any packet can have");
                 return Err(SourceError::Format {
                     what: self.name.clone(),
                     detail,

@@ -109,8 +109,7 @@ impl PcapngReader {
             offset: 0,
         };
         let mut at = 8;
-        while let (Some(code), Some(opt_len)) = (self.u16_at(&body, at), self.u16_at(&body, at + 2))
-        {
+        while let (Some(code), Some(opt_len)) = (self.u16_at(&body, at), self.u16_at(&body, at + 2)) {
             if code == 0 {
                 break;
             }

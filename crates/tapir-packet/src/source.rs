@@ -142,10 +142,7 @@ pub(crate) enum Take<'a> {
 
 impl PacketBuffer {
     pub(crate) fn new(input: BufReader<Box<dyn Read>>) -> Self {
-        PacketBuffer {
-            input,
-            buf: Vec::new(),
-        }
+        PacketBuffer { input, buf: Vec::new() }
     }
 
     /// Takes `n` bytes; the slice is valid until the next call.

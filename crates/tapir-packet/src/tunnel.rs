@@ -77,9 +77,7 @@ pub fn gre(data: &[u8]) -> Result<Gre<'_>, GreWeird> {
                     return Err(weird("truncated_GRE"));
                 }
             }
-            0x8200..=0x8370 | 0x9000 if kind == 0x9000 || kind & 0xf == 0 => {
-                inner = Layer::Ieee80211
-            }
+            0x8200..=0x8370 | 0x9000 if kind == 0x9000 || kind & 0xf == 0 => inner = Layer::Ieee80211,
             _ => {}
         }
     } else if kind != 0x880b {
@@ -197,8 +195,7 @@ pub enum GeneveError {
 ///
 /// What is wrong with it.
 pub fn geneve(data: &[u8]) -> Result<Geneve<'_>, GeneveError> {
-    let (Some(first), Some(proto), Some(vni)) = (u8_at(data, 0), be16(data, 2), be32(data, 4))
-    else {
+    let (Some(first), Some(proto), Some(vni)) = (u8_at(data, 0), be16(data, 2), be32(data, 4)) else {
         return Err(GeneveError::Violation("GENEVE header truncation"));
     };
     if first >> 6 != 0 {
@@ -269,8 +266,7 @@ pub fn teredo(mut data: &[u8]) -> Result<Teredo<'_>, &'static str> {
             return Err("truncated_Teredo_authentication");
         };
         let at = 4 + id_len + value_len;
-        let nonce =
-            u64::from(be32(h, at).unwrap_or(0)) << 32 | u64::from(be32(h, at + 4).unwrap_or(0));
+        let nonce = u64::from(be32(h, at).unwrap_or(0)) << 32 | u64::from(be32(h, at + 4).unwrap_or(0));
         t.auth = Some((&h[4..4 + id_len], &h[4 + id_len..at], nonce, h[at + 8]));
         data = tail(data, total);
     }

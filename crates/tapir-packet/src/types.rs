@@ -105,12 +105,7 @@ impl Weirds {
     }
 
     /// Notes a weird.
-    pub fn push_addl(
-        &mut self,
-        name: &'static str,
-        addl: impl Into<Cow<'static, str>>,
-        source: &'static str,
-    ) {
+    pub fn push_addl(&mut self, name: &'static str, addl: impl Into<Cow<'static, str>>, source: &'static str) {
         self.list.push(Weird {
             name,
             addl: addl.into(),

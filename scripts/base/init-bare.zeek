@@ -1465,9 +1465,46 @@ global secondary_filters: table[string] of event(filter: string, pkt: pkt_hdr) =
 global signature_files: string = "" &redef &add_func=add_signature_file;
 global skip_authentication: set[string] = set() &redef;
 
+# Scripts may define these to drop packets before the engine looks at them (T drops).
+
+global discarder_check_ip: function(p: pkt_hdr): bool;
+global discarder_check_tcp: function(p: pkt_hdr, d: string): bool;
+global discarder_check_udp: function(p: pkt_hdr, d: string): bool;
+global discarder_check_icmp: function(p: pkt_hdr): bool;
+
 function from_json_default_key_mapper(s: string): string
 	{
 	return s;
+	}
+
+function max_double(a: double, b: double): double
+	{
+	return a < b ? b : a;
+	}
+
+function min_double(a: double, b: double): double
+	{
+	return a < b ? a : b;
+	}
+
+function max_interval(a: interval, b: interval): interval
+	{
+	return a < b ? b : a;
+	}
+
+function min_interval(a: interval, b: interval): interval
+	{
+	return a < b ? a : b;
+	}
+
+function max_count(a: count, b: count): count
+	{
+	return a < b ? b : a;
+	}
+
+function min_count(a: count, b: count): count
+	{
+	return a < b ? a : b;
 	}
 
 # ---- Native functions and events ----
@@ -1571,3 +1608,8 @@ function from_json_default_key_mapper(s: string): string
 @load base/bif/events-x509
 @load base/bif/events-xmpp
 @load base/bif/events-zip
+
+event net_done(t: time)
+	{
+	done_with_network = T;
+	}

@@ -1,0 +1,12 @@
+@load-sigs ./archive
+@load-sigs ./audio
+@load-sigs ./executable
+@load-sigs ./font
+@load-sigs ./general
+@load-sigs ./image
+@load-sigs ./java
+@load-sigs ./libmagic
+@load-sigs ./office
+@load-sigs ./programming
+@load-sigs ./python
+@load-sigs ./video

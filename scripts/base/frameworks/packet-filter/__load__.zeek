@@ -1,0 +1,4 @@
+@load ./utils
+@load ./main
+@load ./netstats
+@load ./cluster

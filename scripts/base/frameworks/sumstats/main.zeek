@@ -83,7 +83,8 @@ type Thresholding: record {
 # Everything about a statistic, by its name.
 global stats_store: table[string] of SumStat = table();
 
-# Reducers by stream.
+# Reducers by statistic and by stream.
+global stat_reducers: table[string] of vector of Reducer = table();
 global reducer_store: table[string] of vector of Reducer = table();
 
 # Results of the interval that runs.
@@ -188,7 +189,7 @@ function add_calc(calcs: vector of Calculation, calc: Calculation)
 # Adds empty results for streams without observations.
 function fill_result(ss: SumStat, result: Result)
 	{
-	for ( r in ss$reducers )
+	for ( _, r in stat_reducers[ss$name] )
 		{
 		if ( r$stream !in result )
 			result[r$stream] = init_resultval(r);
@@ -202,6 +203,7 @@ function create(ss: SumStat)
 
 	# Functions for threshold values may ask for every result.
 	stats_store[ss$name] = ss;
+	stat_reducers[ss$name] = vector();
 	reset(ss);
 
 	for ( reducer in ss$reducers )
@@ -216,6 +218,7 @@ function create(ss: SumStat)
 			reducer_store[reducer$stream] = vector();
 
 		reducer_store[reducer$stream] += reducer;
+		stat_reducers[ss$name] += reducer;
 		}
 
 	if ( ss$epoch != 0sec )

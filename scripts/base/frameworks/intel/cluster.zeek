@@ -1,0 +1,98 @@
+##! Intelligence data in a cluster: the manager has all of it, the others what they need to recognize it.
+
+@load ./main
+@load base/frameworks/cluster
+
+module Intel;
+
+# The data of the manager for a node that has just come up.
+global new_min_data_store: event(store: MinDataStore);
+
+@if ( Cluster::local_node_type() != Cluster::MANAGER )
+redef have_full_data = F;
+@endif
+
+@if ( Cluster::local_node_type() == Cluster::MANAGER )
+
+event Cluster::node_up(name: string, id: string)
+	{
+	if ( name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
+		Cluster::publish(Cluster::node_topic(name), Intel::new_min_data_store, min_data_store);
+	}
+
+event Intel::insert_item(item: Item) &priority=5
+	{
+	event Intel::new_item(item);
+	}
+
+# One proxy passes it on, which takes work from the manager.
+event Intel::insert_indicator(item: Item) &priority=5
+	{
+	local topic = Cluster::rr_topic(Cluster::proxy_pool, "Intel::insert_rr_key");
+	Cluster::publish(topic == "" ? Cluster::worker_topic : topic, Intel::insert_indicator, item);
+	}
+
+event Intel::remove_indicator(item: Item) &priority=5
+	{
+	Cluster::publish(Cluster::worker_topic, Intel::remove_indicator, item);
+	}
+
+event Intel::match_remote(s: Seen) &priority=5
+	{
+	# The data may have changed on its way.
+	if ( find(s) )
+		event Intel::match(s, get_items(s));
+	}
+
+@endif
+
+@if ( Cluster::local_node_type() == Cluster::WORKER )
+
+event Intel::match_remote(s: Seen) &priority=5
+	{
+	# The connection is of this node alone.
+	Cluster::publish(Cluster::manager_topic, Intel::match_remote, s);
+	}
+
+event Intel::insert_item(item: Item) &priority=5
+	{
+	if ( ! is_remote_event() )
+		Cluster::publish(Cluster::manager_topic, Intel::insert_item, item);
+	}
+
+event Intel::remove_item(item: Item, purge_indicator: bool) &priority=5
+	{
+	if ( ! is_remote_event() )
+		Cluster::publish(Cluster::manager_topic, Intel::remove_item, item, purge_indicator);
+	}
+
+event Intel::new_min_data_store(store: MinDataStore)
+	{
+	min_data_store = store;
+	}
+
+event Intel::insert_indicator(item: Item) &priority=5
+	{
+	switch ( item$indicator_type ) {
+	case ADDR:
+		add min_data_store$host_data[to_addr(item$indicator)];
+		break;
+	case SUBNET:
+		add min_data_store$subnet_data[to_subnet(item$indicator)];
+		break;
+	default:
+		add min_data_store$string_data[to_lower(item$indicator), item$indicator_type];
+		break;
+	}
+	}
+
+@endif
+
+@if ( Cluster::local_node_type() == Cluster::PROXY )
+
+event Intel::insert_indicator(item: Item) &priority=5
+	{
+	Cluster::publish(Cluster::worker_topic, Intel::insert_indicator, item);
+	}
+
+@endif

@@ -1,0 +1,3 @@
+##! ICMP.
+
+module PacketAnalyzer::ICMP;

@@ -1,0 +1,5 @@
+##! IGMP: the analyzer belongs to IP protocol 2, see the IP package.
+
+@load ./types
+
+module IGMP;

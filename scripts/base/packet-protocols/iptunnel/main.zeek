@@ -1,0 +1,8 @@
+##! IP in IP.
+
+module PacketAnalyzer::IPTUNNEL;
+
+export {
+	## What takes payload that no identifier leads to.
+	const default_analyzer: PacketAnalyzer::Tag = PacketAnalyzer::ANALYZER_IP &redef;
+}

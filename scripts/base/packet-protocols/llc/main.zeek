@@ -1,0 +1,3 @@
+##! Frames with a logical link control header.
+
+module PacketAnalyzer::LLC;

@@ -1,0 +1,8 @@
+##! MPLS labels.
+
+module PacketAnalyzer::MPLS;
+
+export {
+	## What takes payload that no identifier leads to.
+	const default_analyzer: PacketAnalyzer::Tag = PacketAnalyzer::ANALYZER_IP &redef;
+}

@@ -1,0 +1,3 @@
+##! Raw IPX frames.
+
+module PacketAnalyzer::NOVELL_802_3;

@@ -1,0 +1,3 @@
+##! TCP.
+
+module PacketAnalyzer::TCP;

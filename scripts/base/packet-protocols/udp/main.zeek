@@ -1,0 +1,3 @@
+##! UDP.
+
+module PacketAnalyzer::UDP;

@@ -772,7 +772,9 @@ pub enum Instr {
     Iter {
         ea: u16,
     },
-    IterNext { kind: u8, key: u16,
+    IterNext {
+        kind: u8,
+        key: u16,
         val: u16,
         off: i16,
     },
@@ -865,9 +867,14 @@ pub enum Instr {
     SetCall {
         key: u16,
     },
-    AssertCheck { a: u16, off: i16 },
+    AssertCheck {
+        a: u16,
+        off: i16,
+    },
     /// Jumps when the engine shuts down: nothing is scheduled then.
-    JTerminating { off: i16 },
+    JTerminating {
+        off: i16,
+    },
     Assert {
         a: u16,
         emsg: u16,
@@ -1003,10 +1010,7 @@ impl Code {
     /// The instructions as text, one per line; jumps show their absolute target.
     pub fn disassemble(&self) -> String {
         use std::fmt::Write;
-        let mut out = format!(
-            "{} ({} params, {} regs)\n",
-            self.name, self.n_params, self.n_regs
-        );
+        let mut out = format!("{} ({} params, {} regs)\n", self.name, self.n_params, self.n_regs);
         for (pc, i) in self.instrs.iter().enumerate() {
             let mut text = format!("{i:?}");
             text.retain(|c| c != ',' && c != '{' && c != '}' && c != ':');
@@ -1015,21 +1019,14 @@ impl Code {
             for pair in words[1..].chunks(2) {
                 let shown = match pair {
                     [name, v] if name.starts_with('e') && name.len() <= 8 && *name != "end" => {
-                        format!(
-                            "{}={}",
-                            &name[1..],
-                            show_encoded(v.parse().unwrap_or(0), self)
-                        )
+                        format!("{}={}", &name[1..], show_encoded(v.parse().unwrap_or(0), self))
                     }
                     [name, v] if *name == "off" => {
                         let to = pc as i64 + 1 + v.parse::<i64>().unwrap_or(0);
                         format!("->{to}")
                     }
                     [name, v] if *name == "k" => {
-                        format!(
-                            "k={}",
-                            show_const(&self.consts[v.parse::<usize>().unwrap_or(0)])
-                        )
+                        format!("k={}", show_const(&self.consts[v.parse::<usize>().unwrap_or(0)]))
                     }
                     [name, v] => format!("{name}={v}"),
                     _ => pair.concat(),

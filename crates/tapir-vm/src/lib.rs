@@ -3,10 +3,21 @@
 //! Owns: lowering of `tapir_script::hir` to bytecode, the frame stack, global variables, and the interface that
 //! built-ins implement ([`host`]). Must not know: source text, packets, logs or files.
 
+pub mod code;
+mod errors;
+mod exec;
+mod funcs;
 pub mod host;
+mod lower;
+mod ops;
+mod tables;
+mod timers;
+mod values;
 pub mod vm;
+mod when;
 
+pub use errors::CallFrame;
 pub use host::{
     AsyncToken, BuiltinFn, CallCtx, Failure, Host, Location, Message, PatternJoin, Registry, RtError, Severity,
 };
-pub use vm::Vm;
+pub use vm::{CastHook, Limits, Vm};

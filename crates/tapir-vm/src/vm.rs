@@ -1,47 +1,332 @@
-//! The machine as its users see it.
+//! The machine as its users see it: state, start-up, globals, options.
+//!
+//! The order at start: [`Vm::new`], [`Vm::set_registry`], [`Vm::run_inits`], raise `zeek_init`, [`Vm::run_top_level`],
+//! [`Vm::drain`]; then per packet [`Vm::advance_time`] and [`Vm::drain`]. For a loader that needs values while it still
+//! loads there is [`Vm::incremental`] with [`Vm::with_program`], and [`Vm::set_program`] at the end.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ptr;
 use std::rc::Rc;
 
-use tapir_data::types::{TypeId, Types, builtin};
-use tapir_data::value::Value;
+use tapir_data::table::TableAttrs;
+use tapir_data::types::{DefaultId, Flavor, Kind, TypeId, Types, builtin};
+use tapir_data::value::{Func, FuncId, Str, Value, Vector};
 use tapir_interface::queue::EventQueue;
-use tapir_script::hir::Program;
+use tapir_script::hir::{Expr, FunctionKind, GlobalId, Ident, InitOp, Program, Storage, Thunk};
 
-use crate::host::{AsyncToken, Host, Location, Message, RtError, Severity};
+use crate::code::{Code, Instr};
+use crate::exec::{Frame, Iter};
+use crate::funcs::Handlers;
+use crate::host::{BuiltinFn, Host, Registry, RtError, Severity};
+use crate::lower;
+use crate::timers::Timers;
+use crate::when::{Active, Triggers};
+
+/// Bounds on what scripts may use up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Steps (loop rounds and calls) of one event body.
+    pub steps_max: u64,
+    /// Resident memory of the process, in bytes.
+    pub memory_max: u64,
+    pub vector_len_max: u64,
+    /// Depth of script calls.
+    pub depth_max: usize,
+    pub timers_per_step_max: usize,
+    /// Seconds between sweeps over a table that expires.
+    pub table_expire_interval: f64,
+    /// Seconds between the steps of one sweep.
+    pub table_expire_delay: f64,
+    /// Entries per step.
+    pub table_incremental_step: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            steps_max: 20_000_000_000,
+            memory_max: crate::values::default_memory_max(),
+            vector_len_max: 1 << 28,
+            depth_max: 1000,
+            timers_per_step_max: 300,
+            table_expire_interval: 10.0,
+            table_expire_delay: 0.01,
+            table_incremental_step: 5000,
+        }
+    }
+}
+
+/// How a field that was not given gets its value.
+pub(crate) enum FieldDefault {
+    None,
+    Const(Value),
+    Thunk(DefaultId),
+    Table(TypeId),
+    Vector(TypeId),
+    Record(TypeId),
+}
+
+/// What is known about a record type.
+pub(crate) struct RecordPlan {
+    pub defaults: Vec<FieldDefault>,
+    /// One past the last constant default: so many slots are filled when a value is made.
+    pub last_const: usize,
+    /// Whether some default is evaluated at first read.
+    #[allow(dead_code)]
+    pub lazy: bool,
+}
+
+/// An attribute's expression.
+pub(crate) struct AttrThunk {
+    pub code: Rc<Code>,
+    pub once: bool,
+    pub value: Option<Value>,
+}
+
+/// A conversion between values that the machine does not know itself; see [`Vm::set_cast_hook`].
+pub type CastHook = fn(&mut Vm, &mut dyn Host, &Value, TypeId) -> Option<Value>;
 
 /// One machine: a program, its state, and the events that wait.
 pub struct Vm {
-    program: Rc<Program>,
-    queue: EventQueue,
-    now: f64,
-    n_errors: u64,
+    program: *const Program,
+    owner: Option<Rc<Program>>,
+    pub(crate) queue: EventQueue,
+    pub(crate) now: f64,
+    pub(crate) n_errors: u64,
+    pub(crate) limits: Limits,
+    /// Initialisation is over: constants are constants, types and bodies do not grow any more.
+    pub(crate) frozen: bool,
+    pub(crate) terminating: bool,
+
+    // Execution.
+    pub(crate) stack: Vec<Value>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) iters: Vec<Iter>,
+    pub(crate) cur_code: *const Code,
+    pub(crate) cur_base: usize,
+    pub(crate) pc: *const Instr,
+    pub(crate) fuel: u64,
+    pub(crate) steps: u64,
+    pub(crate) max_depth: usize,
+    pub(crate) alloc_debt: usize,
+    pub(crate) call_key: u16,
+
+    // Program state.
+    pub(crate) globals: Vec<Value>,
+    n_inits: usize,
+
+    // Caches by function.
+    pub(crate) entries: Vec<*const Code>,
+    pub(crate) codes: Vec<Rc<Code>>,
+    pub(crate) builtins: Vec<Option<BuiltinFn>>,
+    pub(crate) func_values: Vec<Option<Rc<Func>>>,
+    pub(crate) handlers: Vec<Option<Rc<Handlers>>>,
+    pub(crate) default_codes: HashMap<DefaultId, Rc<Code>>,
+    pub(crate) plans: HashMap<TypeId, Rc<RecordPlan>>,
+    pub(crate) attr_thunks: Vec<AttrThunk>,
+    pub(crate) registry: Registry,
+    pub(crate) bytes: Vec<Option<Str>>,
+    pub(crate) empty_str: Str,
+
+    // Events.
+    pub(crate) event_ids: Vec<u32>,
+    pub(crate) event_funcs: Vec<Option<FuncId>>,
+    n_functions_seen: usize,
+    pub(crate) new_event: Option<FuncId>,
+    pub(crate) reporter_events: [Option<FuncId>; 3],
+    pub(crate) assertion_hooks: (Option<FuncId>, Option<FuncId>),
+    pub(crate) in_error_handler: bool,
+    pub(crate) current_event: Option<(f64, Vec<(u64, Value)>)>,
+    pub(crate) disabled_groups: HashSet<Rc<str>>,
+    pub(crate) disabled_modules: HashSet<Rc<str>>,
+
+    // Time and waiting.
+    pub(crate) timers: Timers,
+    pub(crate) triggers: Triggers,
+    pub(crate) active: Vec<Active>,
+    /// Some `when` waits, so that changes are looked at.
+    pub(crate) watching: bool,
+
+    option_handlers: HashMap<GlobalId, Vec<(i64, Value)>>,
+    pub(crate) cast_hook: Option<CastHook>,
     state: HashMap<std::any::TypeId, Box<dyn Any>>,
 }
 
 impl Vm {
     /// A machine for a program; nothing has run yet.
     pub fn new(program: Rc<Program>) -> Self {
+        let mut vm = Vm::incremental();
+        vm.set_program(program);
+        vm
+    }
+
+    /// A machine whose program is still being loaded; see [`Vm::with_program`].
+    pub fn incremental() -> Self {
+        let limits = Limits::default();
         Vm {
-            program,
+            program: ptr::null(),
+            owner: None,
             queue: EventQueue::new(),
             now: 0.0,
             n_errors: 0,
+            frozen: false,
+            terminating: false,
+            stack: vec![Value::Unset; 1024],
+            frames: Vec::with_capacity(64),
+            iters: Vec::new(),
+            cur_code: ptr::null(),
+            cur_base: 0,
+            pc: ptr::null(),
+            fuel: 1 << 20,
+            steps: 0,
+            max_depth: limits.depth_max,
+            limits,
+            alloc_debt: 0,
+            call_key: 0,
+            globals: Vec::new(),
+            n_inits: 0,
+            entries: Vec::new(),
+            codes: Vec::new(),
+            builtins: Vec::new(),
+            func_values: Vec::new(),
+            handlers: Vec::new(),
+            default_codes: HashMap::new(),
+            plans: HashMap::new(),
+            attr_thunks: Vec::new(),
+            registry: Registry::new(),
+            bytes: vec![None; 256],
+            empty_str: Rc::from(&b""[..]),
+            event_ids: Vec::new(),
+            event_funcs: vec![None; tapir_interface::events::NAMES.len()],
+            n_functions_seen: 0,
+            new_event: None,
+            reporter_events: [None; 3],
+            assertion_hooks: (None, None),
+            in_error_handler: false,
+            current_event: None,
+            disabled_groups: HashSet::new(),
+            disabled_modules: HashSet::new(),
+            timers: Timers::default(),
+            triggers: Triggers::default(),
+            active: Vec::new(),
+            watching: false,
+            option_handlers: HashMap::new(),
+            cast_hook: None,
             state: HashMap::new(),
         }
+    }
+
+    /// The complete program, to be called once when loading is over.
+    pub fn set_program(&mut self, program: Rc<Program>) {
+        self.program = Rc::as_ptr(&program);
+        self.owner = Some(program);
+        self.refresh();
+        self.update_wanted();
+    }
+
+    /// Lends a program that still grows, for the time of `f`. Ids stay valid from one call to the next.
+    pub fn with_program<R>(&mut self, program: &Program, f: impl FnOnce(&mut Vm) -> R) -> R {
+        let before = std::mem::replace(&mut self.program, program);
+        self.refresh();
+        let r = f(self);
+        self.program = before;
+        r
+    }
+
+    /// Takes in what the program has gained.
+    fn refresh(&mut self) {
+        let prog = self.prog();
+        let n = prog.functions.len();
+        self.globals
+            .resize(prog.globals.len().max(self.globals.len()), Value::Unset);
+        self.entries.resize(n.max(self.entries.len()), ptr::null());
+        self.builtins.resize(n.max(self.builtins.len()), None);
+        self.event_ids.resize(n.max(self.event_ids.len()), u32::MAX);
+        self.plans.clear();
+        if self.n_functions_seen < n {
+            let native: HashMap<&str, u32> = tapir_interface::events::NAMES
+                .iter()
+                .enumerate()
+                .map(|(i, n)| (*n, i as u32))
+                .collect();
+            for i in self.n_functions_seen..n {
+                let f = &prog.functions[i];
+                if f.sig.flavor != Flavor::Event {
+                    continue;
+                }
+                let id = match native.get(&*f.name) {
+                    Some(&id) => {
+                        self.event_funcs[id as usize] = Some(FuncId(i as u32));
+                        id
+                    }
+                    None => {
+                        self.event_funcs.push(Some(FuncId(i as u32)));
+                        self.event_funcs.len() as u32 - 1
+                    }
+                };
+                self.event_ids[i] = id;
+            }
+            self.n_functions_seen = n;
+        }
+        let with_bodies = |name: &str| {
+            self.func_id(name)
+                .filter(|f| matches!(&prog.functions[f.0 as usize].kind, FunctionKind::Script(b) if !b.is_empty()))
+        };
+        let new_event = with_bodies("new_event");
+        let reporter = ["reporter_info", "reporter_warning", "reporter_error"].map(with_bodies);
+        let hooks = (with_bodies("assertion_failure"), with_bodies("assertion_result"));
+        self.new_event = new_event;
+        self.reporter_events = reporter;
+        self.assertion_hooks = hooks;
+    }
+
+    /// The program with a lifetime of its own, for code that changes the machine while it reads the program.
+    #[inline]
+    pub(crate) fn prog<'p>(&self) -> &'p Program {
+        assert!(!self.program.is_null(), "a program was set");
+        // SAFETY: `program` points to what `owner` keeps, or to what `with_program` borrowed for as long as it runs;
+        // nothing keeps the reference beyond one entry into the machine.
+        unsafe { &*self.program }
     }
 
     /// The program.
     #[inline]
     pub fn program(&self) -> &Program {
-        &self.program
+        self.prog()
+    }
+
+    /// The program as shared at [`Vm::set_program`].
+    pub fn shared_program(&self) -> Option<Rc<Program>> {
+        self.owner.clone()
     }
 
     /// The type table.
     #[inline]
     pub fn types(&self) -> &Types {
-        &self.program.types
+        &self.program().types
+    }
+
+    /// Sets the built-ins.
+    pub fn set_registry(&mut self, registry: Registry) {
+        self.registry = registry;
+        self.builtins.fill(None);
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Changes the bounds.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.max_depth = limits.depth_max;
+        self.limits = limits;
+    }
+
+    /// A conversion tried by `as` when no other fits.
+    pub fn set_cast_hook(&mut self, hook: CastHook) {
+        self.cast_hook = Some(hook);
     }
 
     /// The network time.
@@ -61,6 +346,16 @@ impl Vm {
         self.n_errors
     }
 
+    /// Marks that the engine shuts down: nothing is scheduled any more.
+    pub fn set_terminating(&mut self) {
+        self.terminating = true;
+    }
+
+    /// Whether the engine shuts down.
+    pub fn is_terminating(&self) -> bool {
+        self.terminating
+    }
+
     /// State that a family of built-ins keeps per machine (random numbers, open handles), made on first use.
     pub fn state<T: Default + 'static>(&mut self) -> &mut T {
         let slot = self
@@ -70,18 +365,70 @@ impl Vm {
         slot.downcast_mut().expect("the slot was made under the type's own id")
     }
 
-    /// The value of a global variable, constant or option by qualified name; `None` where it has none.
-    pub fn global_value(&self, _name: &str) -> Option<Value> {
-        None
+    // ---- names ----
+
+    /// The id of a global variable, constant or option.
+    pub fn global_id(&self, name: &str) -> Option<GlobalId> {
+        match self.program().names.get(name) {
+            Some(Ident::Global(g)) => Some(*g),
+            _ => None,
+        }
     }
 
-    /// Tells the machine that a built-in changed a container, so that `when` conditions that look at it wake up.
-    pub fn note_change(&mut self, _changed: &Value) {}
+    /// The id of a function, event or hook.
+    pub fn func_id(&self, name: &str) -> Option<FuncId> {
+        match self.program().names.get(name) {
+            Some(Ident::Func(f)) => Some(*f),
+            _ => None,
+        }
+    }
+
+    /// The type of a name.
+    pub fn type_id(&self, name: &str) -> Option<TypeId> {
+        match self.program().names.get(name) {
+            Some(Ident::Type(t)) => Some(*t),
+            _ => None,
+        }
+    }
+
+    /// The value of a global; `Unset` where it has none.
+    #[inline]
+    pub fn global(&self, g: GlobalId) -> &Value {
+        self.globals.get(g.0 as usize).unwrap_or(&Value::Unset)
+    }
+
+    /// Sets a global. Waiting conditions that read it are looked at again.
+    pub fn set_global(&mut self, g: GlobalId, v: Value) {
+        if let Some(slot) = self.globals.get_mut(g.0 as usize) {
+            let old = std::mem::replace(slot, v);
+            drop(old);
+            if self.watching {
+                self.global_changed(g.0);
+            }
+        }
+    }
+
+    /// The value of a global variable, constant or option by qualified name; `None` where it has none.
+    pub fn global_value(&self, name: &str) -> Option<Value> {
+        match self.global(self.global_id(name)?) {
+            Value::Unset => None,
+            v => Some(v.clone()),
+        }
+    }
 
     /// What `print` shows of a function: the name of a built-in; name, type and body of a script function.
-    pub fn func_text(&self, f: &tapir_data::value::Func) -> Vec<u8> {
-        let function = self.program.functions.get(f.id.0 as usize);
-        function.map_or_else(Vec::new, |f| f.name.as_bytes().to_vec())
+    pub fn func_text(&self, f: &Func) -> Vec<u8> {
+        let Some(function) = self.program().functions.get(f.id.0 as usize) else {
+            return Vec::new();
+        };
+        let mut out = function.name.as_bytes().to_vec();
+        if let FunctionKind::Script(bodies) = &function.kind {
+            for b in bodies {
+                out.push(b'\n');
+                out.extend_from_slice(crate::errors::source_text(self.program(), b.span).as_bytes());
+            }
+        }
+        out
     }
 
     /// The dynamic type of a value (`any` for lists and unset values).
@@ -105,54 +452,225 @@ impl Vm {
             Value::Vector(v) => v.ty,
             Value::Func(f) => f.ty,
             Value::File(_) => builtin::FILE,
-            Value::Opaque(_) => builtin::ANY,
+            Value::Opaque(o) => self
+                .types()
+                .find(&Kind::Opaque(o.type_name().into()))
+                .unwrap_or(builtin::ANY),
             Value::Type(_) => builtin::TYPE,
         }
     }
 
-    /// Calls a function value.
-    pub fn call_value(&mut self, _host: &mut dyn Host, f: &Value, _args: &[Value]) -> Result<Value, RtError> {
-        match f {
-            Value::Func(_) => Err(RtError::new("this build cannot run script functions")),
-            _ => Err(RtError::new("only a function can be called")),
+    // ---- start-up ----
+
+    /// Runs the initialisations that have not run yet, in textual order. Errors are reported and skip one step.
+    ///
+    /// # Errors
+    /// Only [`RtError::Exit`].
+    pub fn run_inits(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
+        let prog = self.prog();
+        while self.n_inits < prog.inits.len() {
+            let init = &prog.inits[self.n_inits];
+            self.n_inits += 1;
+            if let Err(mut e) = self.run_init(host, init) {
+                if let RtError::Fail(f) = &mut e
+                    && f.location.is_none()
+                {
+                    f.location = crate::errors::location_of(prog, init.span);
+                }
+                self.report_error(host, e)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_init(&mut self, host: &mut dyn Host, init: &tapir_script::hir::Init) -> Result<(), RtError> {
+        let prog = self.prog();
+        let g = init.global;
+        let global = &prog.globals[g.0 as usize];
+        let attrs = self.table_attrs(host, &global.attrs, global.ty)?;
+        let value = match &init.value {
+            Some(t) => {
+                let v = self.eval_thunk(host, t)?;
+                if matches!(init.op, InitOp::Set) {
+                    Some(self.coerce(host, &v, global.ty)?)
+                } else {
+                    Some(v)
+                }
+            }
+            None => None,
+        };
+        let old = self.global(g).clone();
+        let new = match (init.op, value) {
+            (InitOp::Declare, _) => {
+                if matches!(old, Value::Unset) {
+                    self.empty_value(global.ty, attrs.clone())
+                } else {
+                    old
+                }
+            }
+            (_, None) => {
+                // Attributes were added; an aggregate that was only declared comes to life here as well.
+                old
+            }
+            (InitOp::Set, Some(v)) => v,
+            (InitOp::Add, Some(v)) => match (&global.attrs.add_func, init.redef) {
+                (Some(f), true) => self.call_redef(host, f, old, v)?,
+                _ => match old {
+                    Value::Unset => self.coerce(host, &v, global.ty)?,
+                    old => {
+                        let v = match (&old, &v) {
+                            (Value::Table(_) | Value::Vector(_), Value::Table(_) | Value::Vector(_)) => {
+                                self.coerce(host, &v, global.ty)?
+                            }
+                            _ => v,
+                        };
+                        self.add_assign(host, &old, &v)?
+                    }
+                },
+            },
+            (InitOp::Remove, Some(v)) => match (&global.attrs.delete_func, init.redef) {
+                (Some(f), true) => self.call_redef(host, f, old, v)?,
+                _ => self.sub_assign(host, &old, &v)?,
+            },
+        };
+        if let (Value::Table(t), Some(a)) = (&new, &attrs) {
+            self.add_attrs(t, a);
+        }
+        self.set_global(g, new);
+        Ok(())
+    }
+
+    fn call_redef(&mut self, host: &mut dyn Host, f: &Thunk, old: Value, new: Value) -> Result<Value, RtError> {
+        let f = self.eval_thunk(host, f)?;
+        self.call_value(host, &f, &[old, new])
+    }
+
+    /// The value of a variable without initialiser: an empty aggregate, otherwise unset.
+    pub fn empty_value(&mut self, ty: TypeId, attrs: Option<Rc<TableAttrs>>) -> Value {
+        match self.types().kind(ty) {
+            Kind::Table { .. } => Value::Table(self.new_table(ty, attrs)),
+            Kind::Vector(_) => Value::Vector(Vector::new(ty, Vec::new())),
+            Kind::Record(_) => {
+                let incomplete = self.types().record(ty).is_some_and(|r| {
+                    r.fields.iter().any(|f| {
+                        !f.optional
+                            && f.default.is_none()
+                            && !matches!(
+                                self.types().kind(f.ty),
+                                Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_)
+                            )
+                    })
+                });
+                if incomplete {
+                    Value::Unset
+                } else {
+                    Value::Record(self.empty_record(ty))
+                }
+            }
+            _ => Value::Unset,
         }
     }
 
-    /// A field of a record.
-    pub fn record_field(&mut self, _host: &mut dyn Host, record: &Value, slot: usize) -> Result<Value, RtError> {
-        match record {
-            Value::Record(r) => Ok(r.get(slot)),
-            _ => Err(RtError::new("only a record has fields")),
+    /// Evaluates a condition over the program so far, for `@if`: what is pending of the initialisations runs first.
+    ///
+    /// # Errors
+    /// The reason why there is no value.
+    pub fn evaluate(&mut self, host: &mut dyn Host, program: &Program, e: &Thunk) -> Result<Value, RtError> {
+        self.with_program(program, |vm| {
+            vm.run_inits(host)?;
+            vm.eval_thunk(host, e)
+        })
+    }
+
+    /// Evaluates an expression that needs no locals in the loaded program.
+    pub fn evaluate_expr(&mut self, host: &mut dyn Host, e: Expr) -> Result<Value, RtError> {
+        self.eval_thunk(host, &Thunk { expr: e, n_slots: 0 })
+    }
+
+    /// Declares that initialisation is over: constants become part of the code that is compiled from now on.
+    pub fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    /// Runs the statements outside of functions. Freezes the program first.
+    ///
+    /// # Errors
+    /// [`RtError::Reported`] after a run-time error, which is fatal here, or [`RtError::Exit`].
+    pub fn run_top_level(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
+        self.freeze();
+        let prog = self.prog();
+        if prog.top_level.stmts.is_empty() {
+            return Ok(());
+        }
+        let code = match lower::top_level(self, host, prog, &prog.top_level) {
+            Ok(c) => Rc::new(c),
+            Err(why) => {
+                self.report(host, Severity::InternalError, why, None);
+                return Err(RtError::Reported);
+            }
+        };
+        match self.run_code(host, &code, &[], None) {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                self.report_error(host, e)?;
+                Err(RtError::Reported)
+            }
         }
     }
 
-    /// Fills the unset default fields of every record that can be reached from `v`.
-    pub fn materialize(&mut self, _host: &mut dyn Host, _v: &Value) -> Result<(), RtError> {
-        Err(RtError::new("this build cannot evaluate record defaults"))
+    // ---- options ----
+
+    /// Adds a change handler of an option; higher priorities are called first.
+    pub fn add_option_handler(&mut self, g: GlobalId, f: Value, priority: i64) {
+        let list = self.option_handlers.entry(g).or_default();
+        let at = list.partition_point(|h| h.0 >= priority);
+        list.insert(at, (priority, f));
     }
 
-    /// Sends a message to the host and raises the `reporter_*` event.
-    pub fn report(&mut self, host: &mut dyn Host, severity: Severity, text: String, location: Option<Location>) {
-        if severity.is_error() {
-            self.n_errors += 1;
+    /// Whether a global is an option.
+    pub fn is_option(&self, g: GlobalId) -> bool {
+        self.program()
+            .globals
+            .get(g.0 as usize)
+            .is_some_and(|g| g.storage == Storage::Option)
+    }
+
+    /// Passes a new value (of the right type already) through the change handlers of an option and stores a copy of
+    /// what they make of it. False when a handler yielded nothing: the option stays as it is.
+    pub fn set_option(
+        &mut self,
+        host: &mut dyn Host,
+        g: GlobalId,
+        value: Value,
+        location: &str,
+    ) -> Result<bool, RtError> {
+        let name = self.program().globals[g.0 as usize].name.clone();
+        let mut value = value;
+        for (_, f) in self.option_handlers.get(&g).cloned().unwrap_or_default() {
+            let Value::Func(func) = &f else { continue };
+            let n_params = match self.types().kind(func.ty) {
+                Kind::Func(sig) => sig.params.len(),
+                _ => 2,
+            };
+            let mut args = vec![Value::Str(name.as_bytes().into()), value];
+            if n_params > 2 {
+                args.push(Value::Str(location.as_bytes().into()));
+            }
+            value = self.call_value(host, &f, &args)?;
+            if let Value::Unset = value {
+                return Ok(false);
+            }
         }
-        host.report(&Message {
-            severity,
-            text,
-            location,
-            network_time: self.now,
-            stack: Vec::new(),
-        });
+        self.set_global(g, tapir_data::copy::deep_copy(&value));
+        Ok(true)
     }
+}
 
-    /// Where the running script code is.
-    pub fn location(&self) -> Option<Location> {
-        None
-    }
-
-    /// See [`crate::CallCtx::begin_async`].
-    pub fn begin_async(&mut self) -> Option<AsyncToken> {
-        None
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // State may refer to itself through closures and tables: break the ties of what is reachable from here.
+        self.globals.clear();
+        self.stack.clear();
     }
 }
 
@@ -160,7 +678,7 @@ impl tapir_data::text::RenderHost for Vm {
     fn types(&self) -> &Types {
         &self.program().types
     }
-    fn func_text(&self, f: &tapir_data::value::Func) -> Vec<u8> {
+    fn func_text(&self, f: &Func) -> Vec<u8> {
         Vm::func_text(self, f)
     }
     fn field_default(&self, _: &Rc<tapir_data::value::Record>, _: usize) -> Value {

@@ -13,12 +13,9 @@ impl Lower<'_> {
     pub(super) fn fused(&self, op: BinOp, k: u8) -> bool {
         match k {
             kind::INT | kind::COUNT | kind::DOUBLE | kind::TIME | kind::INTERVAL => true,
-            kind::ENUM
-            | kind::BOOL
-            | kind::STR
-            | kind::ADDR
-            | kind::PORT
-            | kind::SUBNET => matches!(op, BinOp::Eq | BinOp::Ne),
+            kind::ENUM | kind::BOOL | kind::STR | kind::ADDR | kind::PORT | kind::SUBNET => {
+                matches!(op, BinOp::Eq | BinOp::Ne)
+            }
             _ => false,
         }
     }
@@ -90,8 +87,7 @@ impl Lower<'_> {
                 }
             }
             ExprKind::Binary(op @ (BinOp::Lt | BinOp::Le | BinOp::Eq | BinOp::Ne), a, b)
-                if self.kind_of(a.ty) == self.kind_of(b.ty)
-                    && self.fused(*op, self.kind_of(a.ty)) =>
+                if self.kind_of(a.ty) == self.kind_of(b.ty) && self.fused(*op, self.kind_of(a.ty)) =>
             {
                 self.compare(*op, a, b, to, sense, e);
             }
@@ -119,15 +115,7 @@ impl Lower<'_> {
                 self.release(base);
                 self.release(k);
                 self.span = e.span;
-                self.jump(
-                    Instr::JIn1 {
-                        sense,
-                        et,
-                        ek,
-                        off: 0,
-                    },
-                    to,
-                );
+                self.jump(Instr::JIn1 { sense, et, ek, off: 0 }, to);
             }
             _ => {
                 let v = self.expr(e);
@@ -170,15 +158,7 @@ impl Lower<'_> {
                 self.release(v);
             }
             self.span = e.span;
-            self.jump(
-                Instr::JEqVal {
-                    sense,
-                    ea,
-                    eb,
-                    off: 0,
-                },
-                to,
-            );
+            self.jump(Instr::JEqVal { sense, ea, eb, off: 0 }, to);
             return;
         }
         let int_like = matches!(k, kind::INT | kind::COUNT | kind::ENUM);

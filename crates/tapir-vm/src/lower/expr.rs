@@ -2,9 +2,7 @@
 
 use tapir_data::types::{Flavor, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
-use tapir_script::hir::{
-    BinOp, Callee, Const, Expr, ExprKind, FunctionKind, LValue, LocalId, Storage, UnOp,
-};
+use tapir_script::hir::{BinOp, Callee, Const, Expr, ExprKind, FunctionKind, LValue, LocalId, UnOp};
 
 use super::{Lower, Opnd};
 use crate::code::{CallSite, Instr, LambdaSite, RecordSite, Site, TableSite, enc, kind};
@@ -75,10 +73,7 @@ impl Lower<'_> {
                     self.emit(Instr::MovM { dst, src: r });
                 }
                 (true, false) => {
-                    self.emit(Instr::CheckKind {
-                        kind: expected,
-                        src: r,
-                    });
+                    self.emit(Instr::CheckKind { kind: expected, src: r });
                     self.emit(Instr::Mov { dst, src: r });
                 }
             },
@@ -209,11 +204,7 @@ impl Lower<'_> {
                 }
                 let dst = self.dst(want, ty);
                 let k = self.kind_of(ty);
-                self.emit(Instr::GetGlobal {
-                    kind: k,
-                    dst,
-                    g: g.0,
-                });
+                self.emit(Instr::GetGlobal { kind: k, dst, g: g.0 });
                 self.result(dst, want)
             }
             ExprKind::Func(f) => {
@@ -223,9 +214,7 @@ impl Lower<'_> {
             }
             ExprKind::Unary(op, a) => self.unary(*op, a, ty, want, span),
             ExprKind::Binary(op, a, b) => self.binary(e, *op, a, b, want),
-            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::HasField(..) => {
-                self.bool_value(e, want)
-            }
+            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::HasField(..) => self.bool_value(e, want),
             ExprKind::In(idx, c) => self.membership(e, idx, c, want),
             ExprKind::Cond(c, a, b) => self.conditional(c, a, b, ty, want),
             ExprKind::Field(a, slot) => self.field(a, *slot, ty, want, span),
@@ -290,10 +279,7 @@ impl Lower<'_> {
                 let width = entries.first().map_or(1, |e| e.0.len());
                 let attrs = self.attrs_site(attrs, ty);
                 self.constructor(
-                    entries
-                        .iter()
-                        .map(|(k, v)| k.iter().chain([v]).collect())
-                        .collect(),
+                    entries.iter().map(|(k, v)| k.iter().chain([v]).collect()).collect(),
                     width,
                     false,
                     attrs,
@@ -411,15 +397,9 @@ impl Lower<'_> {
                 self.result(dst, want)
             }
             ExprKind::Coerce(a) => self.coerce(a, ty, want, span),
-            ExprKind::Cast(a) => {
-                self.with_type(a, ty, ty, want, span, |dst, ea| Instr::Cast { dst, ea })
-            }
-            ExprKind::CanCast(a, t) => {
-                self.with_type(a, *t, ty, want, span, |dst, ea| Instr::CanCast { dst, ea })
-            }
-            ExprKind::Is(a, t) => {
-                self.with_type(a, *t, ty, want, span, |dst, ea| Instr::Is { dst, ea })
-            }
+            ExprKind::Cast(a) => self.with_type(a, ty, ty, want, span, |dst, ea| Instr::Cast { dst, ea }),
+            ExprKind::CanCast(a, t) => self.with_type(a, *t, ty, want, span, |dst, ea| Instr::CanCast { dst, ea }),
+            ExprKind::Is(a, t) => self.with_type(a, *t, ty, want, span, |dst, ea| Instr::Is { dst, ea }),
             ExprKind::WhenLocal(l, a) => {
                 let r = self.local_reg(*l);
                 self.expr_into(a, r);
@@ -541,14 +521,7 @@ impl Lower<'_> {
         self.give(v, want, ty)
     }
 
-    fn unary(
-        &mut self,
-        op: UnOp,
-        a: &Expr,
-        ty: TypeId,
-        want: Option<u16>,
-        span: tapir_script::hir::Span,
-    ) -> Opnd {
+    fn unary(&mut self, op: UnOp, a: &Expr, ty: TypeId, want: Option<u16>, span: tapir_script::hir::Span) -> Opnd {
         let k = self.kind_of(a.ty);
         let v = self.expr(a);
         let instr: fn(u16, u16, u8) -> Instr = match (op, k) {
@@ -557,9 +530,7 @@ impl Lower<'_> {
             }
             (UnOp::Not, kind::BOOL) => |dst, a, _| Instr::Not { dst, a },
             (UnOp::Neg, kind::INT) => |dst, a, _| Instr::NegInt { dst, a },
-            (UnOp::Neg, kind::DOUBLE | kind::INTERVAL) => {
-                |dst, a, kind| Instr::NegF { kind, dst, a }
-            }
+            (UnOp::Neg, kind::DOUBLE | kind::INTERVAL) => |dst, a, kind| Instr::NegF { kind, dst, a },
             _ => {
                 let ea = self.borrow(v);
                 self.release(v);
@@ -567,11 +538,7 @@ impl Lower<'_> {
                 self.span = span;
                 self.emit(match op {
                     UnOp::Size => Instr::Size { dst, ea },
-                    op => Instr::Un {
-                        op: op as u8,
-                        dst,
-                        ea,
-                    },
+                    op => Instr::Un { op: op as u8, dst, ea },
                 });
                 return self.result(dst, want);
             }
@@ -627,12 +594,8 @@ impl Lower<'_> {
                 |dst, a, b| Instr::MulInt { dst, a, b },
                 Some(|dst, a, k| Instr::MulIntK { dst, a, k }),
             )),
-            (Div, kind::INT, kind::INT, _) => {
-                Some((|dst, a, b| Instr::DivInt { dst, a, b }, None))
-            }
-            (Mod, kind::INT, kind::INT, _) => {
-                Some((|dst, a, b| Instr::ModInt { dst, a, b }, None))
-            }
+            (Div, kind::INT, kind::INT, _) => Some((|dst, a, b| Instr::DivInt { dst, a, b }, None)),
+            (Mod, kind::INT, kind::INT, _) => Some((|dst, a, b| Instr::ModInt { dst, a, b }, None)),
             (Add, kind::COUNT, kind::COUNT, _) => Some((
                 |dst, a, b| Instr::AddCount { dst, a, b },
                 Some(|dst, a, k| Instr::AddCountK { dst, a, k }),
@@ -653,21 +616,11 @@ impl Lower<'_> {
                 |dst, a, b| Instr::ModCount { dst, a, b },
                 Some(|dst, a, k| Instr::ModCountK { dst, a, k }),
             )),
-            (BitAnd, kind::COUNT, kind::COUNT, _) => {
-                Some((|dst, a, b| Instr::AndCount { dst, a, b }, None))
-            }
-            (BitOr, kind::COUNT, kind::COUNT, _) => {
-                Some((|dst, a, b| Instr::OrCount { dst, a, b }, None))
-            }
-            (BitXor, kind::COUNT, kind::COUNT, _) => {
-                Some((|dst, a, b| Instr::XorCount { dst, a, b }, None))
-            }
-            (Shl, kind::COUNT, kind::COUNT, _) => {
-                Some((|dst, a, b| Instr::ShlCount { dst, a, b }, None))
-            }
-            (Shr, kind::COUNT, kind::COUNT, _) => {
-                Some((|dst, a, b| Instr::ShrCount { dst, a, b }, None))
-            }
+            (BitAnd, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::AndCount { dst, a, b }, None)),
+            (BitOr, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::OrCount { dst, a, b }, None)),
+            (BitXor, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::XorCount { dst, a, b }, None)),
+            (Shl, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::ShlCount { dst, a, b }, None)),
+            (Shr, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::ShrCount { dst, a, b }, None)),
             (Add, kind::DOUBLE, kind::DOUBLE, kind::DOUBLE) => Some((
                 |dst, a, b| Instr::AddDbl { dst, a, b },
                 Some(|dst, a, k| Instr::AddDblK { dst, a, k }),
@@ -770,14 +723,7 @@ impl Lower<'_> {
         self.result(dst, want)
     }
 
-    fn conditional(
-        &mut self,
-        c: &Expr,
-        a: &Expr,
-        b: &Expr,
-        ty: TypeId,
-        want: Option<u16>,
-    ) -> Opnd {
+    fn conditional(&mut self, c: &Expr, a: &Expr, b: &Expr, ty: TypeId, want: Option<u16>) -> Opnd {
         if matches!(self.types().kind(c.ty), Kind::Vector(_)) {
             let vals = self.operands(&[c, a, b]);
             let dst = self.tmp(true);
@@ -810,14 +756,7 @@ impl Lower<'_> {
         self.give(v, want, ty)
     }
 
-    fn field(
-        &mut self,
-        a: &Expr,
-        slot: u32,
-        ty: TypeId,
-        want: Option<u16>,
-        span: tapir_script::hir::Span,
-    ) -> Opnd {
+    fn field(&mut self, a: &Expr, slot: u32, ty: TypeId, want: Option<u16>, span: tapir_script::hir::Span) -> Opnd {
         let k = self.kind_of(ty);
         if let ExprKind::Field(inner, slot1) = &a.kind
             && *slot1 < 256
@@ -861,14 +800,7 @@ impl Lower<'_> {
             .is_some_and(|f| f.default.is_none())
     }
 
-    fn index(
-        &mut self,
-        a: &Expr,
-        idx: &[Expr],
-        ty: TypeId,
-        want: Option<u16>,
-        span: tapir_script::hir::Span,
-    ) -> Opnd {
+    fn index(&mut self, a: &Expr, idx: &[Expr], ty: TypeId, want: Option<u16>, span: tapir_script::hir::Span) -> Opnd {
         let k = self.kind_of(ty);
         match self.types().kind(a.ty) {
             Kind::Vector(_) => {
@@ -920,12 +852,7 @@ impl Lower<'_> {
                 let dst = self.dst(want, ty);
                 self.span = span;
                 if let [ek] = args[..] {
-                    self.emit(Instr::TGet1 {
-                        kind: k,
-                        dst,
-                        et,
-                        ek,
-                    });
+                    self.emit(Instr::TGet1 { kind: k, dst, et, ek });
                 } else {
                     self.emit(Instr::TGetN {
                         kind: k,
@@ -962,13 +889,7 @@ impl Lower<'_> {
         self.result(dst, want)
     }
 
-    fn coerce(
-        &mut self,
-        a: &Expr,
-        ty: TypeId,
-        want: Option<u16>,
-        span: tapir_script::hir::Span,
-    ) -> Opnd {
+    fn coerce(&mut self, a: &Expr, ty: TypeId, want: Option<u16>, span: tapir_script::hir::Span) -> Opnd {
         let (from, to) = (self.kind_of(a.ty), self.kind_of(ty));
         let same_scalar = from == to && kind::is_scalar(to) && from != kind::ENUM;
         let same_heap = from == to
@@ -1025,11 +946,7 @@ impl Lower<'_> {
     ) -> Opnd {
         self.n_calls += 1;
         let void = ty == builtin::VOID || statement;
-        let hold = if void {
-            None
-        } else {
-            Some(self.dst(want, ty))
-        };
+        let hold = if void { None } else { Some(self.dst(want, ty)) };
         let dst = hold.unwrap_or(enc::NONE);
         let cached = if self.in_condition && !void {
             let done = self.label();
@@ -1154,12 +1071,7 @@ impl Lower<'_> {
                 self.emit(Instr::HookCall { n, dst, func: f.0 });
             }
             (_, Some(ef)) => {
-                self.emit(Instr::HookValue {
-                    n,
-                    dst,
-                    ef,
-                    site: 0,
-                });
+                self.emit(Instr::HookValue { n, dst, ef, site: 0 });
             }
             _ => {}
         }
@@ -1178,10 +1090,6 @@ impl Lower<'_> {
         };
         self.release(v);
     }
-
-    pub(super) fn is_option(&self, g: tapir_script::hir::GlobalId) -> bool {
-        self.prog.globals[g.0 as usize].storage == Storage::Option
-    }
 }
 
 /// The values of an index list, a composite given as one list taken apart.
@@ -1198,11 +1106,9 @@ pub(super) fn key_parts(idx: &[Expr]) -> Vec<&Expr> {
 pub(super) fn assigns(e: &Expr) -> bool {
     let any = |l: &[Expr]| l.iter().any(assigns);
     match &e.kind {
-        ExprKind::Const(_)
-        | ExprKind::Local(_)
-        | ExprKind::Global(_)
-        | ExprKind::Func(_)
-        | ExprKind::Lambda(_) => false,
+        ExprKind::Const(_) | ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Func(_) | ExprKind::Lambda(_) => {
+            false
+        }
         ExprKind::Unary(_, a)
         | ExprKind::Field(a, _)
         | ExprKind::HasField(a, _)
@@ -1210,18 +1116,14 @@ pub(super) fn assigns(e: &Expr) -> bool {
         | ExprKind::Cast(a)
         | ExprKind::CanCast(a, _)
         | ExprKind::Is(a, _) => assigns(a),
-        ExprKind::Binary(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => {
-            assigns(a) || assigns(b)
-        }
+        ExprKind::Binary(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => assigns(a) || assigns(b),
         ExprKind::Cond(a, b, c) => assigns(a) || assigns(b) || assigns(c),
         ExprKind::Index(a, l) => assigns(a) || any(l),
         ExprKind::In(l, a) => assigns(a) || any(l),
         ExprKind::Slice(a, b, c) => {
             assigns(a) || b.as_deref().is_some_and(assigns) || c.as_deref().is_some_and(assigns)
         }
-        ExprKind::Call(c, l) | ExprKind::HookCall(c, l) => {
-            any(l) || matches!(c, Callee::Value(v) if assigns(v))
-        }
+        ExprKind::Call(c, l) | ExprKind::HookCall(c, l) => any(l) || matches!(c, Callee::Value(v) if assigns(v)),
         ExprKind::Assign(..)
         | ExprKind::AddAssign(..)
         | ExprKind::SubAssign(..)
@@ -1241,9 +1143,7 @@ pub(super) fn same_place(a: &Expr, b: &Expr) -> bool {
     match (&a.kind, &b.kind) {
         (ExprKind::Local(x), ExprKind::Local(y)) => x == y,
         (ExprKind::Global(x), ExprKind::Global(y)) => x == y,
-        (ExprKind::Const(x), ExprKind::Const(y)) => {
-            !matches!(x, Const::Pattern { .. }) && x == y
-        }
+        (ExprKind::Const(x), ExprKind::Const(y)) => !matches!(x, Const::Pattern { .. }) && x == y,
         (ExprKind::Field(x, s), ExprKind::Field(y, t)) => s == t && same_place(x, y),
         _ => false,
     }

@@ -14,9 +14,7 @@ use std::rc::Rc;
 
 use tapir_data::types::{Flavor, Kind, TypeId, Types, builtin};
 use tapir_data::value::{FuncId, Value};
-use tapir_script::hir::{
-    Attrs, Body, Const, Expr, ExprKind, Function, Local, LocalId, Program, Span, Thunk,
-};
+use tapir_script::hir::{Attrs, Body, Const, Expr, ExprKind, Function, Local, LocalId, Program, Span, Thunk};
 
 use crate::code::{Code, Instr, NilRange, Site, enc, kind};
 use crate::host::Host;
@@ -35,7 +33,11 @@ pub(crate) enum Flow {
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opnd {
-    Reg { r: u16, managed: bool, temp: bool },
+    Reg {
+        r: u16,
+        managed: bool,
+        temp: bool,
+    },
     Const(u16),
     /// A global as the container of an operation that checks it.
     Global(u16),
@@ -44,14 +46,8 @@ pub(crate) enum Opnd {
 pub(crate) type Label = usize;
 
 enum Ctl {
-    Loop {
-        exit: Label,
-        next: Label,
-    },
-    Switch {
-        exit: Label,
-        next: Label,
-    },
+    Loop { exit: Label, next: Label },
+    Switch { exit: Label, next: Label },
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -173,12 +169,7 @@ impl<'a> Lower<'a> {
     }
 
     fn release(&mut self, o: Opnd) {
-        if let Opnd::Reg {
-            r,
-            managed,
-            temp: true,
-        } = o
-        {
+        if let Opnd::Reg { r, managed, temp: true } = o {
             debug_assert!(!self.free[managed as usize].contains(&r));
             self.free[managed as usize].push(r);
         }
@@ -419,10 +410,7 @@ impl<'a> Lower<'a> {
                 self.emit(Instr::NewVector { dst, site, n: 0 });
             }
             Kind::Record(_) => {
-                let site = self.site(Site::Record(crate::code::RecordSite {
-                    ty,
-                    slots: Vec::new(),
-                }));
+                let site = self.site(Site::Record(crate::code::RecordSite { ty, slots: Vec::new() }));
                 self.emit(Instr::NewRecord { dst, site, n: 0 });
             }
             _ => return false,
@@ -636,11 +624,7 @@ pub(crate) fn body(
         result_kind,
         Some(body.clone()),
     )?;
-    if body
-        .params
-        .iter()
-        .enumerate()
-        .any(|(i, &p)| p as usize != i)
+    if body.params.iter().enumerate().any(|(i, &p)| p as usize != i)
         || (f.sig.flavor != Flavor::Function && body.params.len() != f.sig.params.len())
     {
         code.param_map = Some(body.params.clone());
@@ -649,12 +633,7 @@ pub(crate) fn body(
 }
 
 /// Compiles statements that stand outside functions.
-pub(crate) fn top_level(
-    vm: &mut Vm,
-    host: &mut dyn Host,
-    prog: &Program,
-    body: &Body,
-) -> Result<Code, String> {
+pub(crate) fn top_level(vm: &mut Vm, host: &mut dyn Host, prog: &Program, body: &Body) -> Result<Code, String> {
     let mut l = Lower::new(vm, host, prog, Flow::Nothing);
     l.declare_locals(&body.locals);
     l.create_aggregates(&body.locals);
@@ -664,12 +643,7 @@ pub(crate) fn top_level(
 }
 
 /// Compiles an expression with a frame of its own.
-pub(crate) fn thunk(
-    vm: &mut Vm,
-    host: &mut dyn Host,
-    prog: &Program,
-    t: &Thunk,
-) -> Result<Code, String> {
+pub(crate) fn thunk(vm: &mut Vm, host: &mut dyn Host, prog: &Program, t: &Thunk) -> Result<Code, String> {
     let mut l = Lower::new(vm, host, prog, Flow::Yields);
     l.span = t.expr.span;
     for _ in 0..t.n_slots {

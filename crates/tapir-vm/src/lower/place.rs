@@ -45,9 +45,7 @@ impl Lower<'_> {
         if let Some(l) = as_local(lv) {
             let r = self.local_reg(l);
             let calls = self.n_calls;
-            if self.locals[l.0 as usize].managed == self.managed_type(value.ty)
-                || !self.locals[l.0 as usize].managed
-            {
+            if self.locals[l.0 as usize].managed == self.managed_type(value.ty) || !self.locals[l.0 as usize].managed {
                 self.expr_into(value, r);
             } else {
                 let v = self.expr(value);
@@ -120,10 +118,7 @@ impl Lower<'_> {
             return false;
         };
         let ki = self.kind_of(index[0]);
-        if index.len() != 1
-            || !(kind::is_scalar(ki) && ki != kind::SUBNET || ki == kind::STR)
-            || self.in_condition
-        {
+        if index.len() != 1 || !(kind::is_scalar(ki) && ki != kind::SUBNET || ki == kind::STR) || self.in_condition {
             return false;
         }
         let span = self.span;
@@ -334,20 +329,14 @@ impl Lower<'_> {
             }
             LValue::Global(g) => {
                 let dst = self.tmp_for(ty);
-                self.emit(Instr::GetGlobal {
-                    kind: k,
-                    dst,
-                    g: g.0,
-                });
+                self.emit(Instr::GetGlobal { kind: k, dst, g: g.0 });
                 self.step_reg(dst, dst, k, down);
                 let v = self.temp(dst);
                 let esrc = self.borrow(v);
                 self.emit(Instr::SetGlobal { esrc, g: g.0 });
                 v
             }
-            LValue::Index(c, idx)
-                if key_parts(idx).len() == 1 && self.bump_code(c, key_parts(idx)[0], None, down) =>
-            {
+            LValue::Index(c, idx) if key_parts(idx).len() == 1 && self.bump_code(c, key_parts(idx)[0], None, down) => {
                 // The value of the expression is read again only by the rare code that uses it.
                 self.expr_index_again(c, idx, ty)
             }
@@ -463,11 +452,7 @@ impl Lower<'_> {
             LValue::Global(g) => {
                 let dst = self.tmp_for(ty);
                 let kind = self.kind_of(ty);
-                self.emit(Instr::GetGlobal {
-                    kind,
-                    dst,
-                    g: g.0,
-                });
+                self.emit(Instr::GetGlobal { kind, dst, g: g.0 });
                 let target = self.temp(dst);
                 apply(self, target, dst);
                 self.release(v);
@@ -570,9 +555,7 @@ impl Lower<'_> {
                     dst,
                     g: g.0,
                 });
-                self.emit(Instr::ClearAll {
-                    ea: dst | enc::CLONE,
-                });
+                self.emit(Instr::ClearAll { ea: dst | enc::CLONE });
                 let t = self.temp(dst);
                 self.release(t);
             }

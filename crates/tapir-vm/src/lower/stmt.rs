@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use tapir_data::key::hash_value;
 use tapir_data::types::Kind;
-use tapir_script::hir::{
-    EventTarget, Expr, ExprKind, For, LValue, Stmt, StmtKind, Switch, TypeSwitch, When,
-};
+use tapir_script::hir::{EventTarget, Expr, ExprKind, For, LValue, Stmt, StmtKind, Switch, TypeSwitch, When};
 
 use super::{Ctl, Flow, Lower};
 use crate::code::{Instr, Site, SwitchSite, WhenSite, enc, kind};
@@ -40,10 +38,9 @@ impl Lower<'_> {
             StmtKind::Expr(e) => {
                 self.discard = true;
                 match &e.kind {
-                    ExprKind::Incr(_)
-                    | ExprKind::Decr(_)
-                    | ExprKind::Assign(..)
-                    | ExprKind::Call(..) => self.effect_discarding(e),
+                    ExprKind::Incr(_) | ExprKind::Decr(_) | ExprKind::Assign(..) | ExprKind::Call(..) => {
+                        self.effect_discarding(e)
+                    }
                     _ => {
                         self.discard = false;
                         self.effect(e)
@@ -257,8 +254,7 @@ impl Lower<'_> {
     /// Whether a label is bound to the next instruction, so that the last one must stay as it is.
     fn labels_bound_here(&self) -> bool {
         let here = self.instrs.len() as u32;
-        self.labels.iter().rev().take(64).any(|l| *l == Some(here))
-            || self.labels.iter().any(|l| *l == Some(here))
+        self.labels.iter().rev().take(64).any(|l| *l == Some(here)) || self.labels.iter().any(|l| *l == Some(here))
     }
 
     fn for_loop(&mut self, f: &For) {
@@ -282,21 +278,9 @@ impl Lower<'_> {
                 Some(_) if !whole_composite => self.kind_of(key_types[0]),
                 _ => kind::ANY,
             };
-            self.jump(
-                Instr::IterNext {
-                    kind,
-                    key,
-                    val,
-                    off: 0,
-                },
-                exit,
-            );
+            self.jump(Instr::IterNext { kind, key, val, off: 0 }, exit);
         } else {
-            let keys: Vec<u16> = f
-                .keys
-                .iter()
-                .map(|k| k.map_or(enc::NONE, |l| l.0 as u16))
-                .collect();
+            let keys: Vec<u16> = f.keys.iter().map(|k| k.map_or(enc::NONE, |l| l.0 as u16)).collect();
             self.jump(
                 Instr::IterNextN {
                     n: keys.len() as u16,
@@ -311,10 +295,7 @@ impl Lower<'_> {
                     && !self.managed_type(*t)
                 {
                     let kind = self.kind_of(*t);
-                    self.emit(Instr::CheckKind {
-                        kind,
-                        src: l.0 as u16,
-                    });
+                    self.emit(Instr::CheckKind { kind, src: l.0 as u16 });
                 }
             }
         }
@@ -322,10 +303,7 @@ impl Lower<'_> {
             && !self.managed_type(t)
         {
             let kind = self.kind_of(t);
-            self.emit(Instr::CheckKind {
-                kind,
-                src: l.0 as u16,
-            });
+            self.emit(Instr::CheckKind { kind, src: l.0 as u16 });
         }
         let before = self.assigned.clone();
         for l in f.keys.iter().flatten().chain(&f.value) {
@@ -355,10 +333,7 @@ impl Lower<'_> {
             for (i, (v, _)) in labels.iter().enumerate() {
                 let mut h = std::collections::hash_map::DefaultHasher::new();
                 hash_value(v, &mut h);
-                index
-                    .entry(std::hash::Hasher::finish(&h))
-                    .or_default()
-                    .push(i as u32);
+                index.entry(std::hash::Hasher::finish(&h)).or_default().push(i as u32);
             }
         }
         let default = sw.default.map_or(exit, |d| blocks[d as usize]) as u32;
@@ -397,13 +372,7 @@ impl Lower<'_> {
         let types = sw
             .labels
             .iter()
-            .map(|(t, l, b)| {
-                (
-                    *t,
-                    l.map_or(enc::NONE, |l| l.0 as u16),
-                    blocks[*b as usize] as u32,
-                )
-            })
+            .map(|(t, l, b)| (*t, l.map_or(enc::NONE, |l| l.0 as u16), blocks[*b as usize] as u32))
             .collect();
         let default = sw.default.map_or(exit, |d| blocks[d as usize]) as u32;
         let site = self.site(Site::Switch(SwitchSite {
@@ -462,19 +431,11 @@ impl Lower<'_> {
             self.release(t);
         }
         let parts = [Some(&w.cond), Some(&w.body), w.timeout_body.as_ref()];
-        let longest = parts
-            .iter()
-            .flatten()
-            .max_by_key(|b| b.locals.len())
-            .map(|b| &b.locals);
+        let longest = parts.iter().flatten().max_by_key(|b| b.locals.len()).map(|b| &b.locals);
         let no_locals = Vec::new();
         let longest = longest.unwrap_or(&no_locals);
         let n = w.captures.len();
-        let flow = if w.is_return {
-            Flow::Yields
-        } else {
-            Flow::Nothing
-        };
+        let flow = if w.is_return { Flow::Yields } else { Flow::Nothing };
         // Slots that a shorter part does not know have the type that the longest knows.
         let locals_of = |b: &tapir_script::hir::Body| {
             let mut all: Vec<tapir_script::hir::Local> = Vec::new();
@@ -559,9 +520,12 @@ fn fuse_loop(test: Instr, last: Instr, consts: &[tapir_data::value::Value]) -> O
         {
             Some(Instr::IncLoopCount { a, b, off })
         }
-        (Instr::JLtCountK { sense: false, a, k: n, .. }, Instr::AddCountK { dst, a: x, k })
-            if dst == a && x == a && matches!(consts[k as usize], Value::Count(1)) =>
-        {
+        (
+            Instr::JLtCountK {
+                sense: false, a, k: n, ..
+            },
+            Instr::AddCountK { dst, a: x, k },
+        ) if dst == a && x == a && matches!(consts[k as usize], Value::Count(1)) => {
             Some(Instr::IncLoopCountK { a, k: n, off })
         }
         (Instr::JLtInt { sense: false, a, b, .. }, Instr::AddIntK { dst, a: x, k })
@@ -569,9 +533,12 @@ fn fuse_loop(test: Instr, last: Instr, consts: &[tapir_data::value::Value]) -> O
         {
             Some(Instr::IncLoopInt { a, b, off })
         }
-        (Instr::JLtIntK { sense: false, a, k: n, .. }, Instr::AddIntK { dst, a: x, k })
-            if dst == a && x == a && matches!(consts[k as usize], Value::Int(1)) =>
-        {
+        (
+            Instr::JLtIntK {
+                sense: false, a, k: n, ..
+            },
+            Instr::AddIntK { dst, a: x, k },
+        ) if dst == a && x == a && matches!(consts[k as usize], Value::Int(1)) => {
             Some(Instr::IncLoopIntK { a, k: n, off })
         }
         _ => None,

@@ -1,0 +1,492 @@
+//! Records with their lazy defaults, strings, slices, constants.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use tapir_data::types::{Kind, TypeId};
+use tapir_data::value::{Func, FuncId, Record, Str, Value, Vector};
+use tapir_script::hir::{Const, ExprKind, GlobalId, Storage};
+
+use crate::code::{LambdaSite, RecordSite, kind};
+use crate::exec::Args;
+use crate::host::{Host, RtError, Severity};
+use crate::vm::{FieldDefault, RecordPlan, Vm};
+
+impl Vm {
+    /// The value of a constant.
+    pub(crate) fn constant_value(&mut self, host: &mut dyn Host, c: &Const) -> Result<Value, String> {
+        Ok(match c {
+            Const::Bool(b) => Value::Bool(*b),
+            Const::Int(n) => Value::Int(*n),
+            Const::Count(n) => Value::Count(*n),
+            Const::Double(d) => Value::Double(*d),
+            Const::Time(d) => Value::Time(*d),
+            Const::Interval(d) => Value::Interval(*d),
+            Const::Enum(t, n) => Value::Enum(*t, *n),
+            Const::Port(p) => Value::Port(*p),
+            Const::Addr(a) => Value::Addr(*a),
+            Const::Subnet(s) => Value::Subnet(*s),
+            Const::Str(s) => Value::Str(s.clone()),
+            Const::Type(t) => Value::Type(*t),
+            Const::Pattern {
+                text,
+                ignore_case,
+                single_line,
+            } => Value::Pattern(host.compile_pattern(text, *ignore_case, *single_line)?),
+        })
+    }
+
+    /// The value of a constant global whose initialisation is over.
+    pub(crate) fn frozen_global(&self, g: GlobalId) -> Option<Value> {
+        if !self.frozen {
+            return None;
+        }
+        let global = self.program().globals.get(g.0 as usize)?;
+        if global.storage != Storage::Const {
+            return None;
+        }
+        let v = self.globals.get(g.0 as usize)?;
+        (kind::is_scalar(kind::of(v)) || kind::of(v) == kind::STR).then(|| v.clone())
+    }
+
+    /// The value of a function's name.
+    pub fn func_value(&mut self, f: FuncId) -> Value {
+        let i = f.0 as usize;
+        if let Some(Some(v)) = self.func_values.get(i) {
+            return Value::Func(v.clone());
+        }
+        let ty = self
+            .program()
+            .functions
+            .get(i)
+            .map_or(tapir_data::types::builtin::ANY, |f| f.ty);
+        let v = Rc::new(Func {
+            id: f,
+            ty,
+            captures: Vec::new().into(),
+            fresh: false,
+        });
+        if self.func_values.len() <= i {
+            self.func_values.resize(i + 1, None);
+        }
+        self.func_values[i] = Some(v.clone());
+        Value::Func(v)
+    }
+
+    pub(crate) fn make_closure(&mut self, s: &LambdaSite, mut captures: Vec<Value>) -> Value {
+        for (v, deep) in captures.iter_mut().zip(&s.deep) {
+            if *deep {
+                *v = tapir_data::copy::deep_copy(v);
+            }
+        }
+        Value::Func(Rc::new(Func {
+            id: s.func,
+            ty: s.ty,
+            captures: captures.into(),
+            fresh: true,
+        }))
+    }
+
+    // ---- records ----
+
+    /// What is to be known about a record type to make values of it.
+    pub(crate) fn record_plan(&mut self, ty: TypeId) -> Rc<RecordPlan> {
+        if let Some(p) = self.plans.get(&ty) {
+            return p.clone();
+        }
+        let types = &self.prog().types;
+        let mut defaults = Vec::new();
+        let mut last_const = 0;
+        if let Some(r) = types.record(ty) {
+            for (i, f) in r.fields.iter().enumerate() {
+                let d = match f.default {
+                    Some(id) => {
+                        let thunk = self.prog().default(id);
+                        let simple = match &thunk.expr.kind {
+                            ExprKind::Const(c) if !matches!(c, Const::Pattern { .. }) => simple_const(c),
+                            _ => None,
+                        };
+                        match simple {
+                            Some(v) => {
+                                last_const = i + 1;
+                                FieldDefault::Const(v)
+                            }
+                            None => FieldDefault::Thunk(id),
+                        }
+                    }
+                    None if !f.optional => match types.kind(f.ty) {
+                        Kind::Table { .. } => FieldDefault::Table(f.ty),
+                        Kind::Vector(_) => FieldDefault::Vector(f.ty),
+                        Kind::Record(_) => FieldDefault::Record(f.ty),
+                        _ => FieldDefault::None,
+                    },
+                    None => FieldDefault::None,
+                };
+                defaults.push(d);
+            }
+        }
+        let lazy = defaults
+            .iter()
+            .any(|d| !matches!(d, FieldDefault::None | FieldDefault::Const(_)));
+        let plan = Rc::new(RecordPlan {
+            defaults,
+            last_const,
+            lazy,
+        });
+        self.plans.insert(ty, plan.clone());
+        plan
+    }
+
+    pub(crate) fn new_record(&mut self, site: &RecordSite, args: Args) -> Rc<Record> {
+        let plan = self.record_plan(site.ty);
+        let n = site
+            .slots
+            .iter()
+            .map(|s| s.0 as usize + 1)
+            .max()
+            .unwrap_or(0)
+            .max(plan.last_const);
+        let mut slots: Vec<Value> = Vec::with_capacity(n);
+        for d in plan.defaults.iter().take(plan.last_const) {
+            slots.push(match d {
+                FieldDefault::Const(v) => v.clone(),
+                _ => Value::Unset,
+            });
+        }
+        slots.resize(n, Value::Unset);
+        for ((slot, copy_vector), v) in site.slots.iter().zip(args) {
+            let v = match v {
+                // The reference gives the record a vector of its own here.
+                Value::Vector(x) if *copy_vector => Value::Vector(Vector::new(x.ty, x.to_vec())),
+                v => v,
+            };
+            slots[*slot as usize] = v;
+        }
+        Record::new(site.ty, slots)
+    }
+
+    /// An empty record of a type, for native code.
+    pub fn empty_record(&mut self, ty: TypeId) -> Rc<Record> {
+        let r = Record::new(ty, Vec::new());
+        self.fill_constant_defaults(&r);
+        r
+    }
+
+    pub(crate) fn fill_constant_defaults(&mut self, r: &Record) {
+        let plan = self.record_plan(r.ty);
+        for (i, d) in plan.defaults.iter().enumerate().take(plan.last_const) {
+            if let FieldDefault::Const(v) = d
+                && !r.has(i)
+            {
+                r.set(i, v.clone());
+            }
+        }
+    }
+
+    /// Whether an unset slot would be filled when it is read.
+    pub(crate) fn field_has_default(&mut self, r: &Rc<Record>, slot: u16) -> bool {
+        let plan = self.record_plan(r.ty);
+        !matches!(plan.defaults.get(slot as usize), None | Some(FieldDefault::None))
+    }
+
+    fn default_of(&mut self, host: &mut dyn Host, r: &Rc<Record>, slot: usize) -> Result<Value, RtError> {
+        let plan = self.record_plan(r.ty);
+        let v = match plan.defaults.get(slot) {
+            None | Some(FieldDefault::None) => return Ok(Value::Unset),
+            Some(FieldDefault::Const(v)) => v.clone(),
+            Some(FieldDefault::Table(t)) => {
+                let t = self.new_table(*t, None);
+                Value::Table(t)
+            }
+            Some(FieldDefault::Vector(t)) => Value::Vector(Vector::new(*t, Vec::new())),
+            Some(FieldDefault::Record(t)) => Value::Record(self.empty_record(*t)),
+            Some(FieldDefault::Thunk(id)) => {
+                let code = match self.default_codes.get(id) {
+                    Some(c) => c.clone(),
+                    None => {
+                        let prog = self.prog();
+                        let c = self.thunk_code(host, prog.default(*id))?;
+                        self.default_codes.insert(*id, c.clone());
+                        c
+                    }
+                };
+                let v = self.run_code(host, &code, &[], None)?;
+                let ty = self.types().record(r.ty).and_then(|t| t.fields.get(slot)).map(|f| f.ty);
+                match ty {
+                    Some(ty) => self.coerce(host, &v, ty)?,
+                    None => v,
+                }
+            }
+        };
+        r.set(slot, v.clone());
+        Ok(v)
+    }
+
+    /// A field whose slot is unset or holds something unexpected.
+    #[cold]
+    pub(crate) fn field_slow(
+        &mut self,
+        host: &mut dyn Host,
+        r: &Rc<Record>,
+        slot: u16,
+        k: u8,
+    ) -> Result<Value, RtError> {
+        let v = match r.get(slot as usize) {
+            Value::Unset => self.default_of(host, r, slot as usize)?,
+            v => v,
+        };
+        if kind::fits(k, &v) {
+            return Ok(v);
+        }
+        if let Value::Unset = v {
+            return Err(self.detailed_here("field value missing"));
+        }
+        let pc = self.pc;
+        Err(self.kind_error(pc, k, &v))
+    }
+
+    /// A field of a record, with its default if it is unset; `Unset` where there is neither.
+    pub fn record_field(&mut self, host: &mut dyn Host, record: &Value, slot: usize) -> Result<Value, RtError> {
+        match record {
+            Value::Record(r) => match r.get(slot) {
+                Value::Unset => self.default_of(host, r, slot),
+                v => Ok(v),
+            },
+            _ => Err(RtError::new("only a record has fields")),
+        }
+    }
+
+    /// Fills the unset default fields of every record that can be reached from `v`.
+    pub fn materialize(&mut self, host: &mut dyn Host, v: &Value) -> Result<(), RtError> {
+        if !is_aggregate(v) {
+            return Ok(());
+        }
+        let mut seen: HashSet<*const u8> = HashSet::new();
+        let mut todo: SmallVec<[Value; 8]> = SmallVec::new();
+        todo.push(v.clone());
+        while let Some(v) = todo.pop() {
+            match &v {
+                Value::Record(r) => {
+                    if !seen.insert(Rc::as_ptr(r) as *const u8) {
+                        continue;
+                    }
+                    let plan = self.record_plan(r.ty);
+                    for slot in 0..plan.defaults.len() {
+                        let x = match r.get(slot) {
+                            Value::Unset if !matches!(plan.defaults[slot], FieldDefault::None) => {
+                                self.default_of(host, r, slot)?
+                            }
+                            x => x,
+                        };
+                        if is_aggregate(&x) {
+                            todo.push(x);
+                        }
+                    }
+                }
+                Value::Vector(x) => {
+                    if !self.may_hold_records(x.ty) || !seen.insert(Rc::as_ptr(x) as *const u8) {
+                        continue;
+                    }
+                    todo.extend(x.to_vec().into_iter().filter(is_aggregate));
+                }
+                Value::Table(t) => {
+                    if !self.may_hold_records(t.ty) || !seen.insert(Rc::as_ptr(t) as *const u8) {
+                        continue;
+                    }
+                    // Keys are snapshots that were completed when they were stored.
+                    todo.extend(t.entries().into_iter().map(|e| e.1).filter(is_aggregate));
+                }
+                Value::List(l) => todo.extend(l.iter().filter(|v| is_aggregate(v)).cloned()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn may_hold_records(&self, ty: TypeId) -> bool {
+        let inner = match self.types().kind(ty) {
+            Kind::Vector(t) => Some(*t),
+            Kind::Table { yields, .. } => *yields,
+            _ => return true,
+        };
+        match inner {
+            None => false,
+            Some(t) => matches!(
+                self.types().kind(t),
+                Kind::Record(_) | Kind::Vector(_) | Kind::Table { .. } | Kind::Any | Kind::Empty | Kind::List(_)
+            ),
+        }
+    }
+
+    // ---- strings and slices ----
+
+    /// A string of one byte.
+    pub(crate) fn byte_string(&mut self, b: u8) -> Str {
+        self.bytes[b as usize].get_or_insert_with(|| Rc::from([b])).clone()
+    }
+
+    fn slice_bounds(&self, bounds: &Value, len: usize) -> (usize, usize) {
+        let at = |v: Option<&Value>, default: i64| {
+            let n = match v {
+                Some(Value::Int(n)) => *n,
+                Some(Value::Count(n)) => (*n).min(i64::MAX as u64) as i64,
+                _ => default,
+            };
+            let n = if n < 0 { n + len as i64 } else { n };
+            n.clamp(0, len as i64) as usize
+        };
+        match bounds {
+            Value::List(l) => (at(l.first(), 0), at(l.get(1), len as i64)),
+            _ => (0, len),
+        }
+    }
+
+    pub(crate) fn slice(&mut self, v: &Value, bounds: &Value) -> Result<Value, RtError> {
+        match v {
+            Value::Str(s) => {
+                let (lo, hi) = self.slice_bounds(bounds, s.len());
+                Ok(Value::Str(if lo < hi {
+                    s[lo..hi].into()
+                } else {
+                    self.empty_str.clone()
+                }))
+            }
+            Value::Vector(x) => {
+                let (lo, hi) = self.slice_bounds(bounds, x.len());
+                let items = if lo < hi {
+                    x.to_vec()[lo..hi].to_vec()
+                } else {
+                    Vec::new()
+                };
+                Ok(Value::Vector(Vector::new(x.ty, items)))
+            }
+            _ => Err(self.detailed_here("value used but not set")),
+        }
+    }
+
+    pub(crate) fn set_slice(&mut self, v: &Value, bounds: &Value, x: &Value) -> Result<(), RtError> {
+        let (Value::Vector(v), Value::Vector(x)) = (v, x) else {
+            return Err(self.detailed_here("value used but not set"));
+        };
+        let (lo, hi) = self.slice_bounds(bounds, v.len());
+        let mut items = v.to_vec();
+        items.splice(lo..hi.max(lo), x.to_vec());
+        drop(v.replace(items));
+        if self.watching {
+            self.changed(Rc::as_ptr(v) as *const u8);
+        }
+        Ok(())
+    }
+
+    /// `v[w]` with a vector of indices or of booleans.
+    pub(crate) fn pick(&mut self, v: &Rc<Vector>, w: &Rc<Vector>) -> Result<Value, RtError> {
+        let picks = w.to_vec();
+        if picks.iter().any(|p| matches!(p, Value::Bool(_))) {
+            if picks.len() != v.len() {
+                return Err(self.detailed_here("size mismatch, boolean index and vector"));
+            }
+            // The reference leaves holes where nothing was selected, up to the last selected one.
+            let mut out = Vec::new();
+            for (i, p) in picks.iter().enumerate() {
+                if matches!(p, Value::Bool(true)) {
+                    out.resize(i, Value::Unset);
+                    out.push(v.get(i));
+                }
+            }
+            return Ok(Value::Vector(Vector::new(v.ty, out)));
+        }
+        let out = picks
+            .iter()
+            .map(|p| match p {
+                Value::Count(n) => v.get(*n as usize),
+                Value::Int(n) if *n >= 0 => v.get(*n as usize),
+                Value::Int(n) => v.get((v.len() as i64).wrapping_add(*n) as usize),
+                _ => Value::Unset,
+            })
+            .collect();
+        Ok(Value::Vector(Vector::new(v.ty, out)))
+    }
+
+    // ---- limits ----
+
+    /// Room for a vector whose index `idx` is about to be written.
+    #[cold]
+    pub(crate) fn vector_room(&mut self, idx: u64) -> Result<(), RtError> {
+        if idx >= self.limits.vector_len_max {
+            let text = format!(
+                "vector index {idx} is beyond the limit of {}",
+                self.limits.vector_len_max
+            );
+            return Err(self.detailed_here(&text));
+        }
+        self.charge(idx as usize * 24)
+    }
+
+    /// Notes a large allocation; every so often the process' memory is looked at.
+    #[cold]
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), RtError> {
+        if bytes as u64 > self.limits.memory_max / 4 && bytes > 1 << 28 {
+            return Err(self.memory_error());
+        }
+        self.alloc_debt += bytes;
+        if self.alloc_debt > 64 << 20 {
+            self.alloc_debt = 0;
+            return self.check_memory();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_memory(&mut self) -> Result<(), RtError> {
+        if resident_bytes().is_some_and(|n| n > self.limits.memory_max) {
+            return Err(self.memory_error());
+        }
+        Ok(())
+    }
+
+    fn memory_error(&mut self) -> RtError {
+        let text = format!("memory limit of {} MiB exceeded", self.limits.memory_max >> 20);
+        self.located(Severity::RuntimeError, text)
+    }
+}
+
+/// The process' resident memory.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+/// Three quarters of the machine's memory.
+pub(crate) fn default_memory_max() -> u64 {
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| {
+        let line = t.lines().find(|l| l.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    total.map_or(8 << 30, |kib| kib * 1024 / 4 * 3)
+}
+
+fn is_aggregate(v: &Value) -> bool {
+    matches!(
+        v,
+        Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_)
+    )
+}
+
+fn simple_const(c: &Const) -> Option<Value> {
+    Some(match c {
+        Const::Bool(b) => Value::Bool(*b),
+        Const::Int(n) => Value::Int(*n),
+        Const::Count(n) => Value::Count(*n),
+        Const::Double(d) => Value::Double(*d),
+        Const::Time(d) => Value::Time(*d),
+        Const::Interval(d) => Value::Interval(*d),
+        Const::Enum(t, n) => Value::Enum(*t, *n),
+        Const::Port(p) => Value::Port(*p),
+        Const::Addr(a) => Value::Addr(*a),
+        Const::Subnet(s) => Value::Subnet(*s),
+        Const::Str(s) => Value::Str(s.clone()),
+        Const::Type(t) => Value::Type(*t),
+        Const::Pattern { .. } => return None,
+    })
+}

@@ -5,13 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod dhcp;
 pub mod dns;
 pub mod file;
 pub mod ftp;
 pub mod http;
+pub mod ntp;
 pub mod registry;
 pub mod smtp;
+pub mod ssh;
 pub mod ssl;
+pub mod syslog;
 pub mod util;
 
 #[doc(hidden)]

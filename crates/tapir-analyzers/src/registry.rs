@@ -33,16 +33,21 @@ macro_rules! protocols {
 }
 
 protocols! {
+    "DHCP" ANY dhcp::Dhcp;
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();
     "FTP" ANY ftp::Ftp::default();
     "FTP_DATA" ANY file::FileData::default();
     "HTTP" ANY http::Http::default();
     "IRC_DATA" ANY file::FileData::default();
+    "NTP" ANY ntp::Ntp::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
     "SMTP" ANY smtp::Smtp::default();
+    "SSH" ANY ssh::Ssh::default();
     "SSL" ANY ssl::Ssl::default();
+    "SYSLOG" ANY syslog::Syslog;
+    "SYSLOG_TCP" ANY syslog::SyslogTcp::default();
 }
 
 /// The tag of a canonical name.

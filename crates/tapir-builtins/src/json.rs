@@ -1,13 +1,13 @@
 //! `to_json` and `from_json`.
 
 use tapir_data::json::{JsonOptions, to_json as write_json};
+use tapir_data::jsonparse::{Json, Number, parse};
 use tapir_data::table::Table;
 use tapir_data::text::type_text;
 use tapir_data::types::{Kind, TypeId};
 use tapir_data::value::{Port, Proto, Record, Value, Vector};
 use tapir_vm::{CallCtx, RtError};
 
-use crate::jsonparse::{Json, Number, parse};
 use crate::netparse::{parse_addr, parse_subnet};
 use crate::util::*;
 

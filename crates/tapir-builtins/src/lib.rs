@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod base64;
+mod brokerdata;
 mod containers;
 mod convert;
 mod entropy;
@@ -13,7 +14,6 @@ mod format;
 mod glob;
 mod hash;
 mod json;
-pub mod jsonparse;
 mod math;
 pub mod netparse;
 mod nettext;
@@ -33,6 +33,7 @@ pub use tapir_vm::Registry;
 pub fn register(registry: &mut Registry) {
     for family in [
         base64::FAMILY,
+        brokerdata::FAMILY,
         containers::FAMILY,
         convert::FAMILY,
         entropy::FAMILY,

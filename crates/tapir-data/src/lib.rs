@@ -6,8 +6,10 @@
 //! A heap value is reference-counted without atomics and belongs to one engine thread; what crosses threads is
 //! [`broker::Data`] or a log row.
 
+pub mod broker;
 pub mod copy;
 pub mod json;
+pub mod jsonparse;
 pub mod key;
 pub mod localtime;
 pub mod number;

@@ -181,10 +181,7 @@ impl Renderer<'_> {
                 self.bytes(&f.name);
                 self.text("\" of string");
             }
-            Value::Opaque(o) => {
-                let text = o.render();
-                self.bytes(text.as_bytes());
-            }
+            Value::Opaque(o) => self.out.extend(o.render_bytes()),
             Value::Type(t) => {
                 let text = type_text(self.host.types(), *t);
                 self.text(&text);

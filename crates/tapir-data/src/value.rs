@@ -375,6 +375,10 @@ pub trait Opaque: Any {
     fn render(&self) -> String {
         format!("<opaque of {}>", self.type_name())
     }
+    /// The same as bytes, for state that is not text.
+    fn render_bytes(&self) -> Vec<u8> {
+        self.render().into_bytes()
+    }
     /// For downcasts.
     fn as_any(&self) -> &dyn Any;
 }

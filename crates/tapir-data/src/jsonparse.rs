@@ -44,7 +44,21 @@ const DEPTH_MAX: usize = 512;
 
 /// Reads one JSON text.
 pub fn parse(s: &[u8]) -> Result<Json, JsonError> {
-    let mut p = Parser { s, i: 0, depth: 0 };
+    parse_with(s, false)
+}
+
+/// Reads one JSON text in which strings may hold raw control bytes and the escape `\\v`, as cluster peers write them.
+pub fn parse_lenient(s: &[u8]) -> Result<Json, JsonError> {
+    parse_with(s, true)
+}
+
+fn parse_with(s: &[u8], lenient: bool) -> Result<Json, JsonError> {
+    let mut p = Parser {
+        s,
+        i: 0,
+        depth: 0,
+        lenient,
+    };
     p.blanks();
     if p.i == s.len() {
         return p.fail("The document is empty.");
@@ -61,6 +75,7 @@ struct Parser<'a> {
     s: &'a [u8],
     i: usize,
     depth: usize,
+    lenient: bool,
 }
 
 type Parsed<T> = Result<T, JsonError>;
@@ -188,7 +203,10 @@ impl Parser<'_> {
         let mut out = Vec::new();
         loop {
             match self.peek() {
-                None | Some(0) => {
+                None => {
+                    return self.fail("Missing a closing quotation mark in string.");
+                }
+                Some(0) if !self.lenient => {
                     return self.fail("Missing a closing quotation mark in string.");
                 }
                 Some(b'"') => {
@@ -196,7 +214,7 @@ impl Parser<'_> {
                     return Ok(out);
                 }
                 Some(b'\\') => self.escape(&mut out)?,
-                Some(b) if b < 0x20 => return self.fail("Invalid encoding in string."),
+                Some(b) if b < 0x20 && !self.lenient => return self.fail("Invalid encoding in string."),
                 Some(b) => {
                     out.push(b);
                     self.i += 1;
@@ -210,6 +228,7 @@ impl Parser<'_> {
         self.i += 1;
         let b = match self.peek() {
             Some(b @ (b'"' | b'\\' | b'/')) => b,
+            Some(b'v') if self.lenient => 11,
             Some(b'b') => 8,
             Some(b'f') => 12,
             Some(b'n') => b'\n',

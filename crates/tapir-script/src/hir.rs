@@ -242,7 +242,8 @@ pub struct TypeSwitch {
 pub struct When {
     /// Expressions evaluated in the enclosing frame, in order; `true` asks for a deep copy.
     pub captures: Vec<(Expr, bool)>,
-    /// Yields bool. Its captures, and those of the bodies, are slots 0.. of a shared frame.
+    /// Describes the frame that condition and bodies share: its `locals` (those of the three bodies are equal), of
+    /// which slots 0.. are the captures, in order. It has no statements; the condition is `cond_expr`, which yields bool.
     pub cond: Rc<Body>,
     pub cond_expr: Expr,
     pub body: Rc<Body>,
@@ -403,6 +404,21 @@ pub enum LValue {
 
 /// Default expressions referred to by record fields and parameters.
 impl Program {
+    /// A program in which nothing is declared.
+    pub fn new() -> Self {
+        Program {
+            types: Types::new(),
+            globals: Vec::new(),
+            functions: Vec::new(),
+            defaults: Vec::new(),
+            inits: Vec::new(),
+            top_level: Body::default(),
+            names: HashMap::new(),
+            files: Vec::new(),
+            signature_files: Vec::new(),
+        }
+    }
+
     /// The expression behind a [`DefaultId`].
     pub fn default(&self, id: DefaultId) -> &Thunk {
         &self.defaults[id.0 as usize]

@@ -1,0 +1,584 @@
+//! Names and types: syntax tree to typed program.
+//!
+//! Declarations arrive in textual order and are checked at once; a name is known from its declaration on. An expression
+//! that had an error gets the type `builtin::ERROR`, which goes with everything, so one mistake is told once.
+//! Spec: the language reference, sections 1.5, 2, 3 and 4.
+
+mod assign;
+mod attrs;
+mod call;
+mod coerce;
+mod construct;
+mod decl;
+mod expr;
+mod func;
+mod lambda;
+mod ops;
+mod stmt;
+mod types;
+mod usage;
+
+use std::rc::Rc;
+
+use tapir_data::types::{Flavor, Kind, TypeId, Types, builtin};
+use tapir_data::value::FuncId;
+
+use crate::ast;
+use crate::diag::{Diagnostic, Severity, nearest};
+use crate::hir::{self, Const, Expr, ExprKind, GlobalId, LocalId, Program, Span};
+use crate::symbol::{FastMap, Interner, Symbol};
+
+/// So many errors are told; more would bury the first.
+const MAX_ERRORS: usize = 100;
+
+/// What a global name stands for.
+#[derive(Clone)]
+struct Entity {
+    meaning: hir::Ident,
+    /// The module that the name belongs to.
+    module: Symbol,
+    exported: bool,
+    deprecated: Option<Rc<str>>,
+    span: Span,
+}
+
+/// What is known about a function beside its entry in the program.
+#[derive(Default)]
+struct FuncInfo {
+    /// Further prototypes: for each parameter its position in the canonical list.
+    alternates: Vec<Vec<u32>>,
+    is_used: bool,
+    /// Declared by native code or a prototype.
+    native: bool,
+    module: Symbol,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum FrameKind {
+    Function,
+    Event,
+    Hook,
+    Lambda,
+    When,
+    TopLevel,
+    /// An initialiser, attribute or default: no enclosing body.
+    Init,
+}
+
+struct LocalInfo {
+    name: Symbol,
+    ty: TypeId,
+    /// False after the end of the block that declared it.
+    active: bool,
+    span: Span,
+    constant: bool,
+    /// Captured from outside, and whether it was used.
+    captured: bool,
+    used: bool,
+}
+
+/// The body that is being checked.
+struct Frame {
+    kind: FrameKind,
+    /// The result; `None` when it follows from the first `return`.
+    yields: Option<TypeId>,
+    vars: FastMap<Symbol, LocalId>,
+    locals: Vec<hir::Local>,
+    info: Vec<LocalInfo>,
+    loops: u32,
+    switches: u32,
+    /// Whether the captures were listed.
+    has_captures: bool,
+    /// Outer names that were used without being captured, so that each is told once.
+    missing: Vec<Symbol>,
+    /// Globals read, for `when` conditions.
+    globals: Vec<GlobalId>,
+    in_condition: bool,
+}
+
+impl Frame {
+    fn new(kind: FrameKind, yields: Option<TypeId>) -> Self {
+        Frame {
+            kind,
+            yields,
+            vars: FastMap::default(),
+            locals: Vec::new(),
+            info: Vec::new(),
+            loops: 0,
+            switches: 0,
+            has_captures: false,
+            missing: Vec::new(),
+            globals: Vec::new(),
+            in_condition: false,
+        }
+    }
+}
+
+/// What a name in an expression means.
+enum Found {
+    Local(LocalId),
+    Global(hir::Ident),
+    /// Not found; the error was told.
+    Nothing,
+}
+
+/// The state of a check that is going on.
+pub struct Checker {
+    pub names: Interner,
+    pub program: Program,
+    pub diagnostics: Vec<Diagnostic>,
+    /// What global names mean, by symbol.
+    scope: Vec<Option<Entity>>,
+    /// Whether a symbol is written with `::`, by symbol: 0 unknown, 1 no, 2 yes.
+    qualified: Vec<u8>,
+    modules: FastMap<Symbol, ()>,
+    module: Symbol,
+    exported: bool,
+    frames: Vec<Frame>,
+    top: Option<Frame>,
+    funcs: Vec<FuncInfo>,
+    /// Values of constants and options, as far as they are literals.
+    values: FastMap<GlobalId, Const>,
+    /// Globals that are `const` for good.
+    ignore_deprecations: u32,
+    fatal: bool,
+    errors: usize,
+    uses: usage::Uses,
+    n_lambdas: u32,
+    /// Expressions within functions nest in expressions, so this bounds the recursion as a whole.
+    depth: u32,
+    /// The function that is being checked.
+    function: Option<FuncId>,
+    enum_deprecations: FastMap<Symbol, Rc<str>>,
+    type_deprecations: FastMap<TypeId, Rc<str>>,
+}
+
+impl Checker {
+    /// A checker of an empty program.
+    pub fn new() -> Self {
+        Checker {
+            names: Interner::new(),
+            program: Program::new(),
+            diagnostics: Vec::new(),
+            scope: Vec::new(),
+            qualified: Vec::new(),
+            modules: FastMap::default(),
+            module: Symbol::EMPTY,
+            exported: false,
+            frames: Vec::new(),
+            top: None,
+            funcs: Vec::new(),
+            values: FastMap::default(),
+            ignore_deprecations: 0,
+            fatal: false,
+            errors: 0,
+            uses: usage::Uses::default(),
+            n_lambdas: 0,
+            depth: 0,
+            function: None,
+            enum_deprecations: FastMap::default(),
+            type_deprecations: FastMap::default(),
+        }
+    }
+
+    /// Whether a fatal error was reported.
+    pub fn is_fatal(&self) -> bool {
+        self.fatal
+    }
+
+    /// Whether any error was reported.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Takes a diagnostic.
+    pub fn report(&mut self, d: Diagnostic) {
+        match d.severity {
+            Severity::Warning => {}
+            Severity::Error => {
+                self.errors += 1;
+                if self.errors > MAX_ERRORS {
+                    return;
+                }
+            }
+            Severity::Fatal => {
+                self.errors += 1;
+                self.fatal = true;
+            }
+        }
+        self.diagnostics.push(d);
+    }
+
+    /// Switches warnings about deprecated names off and on again; pairs nest.
+    pub fn ignore_deprecations(&mut self, on: bool) {
+        if on {
+            self.ignore_deprecations += 1;
+        } else {
+            self.ignore_deprecations = self.ignore_deprecations.saturating_sub(1);
+        }
+    }
+
+    fn err(&mut self, id: &'static str, span: Span, message: impl Into<String>) {
+        self.report(Diagnostic::error(id, span, message));
+    }
+
+    fn warn(&mut self, id: &'static str, span: Span, message: impl Into<String>) {
+        self.report(Diagnostic::warning(id, span, message));
+    }
+
+    fn types(&self) -> &Types {
+        &self.program.types
+    }
+
+    fn kind(&self, ty: TypeId) -> &Kind {
+        self.program.types.kind(ty)
+    }
+
+    fn text(&self, name: Symbol) -> &Rc<str> {
+        self.names.text(name)
+    }
+
+    /// An expression that stands for one with an error.
+    fn bad(&self, span: Span) -> Expr {
+        Expr {
+            kind: ExprKind::Const(Const::Bool(false)),
+            ty: builtin::ERROR,
+            span,
+        }
+    }
+
+    /// Reports an error about an expression whose text is part of the message.
+    fn bad_expr(&mut self, id: &'static str, span: Span, message: impl Into<String>) -> Expr {
+        self.err(id, span, message);
+        self.bad(span)
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        if self.frames.is_empty() {
+            self.frames.push(Frame::new(FrameKind::Init, None));
+        }
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    fn is_qualified(&mut self, name: Symbol) -> bool {
+        let i = name.0 as usize;
+        if i >= self.qualified.len() {
+            self.qualified.resize(self.names.len().max(i + 1), 0);
+        }
+        if self.qualified[i] == 0 {
+            self.qualified[i] = 1 + u8::from(self.names.text(name).contains("::"));
+        }
+        self.qualified[i] == 2
+    }
+
+    /// The module part of a full name.
+    fn module_of(&mut self, name: Symbol) -> Symbol {
+        if !self.is_qualified(name) {
+            return Symbol::EMPTY;
+        }
+        let text = self.names.text(name).clone();
+        match text.rsplit_once("::") {
+            Some((module, _)) => self.names.intern(module),
+            None => Symbol::EMPTY,
+        }
+    }
+
+    fn entity(&self, name: Symbol) -> Option<&Entity> {
+        self.scope.get(name.0 as usize)?.as_ref()
+    }
+
+    /// Makes a global name known.
+    fn define(&mut self, name: Symbol, meaning: hir::Ident, exported: bool, span: Span) {
+        let module = self.module_of(name);
+        if module != Symbol::EMPTY {
+            self.modules.insert(module, ());
+        }
+        let i = name.0 as usize;
+        if i >= self.scope.len() {
+            self.scope.resize(self.names.len().max(i + 1), None);
+        }
+        self.program.names.insert(self.names.text(name).clone(), meaning.clone());
+        self.scope[i] = Some(Entity {
+            meaning,
+            module,
+            exported: exported || module == Symbol::EMPTY,
+            deprecated: None,
+            span,
+        });
+    }
+
+    /// The full name that a declaration of `name` gets in the current module.
+    fn full_name(&mut self, name: Symbol) -> Symbol {
+        self.names.qualify(self.module, name)
+    }
+
+    /// The full name under which a name is found from the current module.
+    fn find_global(&mut self, name: Symbol) -> Option<Symbol> {
+        if self.module != Symbol::EMPTY {
+            let full = self.names.qualify(self.module, name);
+            if self.entity(full).is_some() {
+                return Some(full);
+            }
+        }
+        if self.entity(name).is_some() {
+            return Some(name);
+        }
+        if self.is_qualified(name) {
+            let text = self.names.text(name).clone();
+            if let Some(plain) = text.strip_prefix("::") {
+                let plain = self.names.intern(plain);
+                return self.entity(plain).map(|_| plain);
+            }
+        }
+        None
+    }
+
+    /// Whether `@ifdef` knows a name: a global, or a module.
+    pub fn is_defined(&mut self, name: Symbol, module: Symbol) -> bool {
+        self.module = module;
+        self.find_global(name).is_some() || self.modules.contains_key(&name)
+    }
+
+    /// What a name means here. Reports an unknown one, a private one and the use of a deprecated one.
+    fn resolve(&mut self, name: Symbol, span: Span) -> Found {
+        if name == Symbol::BLANK {
+            self.err("blank", span, "blank identifier used in expression");
+            return Found::Nothing;
+        }
+        if let Some(found) = self.find_local(name, span) {
+            return found;
+        }
+        let Some(full) = self.find_global(name) else {
+            self.unknown(name, span);
+            return Found::Nothing;
+        };
+        match self.visible(full, span) {
+            Some(meaning) => Found::Global(meaning),
+            None => Found::Nothing,
+        }
+    }
+
+    /// The meaning of a global that exists, if it may be used from here.
+    fn visible(&mut self, full: Symbol, span: Span) -> Option<hir::Ident> {
+        let entity = self.entity(full)?;
+        let meaning = entity.meaning.clone();
+        let module = entity.module;
+        let deprecated = entity.deprecated.clone();
+        if !entity.exported && module != self.module {
+            let text = format!("identifier is not exported: {}", self.text(full));
+            self.err("not-exported", span, text);
+            return None;
+        }
+        if let Some(text) = deprecated {
+            self.warn_deprecated(full, &text, span);
+        }
+        match meaning {
+            hir::Ident::Func(f) => self.uses.func(f),
+            hir::Ident::Global(g) => {
+                if let Some(frame) = self.frames.last_mut().filter(|f| f.in_condition) {
+                    if !frame.globals.contains(&g) {
+                        frame.globals.push(g);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Some(meaning)
+    }
+
+    fn warn_deprecated(&mut self, name: Symbol, text: &str, span: Span) {
+        let name = self.text(name).clone();
+        self.warn_deprecated_text(&name, text, span);
+    }
+
+    fn warn_deprecated_text(&mut self, name: &str, text: &str, span: Span) {
+        if self.ignore_deprecations > 0 {
+            return;
+        }
+        let message = if text.is_empty() {
+            format!("deprecated ({name})")
+        } else {
+            format!("deprecated ({name}): {text}")
+        };
+        self.warn("deprecated", span, message);
+    }
+
+    fn find_local(&mut self, name: Symbol, span: Span) -> Option<Found> {
+        let innermost = self.frames.len().checked_sub(1)?;
+        if let Some(&id) = self.frames[innermost].vars.get(&name) {
+            let info = &mut self.frames[innermost].info[id.0 as usize];
+            info.used = true;
+            if !info.active {
+                let declared = info.span;
+                let text = format!(
+                    "use of out-of-scope local; move declaration to outer scope ({})",
+                    self.text(name)
+                );
+                self.report(Diagnostic::error("out-of-scope", declared, text).label(span, "used here"));
+            }
+            return Some(Found::Local(id));
+        }
+        let kind = self.frames[innermost].kind;
+        if !matches!(kind, FrameKind::Lambda | FrameKind::When) || innermost == 0 {
+            return None;
+        }
+        let outer = self.frames[..innermost].iter().rev().any(|f| {
+            f.vars.get(&name).is_some_and(|&id| f.info[id.0 as usize].active) && f.kind != FrameKind::Init
+        });
+        if !outer {
+            return None;
+        }
+        if !self.frames[innermost].missing.contains(&name) {
+            self.frames[innermost].missing.push(name);
+            let text = self.text(name).clone();
+            let what = if kind == FrameKind::When { "\"when\" statement" } else { "lambda" };
+            let message = if self.frames[innermost].has_captures {
+                format!("{text} is used inside {what} but not captured")
+            } else if kind == FrameKind::When {
+                format!("{text} is used inside \"when\" statement but not captured")
+            } else {
+                format!("lambda uses outer identifiers without [] captures: {text}")
+            };
+            let d = Diagnostic::error("not-captured", span, message)
+                .suggest(format!("list it: {} …", if kind == FrameKind::When {
+                    format!("when [{text}] (")
+                } else {
+                    format!("function[{text}](")
+                }));
+            self.report(d);
+        }
+        Some(Found::Nothing)
+    }
+
+    /// Reports a name that nothing declares, with what may have been meant.
+    fn unknown(&mut self, name: Symbol, span: Span) {
+        let text = self.text(name).clone();
+        if let Some(rest) = text.strip_prefix("GLOBAL::") {
+            let d = Diagnostic::error(
+                "global-prefix",
+                span,
+                "Using GLOBAL:: as a prefix is invalid. Use :: instead",
+            )
+            .suggest(format!("write ::{rest}"));
+            self.report(d);
+            return;
+        }
+        let mut d = Diagnostic::error(
+            "unknown-identifier",
+            span,
+            format!("unknown identifier {text}, at or near \"{text}\""),
+        );
+        if let Some(s) = self.near_name(&text, |_| true) {
+            d = d.suggest(format!("did you mean {s}?"));
+        }
+        self.report(d);
+    }
+
+    /// A known name that looks like `text` and satisfies a condition.
+    fn near_name(&self, text: &str, accept: impl Fn(&Entity) -> bool) -> Option<String> {
+        let mut candidates: Vec<&str> = Vec::new();
+        let module = self.text(self.module);
+        for (i, entity) in self.scope.iter().enumerate() {
+            let Some(entity) = entity else { continue };
+            if !accept(entity) {
+                continue;
+            }
+            let name: &str = &self.names.all()[i];
+            candidates.push(name);
+            if !module.is_empty() {
+                if let Some(rest) = name.strip_prefix(&**module).and_then(|r| r.strip_prefix("::")) {
+                    candidates.push(rest);
+                }
+            }
+        }
+        for frame in self.frames.iter().rev().take(1) {
+            for (id, info) in frame.info.iter().enumerate() {
+                if info.active && id < frame.locals.len() {
+                    candidates.push(self.text(info.name));
+                }
+            }
+        }
+        if let Some(n) = nearest(text, candidates.iter().copied()) {
+            return Some(n.to_string());
+        }
+        // The right name in another module, or a name that shares its beginning or end.
+        let tail = format!("::{text}");
+        if let Some(n) = candidates.iter().filter(|c| c.ends_with(&tail)).min() {
+            return Some((*n).to_string());
+        }
+        None
+    }
+
+    /// Checks something with a frame of its own, as for initialisers.
+    fn with_frame<T>(&mut self, frame: Frame, f: impl FnOnce(&mut Self) -> T) -> (T, Frame) {
+        self.frames.push(frame);
+        let depth = self.frames.len();
+        let result = f(self);
+        self.frames.truncate(depth);
+        let frame = self.frames.pop().unwrap_or_else(|| Frame::new(FrameKind::Init, None));
+        (result, frame)
+    }
+
+    fn thunk(&mut self, f: impl FnOnce(&mut Self) -> Expr) -> hir::Thunk {
+        let (expr, frame) = self.with_frame(Frame::new(FrameKind::Init, None), f);
+        hir::Thunk {
+            expr,
+            n_slots: frame.locals.len() as u32,
+        }
+    }
+
+    /// Checks one declaration.
+    pub fn declare(&mut self, decl: ast::Decl) {
+        if self.fatal {
+            return;
+        }
+        self.module = decl.module;
+        self.exported = decl.exported;
+        if decl.module != Symbol::EMPTY {
+            self.modules.insert(decl.module, ());
+        }
+        self.frames.clear();
+        self.depth = 0;
+        self.function = None;
+        self.uses.owner = None;
+        self.declaration(decl);
+    }
+
+    /// The expression of an `@if`: a bool that mentions no locals.
+    pub fn condition(&mut self, cond: &ast::Expr, module: Symbol) -> Option<hir::Thunk> {
+        // The frames of a body that is being read are not known here: it is checked when it is complete.
+        self.module = module;
+        let before = self.errors;
+        let frames = std::mem::take(&mut self.frames);
+        let owner = self.uses.owner.take();
+        let thunk = self.thunk(|c| c.value_as(cond, builtin::BOOL));
+        self.uses.owner = owner;
+        self.frames = frames;
+        (self.errors == before).then_some(thunk)
+    }
+
+    /// The value of an expression, as far as it follows from literals and constants.
+    pub fn fold(&self, e: &Expr) -> Option<Const> {
+        ops::fold(e, &self.values)
+    }
+
+    /// Gives up the program. Warnings of usage analysis come last.
+    pub fn finish(mut self, unused: bool) -> (Program, Vec<Diagnostic>) {
+        if let Some(top) = self.top.take() {
+            self.program.top_level.locals = top.locals;
+        }
+        if unused && self.errors == 0 {
+            self.report_unused();
+        }
+        (self.program, self.diagnostics)
+    }
+
+    fn flavor_text(flavor: Flavor) -> &'static str {
+        match flavor {
+            Flavor::Function => "function",
+            Flavor::Event => "event",
+            Flavor::Hook => "hook",
+        }
+    }
+}

@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
+mod check;
 pub mod diag;
 pub mod hir;
 pub mod lex;
+pub mod load;
 pub mod parse;
+pub mod render;
 pub mod symbol;

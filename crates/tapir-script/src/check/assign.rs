@@ -52,7 +52,11 @@ impl Checker {
         }
         let shown = self.source_text(target);
         let text = format!("type clash in assignment ({shown} = {})", self.expr_text(&value));
-        let note = format!("the target is {}, and this is {}", self.type_text(ty), self.type_text(from));
+        let note = format!(
+            "the target is {}, and this is {}",
+            self.type_text(ty),
+            self.type_text(from)
+        );
         self.report(Diagnostic::error("type-clash", span, text).note(note));
         self.bad(span)
     }
@@ -86,7 +90,11 @@ impl Checker {
             What::Table => {
                 let v = self.value(value, Some(ty));
                 if v.ty != builtin::ERROR && !self.fits(v.ty, ty) && !matches!(self.kind(v.ty), Kind::Empty) {
-                    let text = format!("requires values of the same type ({} += {})", self.source_text(target), self.expr_text(&v));
+                    let text = format!(
+                        "requires values of the same type ({} += {})",
+                        self.source_text(target),
+                        self.expr_text(&v)
+                    );
                     let d = Diagnostic::error("type-clash", span, text)
                         .suggest("single elements are added by \"add s[x];\" or \"s += { x };\"");
                     self.report(d);
@@ -117,8 +125,16 @@ impl Checker {
                             (Kind::Record(_), Kind::Record(_)) | (Kind::Enum(_), Kind::Enum(_))
                         );
                     if !compatible {
-                        let text = format!("incompatible vector append ({} += {})", self.source_text(target), self.expr_text(&v));
-                        let note = format!("its elements are {}, and this is {}", self.type_text(element), self.type_text(from));
+                        let text = format!(
+                            "incompatible vector append ({} += {})",
+                            self.source_text(target),
+                            self.expr_text(&v)
+                        );
+                        let note = format!(
+                            "its elements are {}, and this is {}",
+                            self.type_text(element),
+                            self.type_text(from)
+                        );
                         self.report(Diagnostic::error("type-clash", span, text).note(note));
                         return self.bad(span);
                     }
@@ -128,14 +144,21 @@ impl Checker {
             What::Same => {
                 let v = self.value(value, Some(ty));
                 if v.ty != builtin::ERROR && !self.fits(v.ty, ty) {
-                    let text = format!("requires arithmetic operands ({} += {})", self.source_text(target), self.expr_text(&v));
+                    let text = format!(
+                        "requires arithmetic operands ({} += {})",
+                        self.source_text(target),
+                        self.expr_text(&v)
+                    );
                     return self.bad_expr("operands", span, text);
                 }
                 self.coerce(v, ty, Context::Assign)
             }
             What::No => {
                 self.value(value, None);
-                let text = format!("requires two arithmetic or two string operands ({} += …)", self.source_text(target));
+                let text = format!(
+                    "requires two arithmetic or two string operands ({} += …)",
+                    self.source_text(target)
+                );
                 return self.bad_expr("operands", span, text);
             }
         };
@@ -163,7 +186,11 @@ impl Checker {
         }
         let v = self.value(value, Some(ty));
         if v.ty != builtin::ERROR && !self.fits(v.ty, ty) && !matches!(self.kind(v.ty), Kind::Empty) {
-            let text = format!("requires values of the same type ({} -= {})", self.source_text(target), self.expr_text(&v));
+            let text = format!(
+                "requires values of the same type ({} -= {})",
+                self.source_text(target),
+                self.expr_text(&v)
+            );
             let d = Diagnostic::error("type-clash", span, text)
                 .suggest("single elements are removed by \"delete s[x];\" or \"s -= { x };\"");
             self.report(d);
@@ -221,7 +248,11 @@ impl Checker {
             return self.bad_expr("operands", span, text);
         }
         Expr {
-            kind: if up { ExprKind::Incr(lvalue) } else { ExprKind::Decr(lvalue) },
+            kind: if up {
+                ExprKind::Incr(lvalue)
+            } else {
+                ExprKind::Decr(lvalue)
+            },
             ty,
             span,
         }

@@ -9,13 +9,7 @@ use crate::diag::Diagnostic;
 use crate::hir::{self, Callee, Const, Expr, ExprKind, Span};
 
 impl Checker {
-    pub(super) fn call(
-        &mut self,
-        callee: &ast::Expr,
-        args: &[ast::Expr],
-        want: Option<TypeId>,
-        span: Span,
-    ) -> Expr {
+    pub(super) fn call(&mut self, callee: &ast::Expr, args: &[ast::Expr], want: Option<TypeId>, span: Span) -> Expr {
         if let A::Name(name) = callee.kind {
             match self.resolve(name, callee.span) {
                 Found::Nothing => {
@@ -283,7 +277,11 @@ impl Checker {
                     i += 1;
                 }
                 None => {
-                    self.err("format", span, "mismatch between format string and number of arguments: it ends in a lone %");
+                    self.err(
+                        "format",
+                        span,
+                        "mismatch between format string and number of arguments: it ends in a lone %",
+                    );
                     return false;
                 }
             }

@@ -355,11 +355,7 @@ impl Checker {
         if self.canonical(checked.ty) == builtin::ANY {
             return self.converted(checked, to);
         }
-        let text = format!(
-            "requires {} operand ({})",
-            self.type_text(to),
-            self.expr_text(&checked)
-        );
+        let text = format!("requires {} operand ({})", self.type_text(to), self.expr_text(&checked));
         let span = checked.span;
         self.bad_expr("type-clash", span, text)
     }
@@ -367,5 +363,6 @@ impl Checker {
 
 /// Whether an expression is the literal zero.
 pub(super) fn is_zero(e: &Expr) -> bool {
-    matches!(&e.kind, ExprKind::Const(Const::Count(0) | Const::Int(0))) || matches!(&e.kind, ExprKind::Const(Const::Double(d)) if *d == 0.0)
+    matches!(&e.kind, ExprKind::Const(Const::Count(0) | Const::Int(0)))
+        || matches!(&e.kind, ExprKind::Const(Const::Double(d)) if *d == 0.0)
 }

@@ -66,7 +66,11 @@ impl Checker {
             let checked = if compatible {
                 self.coerce(checked, field_ty, Context::Element)
             } else {
-                let note = format!("the field is {}, and this is {}", self.type_text(field_ty), self.type_text(from));
+                let note = format!(
+                    "the field is {}, and this is {}",
+                    self.type_text(field_ty),
+                    self.type_text(from)
+                );
                 self.report(Diagnostic::error("field-type", at, format!("type clash for field \"{text}\"")).note(note));
                 self.bad(at)
             };
@@ -300,7 +304,11 @@ impl Checker {
             || (self.canonical(to) == builtin::TIME && super::coerce::is_zero(&e));
         if !ok {
             let text = format!("inconsistent type(s) in {what} constructor ({})", self.expr_text(&e));
-            let note = format!("{} is wanted here, and this is {}", self.type_text(to), self.type_text(from));
+            let note = format!(
+                "{} is wanted here, and this is {}",
+                self.type_text(to),
+                self.type_text(from)
+            );
             self.report(Diagnostic::error("constructor", e.span, text).note(note));
             return self.bad(e.span);
         }
@@ -318,7 +326,11 @@ impl Checker {
                 Some(t) => ty = t,
                 None => {
                     let text = format!("inconsistent type(s) in {what} constructor ({})", self.expr_text(e));
-                    let note = format!("{} came before, and this is {}", self.type_text(ty), self.type_text(e.ty));
+                    let note = format!(
+                        "{} came before, and this is {}",
+                        self.type_text(ty),
+                        self.type_text(e.ty)
+                    );
                     let span = e.span;
                     self.report(Diagnostic::error("constructor", span, text).note(note));
                     return None;
@@ -326,7 +338,11 @@ impl Checker {
             }
         }
         if matches!(self.kind(ty), Kind::Empty) {
-            self.err("empty-constructor", elements[0].span, "empty constructor in untyped initialization");
+            self.err(
+                "empty-constructor",
+                elements[0].span,
+                "empty constructor in untyped initialization",
+            );
             return None;
         }
         Some(ty)
@@ -341,10 +357,7 @@ impl Checker {
         span: Span,
     ) -> Expr {
         let wanted = match want.map(|w| self.kind(w)) {
-            Some(Kind::Table {
-                index,
-                yields: Some(y),
-            }) => Some((index.clone(), *y)),
+            Some(Kind::Table { index, yields: Some(y) }) => Some((index.clone(), *y)),
             _ => None,
         };
         let mut raw: Vec<(Vec<&ast::Expr>, &ast::Expr)> = Vec::with_capacity(args.len());
@@ -562,7 +575,10 @@ impl Checker {
                 (t, self.program.types.intern(Kind::Vector(t)))
             }
         };
-        elements = elements.into_iter().map(|e| self.element(e, element, "vector")).collect();
+        elements = elements
+            .into_iter()
+            .map(|e| self.element(e, element, "vector"))
+            .collect();
         if elements.iter().any(|e| e.ty == builtin::ERROR) {
             return self.bad(span);
         }

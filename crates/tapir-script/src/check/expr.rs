@@ -297,7 +297,11 @@ impl Checker {
             let text = format!("requires boolean conditional ({})", self.expr_text(&c));
             return self.bad_expr("condition", c.span, text);
         }
-        let c = if vector { c } else { self.coerce(c, builtin::BOOL, super::coerce::Context::Element) };
+        let c = if vector {
+            c
+        } else {
+            self.coerce(c, builtin::BOOL, super::coerce::Context::Element)
+        };
         let Some(ty) = self.join(a.ty, b.ty) else {
             let text = format!(
                 "operands must be of the same type ({} ? {} : {})",
@@ -444,14 +448,17 @@ impl Checker {
                     Kind::Error => None,
                     Kind::Count | Kind::Int | Kind::Any => Some((vec![i], element)),
                     Kind::Vector(t)
-                        if !assign
-                            && matches!(self.canonical(*t), builtin::BOOL | builtin::COUNT | builtin::INT) =>
+                        if !assign && matches!(self.canonical(*t), builtin::BOOL | builtin::COUNT | builtin::INT) =>
                     {
                         let ty = self.canonical(base.ty);
                         Some((vec![i], ty))
                     }
                     _ => {
-                        let text = format!("index is not integral ({}[{}])", self.expr_text(base), self.expr_text(&i));
+                        let text = format!(
+                            "index is not integral ({}[{}])",
+                            self.expr_text(base),
+                            self.expr_text(&i)
+                        );
                         self.err("index", span, text);
                         None
                     }
@@ -463,7 +470,11 @@ impl Checker {
                     Kind::Error => None,
                     Kind::Count | Kind::Int | Kind::Any => Some((vec![i], builtin::STRING)),
                     _ => {
-                        let text = format!("index is not integral ({}[{}])", self.expr_text(base), self.expr_text(&i));
+                        let text = format!(
+                            "index is not integral ({}[{}])",
+                            self.expr_text(base),
+                            self.expr_text(&i)
+                        );
                         self.err("index", span, text);
                         None
                     }
@@ -542,10 +553,18 @@ impl Checker {
         let fits = have == builtin::ERROR
             || self.fits(have, ty)
             || self.common_number(have, ty).is_some()
-            || matches!((self.kind(have), self.kind(ty)), (Kind::Record(_), Kind::Record(_)) | (Kind::Enum(_), Kind::Enum(_)))
+            || matches!(
+                (self.kind(have), self.kind(ty)),
+                (Kind::Record(_), Kind::Record(_)) | (Kind::Enum(_), Kind::Enum(_))
+            )
             || (matches!(self.kind(have), Kind::Empty) && self.is_aggregate(ty));
         if !fits {
-            let text = format!("type clash in index: {} where {} is needed ({})", self.type_text(have), self.type_text(ty), self.expr_text(&key));
+            let text = format!(
+                "type clash in index: {} where {} is needed ({})",
+                self.type_text(have),
+                self.type_text(ty),
+                self.expr_text(&key)
+            );
             return self.bad_expr("index", span, text);
         }
         self.coerce(key, ty, super::coerce::Context::Element)
@@ -698,9 +717,15 @@ impl Checker {
     fn schedule(&mut self, delay: &ast::Expr, name: &ast::Ident, args: &[ast::Expr], span: Span) -> Expr {
         let delay = self.value(delay, None);
         if delay.ty != builtin::ERROR
-            && !matches!(self.canonical(delay.ty), builtin::INTERVAL | builtin::TIME | builtin::ANY)
+            && !matches!(
+                self.canonical(delay.ty),
+                builtin::INTERVAL | builtin::TIME | builtin::ANY
+            )
         {
-            let text = format!("schedule expression requires a time interval ({})", self.expr_text(&delay));
+            let text = format!(
+                "schedule expression requires a time interval ({})",
+                self.expr_text(&delay)
+            );
             self.err("schedule", delay.span, text);
         }
         let Some((target, sig)) = self.event_target(name) else {
@@ -710,7 +735,11 @@ impl Checker {
             return self.bad(span);
         };
         let hir::EventTarget::Func(func) = target else {
-            return self.bad_expr("schedule", name.span, "schedule needs the name of an event, not a variable");
+            return self.bad_expr(
+                "schedule",
+                name.span,
+                "schedule needs the name of an event, not a variable",
+            );
         };
         match self.arguments(args, &sig, name.span, span, "event invocation") {
             Some(args) if delay.ty != builtin::ERROR => {
@@ -772,7 +801,10 @@ impl Checker {
     }
 
     /// The target of an event statement.
-    pub(super) fn event_target(&mut self, name: &ast::Ident) -> Option<(hir::EventTarget, tapir_data::types::FuncType)> {
+    pub(super) fn event_target(
+        &mut self,
+        name: &ast::Ident,
+    ) -> Option<(hir::EventTarget, tapir_data::types::FuncType)> {
         if let Some(frame) = self.frames.last() {
             if frame.vars.contains_key(&name.name) {
                 let text = format!(

@@ -18,7 +18,11 @@ impl Checker {
         for c in list {
             let text = self.text(c.name.name).clone();
             if out.iter().any(|o| o.0.name == c.name.name) {
-                self.err("capture", c.name.span, format!("{text} listed multiple times in capture"));
+                self.err(
+                    "capture",
+                    c.name.span,
+                    format!("{text} listed multiple times in capture"),
+                );
                 continue;
             }
             let local = self.frames.last().and_then(|f| f.vars.get(&c.name.name).copied());
@@ -31,15 +35,14 @@ impl Checker {
                     continue;
                 }
             }
-            let mut d = Diagnostic::error(
-                "capture",
-                c.name.span,
-                format!("no such local identifier: {text}"),
-            );
+            let mut d = Diagnostic::error("capture", c.name.span, format!("no such local identifier: {text}"));
             if self.find_global(c.name.name).is_some() {
                 d = d.note(format!("{text} is a global: {what} use globals without capturing them"));
             } else if let Some(outer) = self.outer_local(c.name.name) {
-                d = d.label(outer, "this local belongs to an enclosing function, which must capture it as well");
+                d = d.label(
+                    outer,
+                    "this local belongs to an enclosing function, which must capture it as well",
+                );
             }
             self.report(d);
         }
@@ -192,7 +195,10 @@ impl Checker {
             (cond, body, timeout_body, globals)
         });
         for info in frame.info.iter().filter(|i| i.captured && !i.used) {
-            let text = format!("{} is captured but not used inside \"when\" statement", self.text(info.name));
+            let text = format!(
+                "{} is captured but not used inside \"when\" statement",
+                self.text(info.name)
+            );
             self.err("capture", info.span, text);
         }
         let locals = frame.locals;

@@ -20,7 +20,7 @@ mod usage;
 
 use std::rc::Rc;
 
-use tapir_data::types::{Flavor, Kind, TypeId, Types, builtin};
+use tapir_data::types::{Flavor, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
 
 use crate::ast;
@@ -74,6 +74,8 @@ struct LocalInfo {
     constant: bool,
     /// Captured from outside, and whether it was used.
     captured: bool,
+    /// Loop variables live until the end of the function.
+    is_loop: bool,
     used: bool,
 }
 
@@ -149,7 +151,6 @@ pub struct Checker {
     depth: u32,
     /// The function that is being checked.
     function: Option<FuncId>,
-    enum_deprecations: FastMap<Symbol, Rc<str>>,
     type_deprecations: FastMap<TypeId, Rc<str>>,
 }
 
@@ -176,7 +177,6 @@ impl Checker {
             n_lambdas: 0,
             depth: 0,
             function: None,
-            enum_deprecations: FastMap::default(),
             type_deprecations: FastMap::default(),
         }
     }
@@ -224,10 +224,6 @@ impl Checker {
 
     fn warn(&mut self, id: &'static str, span: Span, message: impl Into<String>) {
         self.report(Diagnostic::warning(id, span, message));
-    }
-
-    fn types(&self) -> &Types {
-        &self.program.types
     }
 
     fn kind(&self, ty: TypeId) -> &Kind {
@@ -298,7 +294,9 @@ impl Checker {
         if i >= self.scope.len() {
             self.scope.resize(self.names.len().max(i + 1), None);
         }
-        self.program.names.insert(self.names.text(name).clone(), meaning.clone());
+        self.program
+            .names
+            .insert(self.names.text(name).clone(), meaning.clone());
         self.scope[i] = Some(Entity {
             meaning,
             module,
@@ -420,19 +418,29 @@ impl Checker {
             return Some(Found::Local(id));
         }
         let kind = self.frames[innermost].kind;
+        if kind == FrameKind::Init && self.outer_has(name) {
+            let text = format!("non-constant default attribute ({})", self.text(name));
+            self.err("attribute-value", span, text);
+            return Some(Found::Nothing);
+        }
         if !matches!(kind, FrameKind::Lambda | FrameKind::When) || innermost == 0 {
             return None;
         }
-        let outer = self.frames[..innermost].iter().rev().any(|f| {
-            f.vars.get(&name).is_some_and(|&id| f.info[id.0 as usize].active) && f.kind != FrameKind::Init
-        });
+        let outer = self.frames[..innermost]
+            .iter()
+            .rev()
+            .any(|f| f.vars.get(&name).is_some_and(|&id| f.info[id.0 as usize].active) && f.kind != FrameKind::Init);
         if !outer {
             return None;
         }
         if !self.frames[innermost].missing.contains(&name) {
             self.frames[innermost].missing.push(name);
             let text = self.text(name).clone();
-            let what = if kind == FrameKind::When { "\"when\" statement" } else { "lambda" };
+            let what = if kind == FrameKind::When {
+                "\"when\" statement"
+            } else {
+                "lambda"
+            };
             let message = if self.frames[innermost].has_captures {
                 format!("{text} is used inside {what} but not captured")
             } else if kind == FrameKind::When {
@@ -440,15 +448,25 @@ impl Checker {
             } else {
                 format!("lambda uses outer identifiers without [] captures: {text}")
             };
-            let d = Diagnostic::error("not-captured", span, message)
-                .suggest(format!("list it: {} …", if kind == FrameKind::When {
+            let d = Diagnostic::error("not-captured", span, message).suggest(format!(
+                "list it: {} …",
+                if kind == FrameKind::When {
                     format!("when [{text}] (")
                 } else {
                     format!("function[{text}](")
-                }));
+                }
+            ));
             self.report(d);
         }
         Some(Found::Nothing)
+    }
+
+    fn outer_has(&self, name: Symbol) -> bool {
+        self.frames
+            .iter()
+            .rev()
+            .skip(1)
+            .any(|f| f.vars.get(&name).is_some_and(|&id| f.info[id.0 as usize].active))
     }
 
     /// Reports a name that nothing declares, with what may have been meant.
@@ -556,6 +574,31 @@ impl Checker {
         self.uses.owner = owner;
         self.frames = frames;
         (self.errors == before).then_some(thunk)
+    }
+
+    /// The source of a span, in one line.
+    pub fn source(&self, span: Span) -> String {
+        let text = self
+            .program
+            .files
+            .get(span.file as usize)
+            .and_then(|f| f.text.get(span.start as usize..span.end as usize))
+            .unwrap_or("");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// `FILE:LINE` of a span.
+    pub fn place_of(&self, span: Span) -> String {
+        self.place(span)
+    }
+
+    /// What `X=Y` on the command line may set: `Some(true)` for a string, `None` for an unknown name.
+    pub fn argument_kind(&mut self, name: &str) -> Option<bool> {
+        let symbol = self.names.intern(name);
+        match self.entity(symbol)?.meaning {
+            hir::Ident::Global(g) => Some(self.canonical(self.program.globals[g.0 as usize].ty) == builtin::STRING),
+            _ => None,
+        }
     }
 
     /// The value of an expression, as far as it follows from literals and constants.

@@ -49,15 +49,23 @@ impl Checker {
             return self.bad(span);
         }
         if matches!(op, BinOp::Div | BinOp::Mod) && is_zero(&b) {
-            let what = if op == BinOp::Div { "division by zero" } else { "modulo by zero" };
+            let what = if op == BinOp::Div {
+                "division by zero"
+            } else {
+                "modulo by zero"
+            };
             let text = format!("{what} ({})", self.op_text(op, &a, &b));
             return self.bad_expr("division-by-zero", span, text);
         }
         // A constant stands first in what is shown, and evaluating it first changes nothing.
         let is_const = |e: &Expr| matches!(e.kind, ExprKind::Const(_));
-        let commutes = matches!(op, BinOp::Eq | BinOp::Ne)
-            || (op == BinOp::Mul && self.canonical(a.ty) == self.canonical(b.ty));
-        let (a, b) = if commutes && is_const(&b) && !is_const(&a) { (b, a) } else { (a, b) };
+        let commutes =
+            matches!(op, BinOp::Eq | BinOp::Ne) || (op == BinOp::Mul && self.canonical(a.ty) == self.canonical(b.ty));
+        let (a, b) = if commutes && is_const(&b) && !is_const(&a) {
+            (b, a)
+        } else {
+            (a, b)
+        };
         let e = Expr {
             kind: ExprKind::Binary(op, Box::new(a), Box::new(b)),
             ty: result,
@@ -80,7 +88,12 @@ impl Checker {
     }
 
     fn op_text(&self, op: BinOp, a: &Expr, b: &Expr) -> String {
-        format!("{} {} {}", self.expr_text(a), crate::render::op_text(op), self.expr_text(b))
+        format!(
+            "{} {} {}",
+            self.expr_text(a),
+            crate::render::op_text(op),
+            self.expr_text(b)
+        )
     }
 
     fn operator_error(&mut self, op: BinOp, a: Expr, b: Expr, span: Span) -> Expr {
@@ -201,7 +214,10 @@ impl Checker {
                 (PATTERN, STRING) => Some((Operand::AsIs, BOOL)),
                 (STRING, PATTERN) => Some((Operand::Swap, BOOL)),
                 _ if x == y
-                    && matches!(x, TIME | INTERVAL | STRING | PORT | ADDR | SUBNET | BOOL | PATTERN | ANY) =>
+                    && matches!(
+                        x,
+                        TIME | INTERVAL | STRING | PORT | ADDR | SUBNET | BOOL | PATTERN | ANY
+                    ) =>
                 {
                     Some((Operand::AsIs, BOOL))
                 }

@@ -42,7 +42,11 @@ impl Checker {
             TypeKind::Opaque(name) => Kind::Opaque(self.text(*name).clone()),
             TypeKind::Record(fields) => return self.record_ty(fields, None, t.span),
             TypeKind::Enum(_) => {
-                self.err("enum-type", t.span, "an enumeration needs a name: type NAME: enum { … };");
+                self.err(
+                    "enum-type",
+                    t.span,
+                    "an enumeration needs a name: type NAME: enum { … };",
+                );
                 return builtin::ERROR;
             }
             TypeKind::Func(sig) => Kind::Func(self.signature(sig)),
@@ -185,7 +189,10 @@ impl Checker {
             let text = if is_type {
                 format!("Type {} has already been declared at {place}", self.text(full))
             } else {
-                format!("Identifier {} has already been declared and is not a type", self.text(full))
+                format!(
+                    "Identifier {} has already been declared and is not a type",
+                    self.text(full)
+                )
             };
             self.report(Diagnostic::error("redeclared-type", name.span, text).label(span, "declared here"));
             return;
@@ -205,7 +212,9 @@ impl Checker {
                     target
                 } else {
                     let canonical = self.program.types.entries[target.0 as usize].canonical;
-                    self.program.types.entries[canonical.0 as usize].aliases.push(text.clone());
+                    self.program.types.entries[canonical.0 as usize]
+                        .aliases
+                        .push(text.clone());
                     match self.kind(target) {
                         Kind::Record(_) | Kind::Enum(_) => target,
                         _ => self.program.types.alias(target, text.clone()),
@@ -260,13 +269,12 @@ impl Checker {
                 } else {
                     format!("identifier or enumerator value in enumerated type definition already exists ({text})")
                 };
-                self.report(Diagnostic::error("duplicate-enumerator", item.name.span, message).label(span, "defined here"));
+                self.report(
+                    Diagnostic::error("duplicate-enumerator", item.name.span, message).label(span, "defined here"),
+                );
                 continue;
             }
-            let value = self
-                .program
-                .types
-                .add_enumerator(id, text, item.value.map(|v| v.0));
+            let value = self.program.types.add_enumerator(id, text, item.value.map(|v| v.0));
             let exported = self.exported;
             self.define(full, hir::Ident::Enumerator(ty, value), exported, item.name.span);
             if let (Some(d), Some(e)) = (&item.deprecated, self.scope[full.0 as usize].as_mut()) {

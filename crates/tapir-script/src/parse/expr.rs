@@ -433,7 +433,11 @@ impl<H: Host> Parser<H> {
     fn constructor(&mut self, kind: Constructor, start: Span) -> Result<Expr> {
         self.expect(Op::LParen)?;
         let (args, depth) = self.list(Op::RParen)?;
-        let attrs = if self.in_directive { Vec::new() } else { self.attr_list(true)? };
+        let attrs = if self.in_directive {
+            Vec::new()
+        } else {
+            self.attr_list(true)?
+        };
         self.make(ExprKind::Constructor(kind, args, attrs), start, depth)
     }
 

@@ -12,6 +12,8 @@ mod stmt;
 mod tests;
 mod ty;
 
+pub(crate) use ty::deprecation_text;
+
 pub mod interface;
 
 use std::rc::Rc;

@@ -1,0 +1,119 @@
+//! Warnings about functions that nobody calls and handlers of events that nobody raises.
+
+use tapir_data::types::Flavor;
+use tapir_data::value::FuncId;
+
+use super::Checker;
+use crate::diag::{Diagnostic, nearest};
+use crate::hir::FunctionKind;
+use crate::symbol::Symbol;
+
+/// Who mentions which function.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// The function whose body is being checked; `None` for everything that runs anyway.
+    pub owner: Option<FuncId>,
+    edges: Vec<(FuncId, FuncId)>,
+    roots: Vec<FuncId>,
+}
+
+impl Uses {
+    /// A function is mentioned.
+    pub fn func(&mut self, f: FuncId) {
+        match self.owner {
+            Some(owner) => self.edges.push((owner, f)),
+            None => self.roots.push(f),
+        }
+    }
+}
+
+impl Checker {
+    /// Whether something outside of scripts may call or raise it.
+    fn is_entry(&self, i: usize) -> bool {
+        let f = &self.program.functions[i];
+        if self.funcs[i].is_used || self.funcs[i].native || f.attrs.is_used || f.attrs.deprecated.is_some() {
+            return true;
+        }
+        match f.sig.flavor {
+            Flavor::Function => f.exported || self.funcs[i].module == Symbol::EMPTY,
+            Flavor::Event | Flavor::Hook => f.declared,
+        }
+    }
+
+    /// Reports what cannot be reached.
+    pub(super) fn report_unused(&mut self) {
+        let n = self.program.functions.len();
+        let mut next: Vec<Vec<FuncId>> = vec![Vec::new(); n];
+        for &(from, to) in &self.uses.edges {
+            next[from.0 as usize].push(to);
+        }
+        let mut reached = vec![false; n];
+        let mut todo: Vec<usize> = (0..n).filter(|&i| self.is_entry(i)).collect();
+        todo.extend(self.uses.roots.iter().map(|f| f.0 as usize));
+        while let Some(i) = todo.pop() {
+            if std::mem::replace(&mut reached[i], true) {
+                continue;
+            }
+            todo.extend(next[i].iter().map(|f| f.0 as usize).filter(|&j| !reached[j]));
+        }
+        let mut unused: Vec<usize> = (0..n).filter(|&i| !reached[i]).collect();
+        unused.sort_by(|&a, &b| self.program.functions[a].name.cmp(&self.program.functions[b].name));
+        let mut warnings = Vec::new();
+        for events in [true, false] {
+            for &i in &unused {
+                let f = &self.program.functions[i];
+                if (f.sig.flavor != Flavor::Function) != events {
+                    continue;
+                }
+                if !matches!(&f.kind, FunctionKind::Script(bodies) if !bodies.is_empty()) {
+                    continue;
+                }
+                if !events {
+                    let text = format!("non-exported function does not have any callers ({})", f.name);
+                    warnings.push(Diagnostic::warning("unused-function", f.span, text));
+                    continue;
+                }
+                let what = Self::flavor_text(f.sig.flavor);
+                let text = if f.sig.flavor == Flavor::Event {
+                    format!("handler for non-existing event cannot be invoked ({})", f.name)
+                } else {
+                    format!("handler for non-existing {what} cannot be invoked ({})", f.name)
+                };
+                let mut d = Diagnostic::warning("unknown-event", f.span, text);
+                if let Some(s) = self.near_event(&f.name, f.sig.flavor) {
+                    d = d.suggest(format!("did you mean {s}?"));
+                }
+                warnings.push(d);
+            }
+        }
+        for w in warnings {
+            self.report(w);
+        }
+    }
+
+    /// A declared event that looks like a name, or shares its beginning.
+    fn near_event(&self, name: &str, flavor: Flavor) -> Option<String> {
+        let plain = name.rsplit("::").next().unwrap_or(name);
+        let known: Vec<&str> = self
+            .program
+            .functions
+            .iter()
+            .filter(|f| f.declared && f.sig.flavor == flavor)
+            .map(|f| &*f.name)
+            .collect();
+        if let Some(n) = nearest(plain, known.iter().copied()) {
+            return Some(n.to_string());
+        }
+        // `connection_state_change` is not far from `connection_state_remove`: the longest common beginning of words.
+        let cut = plain.rfind('_')?;
+        let (stem, _) = plain.split_at(cut + 1);
+        if stem.len() < 8 {
+            return None;
+        }
+        known
+            .iter()
+            .filter(|k| k.starts_with(stem))
+            .min()
+            .map(|k| (*k).to_string())
+    }
+}

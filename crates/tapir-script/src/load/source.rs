@@ -1,0 +1,95 @@
+//! Where scripts come from: the file system, and scripts that are part of the program.
+
+use std::path::Path;
+use std::rc::Rc;
+
+/// What stands under a path.
+pub enum Found {
+    File {
+        text: Rc<[u8]>,
+        /// The same for all names of one file.
+        canonical: String,
+    },
+    Directory,
+}
+
+/// Gives the loader its texts.
+pub trait ScriptSource {
+    /// The directories in which names are looked up, in order.
+    fn search_path(&self) -> Vec<String>;
+    /// What stands under exactly this path.
+    fn look(&mut self, path: &str) -> Option<Found>;
+}
+
+/// Scripts that are part of the program: a file's path below the root, and its text; sorted by path.
+pub type Embedded = &'static [(&'static str, &'static [u8])];
+
+/// The file system, with embedded scripts under a root that looks like a directory.
+pub struct Files {
+    path: Vec<String>,
+    embedded: Embedded,
+    /// The directory under which embedded scripts appear.
+    root: String,
+}
+
+impl Files {
+    /// Reads from the file system only.
+    pub fn new(path: Vec<String>) -> Self {
+        Files {
+            path,
+            embedded: &[],
+            root: String::new(),
+        }
+    }
+
+    /// Adds embedded scripts under `root`, a name that no directory has. Whether they are found depends on `root` or
+    /// directories below it being in the search path.
+    pub fn with_embedded(mut self, root: &str, embedded: Embedded) -> Self {
+        self.root = root.to_string();
+        self.embedded = embedded;
+        self
+    }
+}
+
+impl ScriptSource for Files {
+    fn search_path(&self) -> Vec<String> {
+        self.path.clone()
+    }
+
+    fn look(&mut self, path: &str) -> Option<Found> {
+        if !self.root.is_empty() {
+            if let Some(inner) = path.strip_prefix(self.root.as_str()) {
+                let inner = inner.trim_start_matches('/').trim_end_matches('/');
+                return match self.embedded.binary_search_by(|e| e.0.cmp(inner)) {
+                    Ok(i) => Some(Found::File {
+                        text: self.embedded[i].1.into(),
+                        canonical: path.to_string(),
+                    }),
+                    Err(i) => {
+                        let next = self.embedded.get(i)?.0;
+                        let below = next.strip_prefix(inner).is_some_and(|r| r.starts_with('/'));
+                        // Names such as `a-b` sort between `a` and `a/…`.
+                        let below = below
+                            || self.embedded[i..]
+                                .iter()
+                                .take_while(|e| e.0.starts_with(inner))
+                                .any(|e| e.0[inner.len()..].starts_with('/'));
+                        below.then_some(Found::Directory)
+                    }
+                };
+            }
+        }
+        let p = Path::new(path);
+        let meta = std::fs::metadata(p).ok()?;
+        if meta.is_dir() {
+            return Some(Found::Directory);
+        }
+        let text = std::fs::read(p).ok()?;
+        let canonical =
+            std::fs::canonicalize(p).map_or_else(|_| path.to_string(), |c| c.to_string_lossy().into_owned());
+        Some(Found::File {
+            text: text.into(),
+            canonical,
+        })
+    }
+}

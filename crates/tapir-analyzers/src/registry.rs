@@ -40,9 +40,11 @@ protocols! {
     "FTP_DATA" ANY file::FileData::default();
     "HTTP" ANY http::Http::default();
     "IRC_DATA" ANY file::FileData::default();
+    "MODBUS" ANY modbus::Modbus::default();
     "NTP" ANY ntp::Ntp::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
+    "REDIS" TCP redis::Redis::default();
     "SMTP" ANY smtp::Smtp::default();
     "SSH" ANY ssh::Ssh::default();
     "SSL" ANY ssl::Ssl::default();

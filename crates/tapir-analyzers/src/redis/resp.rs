@@ -1,0 +1,218 @@
+//! The Redis serialization protocol, versions 2 and 3, and inline commands.
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resp {
+    Simple(Vec<u8>),
+    Error(Vec<u8>),
+    Int(Vec<u8>),
+    Bulk(Vec<u8>),
+    Null,
+    Array(Vec<Resp>),
+    Bool(bool),
+    Double(Vec<u8>),
+    Map(Vec<Resp>),
+    Set(Vec<Resp>),
+    Push(Vec<Resp>),
+}
+
+/// How reading went.
+#[derive(Debug, PartialEq)]
+pub enum Parsed {
+    /// A value, its attributes, and the number of bytes it took.
+    Done(Resp, Option<Resp>, usize),
+    More,
+    /// An unknown type byte.
+    Bad(u8),
+    Limit,
+}
+
+struct Reader<'a> {
+    b: &'a [u8],
+    at: usize,
+    elements: u64,
+    max: u64,
+}
+
+enum Stop {
+    More,
+    Bad(u8),
+    Limit,
+}
+
+const MAX_DEPTH: usize = 64;
+
+impl<'a> Reader<'a> {
+    fn line(&mut self) -> Result<&'a [u8], Stop> {
+        let rest = &self.b[self.at..];
+        let n = rest.windows(2).position(|w| w == b"\r\n").ok_or(Stop::More)?;
+        self.at += n + 2;
+        Ok(&rest[..n])
+    }
+
+    fn number(&mut self) -> Result<i64, Stop> {
+        let l = self.line()?;
+        std::str::from_utf8(l)
+            .ok()
+            .and_then(|s| s.parse().ok())
+            .ok_or(Stop::Limit)
+    }
+
+    fn list(&mut self, depth: usize, factor: i64) -> Result<Option<Vec<Resp>>, Stop> {
+        let n = self.number()?;
+        if n < 0 {
+            return Ok(None);
+        }
+        let n = n.checked_mul(factor).ok_or(Stop::Limit)?;
+        if n as u64 > self.max {
+            return Err(Stop::Limit);
+        }
+        let mut v = Vec::new();
+        for _ in 0..n {
+            v.push(self.value(depth + 1)?);
+        }
+        Ok(Some(v))
+    }
+
+    fn bulk(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        let n = self.number()?;
+        if n < 0 {
+            return Ok(None);
+        }
+        if n > 512 << 20 {
+            return Err(Stop::Limit);
+        }
+        let n = n as usize;
+        let Some(d) = self.b.get(self.at..self.at + n + 2) else {
+            return Err(Stop::More);
+        };
+        self.at += n + 2;
+        Ok(Some(d[..n].to_vec()))
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Resp, Stop> {
+        self.elements += 1;
+        if depth > MAX_DEPTH || self.elements > self.max {
+            return Err(Stop::Limit);
+        }
+        let Some(&t) = self.b.get(self.at) else {
+            return Err(Stop::More);
+        };
+        self.at += 1;
+        Ok(match t {
+            b'+' => Resp::Simple(self.line()?.to_vec()),
+            b'-' => Resp::Error(self.line()?.to_vec()),
+            b':' => Resp::Int(self.line()?.to_vec()),
+            b'(' => Resp::Simple(self.line()?.to_vec()),
+            b',' => Resp::Double(self.line()?.to_vec()),
+            b'_' => {
+                self.line()?;
+                Resp::Null
+            }
+            b'#' => Resp::Bool(self.line()? == b"t"),
+            b'$' => self.bulk()?.map_or(Resp::Null, Resp::Bulk),
+            b'!' => self.bulk()?.map_or(Resp::Null, Resp::Error),
+            b'=' => self
+                .bulk()?
+                .map_or(Resp::Null, |b| Resp::Bulk(b.get(4..).unwrap_or(&[]).to_vec())),
+            b'*' => self.list(depth, 1)?.map_or(Resp::Null, Resp::Array),
+            b'~' => self.list(depth, 1)?.map_or(Resp::Null, Resp::Set),
+            b'>' => self.list(depth, 1)?.map_or(Resp::Null, Resp::Push),
+            b'%' => self.list(depth, 2)?.map_or(Resp::Null, Resp::Map),
+            t => return Err(Stop::Bad(t)),
+        })
+    }
+}
+
+/// Reads one value at the start of `b`.
+pub fn parse(b: &[u8], max_elements: u64) -> Parsed {
+    let mut r = Reader {
+        b,
+        at: 0,
+        elements: 0,
+        max: max_elements,
+    };
+    let r2 = (|| {
+        let mut attrs = None;
+        if b.first() == Some(&b'|') {
+            r.at = 1;
+            attrs = r.list(0, 2)?.map(Resp::Map);
+        }
+        Ok((r.value(0)?, attrs))
+    })();
+    match r2 {
+        Ok((v, a)) => Parsed::Done(v, a, r.at),
+        Err(Stop::More) => Parsed::More,
+        Err(Stop::Bad(t)) => Parsed::Bad(t),
+        Err(Stop::Limit) => Parsed::Limit,
+    }
+}
+
+impl Resp {
+    /// The text form that scripts see.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            Resp::Simple(s) | Resp::Error(s) | Resp::Int(s) | Resp::Bulk(s) | Resp::Double(s) => s.clone(),
+            Resp::Null => b"null".to_vec(),
+            Resp::Bool(b) => if *b { "T" } else { "F" }.into(),
+            Resp::Array(v) | Resp::Push(v) => join(b"[", v, b"]"),
+            Resp::Set(v) => join(b"{", v, b"}"),
+            Resp::Map(v) => {
+                let mut out = b"{".to_vec();
+                for (i, kv) in v.chunks(2).enumerate() {
+                    if i > 0 {
+                        out.extend_from_slice(b", ");
+                    }
+                    out.extend(kv[0].text());
+                    out.extend_from_slice(b": ");
+                    if let Some(v) = kv.get(1) {
+                        out.extend(v.text());
+                    }
+                }
+                out.push(b'}');
+                out
+            }
+        }
+    }
+
+    /// Whether the value needs version 3.
+    pub fn is_v3(&self) -> bool {
+        match self {
+            Resp::Null | Resp::Bool(_) | Resp::Double(_) | Resp::Map(_) | Resp::Set(_) | Resp::Push(_) => {
+                !matches!(self, Resp::Null)
+            }
+            Resp::Array(v) => v.iter().any(Resp::is_v3),
+            _ => false,
+        }
+    }
+}
+
+fn join(open: &[u8], v: &[Resp], close: &[u8]) -> Vec<u8> {
+    let mut out = open.to_vec();
+    for (i, x) in v.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        out.extend(x.text());
+    }
+    out.extend_from_slice(close);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_values() {
+        let b = b"*2\r\n$3\r\nfoo\r\n%1\r\n+a\r\n:1\r\nrest";
+        let Parsed::Done(v, None, n) = parse(b, 100) else {
+            panic!()
+        };
+        assert_eq!((v.text(), n, v.is_v3()), (b"[foo, {a: 1}]".to_vec(), b.len() - 4, true));
+        for cut in 0..n {
+            assert_eq!(parse(&b[..cut], 100), Parsed::More);
+        }
+        assert_eq!(parse(b"N", 100), Parsed::Bad(b'N'));
+    }
+}

@@ -21,6 +21,7 @@ pub mod os;
 mod prob;
 pub mod random;
 mod reflect;
+mod runtime;
 mod search;
 mod strings;
 mod time;
@@ -48,6 +49,7 @@ pub fn register(registry: &mut Registry) {
         prob::FAMILY,
         random::FAMILY,
         reflect::FAMILY,
+        runtime::FAMILY,
         search::FAMILY,
         strings::FAMILY,
         time::FAMILY,

@@ -3,6 +3,7 @@
 //! Owns: lowering of `tapir_script::hir` to bytecode, the frame stack, global variables, and the interface that
 //! built-ins implement ([`host`]). Must not know: source text, packets, logs or files.
 
+mod broker;
 pub mod code;
 mod errors;
 mod exec;

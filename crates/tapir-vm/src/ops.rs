@@ -541,6 +541,10 @@ impl Vm {
         if matches!(self.types().kind(ty), Kind::Any) {
             return !matches!(v, Value::Unset);
         }
+        if let Some(d) = tapir_data::broker::convert::wrapped(self.types(), v) {
+            return self.types().same(self.type_of(v), ty)
+                || tapir_data::broker::convert::is_of_type(self.types(), &d, ty);
+        }
         match v {
             Value::Unset | Value::List(_) => false,
             Value::Opaque(o) => matches!(self.types().kind(ty), Kind::Opaque(n) if **n == *o.type_name()),
@@ -569,6 +573,12 @@ impl Vm {
     }
 
     fn try_cast(&mut self, host: &mut dyn Host, v: &Value, ty: TypeId) -> Option<Value> {
+        if let Some(d) = tapir_data::broker::convert::wrapped(self.types(), v)
+            && !matches!(self.types().kind(ty), Kind::Any)
+            && !self.types().same(self.type_of(v), ty)
+        {
+            return self.value_from_data(host, &d, ty);
+        }
         if self.value_is(v, ty) {
             return Some(v.clone());
         }

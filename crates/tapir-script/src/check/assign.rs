@@ -406,7 +406,7 @@ impl Checker {
             }
             A::Field(a, field) => {
                 let a = self.value(a, None);
-                let (slot, _) = self.slot(&a, field, span, '$')?;
+                let (slot, field_ty) = self.slot(&a, field, span, '$')?;
                 let removable = self
                     .program
                     .types
@@ -414,6 +414,15 @@ impl Checker {
                     .is_some_and(|r| r.fields[slot as usize].optional || r.fields[slot as usize].default.is_some());
                 if removable {
                     return Some(LValue::Field(Box::new(a), slot));
+                }
+                // A container that always exists is emptied.
+                if matches!(self.kind(field_ty), Kind::Table { .. } | Kind::Vector(_)) {
+                    let whole = Expr {
+                        kind: ExprKind::Field(Box::new(a), slot),
+                        ty: field_ty,
+                        span,
+                    };
+                    return Some(LValue::Whole(Box::new(whole)));
                 }
                 let text = format!("illegal delete expression ({})", self.source_text(e));
                 let d = Diagnostic::error("delete", span, text)

@@ -171,8 +171,15 @@ impl Checker {
         what: &str,
     ) -> Option<Vec<Expr>> {
         if sig.variadic {
-            let args: Vec<Expr> = args.iter().map(|a| self.value(a, None)).collect();
-            return args.iter().all(|a| a.ty != builtin::ERROR).then_some(args);
+            // What stands before the dots has types, the rest may be anything.
+            let typed = sig.params.iter().filter(|p| &*p.name != "va_args").count();
+            let mut fixed = sig.clone();
+            fixed.variadic = false;
+            fixed.params.truncate(typed);
+            let (front, rest) = args.split_at(typed.min(args.len()));
+            let mut out = self.arguments(front, &fixed, at, span, what)?;
+            out.extend(rest.iter().map(|a| self.value(a, None)));
+            return out.iter().all(|a| a.ty != builtin::ERROR).then_some(out);
         }
         let required = sig.params.iter().take_while(|p| p.default.is_none()).count();
         if args.len() > sig.params.len() || args.len() < required {

@@ -36,7 +36,7 @@ impl Checker {
     }
 
     /// Whether the file of a span declares what native code implements.
-    fn is_native(&self, span: Span) -> bool {
+    pub(super) fn is_native(&self, span: Span) -> bool {
         self.program
             .files
             .get(span.file as usize)
@@ -54,7 +54,7 @@ impl Checker {
     ) {
         let native = self.is_native(name.span);
         if native && sig.flavor == Flavor::Function {
-            if let [p] = &sig.params[..] {
+            if let Some(p) = sig.params.last() {
                 if p.ty == builtin::ANY && &*p.name == "va_args" {
                     sig.variadic = true;
                 }

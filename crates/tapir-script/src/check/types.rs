@@ -249,7 +249,8 @@ impl Checker {
 
     pub(super) fn enum_items(&mut self, id: EnumId, ty: TypeId, items: &[ast::EnumItem]) {
         let explicit = items.iter().filter(|i| i.value.is_some()).count();
-        if explicit != 0 && explicit != items.len() {
+        let native = items.first().is_some_and(|i| self.is_native(i.name.span));
+        if explicit != 0 && explicit != items.len() && !native {
             if let Some(i) = items.first() {
                 self.err(
                     "enum-mix",
@@ -258,23 +259,24 @@ impl Checker {
                 );
             }
         }
+        // In native declarations, the item without a value among others that have one stands for "none of them".
+        let unset = (native && explicit != 0).then_some(-1);
         for item in items {
             let full = self.full_name(item.name.name);
             let text = self.text(full).clone();
             if let Some(entity) = self.entity(full) {
                 let span = entity.span;
-                let same = matches!(entity.meaning, hir::Ident::Enumerator(t, _) if t == ty);
-                let message = if same {
-                    format!("identifier or enumerator value in enumerated type definition already exists ({text})")
-                } else {
-                    format!("identifier or enumerator value in enumerated type definition already exists ({text})")
-                };
+                let message =
+                    format!("identifier or enumerator value in enumerated type definition already exists ({text})");
                 self.report(
                     Diagnostic::error("duplicate-enumerator", item.name.span, message).label(span, "defined here"),
                 );
                 continue;
             }
-            let value = self.program.types.add_enumerator(id, text, item.value.map(|v| v.0));
+            let value = self
+                .program
+                .types
+                .add_enumerator(id, text, item.value.map(|v| v.0).or(unset));
             let exported = self.exported;
             self.define(full, hir::Ident::Enumerator(ty, value), exported, item.name.span);
             if let (Some(d), Some(e)) = (&item.deprecated, self.scope[full.0 as usize].as_mut()) {

@@ -175,8 +175,9 @@ impl<H: Host> Parser<H> {
             return Err(self.fail(d));
         }
         let ty = if self.eat(Op::Colon) { Some(self.ty()?) } else { None };
-        let init = self.init()?;
-        let attrs = self.attrs()?;
+        let mut init = self.init()?;
+        let mut attrs = self.attrs()?;
+        super::stmt::take_attrs(&mut init, &mut attrs);
         if init.is_none() && matches!(self.peek(), Tok::Op(Op::Assign | Op::AddAssign | Op::SubAssign)) {
             return Err(self.unexpected("attributes stand behind the initial value"));
         }

@@ -1,10 +1,21 @@
 //! Statements and bodies.
 
 use super::{Host, Parser, Result};
-use crate::ast::{Case, Expr, Stmt, StmtKind, When};
+use crate::ast::{Attr, Case, Expr, ExprKind, Stmt, StmtKind, When};
 use crate::diag::Diagnostic;
 use crate::hir::{InitOp, Span};
 use crate::lex::{Kw, Op, Tok};
+
+/// Attributes behind a constructor that is a whole initial value belong to what is declared.
+pub(super) fn take_attrs(init: &mut Option<(InitOp, Expr)>, attrs: &mut Vec<Attr>) {
+    if let Some((_, e)) = init {
+        if let ExprKind::Constructor(_, _, inner) = &mut e.kind {
+            let mut all = std::mem::take(inner);
+            all.append(attrs);
+            *attrs = all;
+        }
+    }
+}
 
 impl<H: Host> Parser<H> {
     /// `{ statements }`.
@@ -81,8 +92,9 @@ impl<H: Host> Parser<H> {
                 self.bump();
                 let name = self.ident()?;
                 let ty = if self.eat(Op::Colon) { Some(self.ty()?) } else { None };
-                let init = self.init()?;
-                let attrs = self.attrs()?;
+                let mut init = self.init()?;
+                let mut attrs = self.attrs()?;
+                take_attrs(&mut init, &mut attrs);
                 self.expect_semi()?;
                 Ok(StmtKind::Local {
                     constant: kw == Kw::Const,

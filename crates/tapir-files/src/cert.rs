@@ -255,6 +255,7 @@ impl<'a> Name<'a> {
             out.push('=');
             for b in v.body {
                 match b {
+                    b'/' => out.push_str("\\/"),
                     0x20..=0x7e => out.push(char::from(*b)),
                     _ => out.push_str(&format!("\\x{b:02X}")),
                 }
@@ -263,14 +264,18 @@ impl<'a> Name<'a> {
         out
     }
 
-    /// The first common name's bytes as they stand.
-    pub fn common_name(&self) -> Option<&'a [u8]> {
+    /// The first common name; what is not printable ASCII is shown as a dot.
+    pub fn common_name(&self) -> Option<Vec<u8>> {
         let parts = self.parts()?;
-        parts
-            .iter()
-            .flatten()
-            .find(|(o, _)| o == "2.5.4.3")
-            .map(|(_, v)| v.body)
+        let (_, v) = parts.iter().flatten().find(|(o, _)| o == "2.5.4.3")?;
+        let shown = |b: &u8| {
+            if matches!(*b, 0x20..=0x7e | b'\n' | b'\r') {
+                *b
+            } else {
+                b'.'
+            }
+        };
+        Some(v.body.iter().map(shown).collect())
     }
 }
 

@@ -60,6 +60,7 @@ impl<'a> Der<'a> {
     }
 
     /// The next element.
+    #[allow(clippy::should_implement_trait)] // `None` is also how malformed data shows, which ends no iteration
     pub fn next(&mut self) -> Option<Tlv<'a>> {
         let tag = *self.data.first()?;
         if tag & 0x1f == 0x1f {

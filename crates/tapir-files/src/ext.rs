@@ -9,7 +9,7 @@ use crate::{oid, sct};
 
 /// The text of an extension; the raw octet string when its type is not known or it does not parse.
 pub fn render(e: &Extension) -> Vec<u8> {
-    known(e).map_or_else(|| e.whole.to_vec(), |s| s)
+    known(e).unwrap_or_else(|| e.whole.to_vec())
 }
 
 fn known(e: &Extension) -> Option<Vec<u8>> {
@@ -125,21 +125,40 @@ fn each<T>(v: &[u8], f: impl Fn(Tlv) -> Option<T>) -> Option<Vec<T>> {
     Some(out)
 }
 
-/// One GeneralName as `KIND:text`.
-pub fn general_name(t: &Tlv) -> String {
+/// One GeneralName as `KIND:text`; `None` for a directory name that does not parse.
+pub fn general_name(t: &Tlv) -> Option<String> {
     let raw = || String::from_utf8_lossy(t.body).into_owned();
-    match t.tag {
+    Some(match t.tag {
         0x81 => format!("email:{}", raw()),
         0x82 => format!("DNS:{}", raw()),
         0x86 => format!("URI:{}", raw()),
         0x87 => format!("IP Address:{}", ip_text(t.body)),
         0x88 => format!("Registered ID:{}", oid::long_name(&der::oid(t.body))),
-        0xa0 => "othername:<unsupported>".to_string(),
+        0xa0 => other_name(t)?,
         0xa3 => "X400Name:<unsupported>".to_string(),
-        0xa4 => format!("DirName:{}", Name(t.body).oneline()),
+        0xa4 => {
+            let name = Name(t.body);
+            name.parts()?;
+            format!("DirName:{}", name.oneline())
+        }
         0xa5 => "EdiPartyName:<unsupported>".to_string(),
         _ => "<unsupported>".to_string(),
-    }
+    })
+}
+
+fn other_name(t: &Tlv) -> Option<String> {
+    let mut d = t.inner();
+    let id = der::oid(d.expect(tag::OID)?);
+    let value = d.enter(0xa0)?.next()?;
+    let text = String::from_utf8_lossy(value.body);
+    Some(match id.as_str() {
+        "1.3.6.1.4.1.311.20.2.3" => format!("othername: UPN::{text}"),
+        "1.3.6.1.5.5.7.8.5" => format!("othername: XmppAddr::{text}"),
+        "1.3.6.1.5.5.7.8.7" => format!("othername: SRVName::{text}"),
+        "1.3.6.1.5.5.7.8.8" => format!("othername: NAIRealm::{text}"),
+        "1.3.6.1.5.5.7.8.9" => format!("othername: SmtpUTF8Mailbox::{text}"),
+        other => format!("othername: {}::<unsupported>", oid::short_name(other)),
+    })
 }
 
 fn ip_text(b: &[u8]) -> String {
@@ -154,7 +173,7 @@ fn ip_text(b: &[u8]) -> String {
 }
 
 fn general_names(v: &[u8]) -> Option<String> {
-    let names = each(v, |t| Some(general_name(&t)))?;
+    let names = each(v, |t| general_name(&t))?;
     Some(if names.is_empty() {
         "<EMPTY>\n".to_string()
     } else {
@@ -178,7 +197,7 @@ fn authority_key(v: &[u8]) -> Option<String> {
     }
     if let Some(mut names) = issuer {
         while let Some(t) = names.next() {
-            lines.push(general_name(&t));
+            lines.push(general_name(&t)?);
         }
     }
     if let Some(s) = serial {
@@ -196,7 +215,7 @@ fn access(v: &[u8]) -> Option<String> {
     let lines = each(v, |t| {
         let mut d = t.inner();
         let method = oid::long_name(&der::oid(d.expect(tag::OID)?));
-        Some(format!("{method} - {}", general_name(&d.next()?)))
+        Some(format!("{method} - {}", general_name(&d.next()?)?))
     })?;
     Some(if lines.is_empty() {
         "<EMPTY>\n".to_string()
@@ -217,7 +236,7 @@ fn distribution_points(v: &[u8]) -> Option<String> {
                         let mut lines = vec!["Full Name:".to_string()];
                         let mut names = name.inner();
                         while let Some(n) = names.next() {
-                            lines.push(format!("  {}", general_name(&n)));
+                            lines.push(format!("  {}", general_name(&n)?));
                         }
                         out.push(lines.join("\n"));
                     } else {
@@ -237,7 +256,7 @@ fn distribution_points(v: &[u8]) -> Option<String> {
                     let mut lines = vec!["CRL Issuer:".to_string()];
                     let mut names = part.inner();
                     while let Some(n) = names.next() {
-                        lines.push(format!("  {}", general_name(&n)));
+                        lines.push(format!("  {}", general_name(&n)?));
                     }
                     out.push(lines.join("\n"));
                 }
@@ -305,8 +324,12 @@ fn user_notice(v: Tlv, lines: &mut Vec<String>) -> Option<()> {
             let label = if shown.len() > 1 { "Numbers" } else { "Number" };
             lines.push(format!("    {label}: {}", shown.join(", ")));
         } else {
-            // BMPString and UTF8String alike are shown byte by byte as they stand.
-            lines.push(format!("    Explicit Text: {}", String::from_utf8_lossy(part.body)));
+            // All string types are shown byte by byte, up to a zero: of a BMPString nothing is left.
+            let n = part.body.iter().position(|b| *b == 0).unwrap_or(part.body.len());
+            lines.push(format!(
+                "    Explicit Text: {}",
+                String::from_utf8_lossy(&part.body[..n])
+            ));
         }
     }
     Some(())
@@ -351,7 +374,7 @@ fn name_constraints(v: &[u8]) -> Option<String> {
                 (0x87, 32) => {
                     format!("IP:{}/{}", ip_text(&name.body[..16]), ip_text(&name.body[16..]))
                 }
-                _ => general_name(&name),
+                _ => general_name(&name)?,
             };
             lines.push(format!("  {text}"));
         }

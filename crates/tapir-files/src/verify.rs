@@ -213,9 +213,9 @@ pub fn name_hash(name: &Name, number: u64) -> Option<Vec<u8>> {
     digest_by_number(number, name.0)
 }
 
-/// `x509_spki_hash`: of the key's bits.
+/// `x509_spki_hash`: of the whole SubjectPublicKeyInfo.
 pub fn key_hash(cert: &Cert, number: u64) -> Option<Vec<u8>> {
-    digest_by_number(number, cert.key)
+    digest_by_number(number, cert.spki)
 }
 
 /// `x509_get_certificate_string` with `pem`.
@@ -433,7 +433,7 @@ pub fn check_cert_hostname(cert: &Cert, host: &[u8]) -> Vec<u8> {
         }
     }
     if names.is_empty() {
-        names.extend(cert.subject.common_name().map(<[u8]>::to_vec));
+        names.extend(cert.subject.common_name());
     }
     names
         .into_iter()

@@ -1,1 +1,29 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! One node: packets in, scripts run, logs out.
+//!
+//! Wires all other crates together: loads scripts, resolves what native code needs from them, implements the built-ins that
+//! need connections, analyzers, files or logs, and runs the main loop. Knows everything; nothing knows it.
+#![forbid(unsafe_code)]
+
+pub mod bif;
+pub mod config;
+pub mod contents;
+pub mod core;
+mod dump;
+pub mod embedded;
+pub mod engine;
+pub mod files;
+pub mod globals;
+pub mod host;
+pub mod load;
+pub mod logs;
+pub mod net;
+pub mod options;
+pub mod patterns;
+mod script;
+pub mod seeds;
+pub mod sigs;
+pub mod sink;
+pub mod tags;
+pub mod weirds;
+
+pub use engine::run;

@@ -1,3 +1,39 @@
-//! Command entry point.
+//! `tapir`: the sensor.
 
-fn main() {}
+mod options;
+
+use std::process::ExitCode;
+
+use options::Request;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    match options::parse(args.into_iter()) {
+        Err(e) => {
+            eprintln!("{e}\nTry 'tapir --help' for more information.");
+            ExitCode::FAILURE
+        }
+        Ok(Request::Help) => {
+            print!("{}", options::help());
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Version) => {
+            println!("tapir version {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Request::ExportScripts(dir)) => match tapir_engine::embedded::export(&dir) {
+            Ok(n) => {
+                println!("{n} scripts written to {}", dir.display());
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Request::Run(config)) => ExitCode::from(tapir_engine::run(&config)),
+    }
+}

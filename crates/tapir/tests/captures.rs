@@ -30,7 +30,15 @@ fn capture(name: &str) -> String {
 
 /// A log without the lines and columns that change from run to run.
 fn stable(text: &str) -> String {
-    let unstable = ["uid", "fuid", "conn_uids", "orig_fuids", "resp_fuids", "cert_chain_fuids", "parent_fuid"];
+    let unstable = [
+        "uid",
+        "fuid",
+        "conn_uids",
+        "orig_fuids",
+        "resp_fuids",
+        "cert_chain_fuids",
+        "parent_fuid",
+    ];
     let mut keep: Vec<bool> = Vec::new();
     let mut rows = Vec::new();
     for line in text.lines() {
@@ -48,7 +56,12 @@ fn stable(text: &str) -> String {
 }
 
 fn pick(line: &str, keep: &[bool]) -> String {
-    let cells: Vec<_> = line.split('\t').enumerate().filter(|(i, _)| keep.get(*i) != Some(&false)).map(|c| c.1).collect();
+    let cells: Vec<_> = line
+        .split('\t')
+        .enumerate()
+        .filter(|(i, _)| keep.get(*i) != Some(&false))
+        .map(|c| c.1)
+        .collect();
     cells.join("\t")
 }
 
@@ -58,7 +71,8 @@ fn check(name: &str, logs: &[&str]) {
     let err = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{name}: {err}");
     for log in logs {
-        let got = std::fs::read_to_string(dir.join(format!("{log}.log"))).unwrap_or_else(|e| panic!("{name}: {log}.log: {e}"));
+        let got = std::fs::read_to_string(dir.join(format!("{log}.log")))
+            .unwrap_or_else(|e| panic!("{name}: {log}.log: {e}"));
         let got = stable(&got);
         let path = root().join("tests/expected").join(name).join(format!("{log}.log"));
         if std::env::var_os("UPDATE_EXPECT").is_some() {

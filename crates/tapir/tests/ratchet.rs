@@ -27,14 +27,19 @@ fn run(dir: &Path, what: &str) -> Value {
         .arg(&json)
         .output()
         .expect("python3 runs conform.py");
-    println!("{}", String::from_utf8_lossy(&done.stdout).lines().last().unwrap_or_default());
+    println!(
+        "{}",
+        String::from_utf8_lossy(&done.stdout).lines().last().unwrap_or_default()
+    );
     let text = std::fs::read_to_string(&json)
         .unwrap_or_else(|e| panic!("{what}: {e}\n{}", String::from_utf8_lossy(&done.stderr)));
     serde_json::from_str(&text).expect("conform.py writes JSON")
 }
 
 fn numbers(v: &Value) -> Vec<u64> {
-    v.as_array().map(|a| a.iter().filter_map(Value::as_u64).collect()).unwrap_or_default()
+    v.as_array()
+        .map(|a| a.iter().filter_map(Value::as_u64).collect())
+        .unwrap_or_default()
 }
 
 /// The cases that pass now.
@@ -74,15 +79,26 @@ fn no_case_is_lost() {
         return;
     };
     let list = root().join("tests/conformance/passing.txt");
-    let before: BTreeSet<String> =
-        std::fs::read_to_string(&list).unwrap_or_default().lines().map(str::to_string).collect();
+    let before: BTreeSet<String> = std::fs::read_to_string(&list)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_string)
+        .collect();
     let now = passing(&dir);
     let lost: Vec<_> = before.difference(&now).cloned().collect();
     let gained = now.difference(&before).count();
-    println!("conformance: {} cases pass, {gained} of them new, {} lost", now.len(), lost.len());
+    println!(
+        "conformance: {} cases pass, {gained} of them new, {} lost",
+        now.len(),
+        lost.len()
+    );
     if std::env::var_os("UPDATE_RATCHET").is_some() {
         let all: Vec<_> = before.union(&now).cloned().collect();
         std::fs::write(&list, all.join("\n") + "\n").expect("the list can be written");
     }
-    assert!(lost.is_empty(), "cases that passed before and do not now:\n{}", lost.join("\n"));
+    assert!(
+        lost.is_empty(),
+        "cases that passed before and do not now:\n{}",
+        lost.join("\n")
+    );
 }

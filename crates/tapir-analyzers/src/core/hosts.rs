@@ -87,6 +87,8 @@ pub struct Enable {
 
 /// The signature state of one connection.
 pub trait ConnMatcher {
+    /// The first packet of a direction, from its IP header on: header conditions are tested.
+    fn begin(&mut self, conn: &ConnInfo, is_orig: bool, ip_header: &[u8]);
     /// Matches a chunk; `bol` and `eol` mark the ends of the matched text. Matching `enable` actions are appended.
     fn feed(
         &mut self,

@@ -12,7 +12,7 @@ pub mod tree;
 
 use std::any::Any;
 
-pub use conn::{ConnInfo, ConnStats, EndStats, Transport};
+pub use conn::{Asks, ConnInfo, ConnStats, EndStats, Transport};
 pub use cx::Cx;
 pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
 pub use options::Options;

@@ -73,6 +73,16 @@ impl Tree {
         self.add_boxed(sh, parent, tag, make(tag))
     }
 
+    /// Attaches an analyzer at connection level; says whether it is there now.
+    pub fn attach_root(&mut self, sh: &mut Shared, tag: Tag) -> bool {
+        self.add(sh, ROOT, tag).is_some()
+    }
+
+    /// The script id of a node.
+    pub fn id_of(&self, ix: NodeIx) -> Option<AnalyzerId> {
+        self.nodes.get(ix as usize).map(|n| n.id)
+    }
+
     /// Attaches a given analyzer.
     pub(crate) fn add_boxed(
         &mut self,

@@ -1,0 +1,293 @@
+//! `Analyzer::*` and what scripts ask of a connection's analyzers.
+
+use tapir_analyzers::core::{Command, Tag, Transport};
+use tapir_analyzers::registry;
+use tapir_data::text::enum_text;
+use tapir_data::value::{Proto, Value};
+use tapir_interface::slots;
+use tapir_vm::{CallCtx, Registry, RtError};
+
+use super::connections::{change, read};
+use super::{number, seconds, text, truth};
+use crate::host::of;
+
+type Out = Result<Value, RtError>;
+
+/// The canonical name behind an enumerator such as `Analyzer::ANALYZER_HTTP`.
+fn name_of(cx: &CallCtx<'_>, v: Option<&Value>) -> String {
+    match v {
+        Some(Value::Enum(ty, n)) => {
+            let full = enum_text(cx.types(), *ty, *n);
+            let short = full.rsplit("::").next().unwrap_or(full);
+            let short = short.strip_prefix("ANALYZER_").unwrap_or(short);
+            // The enum of all kinds repeats the kind in the name.
+            match full.strip_prefix("AllAnalyzers::") {
+                Some(_) => short
+                    .strip_prefix("ANALYZER_")
+                    .or_else(|| short.strip_prefix("PACKETANALYZER_ANALYZER_"))
+                    .or_else(|| short.strip_prefix("FILES_ANALYZER_"))
+                    .unwrap_or(short)
+                    .to_string(),
+                None => short.to_string(),
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+fn tag_of(cx: &CallCtx<'_>, v: Option<&Value>) -> Option<Tag> {
+    registry::tag(&name_of(cx, v))
+}
+
+fn set_enabled(cx: &mut CallCtx<'_>, args: &[Value], on: bool) -> Out {
+    let Some(tag) = tag_of(cx, args.first()) else {
+        return Ok(Value::Bool(false));
+    };
+    let host = of(cx)?;
+    host.with_net_now(move |net| net.shared.set_enabled(tag, on));
+    Ok(Value::Bool(true))
+}
+
+fn enable(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    set_enabled(cx, args, true)
+}
+
+fn disable(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    set_enabled(cx, args, false)
+}
+
+fn disable_all(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    of(cx)?.with_net_now(|net| {
+        for i in 0..registry::PROTOCOLS.len() {
+            net.shared.set_enabled(Tag(i as u16), false);
+        }
+    });
+    Ok(Value::Unset)
+}
+
+fn register_for_port(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let Some(Value::Port(p)) = args.get(1).cloned() else {
+        return Ok(Value::Bool(false));
+    };
+    // Protocols that are not built in are known to scripts all the same; their ports have no effect.
+    if let Some(tag) = tag_of(cx, args.first()) {
+        of(cx)?.with_net_now(move |net| net.shared.register_port(tag, p.num, p.proto == Proto::Tcp));
+    }
+    Ok(Value::Bool(true))
+}
+
+fn schedule(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let (Some(Value::Addr(orig)), Some(Value::Addr(resp)), Some(Value::Port(p))) =
+        (args.first().cloned(), args.get(1).cloned(), args.get(2).cloned())
+    else {
+        return Ok(Value::Bool(false));
+    };
+    if cx.network_time() == 0.0 {
+        cx.warning("cannot schedule analyzers before processing begins; ignored");
+        return Ok(Value::Bool(true));
+    }
+    let timeout = seconds(args.get(4));
+    if let Some(tag) = tag_of(cx, args.get(3)) {
+        let unspecified = orig.0 == [0; 16] || orig.as_v4() == Some([0; 4]);
+        let transport = match p.proto {
+            Proto::Tcp => Transport::Tcp,
+            Proto::Udp => Transport::Udp,
+            Proto::Icmp => Transport::Icmp,
+            Proto::Unknown => Transport::Other,
+        };
+        let from = (!unspecified).then_some(orig);
+        of(cx)?.with_net_now(move |net| {
+            net.shared.expect(from, resp, p.num, transport, tag, timeout);
+        });
+    }
+    Ok(Value::Bool(true))
+}
+
+fn name(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    Ok(Value::Str(name_of(cx, args.first()).into_bytes().into()))
+}
+
+/// The enumerator of `AllAnalyzers::Tag` with a name, whatever its case.
+fn find_tag(cx: &CallCtx<'_>, wanted: &str) -> Option<Value> {
+    let types = cx.types();
+    let ty = match cx.program().names.get("AllAnalyzers::Tag") {
+        Some(tapir_script::hir::Ident::Type(t)) => *t,
+        _ => return None,
+    };
+    let tapir_data::types::Kind::Enum(e) = types.kind(ty) else {
+        return None;
+    };
+    let items = &types.enums[e.0 as usize].items;
+    items
+        .iter()
+        .find(|(_, n)| name_of(cx, Some(&Value::Enum(ty, *n))).eq_ignore_ascii_case(wanted))
+        .map(|(_, n)| Value::Enum(ty, *n))
+}
+
+fn tag(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    Ok(find_tag(cx, &text(args.first())).unwrap_or_default())
+}
+
+fn has_tag(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    Ok(Value::Bool(find_tag(cx, &text(args.first())).is_some()))
+}
+
+fn is_protocol_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    kind(cx, args, &["Analyzer::", "AllAnalyzers::ANALYZER_ANALYZER_"])
+}
+
+fn is_packet_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    kind(cx, args, &["PacketAnalyzer::", "AllAnalyzers::PACKETANALYZER_"])
+}
+
+fn is_file_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    kind(cx, args, &["Files::", "AllAnalyzers::FILES_"])
+}
+
+fn kind(cx: &mut CallCtx<'_>, args: &[Value], prefixes: &[&str]) -> Out {
+    let Some(Value::Enum(ty, n)) = args.first() else {
+        return Ok(Value::Bool(false));
+    };
+    let full = enum_text(cx.types(), *ty, *n);
+    Ok(Value::Bool(prefixes.iter().any(|p| full.starts_with(p))))
+}
+
+fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let id = number(args.get(1));
+    let complain = !matches!(args.get(2), Some(Value::Bool(false)));
+    let prevent = truth(args.get(3));
+    let looked = read(cx, args.first(), |c| {
+        let found = c.ext.0.as_ref().and_then(|app| {
+            let ix = app.tree.find_id(id)?;
+            Some((app.tree.tag_of(ix)?, app.info.value.clone()))
+        });
+        found.map(|(t, v)| (Some(t), v)).unwrap_or((None, None))
+    })?;
+    let busy = of(cx)?.net.is_none();
+    let (tag, conn) = match looked {
+        Some(found) => found,
+        None if busy => (None, of(cx)?.current.clone()),
+        None => {
+            cx.error("connection not found");
+            return Ok(Value::Bool(false));
+        }
+    };
+    if tag.is_none() && !busy {
+        if complain {
+            cx.error("connection does not have analyzer specified to disable");
+        }
+        return Ok(Value::Bool(false));
+    }
+    if let (Some(tag), Some(conn)) = (tag, conn) {
+        let veto = of(cx)?.disabling_hook.clone();
+        if let Some(hook) = veto.filter(|h| crate::script::has_bodies(cx.vm, h)) {
+            let tag_value = of(cx)?.tag_value(tag);
+            let verdict = cx.call(&hook, &[conn, tag_value, Value::Count(id)])?;
+            if matches!(verdict, Value::Bool(false)) {
+                return Ok(Value::Bool(false));
+            }
+        }
+    }
+    let done = change(cx, args.first(), move |net, cid| {
+        let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.0.as_mut()) else {
+            return;
+        };
+        if let Some(ix) = app.tree.find_id(id) {
+            if prevent {
+                if let Some(t) = app.tree.tag_of(ix) {
+                    app.tree.prevent(t);
+                }
+            }
+            app.tree.remove(ix);
+        }
+    })?;
+    Ok(Value::Bool(done))
+}
+
+fn lookup_id(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let tag = tag_of(cx, args.get(1));
+    let found = read(cx, args.first(), |c| {
+        let app = c.ext.0.as_ref()?;
+        let ix = app.tree.find_tag(tag?)?;
+        app.tree.id_of(ix)
+    })?;
+    match found {
+        Some(id) => Ok(Value::Count(id.unwrap_or(0))),
+        None => {
+            if of(cx)?.net.is_some() {
+                cx.error("connection ID not a known connection");
+            }
+            Ok(Value::Count(0))
+        }
+    }
+}
+
+/// Sends a request to the analyzers of a protocol on the connection of a record.
+fn command(cx: &mut CallCtx<'_>, conn: Option<&Value>, protocols: &'static [&'static str], cmd: Command) -> Out {
+    let Some(Value::Record(c)) = conn else {
+        return Ok(Value::Bool(false));
+    };
+    let id = c.get(slots::connection::ID);
+    let Some(tuple) = super::connections::tuple(Some(&id)) else {
+        return Ok(Value::Bool(false));
+    };
+    let host = of(cx)?;
+    let run = move |net: &mut crate::net::Net, q: &mut tapir_interface::queue::EventQueue| {
+        let crate::net::Net { flow, shared } = net;
+        let Some(conn) = flow.find(&tuple) else { return };
+        flow.with_conn(conn, |_, c| {
+            let Some(app) = &mut c.ext.0 else { return };
+            for p in protocols {
+                if let Some(tag) = registry::tag(p) {
+                    app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
+                }
+            }
+        });
+    };
+    match host.net.take() {
+        None => host.deferred.push(Box::new(run)),
+        Some(mut net) => {
+            run(&mut net, cx.queue());
+            of(cx)?.net = Some(net);
+        }
+    }
+    Ok(Value::Bool(true))
+}
+
+fn skip_http_entity_data(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let is_orig = truth(args.get(1));
+    command(cx, args.first(), &["HTTP"], Command::SkipEntityData { is_orig })?;
+    Ok(Value::Unset)
+}
+
+fn skip_smtp_data(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    command(cx, args.first(), &["SMTP"], Command::SkipSmtpData)?;
+    Ok(Value::Unset)
+}
+
+fn set_ssl_established(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    command(cx, args.first(), &["SSL", "DTLS"], Command::SslEstablished)?;
+    Ok(Value::Unset)
+}
+
+/// Adds the built-ins.
+pub fn register(r: &mut Registry) {
+    r.add_all(&[
+        ("Analyzer::__enable_analyzer", enable),
+        ("Analyzer::__disable_analyzer", disable),
+        ("Analyzer::__disable_all_analyzers", disable_all),
+        ("Analyzer::__register_for_port", register_for_port),
+        ("Analyzer::__schedule_analyzer", schedule),
+        ("Analyzer::__name", name),
+        ("Analyzer::__tag", tag),
+        ("Analyzer::__has_tag", has_tag),
+        ("is_protocol_analyzer", is_protocol_analyzer),
+        ("is_packet_analyzer", is_packet_analyzer),
+        ("is_file_analyzer", is_file_analyzer),
+        ("disable_analyzer", disable_analyzer),
+        ("lookup_connection_analyzer_id", lookup_id),
+        ("skip_http_entity_data", skip_http_entity_data),
+        ("skip_smtp_data", skip_smtp_data),
+        ("set_ssl_established", set_ssl_established),
+    ]);
+}

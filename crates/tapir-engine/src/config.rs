@@ -1,0 +1,81 @@
+//! What a run is asked to do, independent of how the command line spells it.
+
+use std::path::PathBuf;
+
+/// Where packets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A capture file; `-` is standard input.
+    Capture(PathBuf),
+    Interface(String),
+}
+
+/// All settings of a run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub input: Option<Input>,
+    pub scripts: Vec<String>,
+    /// `NAME=VALUE` arguments.
+    pub assignments: Vec<String>,
+    /// Arguments for the script behind `--`.
+    pub script_args: Vec<String>,
+    /// Code given with `-e`.
+    pub code: Vec<String>,
+    pub signatures: Vec<String>,
+    pub prefixes: Vec<String>,
+    pub bare: bool,
+    pub parse_only: bool,
+    pub filter: Option<String>,
+    pub ignore_checksums: bool,
+    pub deterministic: bool,
+    pub load_seeds: Option<PathBuf>,
+    pub save_seeds: Option<PathBuf>,
+    pub print_id: Option<String>,
+    pub list_analyzers: bool,
+    pub print_times: bool,
+    pub status_file: Option<PathBuf>,
+    pub trace_file: Option<PathBuf>,
+    pub write_file: Option<PathBuf>,
+    pub usage_issues: bool,
+    pub unused_warnings: bool,
+    /// Speed factor of a replay in real time.
+    pub pseudo_realtime: Option<f64>,
+    pub profile: Option<PathBuf>,
+    /// A function's name, or everything when empty.
+    pub disassemble: Option<String>,
+    /// Workers that share a capture within the process.
+    pub workers: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            input: None,
+            scripts: Vec::new(),
+            assignments: Vec::new(),
+            script_args: Vec::new(),
+            code: Vec::new(),
+            signatures: Vec::new(),
+            prefixes: Vec::new(),
+            bare: false,
+            parse_only: false,
+            filter: None,
+            ignore_checksums: false,
+            deterministic: false,
+            load_seeds: None,
+            save_seeds: None,
+            print_id: None,
+            list_analyzers: false,
+            print_times: false,
+            status_file: None,
+            trace_file: None,
+            write_file: None,
+            usage_issues: false,
+            unused_warnings: true,
+            pseudo_realtime: None,
+            profile: None,
+            disassemble: None,
+            workers: 1,
+        }
+    }
+}

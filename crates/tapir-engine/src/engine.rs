@@ -1,0 +1,448 @@
+//! The main loop: start-up, packets, timers, shutdown.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::rc::Rc;
+use std::time::Instant;
+
+use tapir_analyzers::core::Shared;
+use tapir_data::value::Value;
+use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
+use tapir_interface::events;
+use tapir_interface::queue::EventQueue;
+use tapir_packet::{RawPacket, Source, SourceError, Weirds};
+use tapir_vm::Severity;
+
+use crate::config::{Config, Input};
+use crate::contents::Contents;
+use crate::core::{SharedCore, with_queue};
+use crate::dump::Dumper;
+use crate::files::{FileBridge, InPacket};
+use crate::load::Loaded;
+use crate::net::{ConnExt, Net};
+use crate::sigs::SigBridge;
+use crate::sink::Sink;
+use crate::weirds::Sampler;
+use crate::{load, logs, options, script, tags, weirds};
+
+/// One node.
+pub struct Engine {
+    core: SharedCore,
+    /// Stands in for the machine's queue while a packet is processed.
+    spare: EventQueue,
+    sampler: Rc<RefCell<Sampler>>,
+    contents: Contents,
+    packet_tags: HashMap<String, Value>,
+    timing_out: Option<Value>,
+    started: bool,
+    next_rotation: f64,
+    weirds: Weirds,
+    n_packets: u64,
+    n_bytes: u64,
+}
+
+/// Loads, runs and ends a node. Gives the exit status of the process.
+pub fn run(config: &Config) -> u8 {
+    let begun = Instant::now();
+    let status = match load::load(config) {
+        Err(status) => status,
+        Ok(loaded) => match Engine::new(config, loaded) {
+            Err(status) => status,
+            Ok(mut engine) => engine.run(config),
+        },
+    };
+    if config.print_times {
+        eprintln!("# total time: {:.3} s", begun.elapsed().as_secs_f64());
+    }
+    status
+}
+
+fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+impl Engine {
+    fn new(config: &Config, loaded: Loaded) -> Result<Self, u8> {
+        let Loaded {
+            mut core,
+            seeds,
+            signature_files,
+        } = loaded;
+        let mut flow_options = FlowOptions {
+            sorted_removal: seeds.fixed,
+            ..FlowOptions::default()
+        };
+        let key = seeds.sip_key();
+        flow_options.hash_seed = u64::from_le_bytes(key[..8].try_into().unwrap_or_default());
+        options::flow(&core.vm, &mut flow_options);
+        flow_options.ignore_checksums |= config.ignore_checksums;
+        let mut shared = Shared::new();
+        options::analyzers(&core.vm, &mut shared.opts);
+        core.host.tag_values = tags::protocol_values(&core.vm);
+        shared.tag_values = core.host.tag_values.clone();
+        options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
+        let sampler = core.host.sampler.clone();
+        let contents = options::contents(&core.vm);
+        let packet_tags = tags::packet_values(&core.vm);
+        if let Some(Value::Str(salt)) = core.vm.global_value("digest_salt") {
+            core.host.files.set_salt(&salt);
+        }
+        let rules = match crate::sigs::load(&mut core.vm, &signature_files) {
+            Ok((set, warnings)) => {
+                warnings.iter().for_each(|w| complain(&format!("warning: {w}")));
+                Rc::new(set)
+            }
+            Err(errors) => {
+                errors.iter().for_each(|e| complain(&format!("error: {e}")));
+                return Err(1);
+            }
+        };
+        core.host.files.rules = Some(rules.clone());
+        core.host.stream_policy = script::function(&mut core.vm, "Log::log_stream_policy");
+        core.host.disabling_hook = script::function(&mut core.vm, "Analyzer::disabling_analyzer");
+        let timing_out =
+            script::function(&mut core.vm, "connection_timing_out").filter(|h| script::has_bodies(&mut core.vm, h));
+        let uids = UidGenerator::new(
+            key,
+            if seeds.fixed {
+                1
+            } else {
+                u64::from(seeds.random) << 32 | 1
+            },
+        );
+        let mut flow: FlowTable<ConnExt> = FlowTable::new(flow_options, uids);
+        let connections = rules
+            .rules
+            .rules()
+            .iter()
+            .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
+        flow.wants = options::wants(&mut core.vm, false, false, connections, timing_out.is_some());
+        core.host.net = Some(Box::new(Net { flow, shared }));
+        core.host.live = matches!(config.input, Some(Input::Interface(_)));
+        core.host.times_in_messages = config.input.is_some();
+        let manager = core.host.files.manager.clone();
+        let core: SharedCore = Rc::new(RefCell::new(core));
+        if let Some(net) = &mut core.borrow_mut().host.net {
+            net.shared.files = Some(Box::new(FileBridge {
+                core: core.clone(),
+                manager,
+            }));
+            net.shared.sigs = Some(Box::new(SigBridge {
+                set: rules,
+                core: core.clone(),
+            }));
+        }
+        Ok(Engine {
+            core,
+            spare: EventQueue::new(),
+            sampler,
+            contents,
+            packet_tags,
+            timing_out,
+            started: false,
+            next_rotation: f64::INFINITY,
+            weirds: Weirds::default(),
+            n_packets: 0,
+            n_bytes: 0,
+        })
+    }
+
+    /// Runs something on flows and analyzers, with everything that it needs taken out of the core.
+    fn with_sink<R>(&mut self, f: impl FnOnce(&mut FlowTable<ConnExt>, &mut Sink<'_>) -> R) -> Option<R> {
+        let mut net = {
+            let mut core = self.core.borrow_mut();
+            std::mem::swap(core.vm.queue(), &mut self.spare);
+            self.spare.set_now(core.vm.network_time());
+            core.host.net.take()?
+        };
+        let core = self.core.clone();
+        let hook = self.timing_out.clone();
+        let mut ask = |q: &mut EventQueue, conn: Value| match &hook {
+            Some(h) => !matches!(with_queue(&core, q, |c| c.call(h, &[conn])), Some(Value::Bool(false))),
+            None => true,
+        };
+        let Net { flow, shared } = &mut *net;
+        shared.now = flow.now();
+        let mut sink = Sink {
+            q: &mut self.spare,
+            shared,
+            sampler: &self.sampler,
+            contents: &self.contents,
+            packet_tags: &self.packet_tags,
+            remove: Vec::new(),
+            timing_out: if self.timing_out.is_some() {
+                Some(&mut ask)
+            } else {
+                None
+            },
+        };
+        let result = f(flow, &mut sink);
+        for id in std::mem::take(&mut sink.remove) {
+            flow.remove_conn(id, &mut sink);
+        }
+        let mut core = self.core.borrow_mut();
+        let core = &mut *core;
+        std::mem::swap(core.vm.queue(), &mut self.spare);
+        for change in std::mem::take(&mut core.host.deferred) {
+            change(&mut net, core.vm.queue());
+        }
+        core.host.net = Some(net);
+        Some(result)
+    }
+
+    fn drain(&mut self) {
+        self.core.borrow_mut().drain();
+    }
+
+    fn stopping(&self) -> bool {
+        let core = self.core.borrow();
+        core.host.stop || core.exit.is_some()
+    }
+
+    fn run(&mut self, config: &Config) -> u8 {
+        if let Err(status) = self.start(config) {
+            return self.leave(status);
+        }
+        let mut status = 0;
+        if let Some(Input::Capture(path)) = &config.input {
+            match tapir_packet::open_capture(path) {
+                Ok(mut source) => {
+                    if let Err(e) = self.packets(config, &mut *source) {
+                        let core = &mut *self.core.borrow_mut();
+                        core.vm.report(&mut core.host, Severity::Fatal, e, None);
+                        status = 1;
+                    }
+                }
+                Err(e) => {
+                    complain(&format!(
+                        "fatal error: problem with trace file {} ({e})",
+                        path.display()
+                    ));
+                    return self.leave(1);
+                }
+            }
+        }
+        self.finish();
+        self.leave(status)
+    }
+
+    /// Runs initialisers, top-level code, `zeek_init` and what it queues.
+    fn start(&mut self, config: &Config) -> Result<(), u8> {
+        let core = &mut *self.core.borrow_mut();
+        let wall = logs_wall_clock();
+        if config.input.is_none() && crate::globals::flag(&core.vm, "allow_network_time_forward") != Some(false) {
+            core.vm.set_network_time(wall);
+        }
+        core.vm.queue().push(events::ZEEK_INIT, Vec::new());
+        let top = core.vm.run_top_level(&mut core.host);
+        if let Err(e) = top {
+            if let tapir_vm::RtError::Exit(code) = e {
+                return Err(code as u8);
+            }
+            let _ = core.vm.report_error(&mut core.host, e);
+            complain("fatal error: failed to execute script statements at top-level scope");
+            return Err(1);
+        }
+        if core.vm.queue().wants(events::ZEEK_SCRIPT_LOADED) {
+            let files: Vec<_> = core
+                .vm
+                .program()
+                .files
+                .iter()
+                .map(|f| (f.path.clone(), u64::from(f.level)))
+                .collect();
+            for (path, level) in files {
+                let args = vec![Value::Str(path.as_bytes().into()), Value::Count(level)];
+                core.vm.queue().push(events::ZEEK_SCRIPT_LOADED, args);
+            }
+        }
+        let drained = core.vm.drain_all(&mut core.host);
+        core.note(drained);
+        if let Some(code) = core.exit {
+            return Err(code as u8);
+        }
+        if core.vm.n_errors() > 0 && std::env::var_os("ZEEK_ALLOW_INIT_ERRORS").is_none() {
+            complain("fatal error: errors occurred while initializing");
+            return Err(1);
+        }
+        Ok(())
+    }
+
+    /// Processes all packets of a source. The error is that of the source, after everything before it was processed.
+    fn packets(&mut self, config: &Config, source: &mut dyn Source) -> Result<(), String> {
+        let mut dumper = config.write_file.as_deref().map(Dumper::new);
+        let filter: Option<NoFilter> = match &config.filter {
+            Some(text) => return Err(format!("capture filter '{text}': this build cannot filter")),
+            None => None,
+        };
+        let show = std::io::stderr().is_terminal();
+        let begun = Instant::now();
+        let mut shown = 0;
+        let mut pace = config.pseudo_realtime.map(|speed| Pace { speed, first: None });
+        loop {
+            if self.stopping() {
+                return Ok(());
+            }
+            let mut weirds = std::mem::take(&mut self.weirds);
+            let next = source.next_packet(&mut weirds);
+            self.weirds = weirds;
+            match next {
+                Ok(Some(raw)) => {
+                    if let Some(f) = &filter {
+                        if !f.matches(&raw) {
+                            continue;
+                        }
+                    }
+                    if let Some(d) = &mut dumper {
+                        d.write(&raw).map_err(|e| e.to_string())?;
+                    }
+                    if let Some(p) = &mut pace {
+                        p.wait(raw.ts());
+                    }
+                    self.packet(&raw);
+                    if show && self.n_packets % 8192 == 0 && begun.elapsed().as_secs() > shown {
+                        shown = begun.elapsed().as_secs();
+                        let mb = self.n_bytes as f64 / 1e6;
+                        eprint!("\r{} packets, {mb:.0} MB, {shown} s ", self.n_packets);
+                        let _ = std::io::stderr().flush();
+                    }
+                }
+                Ok(None) => break,
+                Err(SourceError::Truncated { what, detail }) => return Err(format!("{what} is truncated: {detail}")),
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+        if shown > 0 {
+            eprintln!();
+        }
+        Ok(())
+    }
+
+    /// One packet: time, timers, analysis, handlers.
+    fn packet(&mut self, raw: &RawPacket<'_>) {
+        self.n_packets += 1;
+        self.n_bytes += raw.data.len() as u64;
+        let ts = raw.ts();
+        self.advance(ts);
+        let mut weirds = std::mem::take(&mut self.weirds);
+        let sampler = self.sampler.clone();
+        self.with_sink(|flow, sink| {
+            for w in weirds.drain() {
+                weirds::raise_net(&mut sampler.borrow_mut(), sink.q, w.name, &w.addl, w.source);
+            }
+            flow.process(raw, sink);
+        });
+        self.weirds = weirds;
+        self.drain();
+    }
+
+    /// Moves the network time on and runs what is due.
+    fn advance(&mut self, ts: f64) {
+        let now = {
+            let core = &mut *self.core.borrow_mut();
+            let now = core.vm.network_time().max(ts);
+            if !self.started {
+                self.started = true;
+                core.vm.set_network_time(now);
+                core.vm.queue().set_now(now);
+                core.vm.queue().push(events::NETWORK_TIME_INIT, Vec::new());
+            }
+            let result = core.vm.advance_time(&mut core.host, now);
+            core.note(result);
+            now
+        };
+        self.with_sink(|flow, sink| flow.advance(now, sink));
+        let manager = self.core.borrow().host.files.manager.clone();
+        if manager.next_deadline().is_some_and(|t| t <= now) {
+            let core = self.core.clone();
+            self.with_sink(|_, sink| manager.advance(sink.q, &mut InPacket(core), now));
+        }
+        if now >= self.next_rotation {
+            self.rotate();
+        }
+        let core = &mut *self.core.borrow_mut();
+        if core.host.logs.has_delays() {
+            core.with_cx(|cx| logs::expire_delays(cx, false));
+        }
+    }
+
+    fn rotate(&mut self) {
+        let core = &mut *self.core.borrow_mut();
+        core.with_cx(logs::rotate_due);
+        self.next_rotation = logs::next_rotation(&core.host.logs);
+    }
+
+    /// The end of the run: timers, connections, files, `zeek_done`, logs.
+    fn finish(&mut self) {
+        if self.core.borrow().exit.is_some() {
+            return;
+        }
+        self.drain();
+        {
+            let core = &mut *self.core.borrow_mut();
+            core.host.terminating = true;
+            core.vm.set_terminating();
+            let now = Value::Time(core.vm.network_time());
+            core.vm.queue().push(events::NET_DONE, vec![now]);
+            core.drain();
+            let result = core.vm.expire_all_timers(&mut core.host);
+            core.note(result);
+        }
+        self.with_sink(|flow, sink| flow.finish_timers(sink));
+        self.drain();
+        self.drain();
+        self.with_sink(|flow, sink| flow.finish_conns(sink));
+        self.drain();
+        let manager = self.core.borrow().host.files.manager.clone();
+        let core = self.core.clone();
+        self.with_sink(|_, sink| manager.finish(sink.q, &mut InPacket(core)));
+        let core = &mut *self.core.borrow_mut();
+        core.vm.queue().push(events::ZEEK_DONE, Vec::new());
+        let result = core.vm.expire_all_timers(&mut core.host);
+        core.note(result);
+        let result = core.vm.drain_all(&mut core.host);
+        core.note(result);
+        core.with_cx(|cx| logs::expire_delays(cx, true));
+        core.with_cx(logs::rotate_final);
+    }
+
+    /// Closes what is open and gives the exit status.
+    fn leave(&mut self, status: u8) -> u8 {
+        let core = &mut *self.core.borrow_mut();
+        for error in core.host.logs.finish() {
+            complain(&format!("error: {error}"));
+        }
+        let _ = core.host.stdout.flush();
+        // The bridges hold the core; without this it would keep itself alive.
+        core.host.net = None;
+        core.exit.map_or(status, |code| code as u8)
+    }
+}
+
+fn logs_wall_clock() -> f64 {
+    tapir_logging::ascii::wall_clock()
+}
+
+struct NoFilter;
+impl NoFilter {
+    fn matches(&self, _: &RawPacket<'_>) -> bool {
+        true
+    }
+}
+
+/// Replays packets at the speed at which they were recorded.
+struct Pace {
+    speed: f64,
+    first: Option<(Instant, f64)>,
+}
+
+impl Pace {
+    fn wait(&mut self, ts: f64) {
+        let (begun, first) = *self.first.get_or_insert_with(|| (Instant::now(), ts));
+        let due = (ts - first) / self.speed - begun.elapsed().as_secs_f64();
+        if due > 0.0 {
+            std::thread::sleep(std::time::Duration::from_secs_f64(due.min(3600.0)));
+        }
+    }
+}

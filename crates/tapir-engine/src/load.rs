@@ -1,0 +1,306 @@
+//! Loading: scripts to a program, native names to its ids, signature files to texts.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use tapir_data::types::FuncType;
+use tapir_interface::Bindings;
+use tapir_script::hir::{Ident, Program, Thunk};
+use tapir_script::load::{ConstEvaluator, Files, Loader, has_errors};
+use tapir_vm::{Registry, Vm};
+
+use crate::config::Config;
+use crate::core::Core;
+use crate::embedded;
+use crate::host::EngineHost;
+use crate::seeds::Seeds;
+
+/// The name under which embedded scripts appear in messages.
+pub const ROOT: &str = "tapir:";
+
+/// What loading gives.
+pub struct Loaded {
+    pub core: Core,
+    pub seeds: Seeds,
+    /// Signature files: names and texts.
+    pub signature_files: Vec<(String, Vec<u8>)>,
+}
+
+/// Runs `@if` conditions on the machine that will run the program.
+struct Evaluator {
+    vm: Vm,
+    host: EngineHost,
+}
+
+impl ConstEvaluator for Evaluator {
+    fn eval_bool(&mut self, program: &mut Program, cond: Thunk) -> Result<bool, String> {
+        let (vm, host) = (&mut self.vm, &mut self.host);
+        let result = vm.with_program(program, |vm| {
+            vm.run_inits(host)?;
+            vm.evaluate(host, program, &cond)
+        });
+        match result {
+            Ok(tapir_data::value::Value::Bool(b)) => Ok(b),
+            Ok(_) => Err("the condition has no value".into()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+}
+
+/// The directories in which scripts are looked up.
+fn search_path() -> Vec<String> {
+    let mut path: Vec<String> = ["TAPIRPATH", "ZEEKPATH"]
+        .iter()
+        .filter_map(|v| std::env::var(v).ok())
+        .flat_map(|v| {
+            v.split(':')
+                .filter(|p| !p.is_empty())
+                .map(str::to_string)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    if path.is_empty() {
+        path.push(".".into());
+    }
+    for dir in ["", "/policy", "/site"] {
+        path.push(format!("{ROOT}{dir}"));
+    }
+    path
+}
+
+fn registry() -> Registry {
+    let mut r = Registry::new();
+    tapir_builtins::register(&mut r);
+    crate::bif::register(&mut r);
+    r
+}
+
+fn seeds(config: &Config) -> Result<Seeds, String> {
+    let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let seeds = if let Some(path) = &config.load_seeds {
+        Seeds::load(path)?
+    } else if let Some(path) = env("ZEEK_SEED_FILE") {
+        Seeds::load(Path::new(&path))?
+    } else if let Some(values) = env("ZEEK_SEED_VALUES") {
+        Seeds::parse(&values).map_err(|e| format!("Could not use the seeds of ZEEK_SEED_VALUES: {e}."))?
+    } else if config.deterministic {
+        Seeds::zero()
+    } else {
+        Seeds::fresh()
+    };
+    if let Some(path) = &config.save_seeds {
+        seeds.save(path)?;
+    }
+    Ok(seeds)
+}
+
+/// Loads everything that the configuration names.
+///
+/// # Errors
+/// The exit status, when the run ends here: 1 after errors, which were printed, 0 after `--parse-only` and the like.
+pub fn load(config: &Config) -> Result<Loaded, u8> {
+    let fail = |text: String| {
+        eprintln!("fatal error: {text}");
+        1
+    };
+    let seeds = seeds(config).map_err(fail)?;
+    let mut vm = Vm::incremental();
+    vm.set_registry(registry());
+    tapir_builtins::random::seed(&mut vm, u64::from(seeds.random));
+    let mut evaluator = Evaluator {
+        vm,
+        host: EngineHost::new(),
+    };
+    let source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
+    let mut loader = Loader::new(Box::new(source), &mut evaluator);
+    loader.unused_warnings(config.unused_warnings);
+    for prefix in config.prefixes.iter().cloned().chain(env_prefixes()) {
+        loader.add_prefix(&prefix);
+    }
+    loader.load_file("base/init-bare.zeek");
+    loader.load_file("base/init-frameworks-and-bifs.zeek");
+    if !config.bare {
+        loader.load_file("base/init-default.zeek");
+    }
+    if config.filter.is_some() {
+        loader.load_file("base/frameworks/packet-filter/main.zeek");
+    }
+    let has_action =
+        config.input.is_some() || !config.code.is_empty() || config.print_id.is_some() || config.parse_only;
+    if config.scripts.is_empty() && !has_action && config.assignments.is_empty() {
+        loader.load_file("-");
+    }
+    for script in &config.scripts {
+        loader.load_file(script);
+    }
+    for assignment in &config.assignments {
+        loader.redef_arg(assignment);
+    }
+    for code in &config.code {
+        loader.exec_text(code);
+    }
+    let (program, diagnostics) = loader.finish();
+    let mut shown = String::new();
+    for d in &diagnostics {
+        shown.push_str(&d.render(&program.files));
+        if !shown.ends_with('\n') {
+            shown.push('\n');
+        }
+    }
+    eprint!("{shown}");
+    if has_errors(&diagnostics) {
+        return Err(1);
+    }
+    let Evaluator { mut vm, mut host } = evaluator;
+    vm.set_program(Rc::new(program));
+    let bindings = bind(&vm).map_err(|missing| {
+        fail(format!(
+            "the scripts do not declare what native code needs: {}",
+            missing.join(", ")
+        ))
+    })?;
+    vm.queue().set_bindings(bindings);
+    if config.parse_only {
+        return Err(0);
+    }
+    if let Err(e) = vm.run_inits(&mut host) {
+        if let tapir_vm::RtError::Exit(code) = e {
+            return Err(code as u8);
+        }
+        let _ = vm.report_error(&mut host, e);
+        return Err(fail("errors occurred while initializing".into()));
+    }
+    vm.freeze();
+    if let Some(name) = &config.disassemble {
+        return Err(disassemble(&mut vm, &mut host, name));
+    }
+    if let Some(name) = &config.print_id {
+        return Err(print_id(&vm, name));
+    }
+    let signature_files = signature_files(config, &vm).map_err(fail)?;
+    Ok(Loaded {
+        core: Core { vm, host, exit: None },
+        seeds,
+        signature_files,
+    })
+}
+
+fn env_prefixes() -> Vec<String> {
+    let text = std::env::var("ZEEK_PREFIXES").unwrap_or_default();
+    text.split(':').filter(|p| !p.is_empty()).map(str::to_string).collect()
+}
+
+fn bind(vm: &Vm) -> Result<Bindings, Vec<String>> {
+    let program = vm.program();
+    let ty = |name: &str| match program.names.get(name) {
+        Some(Ident::Type(t)) => Some(*t),
+        _ => None,
+    };
+    let event = |name: &str| -> Option<FuncType> {
+        match program.names.get(name) {
+            Some(Ident::Func(f)) => Some(program.functions[f.0 as usize].sig.clone()),
+            _ => None,
+        }
+    };
+    Bindings::resolve(&program.types, ty, event)
+}
+
+fn signature_files(config: &Config, vm: &Vm) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut names: Vec<String> = vm
+        .program()
+        .signature_files
+        .iter()
+        .map(|p| p.display().to_string())
+        .collect();
+    names.extend(config.signatures.iter().cloned());
+    if let Some(tapir_data::value::Value::Str(s)) = vm.global_value("signature_files") {
+        names.extend(String::from_utf8_lossy(&s).split_whitespace().map(str::to_string));
+    }
+    let mut out = Vec::new();
+    for name in names {
+        if out.iter().any(|(n, _)| *n == name) {
+            continue;
+        }
+        let text = read_signatures(&name)?;
+        out.push((name, text));
+    }
+    Ok(out)
+}
+
+fn read_signatures(name: &str) -> Result<Vec<u8>, String> {
+    if let Some(inner) = name.strip_prefix(ROOT) {
+        if let Some(text) = embedded::get(inner.trim_start_matches('/')) {
+            return Ok(text.to_vec());
+        }
+    }
+    for candidate in [format!("{name}.sig"), name.to_string()] {
+        for dir in search_path() {
+            if let Some(inner) = dir.strip_prefix(ROOT) {
+                let path = format!("{inner}/{candidate}");
+                if let Some(text) = embedded::get(path.trim_start_matches('/')) {
+                    return Ok(text.to_vec());
+                }
+            } else if let Ok(text) = std::fs::read(Path::new(&dir).join(&candidate)) {
+                return Ok(text);
+            }
+        }
+    }
+    Err(format!(
+        "can't find signature file {name} in {}",
+        search_path().join(":")
+    ))
+}
+
+fn disassemble(vm: &mut Vm, host: &mut EngineHost, name: &str) -> u8 {
+    let functions: Vec<_> = (0..vm.program().functions.len())
+        .filter(|i| name.is_empty() || *vm.program().functions[*i].name == *name)
+        .collect();
+    if functions.is_empty() {
+        eprintln!("fatal error: no function is called '{name}'");
+        return 1;
+    }
+    for i in functions {
+        let _ = (&mut *vm, &mut *host);
+        match Err::<String, String>("not in this build".into()) {
+            Ok(text) => print!("{text}"),
+            Err(e) if !name.is_empty() => {
+                eprintln!("fatal error: {name}: {e}");
+                return 1;
+            }
+            Err(_) => {}
+        }
+    }
+    0
+}
+
+fn print_id(vm: &Vm, name: &str) -> u8 {
+    use tapir_data::text::{Style, render, type_text};
+    let program = vm.program();
+    match program.names.get(name) {
+        Some(Ident::Global(g)) => {
+            let ty = type_text(&program.types, program.globals[g.0 as usize].ty);
+            let value = String::from_utf8_lossy(&render(vm, vm.global(*g), Style::Print)).into_owned();
+            println!("{name} : {ty} = {value}");
+            0
+        }
+        Some(Ident::Func(f)) => {
+            println!(
+                "{name} : {}",
+                type_text(&program.types, program.functions[f.0 as usize].ty)
+            );
+            0
+        }
+        Some(Ident::Type(t)) => {
+            println!("{name} : {}", tapir_data::text::structure_text(&program.types, *t));
+            0
+        }
+        Some(Ident::Enumerator(t, n)) => {
+            println!("{name} : {} = {n}", type_text(&program.types, *t));
+            0
+        }
+        None => {
+            eprintln!("No such ID: {name}");
+            1
+        }
+    }
+}

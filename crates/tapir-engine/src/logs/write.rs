@@ -1,0 +1,378 @@
+//! `Log::write`: from a record to rows.
+
+use std::rc::Rc;
+
+use tapir_data::text::enum_text;
+use tapir_data::types::{TypeId, Types};
+use tapir_data::value::{Proto, Record, Str, Value};
+use tapir_logging::{CellRef, RowEncoder};
+use tapir_vm::{CallCtx, RtError};
+
+use super::{FieldPath, Limits, RemoteRow, coerce, delay, host, writers};
+
+/// `Log::__write`.
+pub fn write(cx: &mut CallCtx<'_>, id: &Value, columns: &Value) -> Result<bool, RtError> {
+    let Value::Enum(_, id_num) = *id else { return Ok(false) };
+    let (stream_columns, event) = match host(cx)?.logs.streams.get(&id_num) {
+        None => return Ok(false),
+        Some(s) if !s.enabled => return Ok(true),
+        Some(s) => (s.columns, s.event.clone()),
+    };
+    let Some(record) = coerce(cx, columns, stream_columns) else {
+        cx.error("incompatible log record type");
+        return Ok(false);
+    };
+    if let Some(event) = event {
+        crate::script::raise_value(cx.vm, &event, vec![Value::Record(record.clone())]);
+    }
+    let logs = &mut host(cx)?.logs;
+    if let Some(s) = logs.streams.get(&id_num) {
+        let name = s.name.clone();
+        *logs.n_writes.entry(name).or_insert(0) += 1;
+    }
+    let outcome = stream_policy(cx, id, id_num, &record)?;
+    match outcome {
+        Policy::Delayed => Ok(true),
+        Policy::Done { vetoed } => to_filters(cx, id, id_num, &record, vetoed),
+    }
+}
+
+pub(super) enum Policy {
+    Delayed,
+    Done { vetoed: bool },
+}
+
+fn stream_policy(cx: &mut CallCtx<'_>, id: &Value, id_num: i64, record: &Rc<Record>) -> Result<Policy, RtError> {
+    let Some(hook) = host(cx)?.stream_policy.clone() else {
+        return Ok(Policy::Done { vetoed: false });
+    };
+    if !crate::script::has_bodies(cx.vm, &hook) {
+        return Ok(Policy::Done { vetoed: false });
+    }
+    let outer = host(cx)?
+        .logs
+        .active
+        .replace(delay::Active::new(id_num, record.clone()));
+    let verdict = cx.call(&hook, &[Value::Record(record.clone()), id.clone()]);
+    let logs = &mut host(cx)?.logs;
+    let active = std::mem::replace(&mut logs.active, outer);
+    let vetoed = matches!(verdict?, Value::Bool(false));
+    match active.and_then(|a| a.token) {
+        Some(token) if vetoed => {
+            logs.delays.cancel(token);
+            Ok(Policy::Done { vetoed })
+        }
+        Some(token) => {
+            if delay::is_pending(&logs.delays, token) {
+                delay::enforce_queue_limit(cx, id_num)?;
+            }
+            Ok(Policy::Delayed)
+        }
+        None => Ok(Policy::Done { vetoed }),
+    }
+}
+
+/// Runs the filters of a stream over a record.
+pub(super) fn to_filters(
+    cx: &mut CallCtx<'_>,
+    id: &Value,
+    id_num: i64,
+    record: &Rc<Record>,
+    vetoed: bool,
+) -> Result<bool, RtError> {
+    let n = host(cx)?.logs.streams.get(&id_num).map_or(0, |s| s.filters.len());
+    for i in 0..n {
+        let Some(plan) = plan(cx, id_num, i)? else { break };
+        if let Some(policy) = &plan.policy {
+            let args = [Value::Record(record.clone()), id.clone(), plan.value.clone()];
+            if matches!(cx.call(policy, &args)?, Value::Bool(false)) {
+                continue;
+            }
+        }
+        if vetoed {
+            continue;
+        }
+        let path = match &plan.path_func {
+            None => plan.path.clone().unwrap_or_else(|| Str::from(&b""[..])),
+            Some(f) => {
+                let suggested = plan.path.clone().unwrap_or_else(|| Str::from(&b""[..]));
+                match cx.call(f, &[id.clone(), Value::Str(suggested), Value::Record(record.clone())]) {
+                    Ok(Value::Str(path)) => {
+                        if plan.path.is_none() {
+                            if let Some(f) = host(cx)?
+                                .logs
+                                .streams
+                                .get_mut(&id_num)
+                                .and_then(|s| s.filters.get_mut(i))
+                            {
+                                f.path = Some(path.clone());
+                            }
+                        }
+                        path
+                    }
+                    Ok(_) => return Ok(false),
+                    Err(RtError::Exit(code)) => return Err(RtError::Exit(code)),
+                    Err(RtError::Fail(e)) => {
+                        cx.report_plain(e.severity, e.text);
+                        return Ok(false);
+                    }
+                    Err(_) => return Ok(false),
+                }
+            }
+        };
+        emit(cx, id_num, i, &plan, record, path)?;
+    }
+    Ok(true)
+}
+
+/// What one filter needs for one record, cloned out so that scripts may change the filters meanwhile.
+struct Plan {
+    policy: Option<Value>,
+    value: Value,
+    path: Option<Str>,
+    path_func: Option<Value>,
+    ext_func: Option<Value>,
+    fields: Rc<[FieldPath]>,
+    ext_fields: Rc<[FieldPath]>,
+    limits: Limits,
+    log_local: bool,
+    log_remote: bool,
+}
+
+fn plan(cx: &mut CallCtx<'_>, id: i64, i: usize) -> Result<Option<Plan>, RtError> {
+    let logs = &host(cx)?.logs;
+    Ok(logs.streams.get(&id).and_then(|s| {
+        let f = s.filters.get(i)?;
+        Some(Plan {
+            policy: f.policy.clone(),
+            value: f.value.clone(),
+            path: f.path.clone(),
+            path_func: f.path_func.clone(),
+            ext_func: f.ext_func.clone(),
+            fields: f.fields.clone(),
+            ext_fields: f.ext_fields.clone(),
+            limits: s.limits,
+            log_local: f.log_local,
+            log_remote: f.log_remote,
+        })
+    }))
+}
+
+fn leaf(cx: &mut CallCtx<'_>, record: &Rc<Record>, path: &FieldPath) -> Result<Value, RtError> {
+    let mut at = record.clone();
+    let last = path.steps.len() - 1;
+    for (i, &(slot, defaulted)) in path.steps.iter().enumerate() {
+        let mut v = at.get(slot as usize);
+        if defaulted && matches!(v, Value::Unset) {
+            v = cx.field(&Value::Record(at.clone()), slot as usize)?;
+        }
+        if i == last {
+            return Ok(v);
+        }
+        match v {
+            Value::Record(r) => at = r,
+            _ => return Ok(Value::Unset),
+        }
+    }
+    Ok(Value::Unset)
+}
+
+fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record>, path: Str) -> Result<(), RtError> {
+    let mut leaves = std::mem::take(&mut host(cx)?.logs.leaves);
+    leaves.clear();
+    if let Some(f) = &plan.ext_func {
+        match cx.call(f, &[Value::Str(path.clone())])? {
+            Value::Record(ext) => {
+                for p in plan.ext_fields.iter() {
+                    leaves.push(leaf(cx, &ext, p)?);
+                }
+            }
+            _ => leaves.resize(plan.ext_fields.len(), Value::Unset),
+        }
+    }
+    for p in plan.fields.iter() {
+        leaves.push(leaf(cx, record, p)?);
+    }
+    let writer = if plan.log_local {
+        writers::writer_for(cx, id, i, path.clone())?
+    } else {
+        None
+    };
+    // Rendering of function values needs the machine; everything else needs the types only.
+    for v in leaves.iter_mut() {
+        if matches!(v, Value::Func(_)) {
+            let s = tapir_data::text::render(cx.vm, v, tapir_data::text::Style::String);
+            *v = Value::Str(s.into());
+        }
+    }
+    let mut cut = Cut {
+        limits: plan.limits,
+        strings_left: plan.limits.total_string,
+        elements_left: plan.limits.total_container,
+        n_strings: 0,
+        n_containers: 0,
+    };
+    let too_large = host(cx)?.logs.max_record;
+    let mut row = Vec::new();
+    let size: u64 = {
+        let types = cx.types();
+        let mut enc = RowEncoder::new(&mut row);
+        for v in &leaves {
+            cell(types, &mut enc, v, &mut cut);
+        }
+        row.len() as u64
+    };
+    let name = host(cx)?.logs.streams.get(&id).map(|s| s.name.clone());
+    for (n, weird) in [
+        (cut.n_strings, "log_string_field_truncated"),
+        (cut.n_containers, "log_container_field_truncated"),
+    ] {
+        for _ in 0..n {
+            crate::weirds::net_weird(cx, weird, name.as_deref().unwrap_or(""), "")?;
+        }
+    }
+    if size > too_large {
+        crate::weirds::net_weird(cx, "log_record_too_large", name.as_deref().unwrap_or(""), "")?;
+    } else {
+        let logs = &mut host(cx)?.logs;
+        if let (Some(w), Some(logger)) = (writer, &mut logs.logger) {
+            logger.row(w, |enc| enc.raw(&row));
+            let unbuffered = logs.streams.get(&id).is_some_and(|s| !s.buffered);
+            if unbuffered {
+                logger.flush(w);
+            }
+        }
+        if plan.log_remote && host(cx)?.ships_logs {
+            ship(cx, id, i, path, row)?;
+        }
+    }
+    leaves.clear();
+    host(cx)?.logs.leaves = leaves;
+    Ok(())
+}
+
+fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: Vec<u8>) -> Result<(), RtError> {
+    let writer_name = writers::writer_name(cx, id, i)?;
+    let logs = &mut host(cx)?.logs;
+    if let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) {
+        let remote = RemoteRow {
+            stream: s.name.clone(),
+            writer: writer_name,
+            filter: f.name.clone(),
+            path,
+            columns: f.columns.clone(),
+            row,
+        };
+        logs.remote.push(remote);
+    }
+    Ok(())
+}
+
+struct Cut {
+    limits: Limits,
+    strings_left: u64,
+    elements_left: u64,
+    n_strings: u32,
+    n_containers: u32,
+}
+
+impl Cut {
+    fn string<'a>(&mut self, s: &'a [u8]) -> &'a [u8] {
+        let mut keep = s.len() as u64;
+        if self.limits.field_string > 0 {
+            keep = keep.min(self.limits.field_string);
+        }
+        if self.limits.total_string > 0 {
+            keep = keep.min(self.strings_left);
+            self.strings_left -= keep;
+        }
+        if keep < s.len() as u64 {
+            self.n_strings += 1;
+        }
+        &s[..keep as usize]
+    }
+
+    fn elements(&mut self, n: usize) -> usize {
+        let mut keep = n as u64;
+        if self.limits.field_container > 0 {
+            keep = keep.min(self.limits.field_container);
+        }
+        if self.limits.total_container > 0 {
+            keep = keep.min(self.elements_left);
+            self.elements_left -= keep;
+        }
+        if keep < n as u64 {
+            self.n_containers += 1;
+        }
+        keep as usize
+    }
+}
+
+fn protocol(p: Proto) -> u8 {
+    match p {
+        Proto::Tcp => 6,
+        Proto::Udp => 17,
+        Proto::Icmp => 1,
+        Proto::Unknown => 0,
+    }
+}
+
+fn cell(types: &Types, enc: &mut RowEncoder<'_>, v: &Value, cut: &mut Cut) {
+    match v {
+        Value::Vector(items) => {
+            let n = cut.elements(items.len());
+            enc.cell(CellRef::List(n as u32));
+            for i in 0..n {
+                scalar(types, enc, &items.get(i), cut);
+            }
+        }
+        Value::Table(t) => {
+            let n = cut.elements(t.len());
+            enc.cell(CellRef::List(n as u32));
+            for k in t.keys().iter().take(n) {
+                scalar(types, enc, k, cut);
+            }
+        }
+        other => scalar(types, enc, other, cut),
+    }
+}
+
+fn scalar(types: &Types, enc: &mut RowEncoder<'_>, v: &Value, cut: &mut Cut) {
+    match v {
+        Value::Bool(b) => enc.cell(CellRef::Bool(*b)),
+        Value::Int(i) => enc.cell(CellRef::Int(*i)),
+        Value::Count(c) => enc.cell(CellRef::Count(*c)),
+        Value::Double(d) => enc.cell(CellRef::Double(*d)),
+        Value::Time(t) => enc.cell(CellRef::Time(*t)),
+        Value::Interval(i) => enc.cell(CellRef::Interval(*i)),
+        Value::Port(p) => enc.cell(CellRef::Port(p.num, protocol(p.proto))),
+        Value::Addr(a) => enc.cell(CellRef::Addr(a.0)),
+        Value::Subnet(s) => enc.cell(CellRef::Subnet(s.addr.0, s.shown_width())),
+        Value::Str(s) => enc.cell(CellRef::Str(cut.string(s))),
+        Value::Enum(ty, n) => enc.cell(CellRef::Name(enum_text(types, *ty, *n).as_bytes())),
+        Value::File(f) => enc.cell(CellRef::Name(&f.name)),
+        _ => enc.cell(CellRef::Unset),
+    }
+}
+
+/// `print` turned into a record of `Log::PRINTLOG`. False when the stream is not there.
+pub fn write_print(cx: &mut CallCtx<'_>, id: &Value, record_type: TypeId, values: Vec<Str>) -> Result<bool, RtError> {
+    let types = cx.types();
+    let Some(layout) = types.record(record_type) else {
+        return Ok(false);
+    };
+    let Some(slot) = layout.slot("vals") else {
+        return Ok(false);
+    };
+    let vector = layout.fields[slot as usize].ty;
+    let mut slots = vec![Value::Unset; layout.fields.len()];
+    if let Some(ts) = layout.slot("ts") {
+        slots[ts as usize] = Value::Time(cx.network_time());
+    }
+    slots[slot as usize] = Value::Vector(tapir_data::value::Vector::new(
+        vector,
+        values.into_iter().map(Value::Str).collect(),
+    ));
+    let record = Value::Record(Record::new(record_type, slots));
+    write(cx, id, &record)
+}

@@ -1,0 +1,115 @@
+//! Connections with their analyzers: what is away from built-ins while a packet is being processed.
+
+use tapir_analyzers::core::{Asks, ConnInfo, ConnStats, EndStats, Shared, Transport as AppTransport, Tree};
+use tapir_data::value::Addr;
+use tapir_flow::{Conn, FlowTable, Transport};
+
+use crate::weirds::Counters;
+
+/// What the engine keeps with a connection.
+#[derive(Default)]
+pub struct ConnExt(pub Option<Box<AppState>>);
+
+/// Analyzers and the script's view of a connection.
+pub struct AppState {
+    pub info: ConnInfo,
+    pub tree: Tree,
+    pub weirds: Counters,
+    /// Content files per direction: originator, responder.
+    pub contents: [Option<std::rc::Rc<tapir_data::value::File>>; 2],
+}
+
+/// The flow table and the state that all analyzers share.
+pub struct Net {
+    pub flow: FlowTable<ConnExt>,
+    pub shared: Shared,
+}
+
+/// An address of the packet layer as a value.
+#[inline]
+pub fn addr(ip: tapir_flow::Ip) -> Addr {
+    Addr(ip.0)
+}
+
+/// The transport as analyzers know it.
+pub fn app_transport(t: Transport) -> AppTransport {
+    match t {
+        Transport::Tcp => AppTransport::Tcp,
+        Transport::Udp => AppTransport::Udp,
+        Transport::Icmp => AppTransport::Icmp,
+        Transport::Unknown => AppTransport::Other,
+    }
+}
+
+/// Creates the application state of a connection.
+pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
+    if c.ext.0.is_none() {
+        let mut info = ConnInfo::new(
+            (addr(c.orig.addr), c.orig.port),
+            (addr(c.resp.addr), c.resp.port),
+            app_transport(c.transport),
+            c.ip_proto,
+            c.start_time,
+        );
+        info.vlan = c.vlan.map(|v| i64::from(v.id));
+        info.inner_vlan = c.inner_vlan.map(|v| i64::from(v.id));
+        if let Some(uid) = c.uid() {
+            info.uid = uid.as_str().into();
+        }
+        let state = AppState {
+            info,
+            tree: Tree::default(),
+            weirds: Counters::new(),
+            contents: [None, None],
+        };
+        c.ext.0 = Some(Box::new(state));
+    }
+    sync(c);
+    // Made just above.
+    match &mut c.ext.0 {
+        Some(app) => app,
+        None => unreachable!("the extension was just created"),
+    }
+}
+
+/// Copies the counters of the flow layer to where analyzers and scripts read them.
+pub fn sync(c: &mut Conn<ConnExt>) {
+    let end = |is_orig: bool| {
+        let e = c.end(is_orig);
+        EndStats {
+            size: c.size(is_orig),
+            state: c.state_number(is_orig),
+            num_pkts: e.pkts,
+            num_bytes_ip: e.ip_bytes,
+            flow_label: u64::from(e.flow_label),
+            l2: e.l2,
+        }
+    };
+    let (orig, resp) = (end(true), end(false));
+    let (duration, partial) = (c.duration(), c.is_partial());
+    let gaps = [c.had_gap(true), c.had_gap(false)];
+    let Some(mut app) = c.ext.0.take() else { return };
+    let info = &mut app.info;
+    if info.stats.history.as_bytes() != c.history() {
+        info.stats.history.clear();
+        info.stats.history.push_str(&String::from_utf8_lossy(c.history()));
+    }
+    info.stats = ConnStats {
+        orig,
+        resp,
+        duration,
+        history: std::mem::take(&mut info.stats.history),
+    };
+    info.partial = partial;
+    info.gaps = gaps;
+    c.ext.0 = Some(app);
+}
+
+/// Carries out what analyzers asked of the flow layer.
+pub fn take_asks(c: &mut Conn<ConnExt>) -> Asks {
+    c.ext
+        .0
+        .as_mut()
+        .map(|app| std::mem::take(&mut app.info.asks))
+        .unwrap_or_default()
+}

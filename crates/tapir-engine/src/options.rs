@@ -1,0 +1,187 @@
+//! Script options to native settings: read once after the scripts were loaded, and again when an option changes.
+
+use tapir_analyzers::core::Options as AnalyzerOptions;
+use tapir_data::value::{Proto, Value};
+use tapir_flow::{Ip, Options as FlowOptions, Wants};
+use tapir_interface::events;
+use tapir_vm::Vm;
+
+use crate::contents::{Contents, PortTable};
+use crate::globals::{count, flag, int, keys, seconds};
+use crate::weirds::Sampler;
+
+macro_rules! read {
+    ($vm:expr, $get:ident, $($target:expr => $name:literal),* $(,)?) => {
+        $(if let Some(v) = $get($vm, $name) { $target = v as _; })*
+    };
+}
+
+/// Settings of the flow layer.
+pub fn flow(vm: &Vm, o: &mut FlowOptions) {
+    read!(vm, flag,
+        o.ignore_checksums => "ignore_checksums",
+        o.partial_connection_ok => "partial_connection_ok",
+        o.tcp_syn_ack_ok => "tcp_SYN_ack_ok",
+        o.tcp_match_undelivered => "tcp_match_undelivered",
+        o.detect_filtered_trace => "detect_filtered_trace",
+        o.report_gaps_for_partial => "report_gaps_for_partial",
+        o.tunnel_validate_vxlan_checksums => "Tunnel::validate_vxlan_checksums",
+        o.tunnel_delay_teredo_confirmation => "Tunnel::delay_teredo_confirmation",
+        o.tunnel_delay_gtp_confirmation => "Tunnel::delay_gtp_confirmation",
+    );
+    read!(vm, seconds,
+        o.tcp_syn_timeout => "tcp_SYN_timeout",
+        o.tcp_session_timer => "tcp_session_timer",
+        o.tcp_connection_linger => "tcp_connection_linger",
+        o.tcp_attempt_delay => "tcp_attempt_delay",
+        o.tcp_close_delay => "tcp_close_delay",
+        o.tcp_reset_delay => "tcp_reset_delay",
+        o.tcp_partial_close_delay => "tcp_partial_close_delay",
+        o.tcp_storm_interarrival_thresh => "tcp_storm_interarrival_thresh",
+        o.tcp_inactivity_timeout => "tcp_inactivity_timeout",
+        o.udp_inactivity_timeout => "udp_inactivity_timeout",
+        o.icmp_inactivity_timeout => "icmp_inactivity_timeout",
+        o.unknown_ip_inactivity_timeout => "unknown_ip_inactivity_timeout",
+        o.connection_status_update_interval => "connection_status_update_interval",
+        o.tunnel_ip_tunnel_timeout => "Tunnel::ip_tunnel_timeout",
+        o.frag.timeout => "frag_timeout",
+    );
+    read!(vm, count,
+        o.tcp_storm_thresh => "tcp_storm_thresh",
+        o.tcp_max_initial_window => "tcp_max_initial_window",
+        o.tcp_max_above_hole_without_any_acks => "tcp_max_above_hole_without_any_acks",
+        o.tcp_excessive_data_without_further_acks => "tcp_excessive_data_without_further_acks",
+        o.tcp_max_old_segments => "tcp_max_old_segments",
+        o.max_timer_expires => "max_timer_expires",
+        o.max_analyzer_depth => "PacketAnalyzer::max_depth",
+        o.tunnel_max_depth => "Tunnel::max_depth",
+        o.tunnel_max_changes_per_connection => "Tunnel::max_changes_per_connection",
+    );
+    o.ignore_checksums_nets = keys(vm, "ignore_checksums_nets")
+        .into_iter()
+        .filter_map(|k| match k {
+            Value::Subnet(s) => Some((Ip(s.addr.0), s.width)),
+            _ => None,
+        })
+        .collect();
+    o.likely_server_ports = keys(vm, "likely_server_ports")
+        .into_iter()
+        .filter_map(|k| match k {
+            Value::Port(p) => Some((p.num, p.proto == Proto::Tcp)),
+            _ => None,
+        })
+        .collect();
+    o.key_with_vlan = crate::globals::string(vm, "ConnKey::factory").is_some_and(|f| f.contains("VLAN"));
+}
+
+/// Limits and switches of the analyzers.
+pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
+    read!(vm, count,
+        o.dpd_buffer_size => "dpd_buffer_size",
+        o.dpd_max_packets => "dpd_max_packets",
+        o.max_analyzer_violations => "max_analyzer_violations",
+        o.weird_sampling_threshold => "Weird::sampling_threshold",
+        o.weird_sampling_rate => "Weird::sampling_rate",
+        o.dns_max_queries => "dns_max_queries",
+        o.dns_max_compression_chain_depth => "DNS::max_compression_chain_depth",
+        o.http_entity_data_delivery_size => "http_entity_data_delivery_size",
+        o.mime_segment_length => "mime_segment_length",
+        o.mime_segment_overlap_length => "mime_segment_overlap_length",
+        o.mime_max_depth => "MIME::max_depth",
+        o.ftp_max_command_length => "FTP::max_command_length",
+        o.smtp_bdat_max_line_length => "SMTP::bdat_max_line_length",
+        o.smtp_max_invalid_mail_transactions => "SMTP::max_invalid_mail_transactions",
+        o.irc_max_line_length => "IRC::max_line_length",
+        o.pop3_max_pending_commands => "POP3::max_pending_commands",
+        o.pop3_max_unknown_client_commands => "POP3::max_unknown_client_commands",
+        o.ssh_max_packet_length => "SSH::max_packet_length",
+        o.ssh_max_string_length => "SSH::max_string_length",
+        o.ssl_max_alerts_per_packet => "SSL::max_alerts_per_packet",
+        o.dtls_max_version_errors => "SSL::dtls_max_version_errors",
+        o.dtls_max_reported_version_errors => "SSL::dtls_max_reported_version_errors",
+        o.mqtt_max_payload_size => "MQTT::max_payload_size",
+        o.websocket_payload_chunk_size => "WebSocket::payload_chunk_size",
+        o.smb_max_dce_rpc_analyzers => "SMB::max_dce_rpc_analyzers",
+        o.smb_max_pending_messages => "SMB::max_pending_messages",
+        o.dce_rpc_max_cmd_reassembly => "DCE_RPC::max_cmd_reassembly",
+        o.dce_rpc_max_frag_data => "DCE_RPC::max_frag_data",
+        o.flowbuffer_capacity_max => "BinPAC::flowbuffer_capacity_max",
+    );
+    read!(vm, flag,
+        o.dpd_match_only_beginning => "dpd_match_only_beginning",
+        o.dpd_late_match_stop => "dpd_late_match_stop",
+        o.dpd_ignore_ports => "dpd_ignore_ports",
+        o.dns_skip_all_auth => "dns_skip_all_auth",
+        o.dns_skip_all_addl => "dns_skip_all_addl",
+        o.skip_http_data => "skip_http_data",
+        o.smtp_enable_rfc822_msg_file_analysis => "SMTP::enable_rfc822_msg_file_analysis",
+        o.smtp_mail_transaction_validation => "SMTP::mail_transaction_validation",
+    );
+    read!(vm, seconds,
+        o.weird_sampling_duration => "Weird::sampling_duration",
+        o.dns_session_timeout => "dns_session_timeout",
+    );
+    read!(vm, int, o.truncate_http_uri => "truncate_http_URI");
+}
+
+/// Sampling of weirds.
+pub fn sampling(vm: &Vm, s: &mut Sampler) {
+    read!(vm, count,
+        s.threshold => "Weird::sampling_threshold",
+        s.rate => "Weird::sampling_rate",
+    );
+    read!(vm, seconds, s.duration => "Weird::sampling_duration");
+    let names = |name| {
+        keys(vm, name)
+            .into_iter()
+            .filter_map(|k| match k {
+                Value::Str(s) => Some(s.to_vec()),
+                _ => None,
+            })
+            .collect()
+    };
+    s.whitelist = names("Weird::sampling_whitelist");
+    s.global_list = names("Weird::sampling_global_list");
+}
+
+/// Which connections' contents scripts want as events.
+pub fn contents(vm: &Vm) -> Contents {
+    let table = |name: &str| PortTable::from_value(vm.global_value(name));
+    let all = |name: &str| flag(vm, name).unwrap_or(false);
+    let mut c = Contents::default();
+    c.tcp.ports = [
+        table("tcp_content_delivery_ports_orig"),
+        table("tcp_content_delivery_ports_resp"),
+    ];
+    c.tcp.all = [all("tcp_content_deliver_all_orig"), all("tcp_content_deliver_all_resp")];
+    c.udp.ports = [
+        table("udp_content_delivery_ports_orig"),
+        table("udp_content_delivery_ports_resp"),
+    ];
+    c.udp.all = [all("udp_content_deliver_all_orig"), all("udp_content_deliver_all_resp")];
+    c.udp.any = PortTable::from_value(vm.global_value("udp_content_ports"));
+    c.udp_use_resp = all("udp_content_delivery_ports_use_resp");
+    c
+}
+
+/// What of the costly callbacks somebody listens to.
+pub fn wants(vm: &mut Vm, filters: bool, discarders: bool, signatures: bool, timing_out: bool) -> Wants {
+    let q = vm.queue();
+    Wants {
+        raw_packet: q.wants(events::RAW_PACKET),
+        packet_not_processed: q.wants(events::PACKET_NOT_PROCESSED),
+        new_packet: q.wants(events::NEW_PACKET),
+        packet_contents: q.wants(events::PACKET_CONTENTS),
+        ipv6_ext_headers: q.wants(events::IPV6_EXT_HEADERS),
+        tcp_packet: q.wants(events::TCP_PACKET),
+        tcp_options: q.wants(events::TCP_OPTION) || q.wants(events::TCP_OPTIONS),
+        tcp_rexmit: q.wants(events::TCP_REXMIT),
+        rexmit_inconsistency: q.wants(events::REXMIT_INCONSISTENCY),
+        connection_reset_timer: q.wants(events::CONNECTION_RESET),
+        connection_partial_close: q.wants(events::CONNECTION_PARTIAL_CLOSE),
+        packet_filter: filters,
+        discarders,
+        first_packet: signatures,
+        timing_out,
+    }
+}

@@ -1,0 +1,605 @@
+//! From flows to events and analyzers: implements what the flow layer calls.
+//!
+//! While a packet is processed the event queue and the state of analyzers are out of the machine and of the host, so
+//! that handlers run in the middle of a packet (file analysis) find no half-changed connection.
+
+mod headers;
+mod packets;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use tapir_analyzers::core::{Shared, pia};
+use tapir_data::value::{Addr, Str, Value};
+use tapir_flow::sink::{AppTimer, flag_letters};
+use tapir_flow::{
+    Conn, FlowSink, FlowTable, IcmpPacket, Ip, IpPacket, MultipleKind, Packet, RawPacket, SynPacket, TcpPacket,
+    Transport, TunnelKind,
+};
+use tapir_interface::queue::EventQueue;
+use tapir_interface::{enums, events, records, slots};
+use tapir_packet::arp::ArpPacket;
+use tapir_packet::link::Layer;
+
+use crate::contents::Contents;
+use crate::net::{self, AppState, ConnExt, addr};
+use crate::weirds::{self, Sampler};
+
+/// Application timers by tag.
+const TIMER_DNS: u32 = 1;
+
+/// Receives flow events for one packet or timer step.
+pub struct Sink<'a> {
+    pub q: &'a mut EventQueue,
+    pub shared: &'a mut Shared,
+    pub sampler: &'a RefCell<Sampler>,
+    pub contents: &'a Contents,
+    /// Enumerators of packet layers by name.
+    pub packet_tags: &'a HashMap<String, Value>,
+    /// Connections that analyzers want removed once the packet is done.
+    pub remove: Vec<tapir_flow::ConnId>,
+    /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
+    pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
+}
+
+type Table = FlowTable<ConnExt>;
+type C = Conn<ConnExt>;
+
+impl Sink<'_> {
+    /// The script's `connection` record, made on first use and brought up to date.
+    fn value(&mut self, t: &mut Table, c: &mut C) -> Value {
+        let uid = t.uid(c);
+        let encap = tunnel_value(self.q, c);
+        let app = net::attach(c);
+        if app.info.uid.is_empty() {
+            app.info.uid = uid.as_str().into();
+        }
+        if let (Some(encap), None) = (encap, &app.info.value) {
+            app.info.tunnel = Some(encap);
+        }
+        app.info.value_now(self.q, self.shared)
+    }
+
+    /// Raises an event whose only argument is the connection.
+    fn raise(&mut self, t: &mut Table, c: &mut C, id: tapir_interface::queue::EventId) {
+        if self.q.wants(id) {
+            let v = self.value(t, c);
+            self.q.push(id, vec![v]);
+        }
+    }
+
+    fn raise_with(
+        &mut self,
+        t: &mut Table,
+        c: &mut C,
+        id: tapir_interface::queue::EventId,
+        more: impl FnOnce(&EventQueue) -> Vec<Value>,
+    ) {
+        if self.q.wants(id) {
+            let mut args = vec![self.value(t, c)];
+            args.extend(more(self.q));
+            self.q.push(id, args);
+        }
+    }
+
+    /// Runs something on the analyzers of a connection and carries out what they ask for.
+    fn analyzers(&mut self, t: &mut Table, c: &mut C, run: impl FnOnce(&mut EventQueue, &mut AppState, &mut Shared)) {
+        net::sync(c);
+        let Some(mut app) = c.ext.0.take() else { return };
+        run(self.q, &mut app, self.shared);
+        c.ext.0 = Some(app);
+        for (name, addl, source) in std::mem::take(&mut self.shared.net_weirds) {
+            weirds::raise_net(&mut self.sampler.borrow_mut(), self.q, name, &addl, source);
+        }
+        self.asks(t, c);
+    }
+
+    fn asks(&mut self, t: &mut Table, c: &mut C) {
+        let asks = net::take_asks(c);
+        if asks.history_x {
+            c.note_limit();
+        }
+        if asks.flip {
+            t.flip(c, self);
+        }
+        if let Some(seconds) = asks.inactivity {
+            t.set_inactivity_timeout(c, seconds);
+        }
+        if asks.dns_session {
+            let at = t.now() + self.shared.opts.dns_session_timeout;
+            t.schedule_app_timer(c, at, TIMER_DNS);
+        }
+        if asks.skip {
+            c.skip = true;
+        }
+        if asks.remove {
+            self.remove.push(c.id);
+        }
+    }
+}
+
+/// The `tunnel` field of a connection that came in tunnels.
+fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
+    let encap = c.encap.as_ref()?;
+    let b = q.bindings();
+    let items = encap
+        .iter()
+        .map(|e| {
+            let port = |num: u16| tapir_data::value::Port {
+                proto: proto(e.transport),
+                num,
+            };
+            let cid = records::ConnId {
+                orig_h: addr(e.src),
+                orig_p: port(e.sport),
+                resp_h: addr(e.dst),
+                resp_p: port(e.dport),
+                proto: Some(ip_number(e.transport)),
+                ctx: records::ConnIdCtx {}.build(b),
+            };
+            let kind = tunnel_kind(e.kind);
+            records::TunnelEncapsulatingConn {
+                cid: cid.build(b),
+                tunnel_type: kind,
+                uid: Some(Str::from(e.uid.as_bytes())),
+                ..Default::default()
+            }
+            .build(b)
+        })
+        .collect();
+    Some(b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, items))
+}
+
+fn ip_number(t: Transport) -> u64 {
+    match t {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+        Transport::Icmp => 1,
+        Transport::Unknown => 65535,
+    }
+}
+
+fn proto(t: Transport) -> tapir_data::value::Proto {
+    use tapir_data::value::Proto;
+    match t {
+        Transport::Tcp => Proto::Tcp,
+        Transport::Udp => Proto::Udp,
+        Transport::Icmp => Proto::Icmp,
+        Transport::Unknown => Proto::Unknown,
+    }
+}
+
+fn tunnel_kind(k: TunnelKind) -> i64 {
+    use enums::tunnel_type as e;
+    match k {
+        TunnelKind::None => e::NONE,
+        TunnelKind::Ip => e::IP,
+        TunnelKind::Ayiya => e::AYIYA,
+        TunnelKind::Teredo => e::TEREDO,
+        TunnelKind::Socks => e::SOCKS,
+        TunnelKind::Gtpv1 => e::GTPV1,
+        TunnelKind::Http => e::HTTP,
+        TunnelKind::Gre => e::GRE,
+        TunnelKind::Vxlan => e::VXLAN,
+        TunnelKind::Geneve => e::GENEVE,
+    }
+}
+
+fn bytes(s: &[u8]) -> Value {
+    Value::Str(s.into())
+}
+
+fn text(s: &str) -> Value {
+    bytes(s.as_bytes())
+}
+
+impl FlowSink<ConnExt> for Sink<'_> {
+    fn on_net_weird(&mut self, _: &mut Table, name: &str, addl: &str, source: &str) {
+        weirds::raise_net(&mut self.sampler.borrow_mut(), self.q, name, addl, source);
+    }
+
+    fn on_flow_weird(&mut self, _: &mut Table, name: &str, src: Ip, dst: Ip, addl: &str, source: &str) {
+        weirds::raise_flow(
+            &mut self.sampler.borrow_mut(),
+            self.q,
+            name,
+            (addr(src), addr(dst)),
+            addl,
+            source,
+        );
+    }
+
+    fn on_conn_weird(&mut self, t: &mut Table, c: &mut C, name: &str, addl: &str, source: &str) {
+        let now = self.q.now();
+        let app = net::attach(c);
+        if !self.sampler.borrow_mut().scoped(name.as_bytes(), &mut app.weirds, now) {
+            return;
+        }
+        self.raise_conn_weird(t, c, name, addl, source);
+    }
+
+    fn on_raw_packet(&mut self, _: &mut Table, raw: &RawPacket<'_>) {
+        packets::raw_packet(self.q, raw);
+    }
+
+    fn on_packet_not_processed(&mut self, _: &mut Table, raw: &RawPacket<'_>) {
+        packets::not_processed(self.q, raw);
+    }
+
+    fn on_unknown_protocol(&mut self, _: &mut Table, layer: Layer, id: u32, data: &[u8], layers: &[Layer]) {
+        packets::unknown_protocol(self.q, layer, id, data, layers);
+    }
+
+    fn on_arp(&mut self, _: &mut Table, arp: &ArpPacket) {
+        packets::arp(self.q, arp);
+    }
+
+    fn on_bad_arp(&mut self, _: &mut Table, arp: &ArpPacket, explanation: &str) {
+        packets::bad_arp(self.q, arp, explanation);
+    }
+
+    fn on_esp(&mut self, _: &mut Table, ip: &IpPacket<'_>) {
+        packets::esp(self.q, ip);
+    }
+
+    fn on_mobile_ipv6(&mut self, _: &mut Table, ip: &IpPacket<'_>) {
+        packets::mobile_ipv6(self.q, ip);
+    }
+
+    fn on_flipped(&mut self, t: &mut Table, c: &mut C) {
+        if let Some(mut app) = c.ext.0.take() {
+            app.info.flip();
+            app.tree.flip(self.q, &mut app.info, self.shared);
+            app.contents.swap(0, 1);
+            c.ext.0 = Some(app);
+        }
+        self.raise(t, c, events::CONNECTION_FLIPPED);
+        self.attach_scheduled(t, c);
+    }
+
+    fn on_new_connection(&mut self, t: &mut Table, c: &mut C, _: &Packet<'_>) {
+        t.uid(c);
+        let app = net::attach(c);
+        let applied = pia::attach(&mut app.tree, &app.info, self.shared);
+        self.raise(t, c, events::NEW_CONNECTION);
+        for tag in applied {
+            let tag = self.shared.tag_values[tag.0 as usize].clone();
+            self.raise_with(t, c, events::SCHEDULED_ANALYZER_APPLIED, |_| vec![tag]);
+        }
+        if c.transport == Transport::Tcp {
+            self.raise(t, c, events::NEW_CONNECTION_CONTENTS);
+        }
+        self.asks(t, c);
+    }
+
+    fn on_flow_label_changed(&mut self, t: &mut Table, c: &mut C, is_orig: bool, old: u32, new: u32) {
+        self.raise_with(t, c, events::CONNECTION_FLOW_LABEL_CHANGED, |_| {
+            vec![Value::Bool(is_orig), Value::Count(old.into()), Value::Count(new.into())]
+        });
+    }
+
+    fn on_ipv6_ext_headers(&mut self, t: &mut Table, c: &mut C, p: &Packet<'_>) {
+        self.raise_with(t, c, events::IPV6_EXT_HEADERS, |q| vec![packets::pkt_hdr(q, p.ip)]);
+    }
+
+    fn on_new_packet(&mut self, t: &mut Table, c: &mut C, _: bool, p: &Packet<'_>) {
+        self.raise_with(t, c, events::NEW_PACKET, |q| vec![packets::pkt_hdr(q, p.ip)]);
+    }
+
+    fn on_packet_contents(&mut self, t: &mut Table, c: &mut C, contents: &[u8]) {
+        self.raise_with(t, c, events::PACKET_CONTENTS, |_| vec![bytes(contents)]);
+    }
+
+    fn on_first_packet(&mut self, _: &mut Table, c: &mut C, is_orig: bool, p: &Packet<'_>) {
+        let Some(mut sigs) = self.shared.sigs.take() else {
+            return;
+        };
+        let app = net::attach(c);
+        match &mut app.info.matcher {
+            None => app.info.matcher = sigs.matcher(&app.info, is_orig, p.ip.data, false),
+            Some(_) => {
+                let mut m = app.info.matcher.take();
+                if let Some(m) = &mut m {
+                    m.begin(&app.info, is_orig, p.ip.data);
+                }
+                app.info.matcher = m;
+            }
+        }
+        self.shared.sigs = Some(sigs);
+    }
+
+    fn connection_timing_out(&mut self, t: &mut Table, c: &mut C) -> bool {
+        if self.timing_out.is_none() {
+            return true;
+        }
+        let v = self.value(t, c);
+        match &mut self.timing_out {
+            Some(ask) => ask(self.q, v),
+            None => true,
+        }
+    }
+
+    fn on_timeout(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_TIMEOUT);
+    }
+
+    fn on_status_update(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_STATUS_UPDATE);
+    }
+
+    fn on_reused(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_REUSED);
+    }
+
+    fn on_remove(&mut self, t: &mut Table, c: &mut C) {
+        self.analyzers(t, c, |q, app, sh| {
+            app.tree.done(q, &mut app.info, sh);
+            if let Some(mut m) = app.info.matcher.take() {
+                m.end(q, &mut app.info);
+            }
+        });
+        if c.transport == Transport::Udp {
+            self.raise(t, c, events::UDP_SESSION_DONE);
+        }
+        self.raise(t, c, events::CONNECTION_STATE_REMOVE);
+    }
+
+    fn on_app_timer(&mut self, t: &mut Table, c: &mut C, tag: u32, at_end: bool) -> AppTimer {
+        match tag {
+            TIMER_DNS => {
+                let timeout = self.shared.opts.dns_session_timeout;
+                if at_end || c.last_time + timeout - 1.0 <= t.now() {
+                    AppTimer::TimeOut
+                } else {
+                    AppTimer::Again(t.now() + timeout)
+                }
+            }
+            _ => AppTimer::Keep,
+        }
+    }
+
+    fn on_syn_packet(&mut self, t: &mut Table, c: &mut C, syn: &SynPacket) {
+        self.raise_with(t, c, events::CONNECTION_SYN_PACKET, |q| {
+            let r = records::SYNPacket {
+                is_orig: syn.is_orig,
+                DF: syn.dont_fragment,
+                ttl: syn.ttl.into(),
+                size: syn.size,
+                win_size: syn.window.into(),
+                win_scale: syn.window_scale.map_or(-1, i64::from),
+                MSS: syn.mss.into(),
+                SACK_OK: syn.sack_ok,
+                TSval: Some(syn.ts_val.into()),
+                TSecr: Some(syn.ts_echo.into()),
+            };
+            vec![r.build(q.bindings())]
+        });
+    }
+
+    fn on_first_ack(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_FIRST_ACK);
+    }
+
+    fn on_attempt(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_ATTEMPT);
+    }
+
+    fn on_established(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_ESTABLISHED);
+    }
+
+    fn on_partial(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::PARTIAL_CONNECTION);
+    }
+
+    fn on_rejected(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_REJECTED);
+    }
+
+    fn on_reset(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_RESET);
+    }
+
+    fn on_finished(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_FINISHED);
+    }
+
+    fn on_half_finished(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_HALF_FINISHED);
+    }
+
+    fn on_partial_close(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_PARTIAL_CLOSE);
+    }
+
+    fn on_pending(&mut self, t: &mut Table, c: &mut C) {
+        self.raise(t, c, events::CONNECTION_PENDING);
+    }
+
+    fn on_eof(&mut self, t: &mut Table, c: &mut C, is_orig: bool) {
+        self.raise_with(t, c, events::CONNECTION_EOF, |_| vec![Value::Bool(is_orig)]);
+        self.analyzers(t, c, |q, app, sh| app.tree.eof(q, &mut app.info, sh, is_orig));
+    }
+
+    fn on_tcp_packet(&mut self, t: &mut Table, c: &mut C, p: &TcpPacket<'_>) {
+        self.raise_with(t, c, events::TCP_PACKET, |_| {
+            vec![
+                Value::Bool(p.is_orig),
+                text(&flag_letters(p.flags)),
+                Value::Count(p.seq),
+                Value::Count(p.ack),
+                Value::Count(p.len),
+                bytes(p.payload),
+            ]
+        });
+    }
+
+    fn on_stream_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, data: &[u8]) {
+        if let Some(app) = &c.ext.0 {
+            if let Some(file) = &app.contents[usize::from(!is_orig)] {
+                packets::write_contents(file, data);
+            }
+        }
+        if self.q.wants(events::TCP_CONTENTS) && packets::delivers_contents(self, c, is_orig) {
+            self.raise_with(t, c, events::TCP_CONTENTS, |_| {
+                vec![Value::Bool(is_orig), Value::Count(seq), bytes(data)]
+            });
+        }
+        self.analyzers(t, c, |q, app, sh| app.tree.deliver(q, &mut app.info, sh, is_orig, data));
+    }
+
+    fn on_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {
+        self.analyzers(t, c, |q, app, sh| app.tree.gap(q, &mut app.info, sh, is_orig, seq, len));
+    }
+
+    fn on_content_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {
+        self.raise_with(t, c, events::CONTENT_GAP, |_| {
+            vec![Value::Bool(is_orig), Value::Count(seq), Value::Count(len)]
+        });
+    }
+
+    fn on_rexmit_inconsistency(&mut self, t: &mut Table, c: &mut C, old: &[u8], new: &[u8], flags: u8) {
+        self.raise_with(t, c, events::REXMIT_INCONSISTENCY, |_| {
+            vec![bytes(old), bytes(new), text(&flag_letters(flags))]
+        });
+    }
+
+    fn on_rexmit(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64, in_flight: u64, window: u64) {
+        self.raise_with(t, c, events::TCP_REXMIT, |_| {
+            vec![
+                Value::Bool(is_orig),
+                Value::Count(seq),
+                Value::Count(len),
+                Value::Count(in_flight),
+                Value::Count(window),
+            ]
+        });
+    }
+
+    fn on_multiple(&mut self, t: &mut Table, c: &mut C, kind: MultipleKind, is_orig: bool, n: u64) {
+        let id = match (kind, c.transport) {
+            (MultipleKind::ChecksumErrors, Transport::Udp) => events::UDP_MULTIPLE_CHECKSUM_ERRORS,
+            (MultipleKind::ChecksumErrors, _) => events::TCP_MULTIPLE_CHECKSUM_ERRORS,
+            (MultipleKind::Retransmissions, _) => events::TCP_MULTIPLE_RETRANSMISSIONS,
+            (MultipleKind::ZeroWindows, _) => events::TCP_MULTIPLE_ZERO_WINDOWS,
+            (MultipleKind::Gaps, _) => events::TCP_MULTIPLE_GAP,
+        };
+        self.raise_with(t, c, id, |_| vec![Value::Bool(is_orig), Value::Count(n)]);
+    }
+
+    fn on_udp_packet(&mut self, t: &mut Table, c: &mut C, is_orig: bool, payload: &[u8]) {
+        self.raise(
+            t,
+            c,
+            if is_orig {
+                events::UDP_REQUEST
+            } else {
+                events::UDP_REPLY
+            },
+        );
+        if self.q.wants(events::UDP_CONTENTS) && packets::delivers_contents(self, c, is_orig) {
+            self.raise_with(t, c, events::UDP_CONTENTS, |_| {
+                vec![Value::Bool(is_orig), bytes(payload)]
+            });
+        }
+    }
+
+    fn on_udp_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, payload: &[u8], _: u64) {
+        self.analyzers(t, c, |q, app, sh| {
+            app.tree.packet(q, &mut app.info, sh, is_orig, payload)
+        });
+    }
+
+    fn on_icmp(&mut self, t: &mut Table, c: &mut C, icmp: &IcmpPacket<'_>, _: &Packet<'_>) {
+        if !icmp.data.is_empty() {
+            let payload = icmp.data.get(8..).unwrap_or(&[]);
+            let is_orig = icmp.is_orig;
+            self.analyzers(t, c, |q, app, sh| {
+                app.tree.packet(q, &mut app.info, sh, is_orig, payload)
+            });
+        }
+    }
+
+    fn on_bytes_threshold(&mut self, t: &mut Table, c: &mut C, threshold: u64, is_orig: bool) {
+        self.raise_with(t, c, events::CONN_BYTES_THRESHOLD_CROSSED, |_| {
+            vec![Value::Count(threshold), Value::Bool(is_orig)]
+        });
+    }
+
+    fn on_packets_threshold(&mut self, t: &mut Table, c: &mut C, threshold: u64, is_orig: bool) {
+        self.raise_with(t, c, events::CONN_PACKETS_THRESHOLD_CROSSED, |_| {
+            vec![Value::Count(threshold), Value::Bool(is_orig)]
+        });
+    }
+
+    fn on_duration_threshold(&mut self, t: &mut Table, c: &mut C, threshold: f64, is_orig: bool) {
+        self.raise_with(t, c, events::CONN_DURATION_THRESHOLD_CROSSED, |_| {
+            vec![Value::Interval(threshold), Value::Bool(is_orig)]
+        });
+    }
+
+    fn on_generic_packet_threshold(&mut self, t: &mut Table, c: &mut C, threshold: u64) {
+        self.raise_with(t, c, events::CONN_GENERIC_PACKET_THRESHOLD_CROSSED, |_| {
+            vec![Value::Count(threshold)]
+        });
+    }
+
+    fn on_tunnel_changed(&mut self, t: &mut Table, c: &mut C) {
+        let tunnel = tunnel_value(self.q, c);
+        self.raise_with(t, c, events::TUNNEL_CHANGED, |_| {
+            vec![tunnel.clone().unwrap_or_default()]
+        });
+        let tunnel = tunnel_value(self.q, c);
+        if let (Some(app), Some(tunnel)) = (&mut c.ext.0, tunnel) {
+            if let Some(Value::Record(r)) = &app.info.value {
+                r.set(slots::connection::TUNNEL, tunnel);
+            }
+        }
+    }
+
+    fn on_tunnel_confirmed(&mut self, t: &mut Table, c: &mut C, layer: Layer) {
+        packets::tunnel_confirmed(self, t, c, layer);
+    }
+
+    fn on_tunnel_violation(&mut self, t: &mut Table, c: &mut C, layer: Layer, reason: &str, data: &[u8]) {
+        packets::tunnel_violation(self, t, c, layer, reason, data);
+    }
+
+    fn on_vxlan(&mut self, t: &mut Table, outer: &mut C, inner: &IpPacket<'_>, vni: u32) {
+        self.raise_with(t, outer, events::VXLAN_PACKET, |q| {
+            vec![packets::pkt_hdr(q, inner), Value::Count(vni.into())]
+        });
+    }
+
+    fn on_geneve(&mut self, t: &mut Table, outer: &mut C, inner: &IpPacket<'_>, vni: u32, _options: &[u8]) {
+        self.raise_with(t, outer, events::GENEVE_PACKET, |q| {
+            vec![packets::pkt_hdr(q, inner), Value::Count(vni.into())]
+        });
+    }
+}
+
+impl Sink<'_> {
+    fn raise_conn_weird(&mut self, t: &mut Table, c: &mut C, name: &str, addl: &str, source: &str) {
+        if self.q.wants(events::CONN_WEIRD) {
+            let v = self.value(t, c);
+            self.q
+                .push(events::CONN_WEIRD, vec![text(name), v, text(addl), text(source)]);
+        }
+    }
+
+    /// After a flip, analyzers expected for the new responder are attached.
+    fn attach_scheduled(&mut self, t: &mut Table, c: &mut C) {
+        let Some(app) = &mut c.ext.0 else { return };
+        let info = &app.info;
+        let expected = self
+            .shared
+            .expected(info.orig_h, info.resp_h, info.resp_p, info.transport);
+        for tag in expected {
+            if app.tree.attach_root(self.shared, tag) {
+                let tag = self.shared.tag_values[tag.0 as usize].clone();
+                self.raise_with(t, c, events::SCHEDULED_ANALYZER_APPLIED, |_| vec![tag]);
+                break;
+            }
+        }
+    }
+}

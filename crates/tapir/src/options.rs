@@ -1,0 +1,515 @@
+//! The command line: one table of options, from which parsing and the help text come.
+
+use std::path::PathBuf;
+
+use tapir_engine::config::{Config, Input};
+
+/// What the command line asks for.
+pub enum Request {
+    Run(Box<Config>),
+    Help,
+    Version,
+    ExportScripts(PathBuf),
+}
+
+/// How an option takes its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arity {
+    None,
+    Value(&'static str),
+    /// Only with `=`.
+    Optional(&'static str),
+}
+
+struct Opt {
+    short: Option<char>,
+    long: Option<&'static str>,
+    arity: Arity,
+    help: &'static str,
+    apply: fn(&mut Parse, Option<String>) -> Result<(), String>,
+}
+
+/// The state of parsing.
+pub struct Parse {
+    config: Config,
+    request: Option<Request>,
+}
+
+fn value(v: Option<String>) -> String {
+    v.unwrap_or_default()
+}
+
+fn set_input(p: &mut Parse, input: Input) -> Result<(), String> {
+    if p.config.input.is_some() {
+        return Err("only one of -r and -i can be given, and only once".into());
+    }
+    p.config.input = Some(input);
+    Ok(())
+}
+
+const OPTIONS: &[Opt] = &[
+    Opt {
+        short: Some('a'),
+        long: Some("parse-only"),
+        arity: Arity::None,
+        help: "check the scripts and exit with 0 or 1",
+        apply: |p, _| {
+            p.config.parse_only = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('b'),
+        long: Some("bare-mode"),
+        arity: Arity::None,
+        help: "do not load the default scripts under base/",
+        apply: |p, _| {
+            p.config.bare = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('e'),
+        long: Some("exec"),
+        arity: Arity::Value("CODE"),
+        help: "append script code",
+        apply: |p, v| {
+            p.config.code.push(value(v));
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('f'),
+        long: Some("filter"),
+        arity: Arity::Value("FILTER"),
+        help: "look only at packets that match a capture filter",
+        apply: |p, v| {
+            p.config.filter = Some(value(v));
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('h'),
+        long: Some("help"),
+        arity: Arity::None,
+        help: "print this text",
+        apply: |p, _| {
+            p.request = Some(Request::Help);
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('i'),
+        long: Some("iface"),
+        arity: Arity::Value("INTERFACE"),
+        help: "watch a network interface",
+        apply: |p, v| set_input(p, Input::Interface(value(v))),
+    },
+    Opt {
+        short: Some('p'),
+        long: Some("prefix"),
+        arity: Arity::Value("PREFIX"),
+        help: "add a script prefix",
+        apply: |p, v| {
+            p.config.prefixes.push(value(v));
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('r'),
+        long: Some("readfile"),
+        arity: Arity::Value("FILE"),
+        help: "read a pcap or pcapng capture; - is standard input",
+        apply: |p, v| set_input(p, Input::Capture(value(v).into())),
+    },
+    Opt {
+        short: Some('s'),
+        long: Some("rulefile"),
+        arity: Arity::Value("FILE"),
+        help: "load a signature file",
+        apply: |p, v| {
+            p.config.signatures.push(value(v));
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('t'),
+        long: Some("tracefile"),
+        arity: Arity::Value("FILE"),
+        help: "write an execution trace; 'off' turns it off",
+        apply: |p, v| {
+            let v = value(v);
+            if v == "off" {
+                Ok(())
+            } else {
+                p.config.trace_file = Some(v.into());
+                Ok(())
+            }
+        },
+    },
+    Opt {
+        short: Some('u'),
+        long: Some("usage-issues"),
+        arity: Arity::None,
+        help: "report variables that are unused or used before they are set",
+        apply: |p, _| {
+            p.config.usage_issues = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('v'),
+        long: Some("version"),
+        arity: Arity::None,
+        help: "print the version",
+        apply: |p, _| {
+            p.request = Some(Request::Version);
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('w'),
+        long: Some("writefile"),
+        arity: Arity::Value("FILE"),
+        help: "write the packets that were read to a pcap file",
+        apply: |p, v| {
+            p.config.write_file = Some(value(v).into());
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('C'),
+        long: Some("no-checksums"),
+        arity: Arity::None,
+        help: "ignore checksums",
+        apply: |p, _| {
+            p.config.ignore_checksums = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('D'),
+        long: Some("deterministic"),
+        arity: Arity::None,
+        help: "use fixed seeds for random numbers and hashes",
+        apply: |p, _| {
+            p.config.deterministic = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('G'),
+        long: Some("load-seeds"),
+        arity: Arity::Value("FILE"),
+        help: "load seeds",
+        apply: |p, v| {
+            p.config.load_seeds = Some(value(v).into());
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('H'),
+        long: Some("save-seeds"),
+        arity: Arity::Value("FILE"),
+        help: "save the seeds of this run",
+        apply: |p, v| {
+            p.config.save_seeds = Some(value(v).into());
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('I'),
+        long: Some("print-id"),
+        arity: Arity::Value("NAME"),
+        help: "print a global identifier and exit",
+        apply: |p, v| {
+            p.config.print_id = Some(value(v));
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('N'),
+        long: Some("print-plugins"),
+        arity: Arity::None,
+        help: "list protocol and file analyzers, and exit",
+        apply: |p, _| {
+            p.config.list_analyzers = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('O'),
+        long: Some("optimize"),
+        arity: Arity::Value("OPTION"),
+        help: "accepted for compatibility: scripts always run on compiled bytecode",
+        apply: |_, _| Ok(()),
+    },
+    Opt {
+        short: Some('Q'),
+        long: Some("time"),
+        arity: Arity::None,
+        help: "print times and memory at the end",
+        apply: |p, _| {
+            p.config.print_times = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('T'),
+        long: Some("re-level"),
+        arity: Arity::Value("LEVEL"),
+        help: "accepted for compatibility: signatures need no level",
+        apply: |_, _| Ok(()),
+    },
+    Opt {
+        short: Some('U'),
+        long: Some("status-file"),
+        arity: Arity::Value("FILE"),
+        help: "keep the state of the process in a file",
+        apply: |p, v| {
+            p.config.status_file = Some(value(v).into());
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('W'),
+        long: Some("watchdog"),
+        arity: Arity::None,
+        help: "accepted for compatibility: analysis is bounded without one",
+        apply: |_, _| Ok(()),
+    },
+    Opt {
+        short: None,
+        long: Some("no-unused-warnings"),
+        arity: Arity::None,
+        help: "do not warn of unused functions and handlers",
+        apply: |p, _| {
+            p.config.unused_warnings = false;
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
+        long: Some("pseudo-realtime"),
+        arity: Arity::Optional("SPEED"),
+        help: "replay a capture at the speed at which it was recorded, or faster",
+        apply: |p, v| {
+            let text = v.unwrap_or_else(|| "1".into());
+            let speed: f64 = text.parse().map_err(|_| format!("'{text}' is no speed factor"))?;
+            if speed <= 0.0 || !speed.is_finite() {
+                return Err(format!("'{text}' is no speed factor"));
+            }
+            p.config.pseudo_realtime = Some(speed);
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
+        long: Some("profile-scripts"),
+        arity: Arity::Optional("FILE"),
+        help: "write how often script functions ran, and how long",
+        apply: |p, v| {
+            p.config.profile = Some(v.map_or_else(|| "-".into(), PathBuf::from));
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
+        long: Some("disassemble"),
+        arity: Arity::Optional("NAME"),
+        help: "print the bytecode of one function or of all, and exit",
+        apply: |p, v| {
+            p.config.disassemble = Some(v.unwrap_or_default());
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
+        long: Some("export-scripts"),
+        arity: Arity::Value("DIR"),
+        help: "write the embedded scripts to a folder and exit",
+        apply: |p, v| {
+            p.request = Some(Request::ExportScripts(value(v).into()));
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
+        long: Some("workers"),
+        arity: Arity::Value("N"),
+        help: "spread the packets of a capture over N workers in this process",
+        apply: |p, v| {
+            let text = value(v);
+            let n: usize = text
+                .parse()
+                .ok()
+                .filter(|n| (1..=256).contains(n))
+                .ok_or_else(|| format!("'{text}' is no number of workers between 1 and 256"))?;
+            p.config.workers = n;
+            Ok(())
+        },
+    },
+];
+
+/// The text of `--help`.
+pub fn help() -> String {
+    let mut out = String::from(
+        "usage: tapir [OPTIONS] [SCRIPT ...] [NAME=VALUE ...]\n\n\
+         Watches a network or reads a capture, runs scripts on what it sees, and writes logs to the working directory.\n\
+         SCRIPT is a file or a package below ZEEKPATH or TAPIRPATH, or one that comes with the program, e.g. 'local'.\n\
+         NAME=VALUE redefines a script option. '-' as SCRIPT reads it from standard input.\n\n",
+    );
+    for o in OPTIONS {
+        let short = o.short.map_or("   ".to_string(), |c| {
+            format!("-{c}{}", if o.long.is_some() { "," } else { "" })
+        });
+        let long = o.long.map_or(String::new(), |l| format!("--{l}"));
+        let arg = match o.arity {
+            Arity::None => String::new(),
+            Arity::Value(v) => format!(" {v}"),
+            Arity::Optional(v) => format!("[={v}]"),
+        };
+        out.push_str(&format!("  {short:4}{:28}  {}\n", format!("{long}{arg}"), o.help));
+    }
+    out.push_str(
+        "\nEnvironment: ZEEKPATH, TAPIRPATH (script folders, colon separated), ZEEK_PREFIXES, ZEEK_SEED_FILE, ZEEK_DNS_FAKE,\n\
+         ZEEK_LOG_SUFFIX, ZEEK_ALLOW_INIT_ERRORS. Exit status: 0, or 1 after an error in arguments, scripts or input.\n",
+    );
+    out
+}
+
+/// Parses the arguments behind the program's name.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, String> {
+    let mut p = Parse {
+        config: Config::default(),
+        request: None,
+    };
+    let mut args = args.peekable();
+    let mut rest_is_script = false;
+    while let Some(arg) = args.next() {
+        if rest_is_script {
+            p.config.scripts.push(arg);
+            p.config.script_args.extend(args.by_ref());
+            break;
+        }
+        if arg == "--" {
+            rest_is_script = true;
+        } else if let Some(long) = arg.strip_prefix("--") {
+            let (name, inline) = match long.split_once('=') {
+                Some((n, v)) => (n, Some(v.to_string())),
+                None => (long, None),
+            };
+            let opt = OPTIONS
+                .iter()
+                .find(|o| o.long == Some(name))
+                .ok_or_else(|| unknown(&format!("--{name}")))?;
+            let v = match (opt.arity, inline) {
+                (Arity::None, None) | (Arity::Optional(_), None) => None,
+                (Arity::None, Some(_)) => return Err(format!("ERROR: Option --{name} takes no argument.")),
+                (_, Some(v)) => Some(v),
+                (Arity::Value(_), None) => Some(args.next().ok_or_else(|| missing(&format!("--{name}")))?),
+            };
+            (opt.apply)(&mut p, v).map_err(|e| format!("ERROR: --{name}: {e}"))?;
+        } else if arg.len() > 1 && arg.starts_with('-') {
+            shorts(&mut p, &arg[1..], &mut args)?;
+        } else {
+            positional(&mut p, arg);
+        }
+    }
+    Ok(p.request.unwrap_or(Request::Run(Box::new(p.config))))
+}
+
+fn unknown(what: &str) -> String {
+    let names = OPTIONS.iter().filter_map(|o| o.long).map(|l| format!("--{l}"));
+    let near = names
+        .filter(|n| what.len() > 3 && distance(n, what) <= 2)
+        .min_by_key(|n| distance(n, what));
+    match near {
+        Some(n) => format!("ERROR: Unrecognized option {what}; did you mean {n}?"),
+        None => format!("ERROR: Unrecognized option {what}"),
+    }
+}
+
+fn missing(what: &str) -> String {
+    format!("ERROR: Option {what} requires an argument.")
+}
+
+/// The edit distance of two short texts.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>) -> Result<(), String> {
+    let mut chars = letters.char_indices();
+    while let Some((i, c)) = chars.next() {
+        let opt = OPTIONS
+            .iter()
+            .find(|o| o.short == Some(c))
+            .ok_or_else(|| unknown(&format!("-{c}")))?;
+        let fail = |e: String| format!("ERROR: -{c}: {e}");
+        if let Arity::Value(_) = opt.arity {
+            let rest = &letters[i + c.len_utf8()..];
+            let v = if rest.is_empty() {
+                args.next().ok_or_else(|| missing(&format!("-{c}")))?
+            } else {
+                rest.to_string()
+            };
+            return (opt.apply)(p, Some(v)).map_err(fail);
+        }
+        (opt.apply)(p, None).map_err(fail)?;
+    }
+    Ok(())
+}
+
+fn positional(p: &mut Parse, arg: String) {
+    let is_assignment = arg.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    });
+    if is_assignment {
+        p.config.assignments.push(arg)
+    } else {
+        p.config.scripts.push(arg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<Config, String> {
+        match parse(args.iter().map(|s| s.to_string()))? {
+            Request::Run(c) => Ok(*c),
+            _ => Err("not a run".into()),
+        }
+    }
+
+    #[test]
+    fn options_and_scripts_mix() {
+        let c = run(&["-Cr", "x.pcap", "local", "A::b=5", "-b", "-e", "print 1;"]).unwrap();
+        assert!(c.ignore_checksums && c.bare);
+        assert_eq!(c.scripts, ["local"]);
+        assert_eq!(c.assignments, ["A::b=5"]);
+        assert!(matches!(c.input, Some(Input::Capture(p)) if p.ends_with("x.pcap")));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(run(&["-r"]).unwrap_err().contains("requires an argument"));
+        assert!(run(&["--pares-only"]).unwrap_err().contains("--parse-only"));
+        assert!(run(&["-r", "a", "-i", "b"]).unwrap_err().contains("only one of"));
+        assert!(run(&["-Z"]).unwrap_err().contains("Unrecognized option -Z"));
+    }
+}

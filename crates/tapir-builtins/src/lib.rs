@@ -27,6 +27,7 @@ mod strings;
 mod time;
 pub mod util;
 mod weird;
+pub mod x509;
 
 pub use tapir_vm::Registry;
 
@@ -53,6 +54,7 @@ pub fn register(registry: &mut Registry) {
         search::FAMILY,
         strings::FAMILY,
         time::FAMILY,
+        x509::FAMILY,
     ] {
         registry.add_all(family);
     }

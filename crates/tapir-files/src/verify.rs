@@ -66,7 +66,7 @@ pub fn verify_chain(certs: &[&[u8]], roots: &Roots, at: f64) -> Outcome {
         }
         if current.subject == current.issuer {
             let text = if chain.len() == 1 {
-                return Outcome::fail(18, "self-signed certificate");
+                return Outcome::fail(18, "self signed certificate");
             } else {
                 "self-signed certificate in certificate chain"
             };

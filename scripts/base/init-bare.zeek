@@ -172,8 +172,8 @@ const tcp_close_delay: interval = 5sec &redef;
 const tcp_connection_linger: interval = 5sec &redef;
 const tcp_content_deliver_all_orig: bool = F &redef;
 const tcp_content_deliver_all_resp: bool = F &redef;
-const tcp_content_delivery_ports_orig: table[port] of bool = table() &redef;
-const tcp_content_delivery_ports_resp: table[port] of bool = table() &redef;
+const tcp_content_delivery_ports_orig: table[port] of bool = {} &redef;
+const tcp_content_delivery_ports_resp: table[port] of bool = {} &redef;
 const tcp_excessive_data_without_further_acks: count = 10485760 &redef;
 const tcp_inactivity_timeout: interval = 5min &redef;
 const tcp_match_undelivered: bool = T &redef;
@@ -189,8 +189,8 @@ const trace_output_file: string = "";
 const truncate_http_URI: int = -1 &redef;
 const udp_content_deliver_all_orig: bool = F &redef;
 const udp_content_deliver_all_resp: bool = F &redef;
-const udp_content_delivery_ports_orig: table[port] of bool = table() &redef;
-const udp_content_delivery_ports_resp: table[port] of bool = table() &redef;
+const udp_content_delivery_ports_orig: table[port] of bool = {} &redef;
+const udp_content_delivery_ports_resp: table[port] of bool = {} &redef;
 const udp_inactivity_timeout: interval = 1min &redef;
 const unknown_ip_inactivity_timeout: interval = 1min &redef;
 const use_conn_size_analyzer: bool = T &redef;
@@ -201,11 +201,11 @@ const zeek_script_args: vector of string = vector();
 
 option default_file_bof_buffer_size: count = 4096 &redef;
 option default_file_timeout_interval: interval = 2min &redef;
-option ignore_checksums_nets: set[subnet] = set() &redef;
+option ignore_checksums_nets: set[subnet] = {} &redef;
 option udp_content_delivery_ports_use_resp: bool = F &redef;
-option udp_content_ports: set[port] = set() &redef;
+option udp_content_ports: set[port] = {} &redef;
 
-const likely_server_ports: set[port] = set() &redef;
+const likely_server_ports: set[port] = {} &redef;
 
 # ---- Records and containers ----
 
@@ -1439,31 +1439,31 @@ function add_signature_file(sold: string, snew: string): string
 
 # ---- Variables ----
 
-global capture_filters: table[string] of string = table() &redef;
-global direct_login_prompts: set[string] = set() &redef;
+global capture_filters: table[string] of string = {} &redef;
+global direct_login_prompts: set[string] = {} &redef;
 global discarder_maxlen: count = 128 &redef;
 global dns_max_compression_chain_depth: count = 20 &redef;
 global dns_max_queries: count = 25 &redef;
-global dns_skip_addl: set[addr] = set() &redef;
+global dns_skip_addl: set[addr] = {} &redef;
 global dns_skip_all_addl: bool = T &redef;
 global dns_skip_all_auth: bool = T &redef;
-global dns_skip_auth: set[addr] = set() &redef;
+global dns_skip_auth: set[addr] = {} &redef;
 global done_with_network: bool = F;
 global http_entity_data_delivery_size: count = 1500 &redef;
 global interfaces: string = "" &redef &add_func=add_interface;
-global login_failure_msgs: set[string] = set() &redef;
-global login_non_failure_msgs: set[string] = set() &redef;
-global login_prompts: set[string] = set() &redef;
-global login_success_msgs: set[string] = set() &redef;
-global login_timeouts: set[string] = set() &redef;
+global login_failure_msgs: set[string] = {} &redef;
+global login_non_failure_msgs: set[string] = {} &redef;
+global login_prompts: set[string] = {} &redef;
+global login_success_msgs: set[string] = {} &redef;
+global login_timeouts: set[string] = {} &redef;
 global mime_segment_length: count = 1024 &redef;
 global mime_segment_overlap_length: count = 0 &redef;
 global pkt_profile_file: file of string &redef;
 global profiling_file: file of string &redef;
-global restrict_filters: table[string] of string = table() &redef;
-global secondary_filters: table[string] of event(filter: string, pkt: pkt_hdr) = table() &redef;
+global restrict_filters: table[string] of string = {} &redef;
+global secondary_filters: table[string] of event(filter: string, pkt: pkt_hdr) = {} &redef;
 global signature_files: string = "" &redef &add_func=add_signature_file;
-global skip_authentication: set[string] = set() &redef;
+global skip_authentication: set[string] = {} &redef;
 
 # Scripts may define these to drop packets before the engine looks at them (T drops).
 

@@ -55,7 +55,7 @@ export {
 	global __record_iterator_next: function(it: opaque of Broker::RecordIterator): bool;
 	global __record_iterator_value: function(it: opaque of Broker::RecordIterator): Broker::Data;
 	global make_event: function(va_args: any): Broker::Event;
-	global publish: function(topic: string, va_args: any): bool;
+	global publish: function(va_args: any): bool;
 	global __flush_logs: function(): count;
 	global __publish_id: function(topic: string, id: string): bool;
 	global __subscribe: function(topic_prefix: string): bool;

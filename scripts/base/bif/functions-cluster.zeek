@@ -10,12 +10,12 @@ export {
 module Cluster;
 
 export {
-	global publish: function(topic: string, va_args: any): bool;
+	global publish: function(va_args: any): bool;
 	global make_event: function(va_args: any): Cluster::Event;
 	global __subscribe: function(topic_prefix: string): bool;
 	global __unsubscribe: function(topic_prefix: string): bool;
-	global publish_rr: function(pool: Cluster::Pool, key: string, va_args: any): bool;
-	global publish_hrw: function(pool: Cluster::Pool, key: any, va_args: any): bool;
+	global publish_rr: function(va_args: any): bool;
+	global publish_hrw: function(va_args: any): bool;
 	global __listen_websocket: function(options: Cluster::WebSocketServerOptions): bool;
 	global set_table_change_infos_forward_topic: function(topic: string);
 	global apply_table_change_infos: function(tcheader: Cluster::TableChangeHeader, table_change_infos: Cluster::TableChangeInfos): bool;

@@ -10,5 +10,5 @@ global same_object: function(o1: any, o2: any): bool;
 global resize: function(aggr: any, newsize: count): count;
 global any_set: function(v: any): bool;
 global all_set: function(v: any): bool;
-global sort: function(v: any, va_args: any): any;
-global order: function(v: any, va_args: any): index_vec;
+global sort: function(va_args: any): any;
+global order: function(va_args: any): index_vec;

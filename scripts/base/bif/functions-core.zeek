@@ -16,7 +16,7 @@ global syslog: function(s: string): any;
 global unique_id: function(prefix: string): string;
 global unique_id_from: function(pool: int, prefix: string): string;
 global cat: function(va_args: any): string;
-global cat_sep: function(sep: string, def: string, va_args: any): string;
+global cat_sep: function(va_args: any): string;
 global fmt: function(va_args: any): string;
 global print_raw: function(va_args: any): bool;
 global is_remote_event: function(): bool;

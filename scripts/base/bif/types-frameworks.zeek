@@ -380,10 +380,10 @@ module Weird;
 
 export {
 	option sampling_duration: interval = 10min &redef;
-	option sampling_global_list: set[string] = set() &redef;
+	option sampling_global_list: set[string] = {} &redef;
 	option sampling_rate: count = 1000 &redef;
 	option sampling_threshold: count = 25 &redef;
-	option sampling_whitelist: set[string] = set() &redef;
+	option sampling_whitelist: set[string] = {} &redef;
 }
 
 module TCP;
@@ -438,7 +438,7 @@ export {
 	type PrintLogType: enum { REDIRECT_NONE, REDIRECT_STDOUT, REDIRECT_ALL };
 
 	const default_ext_prefix: string = "_" &redef;
-	const default_field_name_map: table[string] of string = table() &redef;
+	const default_field_name_map: table[string] of string = {} &redef;
 	const default_logdir: string = "" &redef;
 	const default_max_delay_interval: interval = 200msec &redef;
 	const default_max_delay_queue_size: count = 1000 &redef;

@@ -53,7 +53,7 @@ export {
 	} &redef;
 
 	## The networks of the site. At start the private address space joins them unless told otherwise.
-	option local_nets: set[subnet] = set() &redef;
+	option local_nets: set[subnet] = {} &redef;
 
 	## Each local network by itself, to find the one that an address is in.
 	global local_nets_table: table[subnet] of subnet = table();
@@ -62,14 +62,14 @@ export {
 	const private_address_space_is_local: bool = T &redef;
 
 	## Networks close to the site.
-	option neighbor_nets: set[subnet] = set() &redef;
+	option neighbor_nets: set[subnet] = {} &redef;
 
 	## Who is responsible for a network, as e-mail addresses.
-	option local_admins: table[subnet] of set[string] = table() &redef;
+	option local_admins: table[subnet] of set[string] = {} &redef;
 
 	## Domains of the site and of its neighbours.
-	option local_zones: set[string] = set() &redef;
-	option neighbor_zones: set[string] = set() &redef;
+	option local_zones: set[string] = {} &redef;
+	option neighbor_zones: set[string] = {} &redef;
 
 	global is_local_addr: function(a: addr): bool;
 	global is_neighbor_addr: function(a: addr): bool;

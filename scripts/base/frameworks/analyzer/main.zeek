@@ -15,7 +15,7 @@ export {
 	global disabled_analyzers: set[AllAnalyzers::Tag] = { AllAnalyzers::ANALYZER_ANALYZER_TCPSTATS } &redef;
 
 	## Analyzers that stay on although no script uses their events.
-	global requested_analyzers: set[AllAnalyzers::Tag] = set() &redef;
+	global requested_analyzers: set[AllAnalyzers::Tag] = {} &redef;
 
 	## The ports of each analyzer.
 	global ports: table[AllAnalyzers::Tag] of set[port] = table();

@@ -24,7 +24,7 @@ export {
 		clone_mutation_buffer_interval: interval &default=Broker::default_clone_mutation_buffer_interval;
 	};
 
-	global stores: table[string] of StoreInfo = table() &default=StoreInfo() &redef;
+	global stores: table[string] of StoreInfo = {} &default=StoreInfo() &redef;
 
 	## Makes a store, or a copy of it on nodes that do not keep it.
 	global create_store: function(name: string, persistent: bool &default=F): Cluster::StoreInfo;

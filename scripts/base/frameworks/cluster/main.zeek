@@ -12,7 +12,7 @@ export {
 	const node: string = getenv("CLUSTER_NODE") &redef;
 
 	## The layout: all nodes by name.
-	const nodes: table[string] of Node = table() &redef;
+	const nodes: table[string] of Node = {} &redef;
 
 	## Whether the manager also is the logger.
 	const manager_is_logger: bool = T &redef;

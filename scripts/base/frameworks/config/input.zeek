@@ -8,7 +8,7 @@ module Config;
 
 export {
 	## Files with options, read again whenever they change.
-	const config_files: set[string] = set() &redef;
+	const config_files: set[string] = {} &redef;
 
 	## Reads a file with options once.
 	global read_config: function(filename: string);

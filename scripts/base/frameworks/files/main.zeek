@@ -45,7 +45,7 @@ export {
 	const analyze_by_mime_type_automatically: bool = T &redef;
 
 	## File analyzers that are not used.
-	const disable: table[Files::Tag] of bool = table() &redef;
+	const disable: table[Files::Tag] of bool = {} &redef;
 
 	## What a protocol knows about its files.
 	type ProtoRegistration: record {

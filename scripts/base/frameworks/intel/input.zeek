@@ -7,7 +7,7 @@ module Intel;
 
 export {
 	## The files to read, again whenever they change.
-	const read_files: set[string] = set() &redef;
+	const read_files: set[string] = {} &redef;
 
 	## Stands before relative names.
 	const path_prefix: string = "" &redef;

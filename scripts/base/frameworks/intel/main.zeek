@@ -116,9 +116,9 @@ global expire_host_data: function(data: table[addr] of MetaDataTable, idx: addr)
 global expire_subnet_data: function(data: table[subnet] of MetaDataTable, idx: subnet): interval;
 global expire_string_data: function(data: table[string, Type] of MetaDataTable, indicator: string, indicator_type: Type): interval;
 
-global host_data: table[addr] of MetaDataTable = table() &write_expire=item_expiration &expire_func=expire_host_data;
-global subnet_data: table[subnet] of MetaDataTable = table() &write_expire=item_expiration &expire_func=expire_subnet_data;
-global string_data: table[string, Type] of MetaDataTable = table() &write_expire=item_expiration &expire_func=expire_string_data;
+global host_data: table[addr] of MetaDataTable = {} &write_expire=item_expiration &expire_func=expire_host_data;
+global subnet_data: table[subnet] of MetaDataTable = {} &write_expire=item_expiration &expire_func=expire_subnet_data;
+global string_data: table[string, Type] of MetaDataTable = {} &write_expire=item_expiration &expire_func=expire_string_data;
 
 global min_data_store: MinDataStore = MinDataStore($host_data=set(), $subnet_data=set(), $string_data=set());
 

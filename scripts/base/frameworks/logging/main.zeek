@@ -22,10 +22,10 @@ export {
 	const default_rotation_postprocessor_cmd: string = "" &redef;
 
 	## Environment of that command: each entry is passed as ``ZEEK_ARG_<KEY>``.
-	option default_rotation_postprocessor_cmd_env: table[string] of string = table() &redef;
+	option default_rotation_postprocessor_cmd_env: table[string] of string = {} &redef;
 
 	## What to do with a rotated file of a writer whose filter has no postprocessor.
-	const default_rotation_postprocessors: table[Writer] of function(info: RotationInfo): bool = table() &redef;
+	const default_rotation_postprocessors: table[Writer] of function(info: RotationInfo): bool = {} &redef;
 
 	## How often alarms are mailed.
 	const default_mail_alarms_interval: interval = 0sec &redef;

@@ -75,12 +75,12 @@ export {
 		cuid: string &optional;
 	};
 
-	option ignored_types: set[Notice::Type] = set() &redef;
-	option emailed_types: set[Notice::Type] = set() &redef;
-	option alarmed_types: set[Notice::Type] = set() &redef;
-	option not_suppressed_types: set[Notice::Type] = set() &redef;
+	option ignored_types: set[Notice::Type] = {} &redef;
+	option emailed_types: set[Notice::Type] = {} &redef;
+	option alarmed_types: set[Notice::Type] = {} &redef;
+	option not_suppressed_types: set[Notice::Type] = {} &redef;
 
-	const type_suppression_intervals: table[Notice::Type] of interval = table() &redef;
+	const type_suppression_intervals: table[Notice::Type] of interval = {} &redef;
 	## The program that sends mail.
 	option sendmail: string = "/usr/sbin/sendmail" &redef;
 

@@ -91,7 +91,7 @@ export {
 	} &default=ACTION_LOG &redef;
 
 	## Originators for which a weird does not matter.
-	option ignore_hosts: set[addr, string] = set() &redef;
+	option ignore_hosts: set[addr, string] = {} &redef;
 
 	## Weirds that are logged again and again.
 	option weird_do_not_ignore_repeats: set[string] = {

@@ -71,13 +71,13 @@ export {
 }
 
 # Responders of an originator and a signature, and signatures of an originator and a responder.
-global horiz_table: table[addr, string] of set[addr] = table() &read_expire=1hr;
-global vert_table: table[addr, addr] of set[string] = table() &read_expire=1hr;
-global last_hthresh: table[addr, string] of count = table() &default=0 &read_expire=1hr;
-global last_vthresh: table[addr, addr] of count = table() &default=0 &read_expire=1hr;
-global count_per_resp: table[addr, string] of count = table() &default=0 &read_expire=1hr;
-global count_per_orig: table[addr, string] of count = table() &default=0 &read_expire=1hr;
-global did_sig_log: set[string] = set() &read_expire=1hr;
+global horiz_table: table[addr, string] of set[addr] = {} &read_expire=1hr;
+global vert_table: table[addr, addr] of set[string] = {} &read_expire=1hr;
+global last_hthresh: table[addr, string] of count = {} &default=0 &read_expire=1hr;
+global last_vthresh: table[addr, addr] of count = {} &default=0 &read_expire=1hr;
+global count_per_resp: table[addr, string] of count = {} &default=0 &read_expire=1hr;
+global count_per_orig: table[addr, string] of count = {} &default=0 &read_expire=1hr;
+global did_sig_log: set[string] = {} &read_expire=1hr;
 
 event zeek_init() &priority=5
 	{

@@ -71,10 +71,10 @@ export {
 	const found_cache_interval: interval = 10min &redef;
 
 	## The latest software of each host.
-	global tracked: table[addr] of SoftwareSet = table() &create_expire=1day;
+	global tracked: table[addr] of SoftwareSet = {} &create_expire=1day;
 
 	## All of it.
-	global tracked_software: table[addr] of SoftwareSets = table() &create_expire=1day;
+	global tracked_software: table[addr] of SoftwareSets = {} &create_expire=1day;
 
 	## Software that is new on a host, or in a new version.
 	global register: event(info: Info);
@@ -90,10 +90,10 @@ type Description: record {
 	unparsed_version: string;
 };
 
-global parse_cache: table[string] of Description = table() &read_expire=parse_cache_interval;
+global parse_cache: table[string] of Description = {} &read_expire=parse_cache_interval;
 
 # Text that was found on a host lately.
-global found_cache: set[addr, string] = set() &create_expire=found_cache_interval;
+global found_cache: set[addr, string] = {} &create_expire=found_cache_interval;
 
 # Software that a node found, on its way to where it is kept.
 global new: event(info: Info);
@@ -297,7 +297,7 @@ event Software::register(info: Info)
 		event Software::version_change(known$last, info);
 
 		if ( |known$versions| >= max_software_cache_size )
-			delete known$versions;
+			known$versions = set();
 		}
 
 	known$last = info;

@@ -31,10 +31,10 @@ const exchange_timeout = 1min;
 @if ( Cluster::local_node_type() != Cluster::MANAGER )
 
 # The manager knows of these keys already.
-global recent_global_view_keys: set[string, Key] = set() &create_expire=1min;
+global recent_global_view_keys: set[string, Key] = {} &create_expire=1min;
 
 # Snapshots of results, by request.
-global sending_results: table[string] of ResultTable = table() &read_expire=exchange_timeout;
+global sending_results: table[string] of ResultTable = {} &read_expire=exchange_timeout;
 
 function data_added(ss: SumStat, key: Key, result: Result)
 	{
@@ -130,13 +130,13 @@ function next_epoch(ss_name: string): bool
 @else
 
 # What has been collected, and how many workers have answered, by request.
-global stats_keys: table[string] of set[Key] = table() &read_expire=exchange_timeout;
-global key_requests: table[string] of Result = table() &create_expire=exchange_timeout;
-global done_with: table[string] of count = table() &default=0 &read_expire=exchange_timeout;
-global outstanding_global_views: table[string] of set[string] = table() &read_expire=exchange_timeout;
+global stats_keys: table[string] of set[Key] = {} &read_expire=exchange_timeout;
+global key_requests: table[string] of Result = {} &create_expire=exchange_timeout;
+global done_with: table[string] of count = {} &default=0 &read_expire=exchange_timeout;
+global outstanding_global_views: table[string] of set[string] = {} &read_expire=exchange_timeout;
 
 # Results that `request_key` waits for.
-global requested_results: table[string] of Result = table() &create_expire=exchange_timeout;
+global requested_results: table[string] of Result = {} &create_expire=exchange_timeout;
 
 function data_added(ss: SumStat, key: Key, result: Result)
 	{

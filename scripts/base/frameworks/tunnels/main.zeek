@@ -43,7 +43,7 @@ export {
 	global close: function(tunnel: Info, action: Action);
 
 	## Tunnels in use.
-	global active: table[conn_id] of Info = table() &read_expire=expiration_interval &expire_func=expire;
+	global active: table[conn_id] of Info = {} &read_expire=expiration_interval &expire_func=expire;
 
 	global finalize_tunnel: Conn::RemovalHook;
 }

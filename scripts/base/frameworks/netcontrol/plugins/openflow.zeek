@@ -45,8 +45,8 @@ export {
 }
 
 # Entries that wait for an answer, by cookie and command, and those that are in a switch.
-global of_messages: table[count, OpenFlow::ofp_flow_mod_command] of OfTable = table() &create_expire=openflow_message_timeout;
-global of_flows: table[count] of OfTable = table() &create_expire=openflow_flow_timeout;
+global of_messages: table[count, OpenFlow::ofp_flow_mod_command] of OfTable = {} &create_expire=openflow_message_timeout;
+global of_flows: table[count] of OfTable = {} &create_expire=openflow_flow_timeout;
 
 function openflow_name(p: PluginState): string
 	{

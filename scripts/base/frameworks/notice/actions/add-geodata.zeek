@@ -16,7 +16,7 @@ export {
 	};
 
 	## Kinds of notices that always get a location.
-	option lookup_location_types: set[Notice::Type] = set() &redef;
+	option lookup_location_types: set[Notice::Type] = {} &redef;
 }
 
 hook policy(n: Notice::Info) &priority=10

@@ -12,7 +12,7 @@ export {
 	const mail_dest_pretty_printed: string = "" &redef;
 
 	## Alarms about other networks than these come in a section of their own.
-	global flag_nets: set[subnet] = set() &redef;
+	global flag_nets: set[subnet] = {} &redef;
 
 	## Send mail also from captures and without a destination; for tests.
 	global force_email_summaries: bool = F &redef;

@@ -1,0 +1,3 @@
+##! The old place of what has become part of the analyzer framework.
+
+@load base/frameworks/analyzer

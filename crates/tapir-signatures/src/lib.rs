@@ -9,10 +9,12 @@
 pub mod ast;
 pub mod dfa;
 pub mod engine;
+pub mod header;
 pub mod matcher;
 pub mod nfa;
 pub mod pattern;
 pub mod rules;
+mod rules_parser;
 
 pub use engine::{ConnFacts, Fire, Host, PacketFacts, RuleSet, RuleState, Transport};
 pub use pattern::Pattern;

@@ -295,7 +295,8 @@ fn to_port(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         b"tcp" => Proto::Tcp,
         b"udp" => Proto::Udp,
         b"icmp" => Proto::Icmp,
-        b"unknown" => Proto::Unknown,
+        // As in the reference, nothing is reported about this one.
+        b"unknown" => return Ok(bad),
         _ => {
             ctx.error(TEXT);
             return Ok(bad);

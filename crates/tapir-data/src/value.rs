@@ -132,6 +132,11 @@ impl From<IpAddr> for Addr {
 
 impl fmt::Display for Addr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // IPv4-compatible addresses (RFC 4291, section 2.5.5.1) end in dotted form, as the C library writes them.
+        if self.0[..12] == [0; 12] && self.0[12..14] != [0, 0] {
+            let [.., a, b, c, d] = self.0;
+            return write!(f, "::{a}.{b}.{c}.{d}");
+        }
         self.to_ip().fmt(f)
     }
 }

@@ -183,6 +183,15 @@ impl Vm {
                     Some(b) => b,
                     None => self.find_builtin(f.id)?,
                 };
+                let mut full: smallvec::SmallVec<[Value; 8]> = args.iter().cloned().collect();
+                if !function.sig.variadic {
+                    for p in function.sig.params.iter().skip(args.len()) {
+                        match p.default {
+                            Some(id) => full.push(self.eval_thunk(host, prog.default(id))?),
+                            None => break,
+                        }
+                    }
+                }
                 b(
                     &mut CallCtx {
                         vm: self,
@@ -190,7 +199,7 @@ impl Vm {
                         arg_types,
                         result_type: function.sig.yields,
                     },
-                    args,
+                    &full,
                 )
             }
             FunctionKind::Script(_) => match function.sig.flavor {

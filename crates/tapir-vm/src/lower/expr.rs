@@ -999,17 +999,18 @@ impl Lower<'_> {
                     {
                         self.emit(Instr::Call { dst, func: f.0 });
                     }
-                    FunctionKind::Script(_) => {
+                    FunctionKind::Builtin if func.sig.variadic || func.sig.params.len() <= args.len() => {
+                        let site = site(*f, self);
+                        self.emit(Instr::CallBuiltin { n, dst, site });
+                    }
+                    // Missing arguments are filled in at the call.
+                    FunctionKind::Script(_) | FunctionKind::Builtin => {
                         let v = self.vm.func_value(*f);
                         let v = self.const_opnd(v);
                         let ef = self.borrow(v);
                         self.release(v);
                         let site = site(*f, self);
                         self.emit(Instr::CallValue { n, dst, ef, site });
-                    }
-                    FunctionKind::Builtin => {
-                        let site = site(*f, self);
-                        self.emit(Instr::CallBuiltin { n, dst, site });
                     }
                 }
             }

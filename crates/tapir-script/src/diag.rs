@@ -148,6 +148,9 @@ fn excerpt(out: &mut String, span: Span, label: &str, files: &[SourceFile]) {
         .clamp(1, text.len().saturating_sub(column).max(1))
         .min(200);
     let number = line.to_string();
+    if !label.is_empty() {
+        let _ = writeln!(out, "  {}:{line}: {label}", file.path);
+    }
     let _ = writeln!(out, "  {number} | {shown}");
     let _ = write!(
         out,
@@ -156,9 +159,6 @@ fn excerpt(out: &mut String, span: Span, label: &str, files: &[SourceFile]) {
         " ".repeat(column),
         "^".repeat(length)
     );
-    if !label.is_empty() {
-        let _ = write!(out, " {label}");
-    }
     out.push('\n');
 }
 

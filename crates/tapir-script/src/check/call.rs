@@ -24,13 +24,14 @@ impl Checker {
                 Found::Global(hir::Ident::Func(f)) => {
                     let sig = self.program.functions[f.0 as usize].sig.clone();
                     let shown = self.program.functions[f.0 as usize].name.clone();
+                    let declared = self.program.functions[f.0 as usize].span;
                     if !self.callable(&sig, &shown, span) {
                         return self.bad(span);
                     }
                     if &*shown == "fmt" && !self.check_format(args, span) {
                         return self.bad(span);
                     }
-                    let Some(args) = self.arguments(args, &sig, callee.span, span, "function call") else {
+                    let Some(args) = self.arguments(args, &sig, Some(declared), span, "function call") else {
                         return self.bad(span);
                     };
                     return Expr {
@@ -64,7 +65,7 @@ impl Checker {
         if !self.callable(&sig, &shown, span) {
             return self.bad(span);
         }
-        let Some(args) = self.arguments(args, &sig, callee.span, span, "function call") else {
+        let Some(args) = self.arguments(args, &sig, None, span, "function call") else {
             return self.bad(span);
         };
         Expr {
@@ -147,7 +148,7 @@ impl Checker {
         if sig.flavor != Flavor::Hook {
             return self.bad_expr("hook-call", span, "hook keyword should only be used to call hooks");
         }
-        let Some(args) = self.arguments(args, &sig, callee.span, span, "function call") else {
+        let Some(args) = self.arguments(args, &sig, None, span, "function call") else {
             return self.bad(span);
         };
         let callee = match f.kind {
@@ -166,7 +167,7 @@ impl Checker {
         &mut self,
         args: &[ast::Expr],
         sig: &FuncType,
-        at: Span,
+        at: Option<Span>,
         span: Span,
         what: &str,
     ) -> Option<Vec<Expr>> {
@@ -197,20 +198,22 @@ impl Checker {
                 .iter()
                 .map(|p| format!("{}: {}", p.name, self.type_text(p.ty)))
                 .collect();
-            self.report(
-                Diagnostic::error(
-                    "argument-count",
-                    span,
-                    format!(
-                        "argument type mismatch in {what}: {problem} arguments ({} given, {needed} needed)",
-                        args.len()
-                    ),
-                )
-                .note(format!("the parameters are ({})", params.join(", "))),
-            );
+            let mut d = Diagnostic::error(
+                "argument-count",
+                span,
+                format!(
+                    "argument type mismatch in {what}: {problem} arguments ({} given, {needed} needed)",
+                    args.len()
+                ),
+            )
+            .note(format!("the parameters are ({})", params.join(", ")));
+            if let Some(declared) = at {
+                d = d.label(declared, "declared here");
+            }
+            self.report(d);
             return None;
         }
-        let _ = at;
+
         let mut out = Vec::with_capacity(args.len());
         let mut ok = true;
         for (i, (a, p)) in args.iter().zip(&sig.params).enumerate() {

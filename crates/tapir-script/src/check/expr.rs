@@ -432,6 +432,10 @@ impl Checker {
         };
         match what {
             What::Table(types, Some(yields)) => {
+                self.indexed_global = match base.kind {
+                    ExprKind::Global(g) => Some(self.program.globals[g.0 as usize].span),
+                    _ => None,
+                };
                 let keys = self.keys(index, &types, span, !assign)?;
                 let by_pattern = matches!(types[..], [t] if self.canonical(t) == builtin::PATTERN)
                     && matches!(keys[..], [ref k] if self.canonical(k.ty) == builtin::STRING);
@@ -524,7 +528,11 @@ impl Checker {
                 count(index.len(), "value is", "values are"),
                 types.len()
             );
-            self.err("index", span, text);
+            let mut d = crate::diag::Diagnostic::error("index", span, text);
+            if let Some(declared) = self.indexed_global.take() {
+                d = d.label(declared, "declared here");
+            }
+            self.report(d);
             return None;
         }
         let mut keys = Vec::with_capacity(index.len());
@@ -741,7 +749,7 @@ impl Checker {
                 "schedule needs the name of an event, not a variable",
             );
         };
-        match self.arguments(args, &sig, name.span, span, "event invocation") {
+        match self.arguments(args, &sig, None, span, "event invocation") {
             Some(args) if delay.ty != builtin::ERROR => {
                 self.node(ExprKind::Schedule(Box::new(delay), func, args), builtin::TIME, span)
             }

@@ -230,7 +230,11 @@ impl Checker {
             if defined {
                 let first = f.span;
                 let text = format!("already defined ({})", self.text(full));
-                self.report(Diagnostic::fatal("redefined", Some(name.span), text).label(first, "defined here"));
+                self.report(
+                    Diagnostic::fatal("redefined", Some(name.span), text)
+                        .label(first, "defined here")
+                        .label(body_span, "the second body"),
+                );
                 return;
             }
         }

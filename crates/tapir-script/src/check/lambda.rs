@@ -58,15 +58,14 @@ impl Checker {
     pub(super) fn lambda(&mut self, lambda: &ast::Lambda, span: Span) -> Expr {
         let mut sig = self.signature(&lambda.sig);
         for p in &lambda.sig.params {
-            let clash = self.frames.iter().any(|f| {
-                matches!(
-                    f.kind,
-                    FrameKind::Function | FrameKind::Event | FrameKind::Hook | FrameKind::Lambda | FrameKind::When
-                ) && f.vars.get(&p.name.name).is_some_and(|id| f.info[id.0 as usize].active)
+            let clash = self.frames.iter().filter(|f| f.kind != FrameKind::Init).find_map(|f| {
+                let id = f.vars.get(&p.name.name)?;
+                let info = &f.info[id.0 as usize];
+                info.active.then_some(info.span)
             });
-            if clash {
+            if let Some(first) = clash {
                 let text = format!("argument name used twice ({})", self.text(p.name.name));
-                self.err("parameter", p.name.span, text);
+                self.report(Diagnostic::error("parameter", p.name.span, text).label(first, "the outer local"));
             }
         }
         let captures = match &lambda.captures {
@@ -82,7 +81,7 @@ impl Checker {
             }
             let mut slots = Vec::with_capacity(captures.len());
             for (name, _, ty, _) in &captures {
-                let id = c.add_local(name.name, *ty, name.span, true);
+                let id = c.add_local(name.name, *ty, name.span, false);
                 c.frame().info[id.0 as usize].captured = true;
                 slots.push(id);
             }
@@ -171,7 +170,7 @@ impl Checker {
         let is_return = when.is_return;
         let ((cond, body, timeout_body, globals), frame) = self.with_frame(frame, |c| {
             for (name, _, ty, _) in &captures {
-                let id = c.add_local(name.name, *ty, name.span, true);
+                let id = c.add_local(name.name, *ty, name.span, false);
                 c.frame().info[id.0 as usize].captured = true;
             }
             c.frame().in_condition = true;

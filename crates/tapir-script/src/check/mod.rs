@@ -151,6 +151,8 @@ pub struct Checker {
     depth: u32,
     /// The function that is being checked.
     function: Option<FuncId>,
+    /// Where the global was declared whose index is being checked.
+    indexed_global: Option<Span>,
     type_deprecations: FastMap<TypeId, Rc<str>>,
 }
 
@@ -177,6 +179,7 @@ impl Checker {
             n_lambdas: 0,
             depth: 0,
             function: None,
+            indexed_global: None,
             type_deprecations: FastMap::default(),
         }
     }

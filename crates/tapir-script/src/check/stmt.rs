@@ -157,7 +157,7 @@ impl Checker {
                 attrs,
             } => self.local(*constant, name, ty.as_ref(), init.as_ref().map(|i| &i.1), attrs, s.span),
             S::Event(name, args) => match self.event_target(name) {
-                Some((target, sig)) => match self.arguments(args, &sig, name.span, s.span, "event invocation") {
+                Some((target, sig)) => match self.arguments(args, &sig, None, s.span, "event invocation") {
                     Some(args) => StmtKind::Event(target, args),
                     None => StmtKind::Null,
                 },
@@ -362,6 +362,11 @@ impl Checker {
             Kind::Vector(t) => (vec![builtin::COUNT], Some(*t)),
             Kind::String => (vec![builtin::STRING], None),
             Kind::Error => (vec![builtin::ERROR; keys.len()], Some(builtin::ERROR)),
+            // Nothing to visit, so any type does.
+            Kind::Empty => match over.kind {
+                ExprKind::Vector(_) => (vec![builtin::COUNT], Some(builtin::ANY)),
+                _ => (vec![builtin::ANY; keys.len()], Some(builtin::ANY)),
+            },
             _ => {
                 let text = format!(
                     "target to iterate over must be a table, set, vector or string ({})",

@@ -95,7 +95,7 @@ impl Checker {
     }
 
     /// Adds fields to a record, at its declaration or by `redef`.
-    pub(super) fn add_fields(&mut self, id: RecordId, ty: TypeId, fields: &[ast::Field], redef: bool, _span: Span) {
+    pub(super) fn add_fields(&mut self, id: RecordId, ty: TypeId, fields: &[ast::Field], redef: bool, span: Span) {
         for f in fields {
             let name = self.text(f.name.name).clone();
             if self.program.types.records[id.0 as usize].by_name.contains_key(&name) {
@@ -105,17 +105,22 @@ impl Checker {
                 } else {
                     format!("duplicate field name in record ({name})")
                 };
-                self.err("duplicate-field", f.name.span, text);
+                let mut d = Diagnostic::error("duplicate-field", f.name.span, text);
+                if redef {
+                    d = self
+                        .with_declaration(d, ty)
+                        .label(end_of(span), "the redefinition ends here");
+                }
+                self.report(d);
                 continue;
             }
             let field_ty = self.ty(&f.ty);
             let attrs = self.field_attrs(f, field_ty);
             if redef && !attrs.optional && attrs.default.is_none() {
-                self.err(
-                    "redef-mandatory",
-                    f.name.span,
-                    format!("extension field must be &optional or have &default ({name})"),
-                );
+                let text = format!("extension field must be &optional or have &default ({name})");
+                let d = Diagnostic::error("redef-mandatory", f.name.span, text);
+                let d = self.with_declaration(d, ty);
+                self.report(d);
             }
             self.program.types.add_field(
                 id,
@@ -128,6 +133,15 @@ impl Checker {
                     deprecated: attrs.deprecated,
                 },
             );
+        }
+    }
+
+    /// Adds the place where a named type was declared.
+    fn with_declaration(&self, d: Diagnostic, ty: TypeId) -> Diagnostic {
+        let symbol = self.program.types.name(ty).and_then(|n| self.names.get(n));
+        match symbol.and_then(|s| self.entity(s)) {
+            Some(e) => d.label(e.span, "declared here"),
+            None => d,
         }
     }
 
@@ -194,7 +208,11 @@ impl Checker {
                     self.text(full)
                 )
             };
-            self.report(Diagnostic::error("redeclared-type", name.span, text).label(span, "declared here"));
+            self.report(
+                Diagnostic::error("redeclared-type", name.span, text)
+                    .label(span, "declared here")
+                    .label(end_of(t.span), "the second declaration ends here"),
+            );
             return;
         }
         let text = self.text(full).clone();
@@ -403,6 +421,14 @@ impl Checker {
     /// The unnamed entry of a type.
     pub(super) fn canonical(&self, ty: TypeId) -> TypeId {
         self.program.types.entries[ty.0 as usize].canonical
+    }
+}
+
+/// The last byte of a span.
+fn end_of(span: Span) -> Span {
+    Span {
+        start: span.end.saturating_sub(1).max(span.start),
+        ..span
     }
 }
 

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use tapir_packet::Ip;
 use tapir_packet::link::VlanTag;
 
-use crate::key::{ConnTuple, Key};
+use crate::key::ConnTuple;
 use crate::reassembly::Reassembler;
 use crate::thresholds::Thresholds;
 use crate::uid::Uid;
@@ -135,9 +135,9 @@ pub struct Endpoint {
     pub(crate) first_packet_told: bool,
     /// Once-only letters of the history, and what the repeatable ones last stood for.
     pub(crate) letters: u16,
-    pub(crate) last_syn: u64,
-    pub(crate) last_fin: u64,
-    pub(crate) last_rst: u64,
+    pub(crate) last_syn: u32,
+    pub(crate) last_fin: u32,
+    pub(crate) last_rst: u32,
     pub(crate) checksum_errors: u32,
     pub(crate) retransmissions: u32,
     pub(crate) zero_windows: u32,
@@ -163,13 +163,14 @@ impl Endpoint {
 #[derive(Debug)]
 pub struct Conn<X> {
     pub id: ConnId,
-    pub(crate) key: Key,
     pub orig: Endpoint,
     pub resp: Endpoint,
     pub transport: Transport,
     /// The IP protocol number.
     pub ip_proto: u8,
     pub vlan: Option<VlanTag>,
+    /// The VLANs of the key, if they are part of it.
+    pub(crate) key_vlans: Option<(u16, u16)>,
     pub inner_vlan: Option<VlanTag>,
     pub start_time: f64,
     pub last_time: f64,
@@ -304,7 +305,7 @@ impl<X> Conn<X> {
             ip_proto: self.ip_proto,
             one_way: self.transport == Transport::Icmp
                 && !crate::icmp::is_two_way(self.orig.port, self.resp.port, self.ip_proto == 58),
-            vlans: None,
+            vlans: self.key_vlans,
         }
     }
 

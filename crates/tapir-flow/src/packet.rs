@@ -397,7 +397,6 @@ impl<X: Default> FlowTable<X> {
         };
         let make = |id| Conn {
             id,
-            key,
             orig: Endpoint {
                 addr: tuple.src,
                 port: tuple.sport,
@@ -412,6 +411,7 @@ impl<X: Default> FlowTable<X> {
             },
             transport: tuple.transport,
             ip_proto: tuple.ip_proto,
+            key_vlans: tuple.vlans,
             vlan: p.link.vlan,
             inner_vlan: p.link.inner_vlan,
             start_time: p.ts,

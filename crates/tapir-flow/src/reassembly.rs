@@ -26,8 +26,9 @@ pub(crate) struct Reassembler {
     pub gave_up: bool,
 }
 
+/// A piece of a stream.
 #[derive(Debug)]
-struct Block {
+pub(crate) struct Block {
     seq: u64,
     data: Vec<u8>,
 }
@@ -66,8 +67,29 @@ impl Reassembler {
 /// Buffers kept for reuse, and how large they may be.
 const SPARE_MAX: usize = 256;
 const SPARE_LEN_MAX: usize = 16_384;
+const SPARE_QUEUE_MAX: usize = 256;
 
 impl<X: Default> FlowTable<X> {
+    /// A queue is only held while something is in it: most connections have nothing to keep.
+    fn ensure_queue(&mut self, c: &mut Conn<X>, is_orig: bool) {
+        if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
+            if r.blocks.capacity() == 0 {
+                r.blocks = self.spare_queues.pop().unwrap_or_default();
+            }
+        }
+    }
+
+    fn release_queue(&mut self, c: &mut Conn<X>, is_orig: bool) {
+        if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
+            if r.blocks.is_empty() && r.blocks.capacity() > 0 {
+                let queue = std::mem::take(&mut r.blocks);
+                if self.spare_queues.len() < SPARE_MAX && queue.capacity() <= SPARE_QUEUE_MAX {
+                    self.spare_queues.push(queue);
+                }
+            }
+        }
+    }
+
     fn spare_buffer(&mut self, data: &[u8]) -> Vec<u8> {
         let mut v = self.spare.pop().unwrap_or_default();
         v.extend_from_slice(data);
@@ -170,6 +192,9 @@ impl<X: Default> FlowTable<X> {
     fn deliver<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8], sink: &mut S) {
         let keep = self.wants.rexmit_inconsistency;
         let kept = keep.then(|| self.spare_buffer(data));
+        if keep {
+            self.ensure_queue(c, is_orig);
+        }
         if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
             r.delivered = seq + data.len() as u64;
             if let Some(data) = kept {
@@ -183,6 +208,7 @@ impl<X: Default> FlowTable<X> {
     fn insert_early(&mut self, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8]) {
         let end = seq + data.len() as u64;
         let mut at = seq;
+        self.ensure_queue(c, is_orig);
         while at < end {
             let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() else {
                 return;
@@ -211,7 +237,7 @@ impl<X: Default> FlowTable<X> {
                 return;
             };
             if r.early == 0 || r.gave_up {
-                return;
+                return self.release_queue(c, is_orig);
             }
             let i = r.blocks.partition_point(|b| b.seq < r.delivered);
             let Some(b) = r.blocks.get_mut(i).filter(|b| b.seq == r.delivered) else {
@@ -291,6 +317,7 @@ impl<X: Default> FlowTable<X> {
             }
             acked -= 1;
         }
+        self.release_queue(c, is_orig);
     }
 
     /// The peer has acknowledged everything below relative position `ack` of this side's data.

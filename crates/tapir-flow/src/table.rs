@@ -1,6 +1,6 @@
 //! The connection table: slots, index, timers, and the life of a connection from creation to removal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 
 use foldhash::quality::FixedState;
@@ -13,6 +13,7 @@ use tapir_packet::types::Weirds;
 use crate::conn::{Conn, ConnId, Transport};
 use crate::key::{ConnTuple, Key};
 use crate::options::{Options, Wants};
+use crate::reassembly::Block;
 use crate::sink::{AppTimer, FlowSink};
 use crate::timers::{Timer, TimerKind, Timers};
 use crate::tunnels::IpTunnel;
@@ -61,8 +62,9 @@ pub struct FlowTable<X> {
     pub(crate) ip_tunnels: HashMap<(Ip, Ip), IpTunnel, FixedState>,
     pub(crate) weirds: Weirds,
     pub(crate) stack: LayerStack,
-    /// Buffers to keep delivered data in.
+    /// Buffers to keep delivered data in, and queues of them.
     pub(crate) spare: Vec<Vec<u8>>,
+    pub(crate) spare_queues: Vec<VecDeque<Block>>,
     terminating: bool,
     shed_hand: usize,
 }
@@ -86,6 +88,7 @@ impl<X: Default> FlowTable<X> {
             weirds: Weirds::default(),
             stack: LayerStack::new(options.max_analyzer_depth),
             spare: Vec::new(),
+            spare_queues: Vec::new(),
             terminating: false,
             shed_hand: 0,
             options,
@@ -265,9 +268,9 @@ impl<X: Default> FlowTable<X> {
         };
         let c = Box::new(make(id));
         let hasher = self.hasher.clone();
-        let hash = hasher.hash_one(c.key);
-        self.index
-            .insert_unique(hash, (c.key, slot), |(k, _)| hasher.hash_one(k));
+        let key = c.tuple().key();
+        let hash = hasher.hash_one(key);
+        self.index.insert_unique(hash, (key, slot), |(k, _)| hasher.hash_one(k));
         match c.transport {
             Transport::Tcp => self.stats.tcp_conns += 1,
             Transport::Udp => self.stats.udp_conns += 1,
@@ -311,7 +314,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     fn free_slot(&mut self, c: &Conn<X>) {
-        let hash = self.hasher.hash_one(c.key);
+        let hash = self.hasher.hash_one(c.tuple().key());
         let slot = c.id.slot;
         if let Ok(entry) = self.index.find_entry(hash, |(_, s)| *s == slot) {
             entry.remove();
@@ -321,7 +324,7 @@ impl<X: Default> FlowTable<X> {
         s.conn = None;
         self.free.push(slot);
         // Timers of removed connections would otherwise pile up until they are due.
-        if self.timers.len() > 4 * self.index.len() + 4096 {
+        if self.timers.is_bloated() {
             let slots = &self.slots;
             self.timers
                 .retain(|t| slots[t.conn.slot as usize].generation == t.conn.generation);
@@ -461,7 +464,7 @@ impl<X: Default> FlowTable<X> {
     /// Removes all connections, in the order of their keys if `sorted_removal` is set.
     pub fn finish_conns<S: FlowSink<X>>(&mut self, sink: &mut S) {
         self.terminating = true;
-        let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.key, c.id)).collect();
+        let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
         if self.options.sorted_removal {
             ids.sort_unstable();
         }

@@ -453,7 +453,8 @@ impl<X: Default> FlowTable<X> {
         let (syn, fin, rst) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST));
         let end = seq + u64::from(s.len);
         // A letter that may come again does so when its number is another.
-        fn again<X>(c: &mut Conn<X>, o: bool, bit: u16, upper: u8, value: u64, last: fn(&mut Endpoint) -> &mut u64) {
+        fn again<X>(c: &mut Conn<X>, o: bool, bit: u16, upper: u8, value: u64, last: fn(&mut Endpoint) -> &mut u32) {
+            let value = value as u32;
             let e = c.end_mut(o);
             if e.letters & bit != 0 && *last(e) == value {
                 return;

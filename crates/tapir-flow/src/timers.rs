@@ -31,7 +31,7 @@ impl TimerKind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timer {
     pub time: f64,
-    serial: u64,
+    serial: u32,
     pub conn: ConnId,
     pub generation: u16,
     pub kind: TimerKind,
@@ -62,12 +62,14 @@ impl Ord for Timer {
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Timer>,
-    serial: u64,
+    serial: u32,
+    /// Timers that were left after stale ones were dropped the last time.
+    kept: usize,
 }
 
 impl Timers {
     pub(crate) fn add(&mut self, time: f64, conn: ConnId, generation: u16, kind: TimerKind) {
-        self.serial += 1;
+        self.serial = self.serial.wrapping_add(1);
         self.heap.push(Timer {
             time,
             serial: self.serial,
@@ -99,8 +101,14 @@ impl Timers {
         self.heap.peek().map(|t| t.time)
     }
 
+    /// Whether so many were added since stale ones were dropped that looking for them pays.
+    pub(crate) fn is_bloated(&self) -> bool {
+        self.heap.len() > 2 * self.kept + 4096
+    }
+
     /// Drops timers that nobody waits for.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Timer) -> bool) {
         self.heap.retain(keep);
+        self.kept = self.heap.len();
     }
 }

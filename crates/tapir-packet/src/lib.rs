@@ -7,6 +7,7 @@
 pub mod arp;
 pub mod bytes;
 pub mod checksum;
+pub mod filter;
 pub mod frag;
 pub mod ip;
 pub mod link;
@@ -16,7 +17,11 @@ pub mod source;
 pub mod tunnel;
 pub mod types;
 
+pub use filter::{Filter, FilterError};
 pub use ip::{ExtHeader, IpPacket};
 pub use link::{Layer, LayerStack, LinkInfo, VlanTag};
 pub use source::{RawPacket, Source, SourceError, open_capture};
 pub use types::{Ip, Weird, Weirds};
+
+#[cfg(test)]
+mod tests;

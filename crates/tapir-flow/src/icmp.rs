@@ -73,7 +73,7 @@ impl<X: Default> FlowTable<X> {
             let valid = if v6 {
                 transport_valid(&p.ip.src, &p.ip.dst, 58, data)
             } else {
-                Sum::default().add(data).is_valid()
+                Sum::default().add_bytes(data).is_valid()
             };
             if !valid {
                 self.conn_weird(&mut c, "bad_ICMP_checksum", "", "ICMP", sink);

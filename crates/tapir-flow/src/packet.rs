@@ -293,7 +293,7 @@ impl<X: Default> FlowTable<X> {
         let start = ext.offset as usize;
         let body = &p.ip.data[start..(start + ext.len as usize).min(p.ip.data.len())];
         if self.verify_checksums(p) {
-            if body.len() % 2 != 0 {
+            if !body.len().is_multiple_of(2) {
                 sink.on_flow_weird(self, "odd_mobility_hdr_len", p.ip.src, p.ip.dst, "", "");
             }
             if !checksum::transport_valid(&p.ip.src, &p.ip.dst, proto::MOBILITY, body) {

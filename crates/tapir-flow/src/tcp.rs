@@ -545,7 +545,7 @@ impl<X: Default> FlowTable<X> {
                 27 if len != 8 => "tcp_option_qsresponse_invalid_len",
                 28 if len != 4 => "tcp_option_uto_invalid_len",
                 29 if len < 4 => "tcp_option_ao_invalid_len",
-                34 if len != 2 && (len < 6 || len > 18 || len % 2 != 0) => "tcp_option_tfo_invalid_len",
+                34 if len != 2 && (!(6..=18).contains(&len) || len % 2 != 0) => "tcp_option_tfo_invalid_len",
                 _ => continue,
             };
             self.conn_weird(c, name, &len.to_string(), "TCP", sink);

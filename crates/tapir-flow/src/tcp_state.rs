@@ -47,11 +47,11 @@ impl<X: Default> FlowTable<X> {
     ) -> Outcome {
         let mut out = Outcome::default();
         match c.end(s.is_orig).state {
-            TcpState::Inactive => self.from_inactive(c, s, &mut out, sink),
-            TcpState::SynSent | TcpState::SynAckSent => self.from_syn_sent(c, s, &mut out, sink),
-            TcpState::Established | TcpState::Partial => self.from_established(c, s, &mut out, sink),
-            TcpState::Closed => self.from_closed(c, s, before, end, &mut out, sink),
-            TcpState::Reset => self.from_reset(c, s, sink),
+            TcpState::Inactive => self.in_inactive(c, s, &mut out, sink),
+            TcpState::SynSent | TcpState::SynAckSent => self.in_syn_sent(c, s, &mut out, sink),
+            TcpState::Established | TcpState::Partial => self.in_established(c, s, &mut out, sink),
+            TcpState::Closed => self.in_closed(c, s, before, end, &mut out, sink),
+            TcpState::Reset => self.in_reset(c, s, sink),
         }
         if s.has(flag::FIN) {
             c.end_mut(s.is_orig).fin_seen = true;
@@ -59,7 +59,7 @@ impl<X: Default> FlowTable<X> {
         out
     }
 
-    fn from_inactive<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
+    fn in_inactive<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
         let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         let peer = c.end(!o).state;
@@ -149,7 +149,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_syn_sent<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
+    fn in_syn_sent<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
         let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         let (state, peer) = (c.end(o).state, c.end(!o).state);
@@ -179,7 +179,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_established<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
+    fn in_established<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, out: &mut Outcome, sink: &mut S) {
         let o = s.is_orig;
         let (syn, fin, rst, ack) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST), s.has(flag::ACK));
         if syn && c.end(o).state == TcpState::Partial && c.end(!o).state == TcpState::Inactive && !ack {
@@ -205,7 +205,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_closed<S: FlowSink<X>>(
+    fn in_closed<S: FlowSink<X>>(
         &mut self,
         c: &mut Conn<X>,
         s: &Segment<'_>,
@@ -232,7 +232,7 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    fn from_reset<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, sink: &mut S) {
+    fn in_reset<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, s: &Segment<'_>, sink: &mut S) {
         if s.has(flag::SYN) {
             self.conn_weird(c, "SYN_after_reset", "", "TCP", sink);
         }

@@ -8,7 +8,7 @@ pub struct Sum(u64);
 
 impl Sum {
     /// Adds bytes; an odd length is padded with a zero byte.
-    pub fn add(mut self, b: &[u8]) -> Self {
+    pub fn add_bytes(mut self, b: &[u8]) -> Self {
         let mut chunks = b.chunks_exact(4);
         for c in &mut chunks {
             self.0 += u64::from(u32::from_be_bytes([c[0], c[1], c[2], c[3]]));
@@ -46,15 +46,17 @@ impl Sum {
 pub fn pseudo(src: &Ip, dst: &Ip, proto: u8, len: u32) -> Sum {
     // The v4-mapped prefix must not be added, so only the wire bytes are.
     Sum::default()
-        .add(src.wire())
-        .add(dst.wire())
+        .add_bytes(src.wire())
+        .add_bytes(dst.wire())
         .add_u32(u32::from(proto))
         .add_u32(len)
 }
 
 /// Whether a transport checksum over `segment` with its pseudo header is right.
 pub fn transport_valid(src: &Ip, dst: &Ip, proto: u8, segment: &[u8]) -> bool {
-    pseudo(src, dst, proto, segment.len() as u32).add(segment).is_valid()
+    pseudo(src, dst, proto, segment.len() as u32)
+        .add_bytes(segment)
+        .is_valid()
 }
 
 #[cfg(test)]
@@ -66,9 +68,9 @@ mod tests {
         let h = [
             0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
         ];
-        assert!(Sum::default().add(&h).is_valid());
+        assert!(Sum::default().add_bytes(&h).is_valid());
         let mut bad = h;
         bad[3] ^= 1;
-        assert!(!Sum::default().add(&bad).is_valid());
+        assert!(!Sum::default().add_bytes(&bad).is_valid());
     }
 }

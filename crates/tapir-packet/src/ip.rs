@@ -267,6 +267,14 @@ fn decode_v6<'a>(data: &'a [u8], wire: usize, options: IpOptions, weirds: &mut W
     Some(p)
 }
 
+/// Whether a number names a header of the chain rather than a protocol above IP.
+fn is_extension(next: u8) -> bool {
+    matches!(
+        next,
+        proto::HOPOPTS | proto::ROUTING | proto::DSTOPTS | proto::FRAGMENT | proto::AH | proto::MOBILITY | proto::ESP
+    )
+}
+
 /// Walks the extension headers. An error tells how long the headers would have to be for the chain to fit.
 fn walk_chain(
     data: &[u8],
@@ -277,16 +285,9 @@ fn walk_chain(
     let mut next = p.proto;
     let mut routed = false;
     let mut home = false;
-    loop {
-        let Some(fixed) = (match next {
-            proto::HOPOPTS | proto::ROUTING | proto::DSTOPTS | proto::FRAGMENT | proto::AH | proto::MOBILITY => Some(8),
-            proto::ESP => Some(8),
-            _ => None,
-        }) else {
-            break;
-        };
-        let Some(h) = data.get(at..at + fixed) else {
-            return Err(at + fixed);
+    while is_extension(next) {
+        let Some(h) = data.get(at..at + 8) else {
+            return Err(at + 8);
         };
         let len = match next {
             proto::FRAGMENT | proto::ESP => 8,
@@ -410,5 +411,5 @@ fn home_address(p: &mut IpPacket<'_>, body: &[u8], seen: &mut bool, noted: &mut 
 
 /// Whether the header checksum of an IPv4 packet is right; IPv6 has none.
 pub fn header_checksum_valid(p: &IpPacket<'_>) -> bool {
-    p.version != 4 || Sum::default().add(head(p.data, p.hdr_len)).is_valid()
+    p.version != 4 || Sum::default().add_bytes(head(p.data, p.hdr_len)).is_valid()
 }

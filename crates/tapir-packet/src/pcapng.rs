@@ -92,7 +92,7 @@ impl PcapngReader {
         } else {
             u32::from_be_bytes(len)
         } as usize;
-        if !(28..=BLOCK_LEN_MAX).contains(&len) || len % 4 != 0 {
+        if !(28..=BLOCK_LEN_MAX).contains(&len) || !len.is_multiple_of(4) {
             return Err(self.broken("the section header has an impossible length"));
         }
         self.need(len - 12)?;

@@ -6,7 +6,7 @@ use super::Checker;
 use super::coerce::Context;
 use crate::ast::{self, AssignOp, ExprKind as A};
 use crate::diag::Diagnostic;
-use crate::hir::{Attrs, Expr, ExprKind, Span};
+use crate::hir::{Attrs, BinOp, Expr, ExprKind, Span};
 
 /// The elements of one initialiser that cross products may expand to.
 const MAX_PRODUCT: usize = 100_000;
@@ -487,10 +487,19 @@ impl Checker {
         };
         let mut raw = Vec::with_capacity(args.len());
         let mut width = wanted.as_ref().map(Vec::len);
+        let mut sets = Vec::new();
         for a in args {
             let mut flat = Vec::new();
             flatten(a, &mut flat);
             for e in flat {
+                // The name of a set of the same type stands for its elements.
+                if let (Some(w), A::Name(_)) = (want.filter(|_| wanted.is_some()), &e.kind) {
+                    let named = self.value(e, None);
+                    if self.canonical(named.ty) == self.canonical(w) {
+                        sets.push(named);
+                        continue;
+                    }
+                }
                 if matches!(e.kind, A::Assign(AssignOp::Set, ..)) {
                     let text = "a set has no values: elements are written without \"=\"";
                     return self.bad_expr("set-constructor", e.span, text);
@@ -538,11 +547,16 @@ impl Checker {
             }
         };
         let attrs = self.constructor_attrs(attrs, ty);
-        Expr {
+        let listed = Expr {
             kind: ExprKind::Set(elements, attrs),
             ty,
             span,
-        }
+        };
+        sets.into_iter().fold(listed, |all, more| Expr {
+            kind: ExprKind::Binary(BinOp::BitOr, Box::new(all), Box::new(more)),
+            ty,
+            span,
+        })
     }
 
     fn constructor_attrs(&mut self, attrs: &[ast::Attr], ty: TypeId) -> Box<Attrs> {

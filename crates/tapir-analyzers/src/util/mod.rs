@@ -1,5 +1,6 @@
 //! Helpers that several protocols share: checked cursor, line splitter, MIME, BER, encodings.
 
+pub mod ber;
 pub mod cursor;
 pub mod inflate;
 pub mod lines;

@@ -103,7 +103,10 @@ pub fn to_hex(s: &[u8]) -> String {
 
 /// UTF-16LE as UTF-8; unpaired surrogates become the replacement character.
 pub fn utf16le(s: &[u8]) -> String {
-    let units = s.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]]));
+    // An odd last byte counts as a unit of its own.
+    let units = s
+        .chunks(2)
+        .map(|c| u16::from_le_bytes([c[0], c.get(1).copied().unwrap_or(0)]));
     char::decode_utf16(units)
         .map(|r| r.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect()

@@ -1,0 +1,449 @@
+//! LDAP over TCP and UDP (RFC 4511), with SASL protection and StartTLS.
+
+mod filter;
+
+use std::any::Any;
+
+use tapir_data::value::Value;
+use tapir_interface::{enums, types};
+
+use crate::core::{Analyzer, Cx};
+use crate::ssl::Ssl;
+use crate::util::ber::{self, Tlv};
+use crate::util::cursor::Cursor;
+use crate::{raise, wants};
+
+const STARTTLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+/// A message or protected buffer is at most this long.
+const MAX_MESSAGE: usize = 16 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Mode {
+    #[default]
+    Plain,
+    /// A SASL mechanism with a security layer is being negotiated.
+    Sasl,
+    Tls,
+}
+
+/// The analyzer.
+#[derive(Default)]
+pub struct Ldap {
+    buf: [Vec<u8>; 2],
+    mode: Mode,
+    /// A bind by a mechanism that may protect what follows has succeeded.
+    wrapped: bool,
+    mech: Vec<u8>,
+    starttls: Option<i64>,
+    stopped: bool,
+}
+
+fn result_code(n: u64) -> i64 {
+    use enums::ldap_resultcode as r;
+    match n {
+        0 => r::RESULTCODE_SUCCESS,
+        1 => r::RESULTCODE_OPERATIONS_ERROR,
+        2 => r::RESULTCODE_PROTOCOL_ERROR,
+        3 => r::RESULTCODE_TIME_LIMIT_EXCEEDED,
+        4 => r::RESULTCODE_SIZE_LIMIT_EXCEEDED,
+        5 => r::RESULTCODE_COMPARE_FALSE,
+        6 => r::RESULTCODE_COMPARE_TRUE,
+        7 => r::RESULTCODE_AUTH_METHOD_NOT_SUPPORTED,
+        8 => r::RESULTCODE_STRONGER_AUTH_REQUIRED,
+        9 => r::RESULTCODE_PARTIAL_RESULTS,
+        10 => r::RESULTCODE_REFERRAL,
+        11 => r::RESULTCODE_ADMIN_LIMIT_EXCEEDED,
+        12 => r::RESULTCODE_UNAVAILABLE_CRITICAL_EXTENSION,
+        13 => r::RESULTCODE_CONFIDENTIALITY_REQUIRED,
+        14 => r::RESULTCODE_SASL_BIND_IN_PROGRESS,
+        16 => r::RESULTCODE_NO_SUCH_ATTRIBUTE,
+        17 => r::RESULTCODE_UNDEFINED_ATTRIBUTE_TYPE,
+        18 => r::RESULTCODE_INAPPROPRIATE_MATCHING,
+        19 => r::RESULTCODE_CONSTRAINT_VIOLATION,
+        20 => r::RESULTCODE_ATTRIBUTE_OR_VALUE_EXISTS,
+        21 => r::RESULTCODE_INVALID_ATTRIBUTE_SYNTAX,
+        32 => r::RESULTCODE_NO_SUCH_OBJECT,
+        33 => r::RESULTCODE_ALIAS_PROBLEM,
+        34 => r::RESULTCODE_INVALID_DNSYNTAX,
+        36 => r::RESULTCODE_ALIAS_DEREFERENCING_PROBLEM,
+        48 => r::RESULTCODE_INAPPROPRIATE_AUTHENTICATION,
+        49 => r::RESULTCODE_INVALID_CREDENTIALS,
+        50 => r::RESULTCODE_INSUFFICIENT_ACCESS_RIGHTS,
+        51 => r::RESULTCODE_BUSY,
+        52 => r::RESULTCODE_UNAVAILABLE,
+        53 => r::RESULTCODE_UNWILLING_TO_PERFORM,
+        54 => r::RESULTCODE_LOOP_DETECT,
+        64 => r::RESULTCODE_NAMING_VIOLATION,
+        65 => r::RESULTCODE_OBJECT_CLASS_VIOLATION,
+        66 => r::RESULTCODE_NOT_ALLOWED_ON_NON_LEAF,
+        67 => r::RESULTCODE_NOT_ALLOWED_ON_RDN,
+        68 => r::RESULTCODE_ENTRY_ALREADY_EXISTS,
+        69 => r::RESULTCODE_OBJECT_CLASS_MODS_PROHIBITED,
+        71 => r::RESULTCODE_AFFECTS_MULTIPLE_DSAS,
+        80 => r::RESULTCODE_OTHER,
+        _ => r::RESULTCODE_UNDEF,
+    }
+}
+
+/// What `LDAP::message` tells of a message.
+struct Told {
+    result: i64,
+    matched: Vec<u8>,
+    diagnostic: Vec<u8>,
+    object: Vec<u8>,
+    argument: Vec<u8>,
+}
+
+impl Ldap {
+    fn fail(&mut self, cx: &mut Cx, why: &str) {
+        cx.violation(why);
+        self.stopped = true;
+        self.buf = Default::default();
+    }
+
+    fn message(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<()> {
+        let msg = ber::expect(&mut Cursor::new(data), ber::SEQUENCE)?;
+        let mut c = msg.cursor();
+        let id = ber::expect(&mut c, ber::INTEGER)?.int()?;
+        let op = ber::read(&mut c)?;
+        if op.id & 0xc0 != 0x40 {
+            return None;
+        }
+        let mut t = Told {
+            result: enums::ldap_resultcode::RESULTCODE_UNDEF,
+            matched: Vec::new(),
+            diagnostic: Vec::new(),
+            object: Vec::new(),
+            argument: Vec::new(),
+        };
+        self.operation(cx, is_orig, id, &op, &mut t)?;
+        cx.confirm();
+        raise!(
+            cx,
+            ldap_message,
+            id,
+            op.tag as i64,
+            t.result,
+            t.matched,
+            t.diagnostic,
+            t.object,
+            t.argument
+        );
+        Some(())
+    }
+
+    fn operation(&mut self, cx: &mut Cx, is_orig: bool, id: i64, op: &Tlv, t: &mut Told) -> Option<()> {
+        let mut c = op.cursor();
+        match op.tag {
+            0 => self.bind_request(cx, is_orig, id, &mut c, t)?,
+            1 => {
+                result(&mut c, t)?;
+                for f in std::iter::from_fn(|| ber::read(&mut c)) {
+                    if f.context() == Some(7) {
+                        self.security_token(cx, is_orig, f.body);
+                    }
+                }
+                if t.result == enums::ldap_resultcode::RESULTCODE_SUCCESS {
+                    if self.mode == Mode::Sasl {
+                        self.mode = Mode::Plain;
+                        self.wrapped = true;
+                    }
+                } else if t.result != enums::ldap_resultcode::RESULTCODE_SASL_BIND_IN_PROGRESS {
+                    self.mode = Mode::Plain;
+                }
+            }
+            3 => self.search_request(cx, id, &mut c, t)?,
+            4 => {
+                t.object = ber::expect(&mut c, ber::OCTETS)?.body.to_vec();
+                raise!(cx, ldap_search_result_entry, id, &t.object);
+            }
+            5 | 7 | 9 | 11 | 13 | 15 => result(&mut c, t)?,
+            6 => {
+                t.object = ber::expect(&mut c, ber::OCTETS)?.body.to_vec();
+                t.argument = modifications(&mut c)?;
+            }
+            10 => t.object = op.body.to_vec(),
+            12 => t.object = ber::expect(&mut c, ber::OCTETS)?.body.to_vec(),
+            14 => t.object = ber::expect(&mut c, ber::OCTETS)?.body.to_vec(),
+            23 => {
+                let mut value: &[u8] = &[];
+                for f in std::iter::from_fn(|| ber::read(&mut c)) {
+                    match f.context() {
+                        Some(0) => t.object = f.body.to_vec(),
+                        Some(1) => value = f.body,
+                        _ => {}
+                    }
+                }
+                raise!(cx, ldap_extended_request, id, &t.object, value);
+                if t.object == STARTTLS {
+                    self.starttls = Some(id);
+                }
+            }
+            24 => {
+                result(&mut c, t)?;
+                let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+                for f in std::iter::from_fn(|| ber::read(&mut c)) {
+                    match f.context() {
+                        Some(10) => name = f.body,
+                        Some(11) => value = f.body,
+                        _ => {}
+                    }
+                }
+                raise!(cx, ldap_extended_response, id, t.result, name, value);
+                if self.starttls == Some(id) && t.result == enums::ldap_resultcode::RESULTCODE_SUCCESS {
+                    self.mode = Mode::Tls;
+                    cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                    raise!(cx, ldap_starttls);
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn bind_request(&mut self, cx: &mut Cx, is_orig: bool, id: i64, c: &mut Cursor, t: &mut Told) -> Option<()> {
+        let version = ber::expect(c, ber::INTEGER)?.int()?;
+        let name = ber::expect(c, ber::OCTETS)?.body;
+        let auth = ber::read(c)?;
+        t.object = name.to_vec();
+        let kind = auth.context()? as i64;
+        match kind {
+            3 => {
+                let mut a = auth.cursor();
+                self.mech = ber::expect(&mut a, ber::OCTETS)?.body.to_vec();
+                t.argument = self.mech.clone();
+                if self.mech.starts_with(b"GSS") || self.mech == b"NTLM" {
+                    self.mode = Mode::Sasl;
+                    if let Some(cred) = ber::expect(&mut a, ber::OCTETS) {
+                        self.security_token(cx, is_orig, cred.body);
+                    }
+                }
+            }
+            9..=11 => {
+                t.argument = if kind == 9 { Vec::new() } else { b"NTLM".to_vec() };
+                self.security_token(cx, is_orig, auth.body);
+            }
+            _ => t.argument = auth.body.to_vec(),
+        }
+        raise!(cx, ldap_bind_request, id, version, name, kind, &t.argument);
+        Some(())
+    }
+
+    fn security_token(&mut self, cx: &mut Cx, is_orig: bool, token: &[u8]) {
+        let name = if token.starts_with(b"NTLMSSP\0") {
+            "NTLM"
+        } else {
+            "GSSAPI"
+        };
+        if name == "GSSAPI" && !(self.mech.starts_with(b"GSS")) {
+            return;
+        }
+        let ix = match cx.child(name) {
+            Some(ix) => Some(ix),
+            None => cx.add_child(name),
+        };
+        if let Some(ix) = ix {
+            cx.packet_to(ix, is_orig, token);
+        }
+    }
+
+    fn search_request(&mut self, cx: &mut Cx, id: i64, c: &mut Cursor, t: &mut Told) -> Option<()> {
+        let base = ber::expect(c, ber::OCTETS)?.body;
+        let scope = ber::read(c)?.int()?;
+        let deref = ber::read(c)?.int()?;
+        let size = ber::read(c)?.int()?;
+        let time = ber::read(c)?.int()?;
+        let types_only = ber::read(c)?.body.first().is_some_and(|b| *b != 0);
+        let f = ber::read(c)?;
+        t.object = base.to_vec();
+        t.argument = match scope {
+            0 => b"SearchScope::SEARCH_BASE".to_vec(),
+            1 => b"SearchScope::SEARCH_SINGLE".to_vec(),
+            2 => b"SearchScope::SEARCH_TREE".to_vec(),
+            n => format!("SearchScope::<unknown-{n}>").into_bytes(),
+        };
+        let max = cx.sh.opts.ldap_max_filter_depth as usize;
+        let text = match filter::text(&f, max) {
+            Ok(s) => s,
+            Err(filter::Bad::Depth) => {
+                cx.violation("LDAP exceeded max filter recursion depth");
+                return Some(());
+            }
+            Err(filter::Bad::Form) => return None,
+        };
+        if wants!(cx, ldap_search_request) {
+            let attrs: Vec<Value> = ber::read(c)
+                .map(|l| l.children().map(|a| Value::Str(a.body.into())).collect())
+                .unwrap_or_default();
+            let v = cx.vector(types::VECTOR_OF_STRING, attrs);
+            raise!(
+                cx,
+                ldap_search_request,
+                id,
+                base,
+                scope,
+                deref,
+                size,
+                time,
+                types_only,
+                text,
+                v
+            );
+        }
+        Some(())
+    }
+
+    /// Handles what stands at the start of the buffer; gives its length.
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<usize> {
+        if self.wrapped && b[0] != 0x30 {
+            // A SASL buffer: length, then a GSS or NTLM token, sealed or signed.
+            let n = u32::from_be_bytes(b.get(..4)?.try_into().ok()?) as usize;
+            if n > MAX_MESSAGE {
+                self.fail(cx, "LDAP SASL buffer too long");
+                return None;
+            }
+            let token = b.get(4..4 + n)?.to_vec();
+            self.sealed(cx, is_orig, &token);
+            return Some(4 + n);
+        }
+        match ber::frame(b) {
+            Ok(Some(n)) if b[0] == 0x30 && n <= MAX_MESSAGE => {
+                let m = b.get(..n)?;
+                if self.message(cx, is_orig, m).is_none() {
+                    self.fail(cx, "LDAP message does not parse");
+                    return None;
+                }
+                Some(n)
+            }
+            Ok(None) if b[0] == 0x30 => None,
+            _ => {
+                self.fail(cx, "LDAP message expected");
+                None
+            }
+        }
+    }
+
+    /// A token of a security layer: what is only signed can be read.
+    fn sealed(&mut self, cx: &mut Cx, is_orig: bool, token: &[u8]) {
+        // Kerberos wrap token (RFC 4121): flags bit 1 says sealed; the checksum follows the data when not rotated.
+        if token.len() >= 16 && token[..2] == [5, 4] && token[2] & 2 == 0 {
+            let ec = u16::from_be_bytes([token[4], token[5]]) as usize;
+            let rrc = u16::from_be_bytes([token[6], token[7]]) as usize;
+            let body = &token[16..];
+            let plain = if rrc > 0 {
+                body.get(ec.min(body.len())..).unwrap_or(&[])
+            } else {
+                body.get(..body.len().saturating_sub(ec)).unwrap_or(&[])
+            };
+            self.signed(cx, is_orig, plain);
+        } else if token.len() > 16 && token[..4] == [1, 0, 0, 0] {
+            // NTLM signature; sealed content does not look like a message.
+            self.signed(cx, is_orig, &token[16..]);
+        }
+    }
+
+    fn signed(&mut self, cx: &mut Cx, is_orig: bool, mut b: &[u8]) {
+        while b.first() == Some(&0x30) {
+            let Ok(Some(n)) = ber::frame(b) else { return };
+            let Some(m) = b.get(..n) else { return };
+            if self.message(cx, is_orig, m).is_none() {
+                return;
+            }
+            b = &b[n..];
+        }
+    }
+}
+
+fn result(c: &mut Cursor, t: &mut Told) -> Option<()> {
+    t.result = result_code(ber::read(c)?.uint()?);
+    t.matched = ber::expect(c, ber::OCTETS)?.body.to_vec();
+    t.diagnostic = ber::expect(c, ber::OCTETS)?.body.to_vec();
+    Some(())
+}
+
+/// The changes of a modify request as text.
+fn modifications(c: &mut Cursor) -> Option<Vec<u8>> {
+    let list = ber::expect(c, ber::SEQUENCE)?;
+    let mut out: Vec<u8> = Vec::new();
+    for ch in list.children() {
+        let mut i = ch.cursor();
+        let op = ber::read(&mut i)?.uint()?;
+        let attr = ber::expect(&mut i, ber::SEQUENCE)?;
+        let mut a = attr.cursor();
+        let name = ber::read(&mut a)?.body;
+        if !out.is_empty() {
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(match op {
+            0 => b"add",
+            1 => b"delete",
+            _ => b"replace",
+        });
+        out.push(b'(');
+        out.extend_from_slice(name);
+        if let Some(vals) = ber::read(&mut a) {
+            for v in vals.children() {
+                out.extend_from_slice(b", ");
+                out.extend_from_slice(v.body);
+            }
+        }
+        out.push(b')');
+    }
+    Some(out)
+}
+
+impl Analyzer for Ldap {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.stopped {
+            return;
+        }
+        if self.mode == Mode::Tls {
+            cx.forward(is_orig, data);
+            return;
+        }
+        let d = is_orig as usize;
+        let mut buf = std::mem::take(&mut self.buf[d]);
+        buf.extend_from_slice(data);
+        let mut at = 0;
+        while at < buf.len() && !self.stopped {
+            if self.mode == Mode::Tls {
+                cx.forward(is_orig, &buf[at..]);
+                at = buf.len();
+                break;
+            }
+            match self.unit(cx, is_orig, &buf[at..]) {
+                Some(n) => at += n,
+                None => break,
+            }
+        }
+        if self.stopped {
+            return;
+        }
+        buf.drain(..at);
+        self.buf[d] = buf;
+    }
+
+    fn packet(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if !self.stopped && self.message(cx, is_orig, data).is_none() {
+            self.fail(cx, "LDAP message does not parse");
+        }
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.mode == Mode::Tls {
+            cx.forward_gap(is_orig, seq, len);
+        } else {
+            self.stopped = true;
+            self.buf = Default::default();
+        }
+    }
+
+    fn flip(&mut self) {
+        self.buf.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

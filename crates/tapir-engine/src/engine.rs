@@ -21,6 +21,7 @@ use crate::dump::Dumper;
 use crate::files::{FileBridge, InPacket};
 use crate::load::Loaded;
 use crate::net::{ConnExt, Net};
+use crate::node::KeptPacket;
 use crate::sigs::SigBridge;
 use crate::sink::Sink;
 use crate::weirds::Sampler;
@@ -323,6 +324,21 @@ impl Engine {
     fn packet(&mut self, raw: &RawPacket<'_>) {
         self.n_packets += 1;
         self.n_bytes += raw.data.len() as u64;
+        {
+            let node = &mut self.core.borrow_mut().host.node;
+            node.n_packets = self.n_packets;
+            node.n_bytes = self.n_bytes;
+            node.link_type = raw.link_type;
+            if node.keeps_packets {
+                node.packet = Some(KeptPacket {
+                    ts_sec: raw.ts_sec,
+                    ts_usec: raw.ts_usec,
+                    len: raw.len,
+                    link_type: raw.link_type,
+                    data: raw.data.into(),
+                });
+            }
+        }
         let ts = raw.ts();
         self.advance(ts);
         let mut weirds = std::mem::take(&mut self.weirds);

@@ -47,6 +47,9 @@ pub struct EngineHost {
     /// Standard output, flushed before anything goes to standard error.
     pub stdout: std::io::BufWriter<std::io::Stdout>,
     pub files: crate::files::FileState,
+    pub node: crate::node::Node,
+    /// Files of `dump_packet`.
+    pub dumpers: std::collections::HashMap<std::path::PathBuf, crate::dump::Dumper>,
     /// `Analyzer::disabling_analyzer`.
     pub disabling_hook: Option<Value>,
     /// The enumerators of protocols, in the order of the registry.
@@ -82,6 +85,8 @@ impl EngineHost {
             errors_to_stderr: true,
             stdout: std::io::BufWriter::with_capacity(1 << 16, std::io::stdout()),
             files: Default::default(),
+            node: Default::default(),
+            dumpers: Default::default(),
             disabling_hook: None,
             tag_values: Vec::new(),
         }

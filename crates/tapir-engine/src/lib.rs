@@ -17,6 +17,7 @@ pub mod host;
 pub mod load;
 pub mod logs;
 pub mod net;
+pub mod node;
 pub mod options;
 pub mod patterns;
 mod script;

@@ -48,7 +48,7 @@ impl ConstEvaluator for Evaluator {
 }
 
 /// The directories in which scripts are looked up.
-fn search_path() -> Vec<String> {
+pub fn search_path() -> Vec<String> {
     let mut path: Vec<String> = ["TAPIRPATH", "ZEEKPATH"]
         .iter()
         .filter_map(|v| std::env::var(v).ok())
@@ -177,12 +177,31 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     if let Some(name) = &config.print_id {
         return Err(print_id(&vm, name));
     }
+    describe(&mut host, config, vm.program());
     let signature_files = signature_files(config, &vm).map_err(fail)?;
     Ok(Loaded {
         core: Core { vm, host, exit: None },
         seeds,
         signature_files,
     })
+}
+
+/// Tells the node about its command line and what its scripts ask for.
+fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
+    let node = &mut host.node;
+    node.bare = config.bare;
+    node.args = config.script_args.clone();
+    match &config.input {
+        Some(crate::config::Input::Capture(p)) => node.trace = Some(p.display().to_string()),
+        Some(crate::config::Input::Interface(i)) => node.interface = Some(i.clone()),
+        None => {}
+    }
+    // Keeping a copy of each packet costs; only scripts that name these functions need it.
+    node.keeps_packets = program
+        .files
+        .iter()
+        .filter(|f| !f.path.contains("/base/bif/"))
+        .any(|f| f.text.contains("_current_packet"));
 }
 
 fn env_prefixes() -> Vec<String> {

@@ -1,10 +1,13 @@
 //! Built-ins that need the engine: connections, analyzers, logs, files, packets, reporter, and so on.
 
 mod analyzers;
+mod cluster;
 mod connections;
 mod files;
 mod logging;
+mod node;
 mod reporter;
+mod stats;
 
 use tapir_data::value::{Str, Value};
 use tapir_vm::Registry;
@@ -15,6 +18,9 @@ pub fn register(r: &mut Registry) {
     connections::register(r);
     analyzers::register(r);
     files::register(r);
+    node::register(r);
+    cluster::register(r);
+    stats::register(r);
     reporter::register(r);
 }
 

@@ -6,6 +6,8 @@
 mod headers;
 mod packets;
 
+pub use headers::{link_encap, raw_pkt_hdr};
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 

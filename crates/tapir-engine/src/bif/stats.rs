@@ -1,0 +1,186 @@
+//! Statistics of the node.
+
+use tapir_data::value::{Table, Value};
+use tapir_interface::{records, types};
+use tapir_vm::{CallCtx, Registry, RtError};
+
+use crate::host::of;
+
+type Out = Result<Value, RtError>;
+
+fn net_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let n = &of(cx)?.node;
+    let r = records::NetStats {
+        pkts_recvd: Some(n.n_packets),
+        pkts_dropped: Some(0),
+        pkts_link: Some(0),
+        bytes_recvd: Some(n.n_bytes),
+        pkts_filtered: n.installed.is_some().then_some(n.n_filtered),
+    };
+    Ok(r.build(cx.queue().bindings()))
+}
+
+fn conn_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let host = of(cx)?;
+    let mut r = records::ConnStats::default();
+    if let Some(net) = &host.net {
+        let s = net.flow.stats;
+        r.num_packets = s.packets;
+        r.current_conns = net.flow.len() as u64;
+        r.sess_current_conns = net.flow.len() as u64;
+        r.num_fragments = net.flow.fragments().0 as u64;
+        for c in net.flow.iter() {
+            match c.transport {
+                tapir_flow::Transport::Tcp => r.num_tcp_conns += 1,
+                tapir_flow::Transport::Udp => r.num_udp_conns += 1,
+                tapir_flow::Transport::Icmp => r.num_icmp_conns += 1,
+                tapir_flow::Transport::Unknown => {}
+            }
+        }
+    }
+    Ok(r.build(cx.queue().bindings()))
+}
+
+/// Resident memory and processor times from the kernel's account of this process.
+fn proc_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let (begun, begun_at) = (of(cx)?.node.begun, of(cx)?.node.begun_at);
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields are counted behind the command name, which ends with the last parenthesis.
+    let fields: Vec<u64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .map(|f| f.parse().unwrap_or(0))
+        .collect();
+    let f = |i: usize| fields.get(i).copied().unwrap_or(0);
+    const TICKS_PER_SECOND: f64 = 100.0;
+    const PAGE: u64 = 4096;
+    let r = records::ProcStats {
+        debug: cfg!(debug_assertions),
+        start_time: begun_at,
+        real_time: begun.elapsed().as_secs_f64(),
+        user_time: f(11) as f64 / TICKS_PER_SECOND,
+        system_time: f(12) as f64 / TICKS_PER_SECOND,
+        mem: f(21) * PAGE,
+        minor_faults: f(7),
+        major_faults: f(9),
+        ..Default::default()
+    };
+    Ok(r.build(cx.queue().bindings()))
+}
+
+fn event_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let (queued, waiting) = (cx.queue().n_raised(), cx.queue().len() as u64);
+    let r = records::EventStats {
+        queued,
+        dispatched: queued - waiting,
+    };
+    Ok(r.build(cx.queue().bindings()))
+}
+
+fn reassembler_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let frag_size = of(cx)?.net.as_ref().map_or(0, |n| n.flow.fragments().1 as u64);
+    Ok(records::ReassemblerStats {
+        frag_size,
+        ..Default::default()
+    }
+    .build(cx.queue().bindings()))
+}
+
+fn dns_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Ok(records::DNSStats::default().build(cx.queue().bindings()))
+}
+
+fn timer_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let flows = of(cx)?.net.as_ref().map_or(0, |n| n.flow.timer_count() as u64);
+    let current = flows + cx.vm.n_timers() as u64;
+    Ok(records::TimerStats {
+        current,
+        max: current,
+        cumulative: current,
+    }
+    .build(cx.queue().bindings()))
+}
+
+fn file_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let current = of(cx)?.files.manager.len() as u64;
+    Ok(records::FileAnalysisStats {
+        current,
+        max: current,
+        cumulative: current,
+    }
+    .build(cx.queue().bindings()))
+}
+
+fn thread_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Ok(records::ThreadStats { num_threads: 1 }.build(cx.queue().bindings()))
+}
+
+fn gap_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let s = of(cx)?.net.as_ref().map(|n| n.flow.stats).unwrap_or_default();
+    let r = records::GapStats {
+        ack_events: s.acks,
+        ack_bytes: s.ack_bytes,
+        gap_events: s.gaps,
+        gap_bytes: s.gap_bytes,
+    };
+    Ok(r.build(cx.queue().bindings()))
+}
+
+fn matcher_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let mut r = records::MatcherStats::default();
+    if let Some(rules) = &of(cx)?.files.rules {
+        let s = rules.rules.stats();
+        r.matchers = s.matchers as u64;
+        r.nfa_states = s.nfa_states as u64;
+        r.dfa_states = s.dfa_states as u64;
+        r.mem = s.memory as u64;
+        r.misses = s.misses;
+    }
+    Ok(r.build(cx.queue().bindings()))
+}
+
+fn broker_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Ok(records::BrokerStats::default().build(cx.queue().bindings()))
+}
+
+fn reporter_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let (total, mut by_name) = {
+        let s = of(cx)?.sampler.borrow();
+        (
+            s.total,
+            s.by_name.iter().map(|(k, v)| (k.clone(), *v)).collect::<Vec<_>>(),
+        )
+    };
+    by_name.sort();
+    let b = cx.queue().shared_bindings();
+    let t: std::rc::Rc<Table> = b.table(types::TABLE_STRING_OF_COUNT);
+    for (k, n) in by_name {
+        t.insert(&[Value::Str(k.into())], Value::Count(n), 0.0);
+    }
+    Ok(records::ReporterStats {
+        weirds: total,
+        weirds_by_type: Value::Table(t),
+    }
+    .build(&b))
+}
+
+/// Adds the built-ins.
+pub fn register(r: &mut Registry) {
+    r.add_all(&[
+        ("get_net_stats", net_stats),
+        ("get_conn_stats", conn_stats),
+        ("get_proc_stats", proc_stats),
+        ("get_event_stats", event_stats),
+        ("get_reassembler_stats", reassembler_stats),
+        ("get_dns_stats", dns_stats),
+        ("get_timer_stats", timer_stats),
+        ("get_file_analysis_stats", file_stats),
+        ("get_thread_stats", thread_stats),
+        ("get_gap_stats", gap_stats),
+        ("get_matcher_stats", matcher_stats),
+        ("get_broker_stats", broker_stats),
+        ("get_reporter_stats", reporter_stats),
+    ]);
+}

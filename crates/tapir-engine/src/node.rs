@@ -1,0 +1,75 @@
+//! Facts about the running node that built-ins tell scripts, and the counters behind the statistics functions.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+/// The packet that is being processed, kept only when scripts ask for it.
+#[derive(Clone, Debug, Default)]
+pub struct KeptPacket {
+    pub ts_sec: i64,
+    pub ts_usec: u32,
+    pub len: u32,
+    pub link_type: u32,
+    pub data: Rc<[u8]>,
+}
+
+/// A dynamic packet filter entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropEntry {
+    /// Address as 16 bytes and prefix length of 128.
+    pub net: ([u8; 16], u8),
+    pub source: bool,
+    pub tcp_flags: u64,
+    /// Chance of dropping, in percent.
+    pub percent: f64,
+}
+
+/// What the node is and has counted.
+pub struct Node {
+    pub begun: Instant,
+    pub begun_at: f64,
+    pub args: Vec<String>,
+    pub bare: bool,
+    pub trace: Option<String>,
+    pub interface: Option<String>,
+    pub link_type: u32,
+    pub keeps_packets: bool,
+    pub packet: Option<KeptPacket>,
+    pub n_packets: u64,
+    pub n_bytes: u64,
+    pub n_filtered: u64,
+    pub drops: Vec<DropEntry>,
+    /// Packet extraction is suspended.
+    pub suspended: bool,
+    /// Packet filters by their script number: text and whether it compiled.
+    pub filters: std::collections::HashMap<u64, (String, Result<(), String>)>,
+    /// The filter that is in force.
+    pub installed: Option<String>,
+    pub filter_error: String,
+    pub network_time: f64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            begun: Instant::now(),
+            begun_at: tapir_logging::ascii::wall_clock(),
+            args: Vec::new(),
+            bare: false,
+            trace: None,
+            interface: None,
+            link_type: 1,
+            keeps_packets: false,
+            packet: None,
+            n_packets: 0,
+            n_bytes: 0,
+            n_filtered: 0,
+            drops: Vec::new(),
+            suspended: false,
+            filters: std::collections::HashMap::new(),
+            installed: None,
+            filter_error: String::new(),
+            network_time: 0.0,
+        }
+    }
+}

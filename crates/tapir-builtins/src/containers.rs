@@ -292,6 +292,7 @@ fn order(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 fn same_object(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     use Value::*;
     Ok(Bool(match (a.any(0)?, a.any(1)?) {
+        (Str(x), Str(y)) => Rc::ptr_eq(x, y),
         (Record(x), Record(y)) => Rc::ptr_eq(x, y),
         (Table(x), Table(y)) => Rc::ptr_eq(x, y),
         (Vector(x), Vector(y)) => Rc::ptr_eq(x, y),

@@ -121,7 +121,12 @@ fn paraglob_match(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 }
 
 fn paraglob_equals(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
-    Ok(Value::Bool(globs(a, 0)?.0 == globs(a, 1)?.0))
+    let sorted = |g: &Globs| {
+        let mut all = g.0.clone();
+        all.sort();
+        all
+    };
+    Ok(Value::Bool(sorted(globs(a, 0)?) == sorted(globs(a, 1)?)))
 }
 
 #[cfg(test)]

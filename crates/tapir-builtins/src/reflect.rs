@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tapir_data::number::{double_text, interval_text};
 use tapir_data::table::Table;
 use tapir_data::text::{port_text, subnet_text, type_of, type_text, value_type_text};
-use tapir_data::types::{Kind, TypeId, Types};
+use tapir_data::types::{Kind, TypeId, Types, builtin};
 use tapir_data::value::{Func, Record, Value, Vector};
 use tapir_script::hir::{Attrs, Const, ExprKind, Ident, Storage, Thunk};
 use tapir_vm::{CallCtx, RtError};
@@ -33,7 +33,11 @@ pub const FAMILY: Family = &[
 fn type_aliases(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let ty = match a.any(0)? {
         Value::Type(t) => Some(*t),
-        v => type_of(v),
+        // The type of an atom has no name even where its variable was declared under one.
+        v => type_of(v).filter(|t| {
+            let types = ctx.types();
+            types.name(*t).is_some() || matches!(types.kind(*t), Kind::Record(_) | Kind::Enum(_))
+        }),
     };
     let names = match ty {
         Some(t) => ctx.types().entries[t.0 as usize].aliases.clone(),
@@ -247,9 +251,6 @@ fn identifier(ctx: &CallCtx<'_>, name: &Rc<str>, ident: &Ident) -> Id {
             id.type_name = type_text(types, function.ty);
             if let Kind::Func(sig) = types.kind(function.ty) {
                 let plain = sig.flavor == tapir_data::types::Flavor::Function;
-                if plain && matches!(types.kind(sig.yields), Kind::Void) {
-                    id.type_name += " : void";
-                }
                 id.constant = plain;
             }
             id.exported = function.exported;

@@ -265,10 +265,11 @@ impl Table {
         self.attrs.borrow().clone()
     }
 
-    /// Whether the table has no attributes, so that an access needs no further care.
+    /// Whether the table has no attributes and no keys that match others, so that an access needs no further care.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.attrs.borrow().is_none()
+        let inner = self.inner();
+        inner.widths.is_none() && inner.n_patterns == 0 && self.attrs.borrow().is_none()
     }
 
     /// A look at the value at a position that [`Table::find`] gave; `None` for a set.

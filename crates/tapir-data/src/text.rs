@@ -354,7 +354,7 @@ pub fn func_type_text(types: &Types, f: &FuncType) -> String {
         .map(|p| format!("{}:{}", p.name, type_text(types, p.ty)))
         .collect();
     let mut s = format!("{word}({})", params.join(", "));
-    if f.flavor != Flavor::Event && !matches!(types.kind(f.yields), Kind::Void) {
+    if f.flavor != Flavor::Event {
         s += &format!(" : {}", type_text(types, f.yields));
     }
     s

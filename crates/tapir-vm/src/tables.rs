@@ -217,14 +217,7 @@ impl Vm {
         if let [Value::Str(s)] = keys
             && self.by_pattern(t)
         {
-            let mut found = Vec::new();
-            for (key, v) in t.entries() {
-                if let Value::Pattern(p) = &key
-                    && p.matches_exactly(s)
-                {
-                    found.push(v);
-                }
-            }
+            let found = t.matching_patterns(s).into_iter().map(|p| t.value_at(p)).collect();
             let ty = match self.types().kind(t.ty) {
                 Kind::Table { yields: Some(y), .. } => self.types().find(&Kind::Vector(*y)),
                 _ => None,
@@ -387,10 +380,7 @@ impl Vm {
                 if let [Value::Str(s)] = keys
                     && self.by_pattern(t)
                 {
-                    return Ok(t
-                        .keys()
-                        .iter()
-                        .any(|k| matches!(k, Value::Pattern(p) if p.matches_exactly(s))));
+                    return Ok(!t.matching_patterns(s).is_empty());
                 }
                 let found = self.look_up(t, keys);
                 if let (Some(pos), Some(a)) = (found, t.attrs())

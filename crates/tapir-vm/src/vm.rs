@@ -423,9 +423,11 @@ impl Vm {
         };
         let mut out = function.name.as_bytes().to_vec();
         if let FunctionKind::Script(bodies) = &function.kind {
+            out.extend_from_slice(b": ");
+            out.extend(tapir_data::text::type_text(self.types(), function.ty).into_bytes());
             for b in bodies {
                 out.push(b'\n');
-                out.extend_from_slice(crate::errors::source_text(self.program(), b.span).as_bytes());
+                out.extend_from_slice(tapir_script::render::body(self.program(), b).as_bytes());
             }
         }
         out
@@ -535,6 +537,9 @@ impl Vm {
         };
         if let (Value::Table(t), Some(a)) = (&new, &attrs) {
             self.add_attrs(t, a);
+        }
+        if let (Value::File(f), true) = (&new, global.attrs.raw_output) {
+            f.raw.set(true);
         }
         self.set_global(g, new);
         Ok(())

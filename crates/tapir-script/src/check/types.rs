@@ -229,12 +229,14 @@ impl Checker {
                 if target == builtin::ERROR {
                     target
                 } else {
-                    let canonical = self.program.types.entries[target.0 as usize].canonical;
-                    self.program.types.entries[canonical.0 as usize]
-                        .aliases
-                        .push(text.clone());
                     match self.kind(target) {
-                        Kind::Record(_) | Kind::Enum(_) => target,
+                        Kind::Record(_) | Kind::Enum(_) => {
+                            let canonical = self.program.types.entries[target.0 as usize].canonical;
+                            self.program.types.entries[canonical.0 as usize]
+                                .aliases
+                                .push(text.clone());
+                            target
+                        }
                         _ => self.program.types.alias(target, text.clone()),
                     }
                 }

@@ -110,6 +110,26 @@ impl Vm {
             .collect()
     }
 
+    /// The bytecode of a function's bodies as text.
+    ///
+    /// # Errors
+    /// Where a body cannot be compiled.
+    pub fn disassemble(&mut self, host: &mut dyn Host, f: FuncId) -> Result<String, RtError> {
+        let prog = self.prog();
+        let Some(function) = prog.functions.get(f.0 as usize) else {
+            return Err(RtError::new("no such function"));
+        };
+        let mut out = String::new();
+        if let FunctionKind::Script(bodies) = &function.kind {
+            for b in bodies {
+                let code = lower::body(self, host, prog, f, function, b)
+                    .map_err(|why| self.compile_error(&function.name, why))?;
+                out.push_str(&code.disassemble());
+            }
+        }
+        Ok(out)
+    }
+
     // ---- calling ----
 
     /// Runs code with arguments in its first registers.

@@ -842,6 +842,10 @@ pub enum Instr {
     Ret {
         esrc: u16,
     },
+    /// A scalar register that certainly holds a value.
+    RetS {
+        src: u16,
+    },
     RetNone,
     /// The end of a function that should have yielded a value.
     RetMissing,

@@ -81,11 +81,26 @@ fn make_float(k: u8, d: f64) -> Value {
 /// A clone that copies scalars bit by bit.
 #[inline(always)]
 fn dup(v: &Value) -> Value {
-    if kind::is_scalar(kind::of(v)) {
+    if kind::of(v) < kind::STR {
         // SAFETY: scalars own nothing.
         unsafe { ptr::read(v) }
     } else {
         v.clone()
+    }
+}
+
+/// Overwrites a register whose old content may be a heap value.
+///
+/// # Safety
+/// `at` points to a valid value that nothing refers to.
+#[inline(always)]
+unsafe fn assign(at: *mut Value, v: Value) {
+    // SAFETY: the old value is valid and dropped once, dropping runs no script code.
+    unsafe {
+        if kind::of(&*at) >= kind::STR {
+            ptr::drop_in_place(at);
+        }
+        ptr::write(at, v);
     }
 }
 
@@ -95,6 +110,9 @@ impl Vm {
         let code: *const Code = Rc::as_ptr(code);
         // SAFETY: compiled code is kept by the machine's caches or by the caller for as long as it runs.
         let code = unsafe { &*code };
+        if self.frames.capacity() < self.max_depth + 2 {
+            self.frames.reserve(self.max_depth + 2 - self.frames.len());
+        }
         self.frames.push(Frame {
             code: self.cur_code,
             pc: self.pc,
@@ -113,12 +131,17 @@ impl Vm {
             unsafe { self.dispatch(host, code, base, depth) }
         };
         if result.is_err() {
-            while self.frames.len() >= depth {
-                // SAFETY: the current frame's registers lie on the stack.
-                unsafe { self.leave() };
-            }
+            self.unwind(depth);
         }
         result
+    }
+
+    #[cold]
+    fn unwind(&mut self, depth: usize) {
+        while self.frames.len() >= depth {
+            // SAFETY: the current frame's registers lie on the stack.
+            unsafe { self.leave() };
+        }
     }
 
     /// Makes room for a frame.
@@ -139,7 +162,7 @@ impl Vm {
     ///
     /// # Safety
     /// `cur_code` and `cur_base` describe a frame on the stack.
-    #[inline]
+    #[inline(always)]
     unsafe fn leave(&mut self) -> Frame {
         // SAFETY: `cur_code` lives as long as it runs, its registers lie on the stack.
         unsafe {
@@ -147,11 +170,13 @@ impl Vm {
             let base = self.stack.as_mut_ptr().add(self.cur_base);
             for &(from, to) in &code.managed {
                 for r in from..to {
-                    *base.add(r as usize) = Value::Unset;
+                    assign(base.add(r as usize), Value::Unset);
                 }
             }
         }
-        let frame = self.frames.pop().expect("a frame is running");
+        debug_assert!(!self.frames.is_empty());
+        // SAFETY: the running frame was pushed before it ran.
+        let frame = unsafe { self.frames.pop().unwrap_unchecked() };
         if self.iters.len() > frame.iters as usize {
             self.iters.truncate(frame.iters as usize);
         }
@@ -225,7 +250,7 @@ impl Vm {
             macro_rules! set {
                 ($dst:expr, $v:expr) => {{
                     let v = $v;
-                    *base.add($dst as usize) = v;
+                    assign(base.add($dst as usize), v);
                 }};
             }
             macro_rules! reload {
@@ -1270,10 +1295,14 @@ impl Vm {
 
                     // ---- calls ----
                     Instr::Call { dst, func } => {
-                        self.pc = pc;
                         let callee: *const Code = match *self.entries.get_unchecked(func as usize) {
                             p if !p.is_null() => p,
-                            _ => tri!(self.compile_function(host, FuncId(func))),
+                            _ => {
+                                self.pc = pc;
+                                let p = tri!(self.compile_function(host, FuncId(func)));
+                                reload!();
+                                p
+                            }
                         };
                         let callee = &*callee;
                         let new_base = bi + code.n_regs as usize;
@@ -1288,6 +1317,14 @@ impl Vm {
                         let args = base.add(code.n_regs as usize);
                         let n = callee.n_params as usize;
                         let mut i = 0;
+                        if n == 1 {
+                            let Instr::Args { a, .. } = *pc else {
+                                std::hint::unreachable_unchecked()
+                            };
+                            pc = pc.add(1);
+                            ptr::write(args, fetch!(a));
+                            i = 1;
+                        }
                         while i < n {
                             let Instr::Args { a, b, c } = *pc else {
                                 std::hint::unreachable_unchecked()
@@ -1303,13 +1340,16 @@ impl Vm {
                             }
                             i += 3;
                         }
-                        self.frames.push(Frame {
+                        // Room for `max_depth` frames was made at entry.
+                        let depth_now = self.frames.len();
+                        self.frames.as_mut_ptr().add(depth_now).write(Frame {
                             code,
                             pc,
                             base: bi,
                             dst,
                             iters: self.iters.len() as u32,
                         });
+                        self.frames.set_len(depth_now + 1);
                         code = callee;
                         bi = new_base;
                         base = args;
@@ -1445,6 +1485,21 @@ impl Vm {
                     }
                     Instr::Ret { esrc } => {
                         ret!(fetch!(esrc));
+                    }
+                    Instr::RetS { src } => {
+                        let v = ptr::read(base.add(src as usize));
+                        let frame = self.leave();
+                        if self.frames.len() < depth {
+                            return Ok(v);
+                        }
+                        code = &*frame.code;
+                        bi = frame.base;
+                        reload!();
+                        consts = code.consts.as_ptr();
+                        pc = frame.pc;
+                        if frame.dst != enc::NONE {
+                            set!(frame.dst, v);
+                        }
                     }
                     Instr::RetNone => ret!(Value::Unset),
                     Instr::RetMissing => {

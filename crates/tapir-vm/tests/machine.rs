@@ -105,10 +105,7 @@ fn loops_tables_and_strings() {
                     bin(BinOp::Lt, i(), count(5), b::BOOL),
                     Box::new(block(vec![
                         stmt(StmtKind::Expr(e(
-                            ExprKind::Assign(
-                                at(i()),
-                                Box::new(bin(BinOp::Add, string("v"), string("!"), b::STRING)),
-                            ),
+                            ExprKind::Assign(at(i()), Box::new(bin(BinOp::Add, string("v"), string("!"), b::STRING))),
                             b::STRING,
                         ))),
                         step,

@@ -6,7 +6,7 @@ use tapir_data::key::hash_value;
 use tapir_data::types::Kind;
 use tapir_script::hir::{EventTarget, Expr, ExprKind, For, LValue, Stmt, StmtKind, Switch, TypeSwitch, When};
 
-use super::{Ctl, Flow, Lower};
+use super::{Ctl, Flow, Lower, Opnd};
 use crate::code::{Instr, Site, SwitchSite, WhenSite, enc, kind};
 
 impl Lower<'_> {
@@ -203,10 +203,15 @@ impl Lower<'_> {
         let start = self.instrs.len() as u32;
         let calls = self.n_calls;
         let v = self.expr(e);
-        let esrc = self.consume(v);
-        self.release(v);
         self.span = s.span;
-        self.emit(Instr::Ret { esrc });
+        match v {
+            Opnd::Reg { r, managed: false, .. } => self.emit(Instr::RetS { src: r }),
+            v => {
+                let esrc = self.consume(v);
+                self.emit(Instr::Ret { esrc })
+            }
+        };
+        self.release(v);
         if calls != self.n_calls {
             let end = self.instrs.len() as u32;
             let nil = self.label();

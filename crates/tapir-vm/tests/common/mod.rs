@@ -97,7 +97,10 @@ pub fn ret(x: Expr) -> Stmt {
 }
 pub fn assign(l: u32, x: Expr) -> Stmt {
     let ty = x.ty;
-    stmt(StmtKind::Expr(e(ExprKind::Assign(LValue::Local(LocalId(l)), Box::new(x)), ty)))
+    stmt(StmtKind::Expr(e(
+        ExprKind::Assign(LValue::Local(LocalId(l)), Box::new(x)),
+        ty,
+    )))
 }
 pub fn print(list: Vec<Expr>) -> Stmt {
     stmt(StmtKind::Print(list))
@@ -141,10 +144,7 @@ pub fn function(
                         name: format!("l{i}").into(),
                         ty,
                         create_at_entry: i >= params.len()
-                            && matches!(
-                                p.types.kind(ty),
-                                Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_)
-                            ),
+                            && matches!(p.types.kind(ty), Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_)),
                     })
                     .collect(),
                 priority,

@@ -1,0 +1,284 @@
+//! Runs one script without an engine: no packets, no logs, only what the pure built-ins can do.
+//!
+//! `run [--bare-min] [--force] [--time] [--dis NAME] FILE…`: `--bare-min` loads nothing of `scripts/base` first,
+//! `--force` goes on after errors in what was loaded.
+
+use std::any::Any;
+use std::io::Write;
+use std::rc::Rc;
+
+use tapir_data::text::{Style, render_into};
+use tapir_data::value::{File, PatternObject, Value};
+use tapir_script::hir::{Program, Thunk};
+use tapir_script::load::{ConstEvaluator, Files, Loader, has_errors};
+use tapir_signatures::pattern::Pattern;
+use tapir_vm::{CallCtx, Host, Message, PatternJoin, Registry, RtError, Vm};
+
+struct Plain;
+
+struct ScriptPattern(std::cell::RefCell<Pattern>);
+
+impl PatternObject for ScriptPattern {
+    fn text(&self) -> Rc<str> {
+        String::from_utf8_lossy(self.0.borrow().text()).into()
+    }
+    fn matches_exactly(&self, s: &[u8]) -> bool {
+        self.0.borrow().matches_exactly(s)
+    }
+    fn matches_within(&self, s: &[u8]) -> bool {
+        self.0.borrow().matches_within(s)
+    }
+    fn longest_prefix(&self, s: &[u8], at_start: bool) -> Option<usize> {
+        self.0.borrow().longest_prefix(s, at_start)
+    }
+    fn deep_copy(&self) -> Option<Rc<dyn PatternObject>> {
+        Some(Rc::new(ScriptPattern(self.0.clone())))
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn inner(p: &Rc<dyn PatternObject>) -> Result<&ScriptPattern, String> {
+    p.as_any()
+        .downcast_ref::<ScriptPattern>()
+        .ok_or_else(|| "a pattern of another kind".into())
+}
+
+impl Host for Plain {
+    fn compile_pattern(&mut self, text: &[u8], i: bool, s: bool) -> Result<Rc<dyn PatternObject>, String> {
+        let p = Pattern::compile(text, i, s).map_err(|e| e.to_string())?;
+        Ok(Rc::new(ScriptPattern(p.into())))
+    }
+    fn join_patterns(
+        &mut self,
+        a: &Rc<dyn PatternObject>,
+        b: &Rc<dyn PatternObject>,
+        how: PatternJoin,
+    ) -> Result<Rc<dyn PatternObject>, String> {
+        let (a, b) = (inner(a)?.0.borrow(), inner(b)?.0.borrow());
+        let p = match how {
+            PatternJoin::Or => a.or(&b),
+            PatternJoin::Concat => a.then(&b),
+        };
+        Ok(Rc::new(ScriptPattern(p.into())))
+    }
+    fn extend_pattern(&mut self, target: &Rc<dyn PatternObject>, add: &Rc<dyn PatternObject>) -> Result<(), String> {
+        let new = inner(target)?.0.borrow().extended_by(&inner(add)?.0.borrow());
+        *inner(target)?.0.borrow_mut() = new;
+        Ok(())
+    }
+    fn print(&mut self, vm: &Vm, file: Option<&Rc<File>>, values: &[Value]) {
+        let mut out = Vec::new();
+        for (i, v) in values.iter().enumerate() {
+            if i > 0 {
+                out.extend_from_slice(b", ");
+            }
+            render_into(vm, v, Style::Print, &mut out);
+        }
+        out.push(b'\n');
+        match file {
+            Some(f) => {
+                if let Some(sink) = f.sink.borrow_mut().as_mut() {
+                    let _ = sink.write_all(&out);
+                }
+            }
+            None => {
+                let _ = std::io::stdout().write_all(&out);
+            }
+        }
+    }
+    fn report(&mut self, message: &Message) {
+        let _ = std::io::stdout().flush();
+        eprintln!("{}", message.line());
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+struct Evaluator {
+    vm: Vm,
+    host: Plain,
+}
+
+impl ConstEvaluator for Evaluator {
+    fn eval_bool(&mut self, program: &mut Program, cond: Thunk) -> Result<bool, String> {
+        match self.vm.evaluate(&mut self.host, program, &cond) {
+            Ok(Value::Bool(b)) => Ok(b),
+            Ok(_) => Err("the condition has no value".into()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+}
+
+fn terminate(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
+    Ok(Value::Bool(!ctx.vm.is_terminating()))
+}
+
+fn zeek_is_terminating(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
+    Ok(Value::Bool(ctx.vm.is_terminating()))
+}
+
+fn exit(_: &mut CallCtx<'_>, args: &[Value]) -> Result<Value, RtError> {
+    match args {
+        [Value::Int(n)] => Err(RtError::Exit(*n as i32)),
+        _ => Err(RtError::Exit(0)),
+    }
+}
+
+fn network_time(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
+    Ok(Value::Time(ctx.network_time()))
+}
+
+fn cpu_seconds(_: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks: f64 = text
+        .rsplit(')')
+        .next()
+        .and_then(|t| t.split_whitespace().nth(11))
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(0.0);
+    Ok(Value::Double(ticks / 100.0))
+}
+
+fn advance(ctx: &mut CallCtx<'_>, args: &[Value]) -> Result<Value, RtError> {
+    if let [Value::Time(t)] = args {
+        while ctx.vm.advance_time(ctx.host, *t)? > 0 {}
+    }
+    Ok(Value::Unset)
+}
+
+fn does_nothing(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
+    use tapir_data::types::Kind;
+    Ok(match ctx.types().kind(ctx.result_type) {
+        Kind::Bool => Value::Bool(true),
+        Kind::Count => Value::Count(0),
+        Kind::String => Value::Str(b""[..].into()),
+        _ => Value::Unset,
+    })
+}
+
+fn run(args: Vec<String>) -> i32 {
+    let mut registry = Registry::new();
+    tapir_builtins::register(&mut registry);
+    registry.add_all(&[
+        ("terminate", terminate),
+        ("zeek_is_terminating", zeek_is_terminating),
+        ("exit", exit),
+        ("network_time", network_time),
+        ("advance", advance),
+        ("cpu_seconds", cpu_seconds),
+    ]);
+    let mut vm = Vm::incremental();
+    vm.set_registry(registry.clone());
+    let mut evaluator = Evaluator { vm, host: Plain };
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts");
+    let path = vec![
+        ".".to_string(),
+        scripts.to_string(),
+        format!("{scripts}/policy"),
+        format!("{scripts}/site"),
+    ];
+    let mut loader = Loader::new(Box::new(Files::new(path)), &mut evaluator);
+    let mut dis = None;
+    let mut files = Vec::new();
+    let mut minimal = false;
+    let mut timing = false;
+    let mut force = false;
+    let mut it = args.into_iter();
+    while let Some(a) = it.next() {
+        match a.as_str() {
+            "--bare-min" => minimal = true,
+            "-b" => {}
+            "--force" => force = true,
+            "--time" => timing = true,
+            "--dis" => dis = it.next(),
+            _ => files.push(a),
+        }
+    }
+    let t0 = std::time::Instant::now();
+    if !minimal {
+        loader.load_file("base/init-bare.zeek");
+        loader.load_file("base/init-frameworks-and-bifs.zeek");
+    }
+    for f in &files {
+        loader.load_file(f);
+    }
+    let (program, diagnostics) = loader.finish();
+    for d in &diagnostics {
+        let text = d.render(&program.files);
+        if !force || !text.contains("/scripts/base/") {
+            eprintln!("{text}");
+        }
+    }
+    if !force && has_errors(&diagnostics) {
+        return 1;
+    }
+    let Evaluator { mut vm, mut host } = evaluator;
+    vm.set_program(Rc::new(program));
+    if force {
+        // What only an engine has does nothing here.
+        for name in vm.missing_builtins() {
+            registry.add(name.leak(), does_nothing);
+        }
+        vm.set_registry(registry);
+    }
+    let t1 = std::time::Instant::now();
+    let r = start(&mut vm, &mut host, dis);
+    if timing {
+        eprintln!("load {:?}, run {:?}", t1 - t0, t1.elapsed());
+    }
+    match r {
+        Ok(code) => code,
+        Err(RtError::Exit(code)) => code,
+        Err(_) => 1,
+    }
+}
+
+fn start(vm: &mut Vm, host: &mut Plain, dis: Option<String>) -> Result<i32, RtError> {
+    vm.run_inits(host)?;
+    vm.freeze();
+    if let Some(name) = dis {
+        let Some(f) = vm.func_id(&name) else {
+            eprintln!("no such function");
+            return Ok(1);
+        };
+        println!("{}", vm.disassemble(host, f)?);
+        return Ok(0);
+    }
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64());
+    vm.set_network_time(now);
+    vm.raise_named("zeek_init", Vec::new());
+    vm.raise_named("network_time_init", Vec::new());
+    if let Err(e) = vm.run_top_level(host) {
+        eprintln!("fatal error: failed to execute script statements at top-level scope");
+        return Err(e);
+    }
+    vm.drain_all(host)?;
+    if vm.n_errors() > 0 {
+        eprintln!("fatal error: errors occurred while initializing");
+        return Ok(1);
+    }
+    vm.set_terminating();
+    vm.drain(host)?;
+    vm.raise_named("net_done", vec![Value::Time(now)]);
+    vm.drain_all(host)?;
+    vm.expire_all_timers(host)?;
+    vm.drain_all(host)?;
+    vm.raise_named("zeek_done", Vec::new());
+    vm.drain_all(host)?;
+    Ok(0)
+}
+
+fn main() {
+    // Scripts may nest hooks and built-ins deeply; the native stack is sized for the script's own limit.
+    let args = std::env::args().skip(1).collect();
+    let code = std::thread::Builder::new()
+        .stack_size(1 << 30)
+        .spawn(|| run(args))
+        .and_then(|t| t.join().map_err(|_| std::io::Error::other("the interpreter panicked")));
+    std::process::exit(code.unwrap_or(101));
+}

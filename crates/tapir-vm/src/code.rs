@@ -850,6 +850,12 @@ pub enum Instr {
     /// The end of a function that should have yielded a value.
     RetMissing,
 
+    /// The default of a parameter.
+    Default {
+        dst: u16,
+        id: u32,
+    },
+
     // ---- when, assert ----
     When {
         n: u16,

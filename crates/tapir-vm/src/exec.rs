@@ -18,7 +18,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 use tapir_data::key::{hash_value, values_equal};
 use tapir_data::table::TableIter;
-use tapir_data::types::TypeId;
+use tapir_data::types::{DefaultId, TypeId};
 use tapir_data::value::{Func, FuncId, Str, Value, Vector};
 
 use crate::code::{Code, Instr, Site, SwitchSite, enc, kind};
@@ -1506,6 +1506,13 @@ impl Vm {
                         self.pc = pc;
                         self.missing_return(host);
                         ret!(Value::Unset);
+                    }
+
+                    Instr::Default { dst, id } => {
+                        self.pc = pc;
+                        let v = tri!(self.parameter_default(host, DefaultId(id)));
+                        reload!();
+                        set!(dst, v);
                     }
 
                     // ---- when, assert ----

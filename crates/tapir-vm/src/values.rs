@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
-use tapir_data::types::{Kind, TypeId};
+use tapir_data::types::{DefaultId, Kind, TypeId};
 use tapir_data::value::{Func, FuncId, Record, Str, Value, Vector};
 use tapir_script::hir::{Const, ExprKind, GlobalId, Storage};
 
@@ -190,6 +190,20 @@ impl Vm {
         !matches!(plan.defaults.get(slot as usize), None | Some(FieldDefault::None))
     }
 
+    /// Evaluates the default of a parameter or field.
+    pub(crate) fn parameter_default(&mut self, host: &mut dyn Host, id: DefaultId) -> Result<Value, RtError> {
+        let code = match self.default_codes.get(&id) {
+            Some(c) => c.clone(),
+            None => {
+                let prog = self.prog();
+                let c = self.thunk_code(host, prog.default(id))?;
+                self.default_codes.insert(id, c.clone());
+                c
+            }
+        };
+        self.run_code(host, &code, &[], None)
+    }
+
     fn default_of(&mut self, host: &mut dyn Host, r: &Rc<Record>, slot: usize) -> Result<Value, RtError> {
         let plan = self.record_plan(r.ty);
         let v = match plan.defaults.get(slot) {
@@ -202,16 +216,7 @@ impl Vm {
             Some(FieldDefault::Vector(t)) => Value::Vector(Vector::new(*t, Vec::new())),
             Some(FieldDefault::Record(t)) => Value::Record(self.empty_record(*t)),
             Some(FieldDefault::Thunk(id)) => {
-                let code = match self.default_codes.get(id) {
-                    Some(c) => c.clone(),
-                    None => {
-                        let prog = self.prog();
-                        let c = self.thunk_code(host, prog.default(*id))?;
-                        self.default_codes.insert(*id, c.clone());
-                        c
-                    }
-                };
-                let v = self.run_code(host, &code, &[], None)?;
+                let v = self.parameter_default(host, *id)?;
                 let ty = self.types().record(r.ty).and_then(|t| t.fields.get(slot)).map(|f| f.ty);
                 match ty {
                     Some(ty) => self.coerce(host, &v, ty)?,

@@ -1,6 +1,6 @@
 //! Expressions.
 
-use tapir_data::types::{Flavor, Kind, TypeId, builtin};
+use tapir_data::types::{Flavor, FuncType, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
 use tapir_script::hir::{BinOp, Callee, Const, Expr, ExprKind, FunctionKind, LValue, LocalId, UnOp};
 
@@ -10,7 +10,7 @@ use crate::code::{CallSite, Instr, LambdaSite, RecordSite, Site, TableSite, enc,
 /// Values per instruction of a long constructor.
 const CHUNK: usize = 96;
 
-impl Lower<'_> {
+impl<'a> Lower<'a> {
     /// Lowers to wherever the value is found most cheaply.
     pub(super) fn expr(&mut self, e: &Expr) -> Opnd {
         self.lower(e, None)
@@ -377,9 +377,8 @@ impl Lower<'_> {
                 self.jump(Instr::JTerminating { off: 0 }, skip);
                 let at = self.expr(when);
                 let at = self.shield(at, when.ty, &args.iter().collect::<Vec<_>>());
-                let list: Vec<&Expr> = args.iter().collect();
-                let vals = self.operands(&list);
-                let eargs: Vec<u16> = vals.iter().map(|&v| self.consume(v)).collect();
+                let sig = &self.prog.functions[func.0 as usize].sig;
+                let (eargs, vals) = self.arguments(args, Some(sig));
                 let ewhen = self.borrow(at);
                 self.release(at);
                 self.release_all(&vals);
@@ -927,11 +926,38 @@ impl Lower<'_> {
     }
 
     /// The arguments of a call, encoded, with the operands to release after.
-    fn arguments(&mut self, args: &[Expr]) -> (Vec<u16>, Vec<Opnd>) {
+    pub(super) fn arguments(&mut self, args: &[Expr], sig: Option<&FuncType>) -> (Vec<u16>, Vec<Opnd>) {
         let list: Vec<&Expr> = args.iter().collect();
-        let vals = self.operands(&list);
+        let mut vals = self.operands(&list);
+        for p in sig.map_or(&[][..], |s| &s.params[..]).iter().skip(args.len()) {
+            let Some(id) = p.default else { break };
+            let prog = self.prog;
+            let thunk = prog.default(id);
+            let v = match self.as_const(&thunk.expr) {
+                Some(v) if self.types().same(thunk.expr.ty, p.ty) => self.const_opnd(v),
+                _ => {
+                    let dst = self.tmp_for(p.ty);
+                    self.emit(Instr::Default { dst, id: id.0 });
+                    let kind = self.kind_of(p.ty);
+                    self.emit(Instr::CheckKind { kind, src: dst });
+                    self.temp(dst)
+                }
+            };
+            vals.push(v);
+        }
         let encoded = vals.iter().map(|&v| self.consume(v)).collect();
         (encoded, vals)
+    }
+
+    /// The signature through which a call is made.
+    fn signature_of(&self, callee: &Callee) -> Option<&'a FuncType> {
+        match callee {
+            Callee::Func(f) => Some(&self.prog.functions[f.0 as usize].sig),
+            Callee::Value(e) => match self.types().kind(e.ty) {
+                Kind::Func(sig) => Some(sig),
+                _ => None,
+            },
+        }
     }
 
     /// A call. `statement`: nobody uses the result.
@@ -965,7 +991,7 @@ impl Lower<'_> {
             }
             Callee::Func(_) => None,
         };
-        let (eargs, vals) = self.arguments(args);
+        let (eargs, vals) = self.arguments(args, self.signature_of(callee));
         self.release_all(&vals);
         if let Some((v, _)) = callee_value {
             self.release(v);
@@ -982,7 +1008,15 @@ impl Lower<'_> {
             let result_kind = if void { kind::ANY } else { l.kind_of(ty) };
             l.site(Site::Call(CallSite {
                 func,
-                arg_types: args.iter().map(|a| a.ty).collect(),
+                arg_types: args
+                    .iter()
+                    .map(|a| a.ty)
+                    .chain(
+                        l.signature_of(callee)
+                            .into_iter()
+                            .flat_map(|s| s.params.iter().skip(args.len()).map(|p| p.ty)),
+                    )
+                    .collect(),
                 result: ty,
                 result_kind,
                 statement: void,
@@ -995,7 +1029,7 @@ impl Lower<'_> {
                     FunctionKind::Script(_)
                         if func.sig.flavor == Flavor::Function
                             && !func.sig.variadic
-                            && func.sig.params.len() == args.len() =>
+                            && func.sig.params.len() == eargs.len() =>
                     {
                         self.emit(Instr::Call { dst, func: f.0 });
                     }
@@ -1058,7 +1092,7 @@ impl Lower<'_> {
             }
             Callee::Func(_) => None,
         };
-        let (eargs, vals) = self.arguments(args);
+        let (eargs, vals) = self.arguments(args, self.signature_of(callee));
         let ef = fv.map(|v| self.borrow(v));
         self.release_all(&vals);
         if let Some(v) = fv {

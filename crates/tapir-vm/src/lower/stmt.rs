@@ -73,9 +73,14 @@ impl Lower<'_> {
                 }
             }
             StmtKind::Event(target, args) => {
-                let exprs: Vec<&Expr> = args.iter().collect();
-                let vals = self.operands(&exprs);
-                let eargs: Vec<u16> = vals.iter().map(|&v| self.consume(v)).collect();
+                let sig = match target {
+                    EventTarget::Func(f) => Some(&self.prog.functions[f.0 as usize].sig),
+                    EventTarget::Global(g) => match self.types().kind(self.prog.globals[g.0 as usize].ty) {
+                        Kind::Func(sig) => Some(sig),
+                        _ => None,
+                    },
+                };
+                let (eargs, vals) = self.arguments(args, sig);
                 self.release_all(&vals);
                 self.span = s.span;
                 let n = eargs.len() as u8;

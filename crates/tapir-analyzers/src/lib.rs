@@ -14,16 +14,24 @@ pub mod http;
 pub mod krb;
 pub mod ldap;
 pub mod modbus;
+pub mod mqtt;
+pub mod mysql;
 pub mod ntlm;
 pub mod ntp;
+pub mod postgresql;
+pub mod radius;
 pub mod redis;
 pub mod registry;
+pub mod rfb;
+pub mod sip;
 pub mod smtp;
 pub mod snmp;
+pub mod socks;
 pub mod ssh;
 pub mod ssl;
 pub mod syslog;
 pub mod util;
+pub mod websocket;
 
 #[doc(hidden)]
 pub use tapir_interface as iface;

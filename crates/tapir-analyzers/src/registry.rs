@@ -46,17 +46,25 @@ protocols! {
     "LDAP_TCP" TCP ldap::Ldap::default();
     "LDAP_UDP" UDP ldap::Ldap::default();
     "MODBUS" ANY modbus::Modbus::default();
+    "MQTT" ANY mqtt::Mqtt::default();
+    "MYSQL" ANY mysql::Mysql::default();
     "NTLM" ANY ntlm::Ntlm;
     "NTP" ANY ntp::Ntp::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
+    "POSTGRESQL" TCP postgresql::PostgreSql::default();
+    "RADIUS" ANY radius::Radius;
     "REDIS" TCP redis::Redis::default();
+    "RFB" ANY rfb::Rfb::default();
+    "SIP" ANY sip::Sip;
     "SMTP" ANY smtp::Smtp::default();
     "SNMP" ANY snmp::Snmp;
+    "SOCKS" ANY socks::Socks::default();
     "SSH" ANY ssh::Ssh::default();
     "SSL" ANY ssl::Ssl::default();
     "SYSLOG" ANY syslog::Syslog;
     "SYSLOG_TCP" ANY syslog::SyslogTcp::default();
+    "WEBSOCKET" ANY websocket::WebSocket::default();
 }
 
 /// The tag of a canonical name.

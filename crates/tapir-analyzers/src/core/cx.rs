@@ -145,12 +145,14 @@ impl Cx<'_> {
     /// Attaches a child by protocol name; gives back whether it is there now.
     pub fn add_child(&mut self, name: &str) -> Option<NodeIx> {
         let tag = registry::tag(name)?;
-        self.tree.add(self.sh, self.node, tag)
+        self.add_child_tag(tag)
     }
 
     /// Attaches a child by tag.
     pub fn add_child_tag(&mut self, tag: Tag) -> Option<NodeIx> {
-        self.tree.add(self.sh, self.node, tag)
+        let ix = self.tree.add(self.sh, self.node, tag)?;
+        self.tree.call(self.q, self.conn, self.sh, ix, Call::Attached);
+        Some(ix)
     }
 
     /// Attaches a given analyzer as child.

@@ -54,6 +54,9 @@ pub struct WebSocketConfig {
 /// Streams arrive by [`deliver`](Analyzer::deliver) in any segmentation, datagrams by [`packet`](Analyzer::packet).
 /// An analyzer keeps no more than its limits allow and never panics on input.
 pub trait Analyzer: Any {
+    /// The analyzer was attached as a child.
+    fn attached(&mut self, _cx: &mut Cx) {}
+
     /// Bytes of a stream, in order.
     fn deliver(&mut self, _cx: &mut Cx, _is_orig: bool, _data: &[u8]) {}
 

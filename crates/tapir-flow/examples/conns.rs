@@ -72,6 +72,20 @@ fn conn_state(c: &Conn<Ext>) -> &'static str {
 }
 
 impl Printer {
+    fn event(&self, t: &FlowTable<Ext>, c: &Conn<Ext>, name: &str, more: &str) {
+        if !self.quiet {
+            let (o, r) = (&c.orig, &c.resp);
+            println!(
+                "event\t{:.6} {name} {}:{}>{}:{}{more}",
+                t.now(),
+                o.addr,
+                o.port,
+                r.addr,
+                r.port
+            );
+        }
+    }
+
     fn tunnels(&self, c: &mut Conn<Ext>) {
         let Some(encap) = c.encap.clone() else {
             return;
@@ -119,6 +133,7 @@ impl FlowSink<Ext> for Printer {
     fn on_new_connection(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>, _: &tapir_flow::Packet<'_>) {
         if !self.quiet {
             t.uid(c);
+            self.event(t, c, "new_connection", "");
             self.tunnels(c);
         }
     }
@@ -130,8 +145,26 @@ impl FlowSink<Ext> for Printer {
         self.tunnels(c);
     }
 
-    fn on_content_gap(&mut self, _: &mut FlowTable<Ext>, c: &mut Conn<Ext>, _: bool, _: u64, len: u64) {
+    fn on_content_gap(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>, is_orig: bool, seq: u64, len: u64) {
         c.ext.missed += len;
+        self.event(
+            t,
+            c,
+            "content_gap",
+            &format!(" is_orig={} seq={seq} length={len}", if is_orig { 'T' } else { 'F' }),
+        );
+    }
+
+    fn on_flipped(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>) {
+        self.event(t, c, "connection_flipped", "");
+    }
+
+    fn on_reused(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>) {
+        self.event(t, c, "connection_reused", "");
+    }
+
+    fn on_established(&mut self, t: &mut FlowTable<Ext>, c: &mut Conn<Ext>) {
+        self.event(t, c, "connection_established", "");
     }
 
     fn on_stream_data(&mut self, _: &mut FlowTable<Ext>, _: &mut Conn<Ext>, _: bool, _: u64, data: &[u8]) {
@@ -149,6 +182,7 @@ impl FlowSink<Ext> for Printer {
             return;
         }
         let uid = t.uid(c);
+        self.event(t, c, "connection_state_remove", "");
         let (o, r) = (&c.orig, &c.resp);
         let proto = match c.transport {
             Transport::Tcp => "tcp",

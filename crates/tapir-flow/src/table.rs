@@ -346,9 +346,8 @@ impl<X: Default> FlowTable<X> {
     ///
     /// At most `max_timer_expires` run at once; true if more are due.
     pub fn advance<S: FlowSink<X>>(&mut self, time: f64, sink: &mut S) -> bool {
-        if time > self.now {
-            self.now = time;
-        }
+        // Time does not start before its first second.
+        self.now = self.now.max(time).max(1.0);
         self.frags.expire(self.now);
         self.run_timers(sink)
     }

@@ -30,7 +30,8 @@ impl<X: Default> FlowTable<X> {
 
     /// A side closes. `report`: as finishing rather than by a reset.
     pub(crate) fn close<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, report: bool, sink: &mut S) {
-        if self.data_pending(c, is_orig) {
+        // A reset does not wait.
+        if c.end(is_orig).state != TcpState::Reset && self.data_pending(c, is_orig) {
             c.end_mut(is_orig).close_wanted = Some(report);
             return;
         }

@@ -357,7 +357,8 @@ impl Engine {
     fn advance(&mut self, ts: f64) {
         let now = {
             let core = &mut *self.core.borrow_mut();
-            let now = core.vm.network_time().max(ts);
+            // As in the flow table, time does not start before its first second.
+            let now = core.vm.network_time().max(ts).max(1.0);
             if !self.started {
                 self.started = true;
                 core.vm.set_network_time(now);

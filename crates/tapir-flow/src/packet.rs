@@ -41,6 +41,9 @@ impl<X: Default> FlowTable<X> {
         if self.wants.raw_packet {
             sink.on_raw_packet(self, raw);
         }
+        if self.timers_left {
+            self.timers_left = self.run_timers(sink);
+        }
         done
     }
 

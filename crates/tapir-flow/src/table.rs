@@ -66,6 +66,8 @@ pub struct FlowTable<X> {
     pub(crate) spare: Vec<Vec<u8>>,
     pub(crate) spare_queues: Vec<VecDeque<Block>>,
     terminating: bool,
+    /// More timers were due than may run at once; they do after the packet.
+    pub(crate) timers_left: bool,
     shed_hand: usize,
 }
 
@@ -90,6 +92,7 @@ impl<X: Default> FlowTable<X> {
             spare: Vec::new(),
             spare_queues: Vec::new(),
             terminating: false,
+            timers_left: false,
             shed_hand: 0,
             options,
         }
@@ -349,7 +352,8 @@ impl<X: Default> FlowTable<X> {
         // Time does not start before its first second.
         self.now = self.now.max(time).max(1.0);
         self.frags.expire(self.now);
-        self.run_timers(sink)
+        self.timers_left = self.run_timers(sink);
+        self.timers_left
     }
 
     /// Runs timers that are due at the network time; true if more are.

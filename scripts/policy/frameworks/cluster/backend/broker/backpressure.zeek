@@ -1,0 +1,3 @@
+##! Handles peers that do not keep up.
+
+@load base/frameworks/broker/backpressure

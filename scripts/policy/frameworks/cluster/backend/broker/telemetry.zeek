@@ -1,0 +1,3 @@
+##! Counts what goes between Broker's peers.
+
+@load base/frameworks/telemetry

@@ -1,0 +1,60 @@
+##! Lets this process be asked and told things over the control framework.
+
+@load base/frameworks/control
+@load base/frameworks/broker
+@load base/frameworks/cluster
+
+module Control;
+
+event zeek_init() &priority=-10
+	{
+	Cluster::subscribe(Control::topic_prefix);
+
+	if ( Control::controllee_listen )
+		Broker::listen();
+	}
+
+event Control::id_value_request(id: string)
+	{
+	Broker::publish(Control::topic_prefix + "/id_value_response", Control::id_value_response, id,
+	                cat(lookup_ID(id)));
+	}
+
+event Control::peer_status_request()
+	{
+	local status = "";
+
+	for ( i, p in Broker::peers() )
+		{
+		local peer = p$peer;
+
+		if ( peer?$network )
+			status += fmt("%.6f peer=%s host=%s status=%s\n", network_time(), peer$id,
+			              peer$network$address, p$status);
+		}
+
+	Broker::publish(Control::topic_prefix + "/peer_status_response", Control::peer_status_response, status);
+	}
+
+event Control::net_stats_request()
+	{
+	local ns = get_net_stats();
+	local text = fmt("%.6f recvd=%d dropped=%d link=%d\n", network_time(), ns$pkts_recvd, ns$pkts_dropped,
+	                 ns$pkts_link);
+	Broker::publish(Control::topic_prefix + "/net_stats_response", Control::net_stats_response, text);
+	}
+
+event Control::configuration_update_request()
+	{
+	event Control::configuration_update();
+	Broker::publish(Control::topic_prefix + "/configuration_update_response",
+	                Control::configuration_update_response);
+	}
+
+event Control::shutdown_request()
+	{
+	Broker::publish(Control::topic_prefix + "/shutdown_response", Control::shutdown_response);
+
+	# Time for the answer to leave.
+	event terminate_event();
+	}

@@ -1,0 +1,81 @@
+##! Sends one command to a process that listens for them, prints the answer and
+##! ends.
+
+@load base/frameworks/control
+@load base/frameworks/broker
+
+module Control;
+
+event zeek_init() &priority=5
+	{
+	if ( cmd !in commands )
+		{
+		Reporter::error(fmt("there is no command '%s'", cmd));
+		terminate();
+		return;
+		}
+
+	Broker::subscribe(Control::topic_prefix);
+	Broker::peer(cat(host), host_port);
+	}
+
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{
+	switch ( cmd )
+		{
+		case "id_value":
+			if ( arg == "" )
+				{
+				Reporter::error("id_value needs the name of a variable in Control::arg");
+				terminate();
+				}
+			else
+				Broker::publish(Control::topic_prefix + "/id_value_request", Control::id_value_request, arg);
+			break;
+
+		case "peer_status":
+			Broker::publish(Control::topic_prefix + "/peer_status_request", Control::peer_status_request);
+			break;
+
+		case "net_stats":
+			Broker::publish(Control::topic_prefix + "/net_stats_request", Control::net_stats_request);
+			break;
+
+		case "configuration_update":
+			Broker::publish(Control::topic_prefix + "/configuration_update_request",
+			                Control::configuration_update_request);
+			break;
+
+		case "shutdown":
+			Broker::publish(Control::topic_prefix + "/shutdown_request", Control::shutdown_request);
+			break;
+		}
+	}
+
+event Control::id_value_response(id: string, val: string)
+	{
+	print val;
+	terminate();
+	}
+
+event Control::peer_status_response(s: string)
+	{
+	print s;
+	terminate();
+	}
+
+event Control::net_stats_response(s: string)
+	{
+	print s;
+	terminate();
+	}
+
+event Control::configuration_update_response()
+	{
+	terminate();
+	}
+
+event Control::shutdown_response()
+	{
+	terminate();
+	}

@@ -1,0 +1,87 @@
+##! Writes capture_loss.log: how much of the TCP traffic was acknowledged without
+##! having been seen.
+
+@load base/frameworks/notice
+
+module CaptureLoss;
+
+export {
+	redef enum Log::ID += { LOG };
+
+	global log_policy: Log::PolicyHook;
+
+	redef enum Notice::Type += {
+		## More is missing than *too_much_loss*.
+		Too_Much_Loss,
+		## There was hardly any TCP to measure by.
+		Too_Little_Traffic,
+	};
+
+	type Info: record {
+		ts: time &log;
+		ts_delta: interval &log;
+		peer: string &log;
+		gaps: count &log;
+		acks: count &log;
+		percent_lost: double &log;
+	};
+
+	## Time between two lines …
+	option watch_interval = 15mins;
+
+	## … and before the first one.
+	option initial_watch_interval = 1min;
+
+	## Loss above which a notice is raised, as a part of one.
+	option too_much_loss = 0.1;
+
+	## Acknowledgements below which a notice is raised.
+	option minimum_acks = 1;
+}
+
+event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: count)
+	{
+	local now = network_time();
+
+	if ( last_ts == 0 )
+		{
+		# The capture only begins.
+		last_ts = now;
+		last_acks = 0;
+		last_gaps = 0;
+		}
+
+	local g = get_gap_stats();
+	local acks = g$ack_events - last_acks;
+	local gaps = g$gap_events - last_gaps;
+	local percent = acks == 0 ? 0.0 : (100 * (gaps * 1.0)) / (acks * 1.0);
+
+	if ( now != last_ts )
+		{
+		if ( percent >= too_much_loss * 100 )
+			NOTICE(Notice::Info($note=Too_Much_Loss,
+			       $msg=fmt("The capture loss script detected an estimated loss rate above %.3f%%", percent)));
+
+		if ( acks < minimum_acks )
+			NOTICE(Notice::Info($note=Too_Little_Traffic,
+			       $msg=fmt("Only observed %d TCP ACKs and was expecting at least %d.", acks, minimum_acks)));
+
+		Log::write(LOG, Info($ts=now, $ts_delta=now - last_ts, $peer=peer_description, $acks=acks,
+		           $gaps=gaps, $percent_lost=percent));
+		}
+
+	schedule watch_interval { CaptureLoss::take_measurement(now, g$ack_events, g$gap_events) };
+	}
+
+event zeek_init() &priority=5
+	{
+	Log::create_stream(LOG, Log::Stream($columns=Info, $path="capture_loss", $policy=log_policy));
+	}
+
+event network_time_init()
+	{
+	local g = get_gap_stats();
+
+	# A capture of any length gives a first value.
+	schedule initial_watch_interval { CaptureLoss::take_measurement(network_time(), g$ack_events, g$gap_events) };
+	}

@@ -1,0 +1,12 @@
+##! Writes prof.log with figures about the process itself.
+
+module Profiling;
+
+redef profiling_file = open("prof.log");
+redef profiling_interval = 15secs;
+redef expensive_profiling_multiple = 20;
+
+event zeek_init()
+	{
+	set_buf(profiling_file, F);
+	}

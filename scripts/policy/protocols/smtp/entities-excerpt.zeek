@@ -1,0 +1,24 @@
+##! Keeps the beginning of each part of a mail.
+
+@load base/protocols/smtp/entities
+
+module SMTP;
+
+export {
+	redef record SMTP::Entity += {
+		excerpt: string &log &default="";
+	};
+
+	## How many bytes are kept.
+	option default_entity_excerpt_len = 0;
+}
+
+event file_new(f: fa_file) &priority=5
+	{
+	if ( f$source != "SMTP" || default_entity_excerpt_len == 0 || ! f?$bof_buffer || ! f?$conns )
+		return;
+
+	for ( cid, c in f$conns )
+		if ( c?$smtp && c$smtp?$entity )
+			c$smtp$entity$excerpt = f$bof_buffer[0:default_entity_excerpt_len];
+	}

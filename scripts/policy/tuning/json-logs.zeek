@@ -1,0 +1,3 @@
+##! Writes all text logs as JSON.
+
+redef LogAscii::use_json = T;

@@ -66,7 +66,7 @@ event new_event(name: string, args: call_argument_vector)
 
 	for ( i, a in args )
 		{
-		local proto = fmt("%s: %s", a$name, a$type);
+		local proto = fmt("%s: %s", a$name, a$type_name);
 
 		if ( a?$value )
 			print fmt("                  [%d] %-18s = %s", i, proto, a$value);

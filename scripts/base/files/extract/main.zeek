@@ -23,12 +23,6 @@ export {
 		extracted_size: count &log &optional;
 	};
 
-	redef record Files::AnalyzerArgs += {
-		extract_filename: string &optional;
-		extract_limit: count &default=default_limit;
-		extract_limit_includes_missing: bool &default=default_limit_includes_missing;
-	};
-
 	## Changes the limit of a file that is being written.
 	global set_limit: function(f: fa_file, args: Files::AnalyzerArgs, n: count): bool;
 }

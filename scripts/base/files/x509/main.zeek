@@ -59,6 +59,11 @@ export {
 	## from being logged.
 	global create_deduplication_index: hook(c: Info);
 
+	## Limits for what goes into the log.
+	const default_max_field_string_bytes = 4096 &redef;
+	const default_max_field_container_elements = 500 &redef;
+	const default_max_total_container_elements = 1500 &redef;
+
 	## Raised for each record that is written to x509.log.
 	global log_x509: event(rec: Info);
 }

@@ -20,6 +20,9 @@ export {
 	## The ports of each analyzer.
 	global ports: table[AllAnalyzers::Tag] of set[port] = table();
 
+	## Runs before an analyzer is taken off a connection; a break keeps it.
+	global disabling_analyzer: hook(c: connection, atype: AllAnalyzers::Tag, aid: count) &redef;
+
 	global enable_analyzer: function(tag: AllAnalyzers::Tag): bool;
 	global disable_analyzer: function(tag: AllAnalyzers::Tag): bool;
 

@@ -9,10 +9,6 @@
 module FTP;
 
 export {
-	redef record Info += {
-		fuid: string &optional &log;
-	};
-
 	## Names the file of a data connection.
 	global get_file_handle: function(c: connection, is_orig: bool): string;
 

@@ -55,6 +55,8 @@ export {
 
 	redef record Info += {
 		logged_command_seen: bool &default=F;
+		## The file that the command transferred.
+		fuid: string &optional &log;
 	};
 }
 

@@ -135,10 +135,3 @@ function remove_pending_cmd(pc: table[count] of CmdArg, ca: CmdArg): bool
 	delete pc[ca$seq];
 	return T;
 	}
-
-function pop_pending_cmd(pc: table[count] of CmdArg, reply_code: count, reply_msg: string): CmdArg
-	{
-	local ca = get_pending_cmd(pc, reply_code, reply_msg);
-	remove_pending_cmd(pc, ca);
-	return ca;
-	}

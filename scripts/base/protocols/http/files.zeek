@@ -1,6 +1,7 @@
 ##! Gives the bodies of messages to the file analysis.
 
 @load base/frameworks/files
+@load base/utils/conn-ids
 @load ./main
 @load ./entities
 @load ./utils

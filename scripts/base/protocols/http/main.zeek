@@ -71,6 +71,9 @@ export {
 	## Requests of a connection that may wait for a reply.
 	option max_pending_requests = 100;
 
+	## Bytes that a string in the log may have; 0 means no limit.
+	const default_max_field_string_bytes = 0 &redef;
+
 	## Raised for each record that is written to http.log.
 	global log_http: event(rec: Info);
 

@@ -1,6 +1,7 @@
 ##! The certificates of PKINIT.
 
 @load base/frameworks/files
+@load base/files/x509
 @load base/utils/conn-ids
 @load ./main
 

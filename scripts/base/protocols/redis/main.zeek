@@ -18,12 +18,6 @@ export {
 		reply: ReplyData &log &optional;
 	};
 
-	## How a client's versions of the protocol are called.
-	type RESPVersion: enum {
-		RESP2,
-		RESP3,
-	};
-
 	type NoReplyRange: record {
 		begin: count;
 		end: count &optional;

@@ -1,5 +1,7 @@
 ##! Error codes of DOS: the number in the upper half, the class in the lower.
 
+@load ./consts
+
 module SMB;
 
 redef SMB::statuses += {

@@ -1,5 +1,7 @@
 ##! Status codes of NT.
 
+@load ./consts
+
 module SMB;
 
 redef SMB::statuses += {

@@ -2,7 +2,7 @@
 
 @load ./main
 
-module SMB1;
+module SMB;
 
 redef record SMB::CmdInfo += {
 	## Dialects that the client offered.

@@ -68,12 +68,6 @@ export {
 	## … and how many errors end the analysis.
 	option max_invalid_mail_transactions = 25;
 
-	## Limits for what goes into the log.
-	const max_rcptto_addresses = 1000 &redef;
-	const max_to_addresses = 1000 &redef;
-	const max_cc_addresses = 1000 &redef;
-	const max_path_length = 1000 &redef;
-
 	global finalize_smtp: Conn::RemovalHook;
 }
 

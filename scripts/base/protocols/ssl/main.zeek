@@ -80,10 +80,6 @@ redef record connection += {
 	ssl: SSL::Info &optional;
 };
 
-redef record Info += {
-	delay_tokens: set[string] &optional;
-};
-
 redef likely_server_ports += { ssl_ports, dtls_ports };
 
 # SHA-256 of "HelloRetryRequest": the random value that marks such a hello.

@@ -57,7 +57,7 @@ event Cluster::node_up(name: string, id: string) &priority=-10
 	# The manager itself counts as well.
 	if ( |found| == |expected| && Cluster::local_node_type() != Cluster::MANAGER )
 		Cluster::publish(Cluster::manager_topic, Cluster::Experimental::node_fully_connected,
-		                 Cluster::node, Cluster::node_id(Cluster::node), before == |found|);
+		                 Cluster::node, Cluster::node_id(), before == |found|);
 	else if ( |found| == |expected| )
 		event Cluster::Experimental::node_fully_connected(Cluster::node, "", F);
 	}

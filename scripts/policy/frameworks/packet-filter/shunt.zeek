@@ -56,7 +56,7 @@ function shunt_filters()
 
 event zeek_init() &priority=5
 	{
-	register_filter_plugin(FilterPlugin($func()=shunt_filters));
+	register_filter_plugin(FilterPlugin($func=shunt_filters));
 	}
 
 function current_shunted_conns(): set[conn_id]

@@ -21,7 +21,7 @@ event Software::version_change(old: Software::Info, new: Software::Info)
 
 	NOTICE(Notice::Info($note=Software_Version_Change, $src=new$host,
 	       $msg=fmt("%.6f %s '%s' changed from %s to %s (previously %s)", network_time(), old$software_type,
-	                old$name, software_fmt_version(old$version), software_fmt_version(new$version),
-	                software_fmt(old)),
-	       $sub=software_fmt(new)));
+	                old$name, version_text(old$version), version_text(new$version),
+	                fmt("%s %s", old$name, version_text(old$version))),
+	       $sub=fmt("%s %s", new$name, version_text(new$version))));
 	}

@@ -124,7 +124,7 @@ event log_software(rec: Info)
 			next;
 
 		NOTICE(Notice::Info($note=Vulnerable_Version, $src=rec$host,
-		       $msg=fmt("%s is running %s which is vulnerable.", rec$host, software_fmt(rec)),
-		       $sub=software_fmt(rec)));
+		       $msg=fmt("%s is running %s which is vulnerable.", rec$host, fmt("%s %s", rec$name, version_text(rec$version))),
+		       $sub=fmt("%s %s", rec$name, version_text(rec$version))));
 		}
 	}

@@ -77,7 +77,7 @@ event zeek_init() &priority=5
 	}
 
 # Asks the store on disk.
-function via_storage(info: HostsInfo)
+function host_via_storage(info: HostsInfo)
 	{
 	when [info] ( local r = Storage::Async::put(host_store_backend, Storage::PutArgs($key=info$host,
 	              $value=T, $overwrite=F, $expire_time=host_store_expiry)) )
@@ -95,7 +95,7 @@ function via_storage(info: HostsInfo)
 	}
 
 # Asks the shared store.
-function via_broker(info: HostsInfo)
+function host_via_broker(info: HostsInfo)
 	{
 	when [info] ( local r = Broker::put_unique(host_broker_store$store, info$host, T, host_store_expiry) )
 		{
@@ -150,12 +150,12 @@ function found_host(host: addr)
 	if ( enable_hosts_persistence )
 		{
 		add hosts[host];
-		via_storage(info);
+		host_via_storage(info);
 		}
 	else if ( use_host_store )
 		{
 		add hosts[host];
-		via_broker(info);
+		host_via_broker(info);
 		}
 	else
 		{

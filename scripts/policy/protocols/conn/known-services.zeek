@@ -99,7 +99,7 @@ event zeek_init() &priority=5
 	}
 
 # Services of the record that were not seen before; all are new if there are none.
-function news(info: ServicesInfo): bool
+function new_services(info: ServicesInfo): bool
 	{
 	if ( [info$host, info$port_num] !in services )
 		{
@@ -125,7 +125,7 @@ function news(info: ServicesInfo): bool
 	return |fresh| > 0;
 	}
 
-function log_one(info: ServicesInfo, service: string)
+function log_service(info: ServicesInfo, service: string)
 	{
 	local names: set[string] = set();
 
@@ -137,7 +137,7 @@ function log_one(info: ServicesInfo, service: string)
 	}
 
 # Asks one of the stores about each service.
-function via_store(info: ServicesInfo)
+function service_via_store(info: ServicesInfo)
 	{
 	local wanted = copy(info$service);
 
@@ -154,14 +154,14 @@ function via_store(info: ServicesInfo)
 			     Storage::PutArgs($key=key, $value=T, $overwrite=F, $expire_time=service_store_expiry)) )
 				{
 				if ( r$code == Storage::SUCCESS )
-					log_one(info, s);
+					log_service(info, s);
 				else if ( r$code != Storage::KEY_EXISTS )
 					Reporter::error(fmt("the store of known services failed: %s",
 					                    r?$error_str ? r$error_str : ""));
 				}
 			timeout service_store_timeout
 				{
-				log_one(info, s);
+				log_service(info, s);
 				}
 			}
 		else
@@ -172,14 +172,14 @@ function via_store(info: ServicesInfo)
 				if ( b$status == Broker::SUCCESS )
 					{
 					if ( b$result as bool )
-						log_one(info, s);
+						log_service(info, s);
 					}
 				else
 					Reporter::error(fmt("the store %s failed", service_store_name));
 				}
 			timeout service_store_timeout
 				{
-				log_one(info, s);
+				log_service(info, s);
 				}
 			}
 		}
@@ -187,7 +187,7 @@ function via_store(info: ServicesInfo)
 
 event known_service_add(info: ServicesInfo)
 	{
-	if ( use_service_store || enable_services_persistence || ! news(info) )
+	if ( use_service_store || enable_services_persistence || ! new_services(info) )
 		return;
 
 	@if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
@@ -211,8 +211,8 @@ event service_info_commit(info: ServicesInfo)
 	{
 	if ( use_service_store || enable_services_persistence )
 		{
-		if ( news(info) )
-			via_store(info);
+		if ( new_services(info) )
+			service_via_store(info);
 
 		return;
 		}

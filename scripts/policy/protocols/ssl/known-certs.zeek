@@ -89,7 +89,7 @@ event zeek_init() &priority=5
 	                   $path="known_certs", $policy=log_policy_certs));
 	}
 
-function via_store(info: CertsInfo, hash: string)
+function cert_via_store(info: CertsInfo, hash: string)
 	{
 	local key = AddrCertHashPair($host=info$host, $hash=hash);
 
@@ -173,7 +173,7 @@ event ssl_established(c: connection) &priority=3
 	if ( use_cert_store || enable_certs_persistence )
 		{
 		add certs[host, hash];
-		via_store(info, hash);
+		cert_via_store(info, hash);
 		return;
 		}
 

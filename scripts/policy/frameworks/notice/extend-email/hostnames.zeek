@@ -1,6 +1,6 @@
 ##! Adds the names of the hosts to notices that are mailed.
 
-@load base/frameworks/notice/main
+@load base/frameworks/notice
 
 module Notice;
 

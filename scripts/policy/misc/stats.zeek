@@ -1,7 +1,7 @@
 ##! Writes stats.log with figures about the load.
 
 @load base/frameworks/notice
-@load base/frameworks/packet-filter
+@load base/utils/time
 
 module Stats;
 

@@ -4,9 +4,6 @@
 
 module Notice;
 
-# Notices that wait for a name.
-global waiting: table[string] of Notice::Info = table() &create_expire=max_email_delay + 10secs;
-
 hook notice(n: Notice::Info) &priority=10
 	{
 	if ( ! n?$src && ! n?$dst )
@@ -16,14 +13,11 @@ hook notice(n: Notice::Info) &priority=10
 	if ( ACTION_EMAIL !in n$actions && ACTION_EMAIL_ADMIN !in n$actions )
 		return;
 
-	local uid = unique_id("");
-	waiting[uid] = n;
-
 	if ( n?$src )
 		{
 		add n$email_delay_tokens["hostnames-src"];
 
-		when [n, uid] ( local src_name = lookup_addr(n$src) )
+		when [n] ( local src_name = lookup_addr(n$src) )
 			{
 			n$email_body_sections += fmt("orig/src hostname: %s", src_name);
 			delete n$email_delay_tokens["hostnames-src"];
@@ -34,7 +28,7 @@ hook notice(n: Notice::Info) &priority=10
 		{
 		add n$email_delay_tokens["hostnames-dst"];
 
-		when [n, uid] ( local dst_name = lookup_addr(n$dst) )
+		when [n] ( local dst_name = lookup_addr(n$dst) )
 			{
 			n$email_body_sections += fmt("resp/dst hostname: %s", dst_name);
 			delete n$email_delay_tokens["hostnames-dst"];

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tapir_data::table::{Table, as_parts};
 use tapir_data::types::{Kind, Types, builtin};
-use tapir_data::value::Value;
+use tapir_data::value::{Value, Vector};
 use tapir_vm::{CallCtx, RtError};
 
 use crate::util::*;
@@ -73,7 +73,11 @@ fn table_values(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         return Ok(Value::Unset);
     };
     let values = t.entries().into_iter().map(|(_, v)| v).collect();
-    Ok(vector(ctx, values))
+    let ty = match ctx.types().kind(t.ty) {
+        Kind::Table { yields: Some(y), .. } => ctx.types().find(&Kind::Vector(*y)),
+        _ => None,
+    };
+    Ok(Value::Vector(Vector::new(ty.unwrap_or(ctx.result_type), values)))
 }
 
 fn clear_table(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {

@@ -108,7 +108,7 @@ impl Entropy {
             entropy: entropy.max(0.0),
             chi_square,
             mean: self.sum / n,
-            monte_carlo_pi: 4.0 * self.n_inside as f64 / self.n_points as f64,
+            monte_carlo_pi: 4.0 * self.n_inside as f64 / self.n_points.max(1) as f64,
             serial_correlation: if divisor == 0.0 {
                 -100000.0
             } else {

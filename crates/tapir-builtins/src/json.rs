@@ -138,7 +138,7 @@ fn make(ctx: &mut CallCtx<'_>, j: &Json, ty: TypeId, key_map: &Value) -> Made {
                 }
             }
         }
-        (Kind::Pattern, Json::String(s)) => match ctx.host.compile_pattern(s, false, false) {
+        (Kind::Pattern, Json::String(s)) => match ctx.host.compile_pattern(unslash(s), false, false) {
             Ok(p) => Ok(Value::Pattern(p)),
             Err(_) => {
                 plain_error(ctx, format!("error compiling pattern /{}/", lossy(s)));
@@ -260,6 +260,11 @@ fn make_record(ctx: &mut CallCtx<'_>, members: &[(Vec<u8>, Json)], ty: TypeId, k
         }
     }
     Ok(Value::Record(Record::new(ty, slots)))
+}
+
+/// A pattern's text without the slashes around it, where both are there.
+fn unslash(s: &[u8]) -> &[u8] {
+    s.strip_prefix(b"/").and_then(|r| r.strip_suffix(b"/")).unwrap_or(s)
 }
 
 fn unbracket(s: &[u8]) -> &[u8] {

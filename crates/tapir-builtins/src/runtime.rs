@@ -134,9 +134,9 @@ fn option_set_change_handler(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let good = sig.flavor == Flavor::Function
         && matches!(params.len(), 2 | 3)
         && types.same(params[0], builtin::STRING)
-        && types.same(params[1], ty)
+        && (types.same(params[1], ty) || matches!(types.kind(params[1]), Kind::Any))
         && params.get(2).is_none_or(|t| types.same(*t, builtin::STRING))
-        && types.same(sig.yields, ty);
+        && (types.same(sig.yields, ty) || matches!(types.kind(sig.yields), Kind::Any));
     if !good {
         return fail(
             ctx,

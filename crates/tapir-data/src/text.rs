@@ -325,7 +325,13 @@ pub fn structure_text(types: &Types, ty: TypeId) -> String {
             }
             let mut s = String::from("record { ");
             for f in &layout.fields {
-                s += &format!("{}:{}; ", f.name, type_text(types, f.ty));
+                let optional = if f.optional && f.default.is_none() {
+                    " &optional"
+                } else {
+                    ""
+                };
+                let log = if f.log { " &log" } else { "" };
+                s += &format!("{}:{}{optional}{log}; ", f.name, type_text(types, f.ty));
             }
             s + "}"
         }

@@ -316,6 +316,28 @@ impl Types {
         }
     }
 
+    /// As [`Types::same`], with `any` inside of a container standing for every type.
+    pub fn same_or_any(&self, a: TypeId, b: TypeId) -> bool {
+        let any = |t: TypeId| matches!(self.kind(t), Kind::Any);
+        let inner = |x: TypeId, y: TypeId| any(x) || any(y) || self.same_or_any(x, y);
+        if self.same(a, b) {
+            return true;
+        }
+        match (self.kind(a), self.kind(b)) {
+            (Kind::Vector(x), Kind::Vector(y)) => inner(*x, *y),
+            (Kind::Table { index: i, yields: y }, Kind::Table { index: j, yields: z }) => {
+                i.len() == j.len()
+                    && i.iter().zip(j).all(|(x, y)| inner(*x, *y))
+                    && match (y, z) {
+                        (None, None) => true,
+                        (Some(y), Some(z)) => inner(*y, *z),
+                        _ => false,
+                    }
+            }
+            _ => false,
+        }
+    }
+
     /// Whether two ids denote the same type. Named records and enums are nominal here except that records with
     /// identical fields are interchangeable.
     pub fn same(&self, a: TypeId, b: TypeId) -> bool {

@@ -550,7 +550,7 @@ impl Vm {
             Value::Opaque(o) => matches!(self.types().kind(ty), Kind::Opaque(n) if **n == *o.type_name()),
             v => {
                 let t = self.type_of(v);
-                self.types().same(t, ty)
+                self.types().same_or_any(t, ty)
             }
         }
     }

@@ -9,6 +9,7 @@ use highway::{HighwayHash, HighwayHasher, Key};
 use sha2::{Digest, Sha256};
 use tapir_analyzers::core::{ConnInfo, FileChunk, FileHandler, Tag};
 use tapir_analyzers::registry;
+use tapir_builtins::x509::CertificateCache;
 use tapir_data::text::enum_text;
 use tapir_data::value::{Str, Value};
 use tapir_files::manager::NoConnection;
@@ -159,6 +160,22 @@ impl FileHost for InPacket {
         };
         feed_nested(&manager, self, q, parent, &id, data, end);
         id
+    }
+
+    fn caches_certificates(&self) -> bool {
+        self.0.borrow_mut().vm.state::<CertificateCache>().table.is_some()
+    }
+
+    fn cached_certificate(&mut self, q: &mut EventQueue, file: Value, sha256: &str) -> bool {
+        with_queue(&self.0, q, |core| {
+            match core.vm.state::<CertificateCache>().lookup(sha256) {
+                Some((hook, entry)) => {
+                    core.call(&hook, &[file, entry, Value::Str(sha256.as_bytes().into())]);
+                    true
+                }
+                None => false,
+            }
+        })
     }
 }
 

@@ -187,6 +187,10 @@ impl Host for Facts<'_> {
             return false;
         };
         let Some(q) = self.q.as_deref_mut() else { return false };
+        // A built-in that matches by hand holds the machine: conditions in scripts cannot be asked then.
+        if self.core.try_borrow_mut().is_err() {
+            return false;
+        }
         let state = signature_state(q, rule, self.conn.clone(), is_orig, payload_size);
         let data = Value::Str(data.into());
         with_queue(self.core, q, |core| match core.vm.global_value(name) {

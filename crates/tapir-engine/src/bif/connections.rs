@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tapir_data::value::{Addr, File, Port, Value};
 use tapir_flow::{Conn, ConnId, ConnTuple, Ip, Thresholds, Transport};
+use tapir_interface::queue::EventQueue;
 use tapir_interface::{records, slots};
 use tapir_vm::{CallCtx, Registry, RtError};
 
@@ -101,6 +102,33 @@ pub fn change(
             Ok(true)
         }
     }
+}
+
+/// Whether a connection is known.
+pub fn exists(cx: &mut CallCtx<'_>, id: Option<&Value>) -> Result<bool, RtError> {
+    Ok(!matches!(find(cx, id)?, Found::No))
+}
+
+/// Changes a connection, with the event queue at hand: now, or when its packet is done.
+pub fn change_with_queue(
+    cx: &mut CallCtx<'_>,
+    id: Option<&Value>,
+    f: impl FnOnce(&mut Net, ConnId, &mut EventQueue) + 'static,
+) -> Result<(), RtError> {
+    let Some(tuple) = tuple(id) else { return Ok(()) };
+    let change = move |net: &mut Net, q: &mut EventQueue| {
+        if let Some(conn) = net.flow.find(&tuple) {
+            f(net, conn, q);
+        }
+    };
+    match of(cx)?.net.take() {
+        Some(mut net) => {
+            change(&mut net, cx.queue());
+            of(cx)?.net = Some(net);
+        }
+        None => of(cx)?.deferred.push(Box::new(change)),
+    }
+    Ok(())
 }
 
 /// Reads something of a connection; `None` when it is unknown or busy.

@@ -7,6 +7,7 @@ mod files;
 mod logging;
 mod node;
 mod reporter;
+mod signatures;
 mod stats;
 
 use tapir_data::value::{Str, Value};
@@ -22,6 +23,7 @@ pub fn register(r: &mut Registry) {
     cluster::register(r);
     stats::register(r);
     reporter::register(r);
+    signatures::register(r);
 }
 
 pub(crate) fn text(v: Option<&Value>) -> String {

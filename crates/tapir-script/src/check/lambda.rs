@@ -221,7 +221,7 @@ impl Checker {
             })
         };
         let module = self.text(self.module).clone();
-        let kind = hir::StmtKind::When(Box::new(hir::When {
+        hir::StmtKind::When(Box::new(hir::When {
             cond: make(Vec::new(), module.clone()),
             cond_expr: cond,
             body: make(body, module.clone()),
@@ -242,8 +242,7 @@ impl Checker {
                     )
                 })
                 .collect(),
-        }));
-        kind
+        }))
     }
 
     /// Whether two signatures have parameters of the same types.

@@ -387,7 +387,7 @@ fn join(base: &str, name: &str) -> String {
         } else if let Some(r) = rest.strip_prefix("../") {
             rest = r;
             dir = match dir.rsplit_once('/') {
-                Some((_, last)) if last == ".." => format!("{dir}/.."),
+                Some((_, "..")) => format!("{dir}/.."),
                 Some((d, _)) => d.to_string(),
                 None if dir == "." || dir.is_empty() => "..".to_string(),
                 None if dir == ".." => "../..".to_string(),

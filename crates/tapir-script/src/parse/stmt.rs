@@ -115,6 +115,7 @@ impl<H: Host> Parser<H> {
                     return Err(self.fail(d));
                 }
                 let name = self.ident()?;
+                self.single_colon(&name)?;
                 self.expect(Op::LParen)?;
                 let (args, _) = self.list(Op::RParen)?;
                 self.expect_semi()?;
@@ -174,6 +175,24 @@ impl<H: Host> Parser<H> {
             }
             _ => self.expr_stmt(),
         }
+    }
+
+    /// `M:name` where `M::name` was meant.
+    fn single_colon(&mut self, name: &crate::ast::Ident) -> Result<()> {
+        if self.at(Op::Colon) {
+            if let Tok::Ident(second) = self.raw_ahead() {
+                let span = self.peek_span();
+                let (first, second) = (
+                    self.host.names().text(name.name).clone(),
+                    self.host.names().text(second).clone(),
+                );
+                let d = self
+                    .syntax_error(Tok::Op(Op::Colon), span)
+                    .suggest(format!("a name in a module is written {first}::{second}"));
+                return Err(self.fail(d));
+            }
+        }
+        Ok(())
     }
 
     fn expr_stmt(&mut self) -> Result<StmtKind> {

@@ -1,0 +1,170 @@
+//! What is said about common mistakes: the headline, and the hint where there is one.
+
+use tapir_script::load::{Found, Loader, NoEvaluator, ScriptSource};
+
+struct One(String);
+
+impl ScriptSource for One {
+    fn search_path(&self) -> Vec<String> {
+        vec![".".into()]
+    }
+    fn look(&mut self, path: &str) -> Option<Found> {
+        (path == "./t.zeek").then(|| Found::File {
+            text: self.0.as_bytes().into(),
+            canonical: path.into(),
+        })
+    }
+}
+
+const PRELUDE: &str = "global zeek_init: event(); global connection_state_remove: event(n: count); \
+    global fmt: function(s: string, a: any &default=1): string; type R: record { a: count; b: string &optional; }; \
+    global t: table[string] of count; option o = 1; global s: set[count]; global c: count = 1;";
+
+fn said(text: &str) -> String {
+    let mut evaluator = NoEvaluator;
+    let mut loader = Loader::new(Box::new(One(format!("{PRELUDE}\n{text}"))), &mut evaluator);
+    loader.load_file("t");
+    let (program, diagnostics) = loader.finish();
+    diagnostics.iter().map(|d| d.render(&program.files)).collect()
+}
+
+#[track_caller]
+fn expect(text: &str, parts: &[&str]) {
+    let said = said(text);
+    for p in parts {
+        assert!(said.contains(p), "no {p:?} in:\n{said}");
+    }
+}
+
+#[track_caller]
+fn body(text: &str, parts: &[&str]) {
+    expect(&format!("event zeek_init() {{ {text} }}"), parts);
+}
+
+#[test]
+fn names() {
+    body(
+        "print conn_ct;",
+        &["error in ./t.zeek, line 2: unknown identifier conn_ct, at or near \"conn_ct\""],
+    );
+    body("local counter = 1; print countre;", &["did you mean counter?"]);
+    body(
+        "event connection_state_change(1);",
+        &["unknown identifier connection_state_change"],
+    );
+    expect(
+        "event connection_state_change(n: count) { }",
+        &[
+            "warning in",
+            "non-existing event",
+            "did you mean connection_state_remove?",
+        ],
+    );
+    expect(
+        "global x: boolean;",
+        &["identifier not defined: boolean", "did you mean bool?"],
+    );
+    expect(
+        "module M; global hidden = 1; module N; global x = M::hidden;",
+        &["identifier is not exported: M::hidden"],
+    );
+    body(
+        "print GLOBAL::c;",
+        &["Using GLOBAL:: as a prefix is invalid", "write ::c"],
+    );
+    expect(
+        "event udp:udp_header(c: count) { }",
+        &["syntax error, at or near \":\"", "written udp::udp_header"],
+    );
+}
+
+#[test]
+fn types() {
+    body(
+        "c = \"5\";",
+        &[
+            "assignment of non-arithmetic value to arithmetic (count/string)",
+            "to_count(…)",
+        ],
+    );
+    body(
+        "local x: string = 5;",
+        &["arithmetic mixed with non-arithmetic (string and 5)"],
+    );
+    body(
+        "print 1 + \"x\";",
+        &["requires arithmetic operands (1 + \"x\")", "cat(…) or fmt(…)"],
+    );
+    body("local r = R($b=\"x\");", &["mandatory field \"a\" missing"]);
+    body(
+        "local r = R($a=1); print r$bb;",
+        &["no such field in record (r$bb)", "its fields are a, b"],
+    );
+    body("print t[5];", &["type clash in index"]);
+    body("print s[1];", &["not an index type (s)", "asked for with \"in\""]);
+    body("s += 3;", &["requires values of the same type (s += 3)", "add s[x];"]);
+    body("if ( c ) ;", &["conditional in test must be boolean (c)"]);
+    body(
+        "local v = vector();",
+        &["empty constructor in untyped initialization", "give the type"],
+    );
+    body(
+        "switch +1 { case 1: break; }",
+        &["case label has wrong type (1)", "+1 is an int"],
+    );
+    body("local d: interval = 5;", &["double_to_interval"]);
+    body("print 1 / 0;", &["division by zero (1 / 0)"]);
+    body(
+        "local x: count = -1;",
+        &["overflow promoting from signed/double to unsigned arithmetic value (-1)"],
+    );
+}
+
+#[test]
+fn declarations() {
+    expect(
+        "redef c = 2;",
+        &[
+            "cannot redefine a variable not marked with &redef (c)",
+            "./t.zeek:1: declared here",
+        ],
+    );
+    expect("redef R += { x: count &optional; };", &["syntax error"]);
+    expect(
+        "redef R = 5;",
+        &["redef of record type R is missing record keyword", "redef record R"],
+    );
+    expect("redef cc = 5;", &["\"redef\" used but not previously defined (cc)"]);
+    expect(
+        "global x: count &optional;",
+        &["&optional is only valid for record fields"],
+    );
+    expect(
+        "global x: count &default=5;",
+        &["&default is not valid for global variables except for tables"],
+    );
+    expect("type E: enum { A, A };", &["already exists (A)"]);
+    expect(
+        "function zeek_init() { }",
+        &["redefinition changes type (zeek_init)", "it was declared as event"],
+    );
+    body(
+        "o = 2;",
+        &["option is not a modifiable lvalue (o)", "Option::set(\"o\", …)"],
+    );
+    body(
+        "local f = function() { print c; }; local x = 1; local g = function() { print x; };",
+        &["lambda uses outer identifiers without [] captures: x", "function[x]("],
+    );
+    body(
+        "local a = 1; { local b = 2; } print b;",
+        &["use of out-of-scope local; move declaration to outer scope (b)"],
+    );
+    body(
+        "zeek_init();",
+        &[
+            "event called in expression, use event statement instead",
+            "event zeek_init(…);",
+        ],
+    );
+}

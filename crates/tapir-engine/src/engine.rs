@@ -59,6 +59,11 @@ pub fn run(config: &Config) -> u8 {
     status
 }
 
+/// Input streams are looked at each time so many packets were processed.
+const INPUT_PACKETS: u64 = 256;
+/// How long the loop rests when nothing has happened.
+const IDLE_MILLIS: u64 = 5;
+
 fn complain(text: &str) {
     eprintln!("{text}");
 }
@@ -224,6 +229,9 @@ impl Engine {
                 }
             }
         }
+        if status == 0 {
+            self.idle(config);
+        }
         self.finish();
         self.leave(status)
     }
@@ -379,6 +387,9 @@ impl Engine {
             self.rotate();
         }
         let core = &mut *self.core.borrow_mut();
+        if self.n_packets % INPUT_PACKETS == 0 && core.host.inputs.is_active() {
+            core.with_cx(crate::input::poll);
+        }
         if core.host.logs.has_delays() {
             core.with_cx(|cx| logs::expire_delays(cx, false));
         }
@@ -388,6 +399,36 @@ impl Engine {
         let core = &mut *self.core.borrow_mut();
         core.with_cx(logs::rotate_due);
         self.next_rotation = logs::next_rotation(&core.host.logs);
+    }
+
+    /// Runs without packets: input streams, timers and asynchronous results, until nothing can happen any more or a
+    /// script terminates the run.
+    fn idle(&mut self, config: &Config) {
+        let stay = crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") == Some(true);
+        let wall = config.input.is_none();
+        loop {
+            if self.stopping() {
+                return;
+            }
+            let any = {
+                let core = &mut *self.core.borrow_mut();
+                core.with_cx(crate::input::poll).unwrap_or(false)
+            };
+            if !stay && !any && !self.core.borrow().host.inputs.is_busy() {
+                return;
+            }
+            if wall || stay {
+                let now = logs_wall_clock();
+                let behind = self.core.borrow().vm.network_time() < now;
+                if behind && wall {
+                    self.advance(now);
+                }
+            }
+            self.drain();
+            if !any {
+                std::thread::sleep(std::time::Duration::from_millis(IDLE_MILLIS));
+            }
+        }
     }
 
     /// The end of the run: timers, connections, files, `zeek_done`, logs.

@@ -203,37 +203,64 @@ fn feed_nested(
     }
 }
 
-/// The host of the file manager during a built-in's call: handlers are running already, so nothing is drained.
-pub struct InCall<'a, 'b>(pub &'a mut CallCtx<'b>);
+/// The host of the file manager during a built-in's call: handlers are running already, so nothing is drained, unless
+/// native code outside any handler made the call.
+pub struct InCall<'a, 'b> {
+    cx: &'a mut CallCtx<'b>,
+    drains: bool,
+}
+
+impl<'a, 'b> InCall<'a, 'b> {
+    /// For a built-in.
+    pub fn new(cx: &'a mut CallCtx<'b>) -> Self {
+        InCall { cx, drains: false }
+    }
+
+    /// For native code between handlers.
+    pub fn draining(cx: &'a mut CallCtx<'b>) -> Self {
+        InCall { cx, drains: true }
+    }
+}
 
 impl FileHost for InCall<'_, '_> {
-    fn drain(&mut self, _: &mut EventQueue) {}
+    fn drain(&mut self, q: &mut EventQueue) {
+        if !self.drains {
+            return;
+        }
+        std::mem::swap(self.cx.queue(), q);
+        let result = self.cx.vm.drain(self.cx.host);
+        std::mem::swap(self.cx.queue(), q);
+        if let Err(e) = result {
+            // Errors of handlers were reported by the machine; an exit request is kept there.
+            let _ = self.cx.vm.report_error(self.cx.host, e);
+        }
+    }
     fn identify(&mut self, data: &[u8]) -> Vec<(i64, String)> {
-        self.0
+        self.cx
             .host_as::<EngineHost>()
             .map(|h| h.files.identify(data))
             .unwrap_or_default()
     }
     fn raise(&mut self, _: &mut EventQueue, event: &Value, args: Vec<Value>) {
-        raise_value(self.0.vm, event, args);
+        raise_value(self.cx.vm, event, args);
     }
     fn weird(&mut self, q: &mut EventQueue, name: &str, file: Value, addl: &str) {
-        if let Some(h) = self.0.host_as::<EngineHost>() {
+        if let Some(h) = self.cx.host_as::<EngineHost>() {
             weird(h, q, name, file, addl);
         }
     }
     fn confirmation(&mut self, q: &mut EventQueue, kind: Kind, file: Value) {
-        confirm(self.0.vm, q, kind, file);
+        confirm(self.cx.vm, q, kind, file);
     }
     fn violation(&mut self, q: &mut EventQueue, kind: Kind, file: Value, reason: &str) {
-        violate(self.0.vm, q, kind, file, reason);
+        violate(self.cx.vm, q, kind, file, reason);
     }
     fn error(&mut self, message: &str) {
-        self.0.error(message);
+        self.cx.error(message);
     }
     fn nested(&mut self, q: &mut EventQueue, parent: &Rc<str>, index: u64, data: Option<&[u8]>, end: bool) -> Rc<str> {
         let Some((id, manager)) = self
-            .0
+            .cx
             .host_as::<EngineHost>()
             .map(|h| (nested(h, parent, index), h.files.manager.clone()))
         else {

@@ -47,6 +47,7 @@ pub struct EngineHost {
     /// Standard output, flushed before anything goes to standard error.
     pub stdout: std::io::BufWriter<std::io::Stdout>,
     pub files: crate::files::FileState,
+    pub inputs: crate::input::Inputs,
     pub node: crate::node::Node,
     /// Files of `dump_packet`.
     pub dumpers: std::collections::HashMap<std::path::PathBuf, crate::dump::Dumper>,
@@ -85,6 +86,7 @@ impl EngineHost {
             errors_to_stderr: true,
             stdout: std::io::BufWriter::with_capacity(1 << 16, std::io::stdout()),
             files: Default::default(),
+            inputs: Default::default(),
             node: Default::default(),
             dumpers: Default::default(),
             disabling_hook: None,

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod files;
 pub mod globals;
 pub mod host;
+pub mod input;
 pub mod load;
 pub mod logs;
 pub mod net;

@@ -63,7 +63,7 @@ fn add_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         return Ok(Value::Bool(false));
     };
     let manager = of(cx)?.files.manager.clone();
-    let added = manager.add_analyzer(&mut InCall(cx), &id, kind, args.get(2).unwrap_or(&Value::Unset));
+    let added = manager.add_analyzer(&mut InCall::new(cx), &id, kind, args.get(2).unwrap_or(&Value::Unset));
     Ok(Value::Bool(added))
 }
 

@@ -4,6 +4,7 @@ mod analyzers;
 mod cluster;
 mod connections;
 mod files;
+mod input;
 mod logging;
 mod node;
 mod reporter;
@@ -20,6 +21,7 @@ pub fn register(r: &mut Registry) {
     analyzers::register(r);
     files::register(r);
     node::register(r);
+    input::register(r);
     cluster::register(r);
     stats::register(r);
     reporter::register(r);

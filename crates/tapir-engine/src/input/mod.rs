@@ -1,0 +1,501 @@
+//! The input framework's native half: streams that read files, commands and databases into tables, events or file analysis.
+//!
+//! Scripts see it as `Input::*`. A stream is read when it is created, when an update is forced, and, in the modes for that,
+//! when its source changes; the main loop polls. Readers give rows of texts ([`ascii`], [`raw`], [`sqlite`]), which become
+//! values by the types of the stream's records ([`values`]).
+
+mod ascii;
+mod deliver;
+mod raw;
+mod sqlite;
+mod values;
+
+use std::collections::HashMap;
+use std::time::{Instant, SystemTime};
+
+use tapir_data::text::enum_text;
+use tapir_data::types::TypeId;
+use tapir_data::value::{Str, Value};
+use tapir_vm::{CallCtx, RtError, Severity};
+
+use crate::host::of;
+use crate::logs::field;
+
+pub use values::{Separators, parse};
+
+/// A column that a stream wants.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Flattened name, nested records joined by a dot.
+    pub name: String,
+    pub ty: TypeId,
+    pub optional: bool,
+    /// The way into the record.
+    pub steps: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Manual,
+    Reread,
+    Stream,
+}
+
+enum Target {
+    Table {
+        table: Value,
+        idx: TypeId,
+        val: Option<TypeId>,
+        n_idx: usize,
+        want_record: bool,
+        ev: Option<Value>,
+        pred: Option<Value>,
+        /// Rows of the last reading: key, hash of the value.
+        known: HashMap<Vec<u8>, Known>,
+    },
+    Event {
+        ty: TypeId,
+        want_record: bool,
+        ev: Value,
+    },
+    /// File analysis under an id.
+    Analysis,
+}
+
+struct Known {
+    key: Vec<Value>,
+    hash: u64,
+    round: u64,
+}
+
+struct Stream {
+    name: Str,
+    source: String,
+    reader: String,
+    mode: Mode,
+    config: HashMap<String, String>,
+    description: Value,
+    error_ev: Option<Value>,
+    columns: Vec<Column>,
+    target: Target,
+    /// A reading is due.
+    pending: bool,
+    round: u64,
+    stamp: Option<(SystemTime, u64)>,
+    raw: Option<raw::RawReader>,
+    last_poll: Option<Instant>,
+    failed: bool,
+}
+
+/// All input streams of an engine.
+#[derive(Default)]
+pub struct Inputs {
+    streams: Vec<Option<Stream>>,
+}
+
+impl Inputs {
+    /// Whether anything could still deliver data.
+    pub fn is_active(&self) -> bool {
+        self.streams
+            .iter()
+            .flatten()
+            .any(|s| s.pending || s.mode != Mode::Manual || s.raw.is_some())
+    }
+
+    /// Whether a reading is due or under way, so that the run must not end yet.
+    pub fn is_busy(&self) -> bool {
+        self.streams
+            .iter()
+            .flatten()
+            .any(|s| s.pending || s.raw.as_ref().is_some_and(raw::RawReader::is_running))
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.streams
+            .iter()
+            .position(|s| s.as_ref().is_some_and(|s| &s.name[..] == name))
+    }
+}
+
+fn mode_of(cx: &CallCtx<'_>, v: &Value) -> Mode {
+    match v {
+        Value::Enum(ty, n) => match enum_text(cx.types(), *ty, *n) {
+            "Input::REREAD" => Mode::Reread,
+            "Input::STREAM" => Mode::Stream,
+            _ => Mode::Manual,
+        },
+        _ => Mode::Manual,
+    }
+}
+
+fn func(v: Value) -> Option<Value> {
+    matches!(v, Value::Func(_)).then_some(v)
+}
+
+fn type_value(v: &Value) -> Option<TypeId> {
+    match v {
+        Value::Type(t) => Some(*t),
+        _ => None,
+    }
+}
+
+/// The columns of a record type, nested records flattened.
+fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), String> {
+    fn walk(
+        cx: &CallCtx<'_>,
+        ty: TypeId,
+        prefix: &str,
+        steps: &mut Vec<u32>,
+        out: &mut Vec<Column>,
+    ) -> Result<(), String> {
+        let types = cx.types();
+        let Some(layout) = types.record(ty) else {
+            return Err("input stream needs record types".into());
+        };
+        for (slot, f) in layout.fields.iter().enumerate() {
+            let name = if prefix.is_empty() {
+                f.name.to_string()
+            } else {
+                format!("{prefix}.{}", f.name)
+            };
+            steps.push(slot as u32);
+            if types.record(f.ty).is_some() {
+                if f.optional {
+                    return Err(format!(
+                        "The input framework does not support optional record fields: \"{name}\""
+                    ));
+                }
+                if steps.len() < 8 {
+                    walk(cx, f.ty, &name, steps, out)?;
+                }
+            } else if values::readable(types, f.ty) {
+                let optional = f.optional || f.default.is_some();
+                out.push(Column {
+                    name,
+                    ty: f.ty,
+                    optional,
+                    steps: steps.clone(),
+                });
+            } else if !f.optional {
+                return Err(format!("Input stream: field '{name}' has a type that cannot be read"));
+            }
+            steps.pop();
+        }
+        Ok(())
+    }
+    walk(cx, ty, "", &mut Vec::new(), out)
+}
+
+/// Which kind of stream a description asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    Event,
+    Analysis,
+}
+
+/// `Input::__create_*_stream`.
+pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<bool, RtError> {
+    let text = |v: &Value| match v {
+        Value::Str(s) => s.clone(),
+        _ => Str::from(&b""[..]),
+    };
+    let name = text(&field(cx, description, "name")?);
+    let shown = String::from_utf8_lossy(&name).into_owned();
+    if of(cx)?.inputs.position(&name).is_some() {
+        cx.error(format!("Input stream with name '{shown}' already exists!"));
+        return Ok(false);
+    }
+    let source = String::from_utf8_lossy(&text(&field(cx, description, "source")?)).into_owned();
+    let reader = match field(cx, description, "reader")? {
+        Value::Enum(ty, n) => enum_text(cx.types(), ty, n).to_string(),
+        _ => String::new(),
+    };
+    let mode = field(cx, description, "mode")?;
+    let mode = mode_of(cx, &mode);
+    let config = match field(cx, description, "config")? {
+        Value::Table(t) => t
+            .entries()
+            .iter()
+            .map(|(k, v)| {
+                let s = |v: &Value| String::from_utf8_lossy(&text(v)).into_owned();
+                (s(k), s(v))
+            })
+            .collect(),
+        _ => HashMap::new(),
+    };
+    let error_ev = if kind == Kind::Analysis {
+        None
+    } else {
+        func(field(cx, description, "error_ev")?)
+    };
+    let mut cols = Vec::new();
+    let target = match kind {
+        Kind::Analysis => Target::Analysis,
+        Kind::Event => {
+            let Some(ty) = type_value(&field(cx, description, "fields")?) else {
+                cx.error(format!("Input stream {shown}: fields is not a record type"));
+                return Ok(false);
+            };
+            if let Err(why) = columns(cx, ty, &mut cols) {
+                cx.error(why);
+                return Ok(false);
+            }
+            let Some(ev) = func(field(cx, description, "ev")?) else {
+                cx.error(format!("Input stream {shown}: stream event is not an event"));
+                return Ok(false);
+            };
+            let want_record = matches!(field(cx, description, "want_record")?, Value::Bool(true));
+            Target::Event { ty, want_record, ev }
+        }
+        Kind::Table => {
+            let Some(idx) = type_value(&field(cx, description, "idx")?) else {
+                cx.error(format!("Input stream {shown}: idx is not a record type"));
+                return Ok(false);
+            };
+            let val = type_value(&field(cx, description, "val")?);
+            if let Err(why) = columns(cx, idx, &mut cols) {
+                cx.error(why);
+                return Ok(false);
+            }
+            let n_idx = cols.len();
+            if let Some(val) = val {
+                if let Err(why) = columns(cx, val, &mut cols) {
+                    cx.error(why);
+                    return Ok(false);
+                }
+            }
+            let table = field(cx, description, "destination")?;
+            if !matches!(table, Value::Table(_)) {
+                cx.error(format!("Input stream {shown}: destination is not a table"));
+                return Ok(false);
+            }
+            Target::Table {
+                table,
+                idx,
+                val,
+                n_idx,
+                want_record: !matches!(field(cx, description, "want_record")?, Value::Bool(false)),
+                ev: func(field(cx, description, "ev")?),
+                pred: func(field(cx, description, "pred")?),
+                known: HashMap::new(),
+            }
+        }
+    };
+    let stream = Stream {
+        name,
+        source,
+        reader,
+        mode,
+        config,
+        description: description.clone(),
+        error_ev,
+        columns: cols,
+        target,
+        pending: true,
+        round: 0,
+        stamp: None,
+        raw: None,
+        last_poll: None,
+        failed: false,
+    };
+    let inputs = &mut of(cx)?.inputs;
+    match inputs.streams.iter().position(Option::is_none) {
+        Some(free) => inputs.streams[free] = Some(stream),
+        None => inputs.streams.push(Some(stream)),
+    }
+    Ok(true)
+}
+
+/// `Input::__remove_stream`.
+pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
+    let inputs = &mut of(cx)?.inputs;
+    match inputs.position(name) {
+        Some(at) => {
+            inputs.streams[at] = None;
+            Ok(true)
+        }
+        None => {
+            cx.error(format!(
+                "Input stream '{}' does not exist for removal!",
+                String::from_utf8_lossy(name)
+            ));
+            Ok(false)
+        }
+    }
+}
+
+/// `Input::__force_update`.
+pub fn force_update(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
+    let inputs = &mut of(cx)?.inputs;
+    match inputs.position(name).and_then(|at| inputs.streams[at].as_mut()) {
+        Some(s) => {
+            s.pending = true;
+            Ok(true)
+        }
+        None => {
+            cx.error(format!(
+                "Input stream '{}' does not exist",
+                String::from_utf8_lossy(name)
+            ));
+            Ok(false)
+        }
+    }
+}
+
+/// Seconds between looks at a source that may change.
+const HEARTBEAT_SECS: f64 = 1.0;
+
+/// Reads what is due. Gives whether anything was delivered.
+pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
+    let n = of(cx)?.inputs.streams.len();
+    let mut any = false;
+    for at in 0..n {
+        let Some(stream) = of(cx)?.inputs.streams.get_mut(at) else {
+            break;
+        };
+        let due = stream.as_ref().is_some_and(|s| {
+            s.pending
+                || s.raw.as_ref().is_some_and(raw::RawReader::is_running)
+                || s.mode != Mode::Manual && s.last_poll.is_none_or(|t| t.elapsed().as_secs_f64() >= HEARTBEAT_SECS)
+        });
+        if !due {
+            continue;
+        }
+        let Some(mut s) = stream.take() else { continue };
+        s.last_poll = Some(Instant::now());
+        let result = read(cx, &mut s);
+        // A handler may have created streams meanwhile, never in this place: it was marked as taken.
+        let keep = !of(cx)?.inputs.streams.get(at).is_some_and(Option::is_some);
+        if keep {
+            of(cx)?.inputs.streams[at] = Some(s);
+        }
+        any |= result?;
+    }
+    Ok(any)
+}
+
+/// Tells of a problem with a stream: on standard error and through its error event.
+fn problem(cx: &mut CallCtx<'_>, s: &Stream, message: &str, severity: Severity) -> Result<(), RtError> {
+    cx.report_plain(severity, format!("{}/{}: {message}", s.source, s.reader));
+    if let Some(ev) = &s.error_ev {
+        let level = match severity {
+            Severity::Info => "Reporter::INFO",
+            Severity::Warning => "Reporter::WARNING",
+            _ => "Reporter::ERROR",
+        };
+        let level = match cx.program().names.get(level) {
+            Some(tapir_script::hir::Ident::Enumerator(t, n)) => Value::Enum(*t, *n),
+            _ => Value::Unset,
+        };
+        let args = vec![s.description.clone(), Value::Str(message.as_bytes().into()), level];
+        crate::script::raise_value(cx.vm, ev, args);
+    }
+    Ok(())
+}
+
+fn end_of_data(cx: &mut CallCtx<'_>, s: &Stream) {
+    let args = vec![Value::Str(s.name.clone()), Value::Str(s.source.as_bytes().into())];
+    cx.vm.raise_named("Input::end_of_data", args);
+}
+
+fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
+    match s.reader.as_str() {
+        "Input::READER_ASCII" => read_file(cx, s, false),
+        "Input::READER_CONFIG" => read_file(cx, s, true),
+        "Input::READER_RAW" => raw::read(cx, s),
+        "Input::READER_SQLITE" => {
+            s.pending = false;
+            sqlite::read(cx, s)
+        }
+        "Input::READER_BINARY" => {
+            s.pending = false;
+            read_binary(cx, s)
+        }
+        other => {
+            s.pending = false;
+            let message = format!("no input reader implements {other}");
+            problem(cx, s, &message, Severity::Error)?;
+            Ok(false)
+        }
+    }
+}
+
+/// The path of a source below a reader's path prefix.
+fn path_of(cx: &CallCtx<'_>, s: &Stream, prefix_option: &str) -> String {
+    match crate::globals::get(cx, prefix_option) {
+        Value::Str(p) if !p.is_empty() && !s.source.starts_with('/') => {
+            format!("{}/{}", String::from_utf8_lossy(&p).trim_end_matches('/'), s.source)
+        }
+        _ => s.source.clone(),
+    }
+}
+
+fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream, config: bool) -> Result<bool, RtError> {
+    let path = path_of(
+        cx,
+        s,
+        if config {
+            "InputConfig::path_prefix"
+        } else {
+            "InputAscii::path_prefix"
+        },
+    );
+    let meta = std::fs::metadata(&path);
+    let stamp = meta.as_ref().ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+    let forced = std::mem::take(&mut s.pending);
+    if !forced && stamp.is_some() && stamp == s.stamp {
+        return Ok(false);
+    }
+    let text = match meta.and_then(|_| std::fs::read(&path)) {
+        Ok(t) => t,
+        Err(e) => {
+            // A file that is not there is told once, and waited for in the modes that look again.
+            if !s.failed {
+                s.failed = true;
+                problem(cx, s, &format!("{path}: cannot open: {e}"), Severity::Warning)?;
+            }
+            return Ok(false);
+        }
+    };
+    s.failed = false;
+    s.stamp = stamp;
+    s.round += 1;
+    if config {
+        ascii::read_config(cx, s, &text)?;
+    } else {
+        let done = ascii::read_rows(cx, s, &text)?;
+        if !done {
+            return Ok(false);
+        }
+        deliver::end_round(cx, s)?;
+    }
+    end_of_data(cx, s);
+    Ok(true)
+}
+
+/// Feeds a file to file analysis.
+fn read_binary(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
+    let path = path_of(cx, s, "InputBinary::path_prefix");
+    let data = match std::fs::read(&path) {
+        Ok(d) => d,
+        Err(e) => {
+            problem(cx, s, &format!("{path}: cannot open: {e}"), Severity::Error)?;
+            return Ok(false);
+        }
+    };
+    let chunk = crate::globals::count(cx.vm, "InputBinary::chunk_size")
+        .unwrap_or(1024)
+        .max(1) as usize;
+    let (manager, id) = {
+        let host = of(cx)?;
+        (host.files.manager.clone(), host.files.id(&s.name))
+    };
+    let name = String::from_utf8_lossy(&s.name).into_owned();
+    for piece in data.chunks(chunk) {
+        deliver::file_piece(cx, &manager, &id, &name, piece)?;
+    }
+    deliver::file_end(cx, &manager, &id)?;
+    end_of_data(cx, s);
+    Ok(true)
+}

@@ -1314,6 +1314,16 @@ type string_mapper: function(s: string): string;
 type id_table: table[string] of script_id;
 type record_field_table: table[string] of record_field;
 
+module FileExtract;
+
+export {
+	## Bytes after which an extracted file is cut; 0 for no limit.
+	option default_limit: count = 104857600 &redef;
+
+	## Whether missing bytes count.
+	option default_limit_includes_missing: bool = T &redef;
+}
+
 module Files;
 
 export {

@@ -9,12 +9,6 @@ export {
 	## Where files without a path of their own go.
 	const prefix = "./extract_files/" &redef;
 
-	## Bytes after which a file is cut; 0 means no limit.
-	option default_limit = 104857600;
-
-	## Whether missing bytes count.
-	option default_limit_includes_missing = T;
-
 	redef record Files::Info += {
 		## Name under which the file was written.
 		extracted: string &log &optional;

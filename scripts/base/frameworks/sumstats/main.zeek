@@ -138,7 +138,7 @@ function init_resultval(r: Reducer): ResultVal
 	return rv;
 	}
 
-function compose_resultvals(rv1: ResultVal, rv2: ResultVal): ResultVal
+function compose_resultvals(rv1: ResultVal, rv2: ResultVal): ResultVal &is_used
 	{
 	local out = ResultVal($begin=rv1$begin < rv2$begin ? rv1$begin : rv2$begin,
 	                      $end=rv1$end > rv2$end ? rv1$end : rv2$end,
@@ -147,7 +147,7 @@ function compose_resultvals(rv1: ResultVal, rv2: ResultVal): ResultVal
 	return out;
 	}
 
-function compose_results(r1: Result, r2: Result): Result
+function compose_results(r1: Result, r2: Result): Result &is_used
 	{
 	local out: Result = table();
 

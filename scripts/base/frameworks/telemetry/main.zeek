@@ -109,11 +109,6 @@ function make_labels(keys: vector of string, values: labels_vector): table[strin
 	return labels;
 	}
 
-# Wrong use of a family is counted in a family of its own.
-const counter_usage_error_family = Telemetry::__counter_family("zeek", "telemetry_counter_usage_error", vector("usage_error"), "Number of wrong uses of counter metrics");
-const gauge_usage_error_family = Telemetry::__gauge_family("zeek", "telemetry_gauge_usage_error", vector("usage_error"), "Number of wrong uses of gauge metrics");
-const histogram_usage_error_family = Telemetry::__histogram_family("zeek", "telemetry_histogram_usage_error", vector("usage_error"), vector(1.0, 10.0, 100.0), "Number of wrong uses of histogram metrics");
-
 function register_counter_family(opts: MetricOpts): CounterFamily
 	{
 	local family = Telemetry::__counter_family(opts$prefix, opts$name, opts$label_names, opts?$help_text ? opts$help_text : "Zeek Script Metric",
@@ -126,8 +121,12 @@ function counter_with(cf: CounterFamily, label_values: labels_vector &default=ve
 	if ( |cf$__labels| != |label_values| )
 		{
 		Reporter::error(fmt("invalid label values: expected %d, got %d", |cf$__labels|, |label_values|));
+
+		# Wrong use is counted as well, by the labels that were expected.
+		local wrong_use = Telemetry::__counter_family("zeek", "telemetry_counter_usage_error", vector("usage_error"),
+		                                         "Number of wrong uses of counter metrics");
 		local wrong: table[string] of string = { ["usage_error"] = join_string_vec(cf$__labels, ",") };
-		return Counter($__metric=Telemetry::__counter_metric_get_or_add(counter_usage_error_family, wrong));
+		return Counter($__metric=Telemetry::__counter_metric_get_or_add(wrong_use, wrong));
 		}
 
 	return Counter($__metric=Telemetry::__counter_metric_get_or_add(cf$__family, make_labels(cf$__labels, label_values)));
@@ -173,8 +172,12 @@ function gauge_with(gf: GaugeFamily, label_values: labels_vector &default=vector
 	if ( |gf$__labels| != |label_values| )
 		{
 		Reporter::error(fmt("invalid label values: expected %d, got %d", |gf$__labels|, |label_values|));
+
+		# Wrong use is counted as well, by the labels that were expected.
+		local wrong_use = Telemetry::__gauge_family("zeek", "telemetry_gauge_usage_error", vector("usage_error"),
+		                                         "Number of wrong uses of gauge metrics");
 		local wrong: table[string] of string = { ["usage_error"] = join_string_vec(gf$__labels, ",") };
-		return Gauge($__metric=Telemetry::__gauge_metric_get_or_add(gauge_usage_error_family, wrong));
+		return Gauge($__metric=Telemetry::__gauge_metric_get_or_add(wrong_use, wrong));
 		}
 
 	return Gauge($__metric=Telemetry::__gauge_metric_get_or_add(gf$__family, make_labels(gf$__labels, label_values)));
@@ -223,8 +226,12 @@ function histogram_with(hf: HistogramFamily, label_values: labels_vector &defaul
 	if ( |hf$__labels| != |label_values| )
 		{
 		Reporter::error(fmt("invalid label values: expected %d, got %d", |hf$__labels|, |label_values|));
+
+		# Wrong use is counted as well, by the labels that were expected.
+		local wrong_use = Telemetry::__histogram_family("zeek", "telemetry_histogram_usage_error", vector("usage_error"), vector(1.0, 10.0, 100.0),
+		                                         "Number of wrong uses of histogram metrics");
 		local wrong: table[string] of string = { ["usage_error"] = join_string_vec(hf$__labels, ",") };
-		return Histogram($__metric=Telemetry::__histogram_metric_get_or_add(histogram_usage_error_family, wrong));
+		return Histogram($__metric=Telemetry::__histogram_metric_get_or_add(wrong_use, wrong));
 		}
 
 	return Histogram($__metric=Telemetry::__histogram_metric_get_or_add(hf$__family, make_labels(hf$__labels, label_values)));

@@ -109,11 +109,9 @@ impl Pe {
                     return Some(false);
                 }
                 let header = &self.data[self.at..self.at + self.optional_size];
-                if let Some(record) = optional_header(header, &b) {
-                    events::pe_optional_header(cx.q, f, record);
-                } else if !header.is_empty() {
-                    return None;
-                }
+                // Without an optional header it is no program: older formats share the first header only.
+                let record = optional_header(header, &b)?;
+                events::pe_optional_header(cx.q, f, record);
                 self.at += self.optional_size;
                 self.stage = Stage::Sections;
             }

@@ -48,6 +48,7 @@ pub struct EngineHost {
     pub stdout: std::io::BufWriter<std::io::Stdout>,
     pub files: crate::files::FileState,
     pub inputs: crate::input::Inputs,
+    pub telemetry: crate::telemetry::Telemetry,
     pub node: crate::node::Node,
     /// Files of `dump_packet`.
     pub dumpers: std::collections::HashMap<std::path::PathBuf, crate::dump::Dumper>,
@@ -87,6 +88,7 @@ impl EngineHost {
             stdout: std::io::BufWriter::with_capacity(1 << 16, std::io::stdout()),
             files: Default::default(),
             inputs: Default::default(),
+            telemetry: Default::default(),
             node: Default::default(),
             dumpers: Default::default(),
             disabling_hook: None,

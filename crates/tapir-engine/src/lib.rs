@@ -26,6 +26,7 @@ pub mod seeds;
 pub mod sigs;
 pub mod sink;
 pub mod tags;
+pub mod telemetry;
 pub mod weirds;
 
 pub use engine::run;

@@ -882,6 +882,37 @@ export {
 
 	const callback_timeout: interval = 5sec &redef;
 	const civetweb_threads: count = 2 &redef;
+
+	## What a family of metrics is called and what it measures.
+	type MetricOpts: record {
+		prefix: string;
+		## Counters get a suffix of their own in addition.
+		name: string;
+		unit: string &optional;
+		help_text: string &optional;
+		label_names: vector of string &default=vector();
+		is_total: bool &optional;
+		## Upper bounds of a histogram's buckets.
+		bounds: vector of double &optional;
+		metric_type: MetricType &optional;
+	};
+
+	type Metric: record {
+		opts: MetricOpts;
+		label_names: vector of string &default=vector();
+		label_values: vector of string &optional;
+		value: double &optional;
+	};
+
+	type HistogramMetric: record {
+		opts: MetricOpts;
+		label_names: vector of string &default=vector();
+		label_values: vector of string &optional;
+		## One number for each bucket.
+		values: vector of double;
+		observations: double;
+		sum: double;
+	};
 }
 
 module Spicy;

@@ -10,6 +10,7 @@ mod node;
 mod reporter;
 mod signatures;
 mod stats;
+mod telemetry;
 
 use tapir_data::value::{Str, Value};
 use tapir_vm::Registry;
@@ -21,6 +22,7 @@ pub fn register(r: &mut Registry) {
     analyzers::register(r);
     files::register(r);
     node::register(r);
+    telemetry::register(r);
     input::register(r);
     cluster::register(r);
     stats::register(r);

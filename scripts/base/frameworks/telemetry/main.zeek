@@ -8,19 +8,6 @@ module Telemetry;
 export {
 	type labels_vector: vector of string;
 
-	## What a family of metrics is called and what it measures.
-	type MetricOpts: record {
-		prefix: string;
-		## Counters get a suffix of their own in addition.
-		name: string;
-		unit: string &optional;
-		help_text: string &optional;
-		label_names: vector of string &default=vector();
-		is_total: bool &optional;
-		## Upper bounds of a histogram's buckets.
-		bounds: vector of double &optional;
-		metric_type: MetricType &optional;
-	};
 
 	type CounterFamily: record {
 		__family: opaque of counter_metric_family;
@@ -49,22 +36,7 @@ export {
 		__metric: opaque of histogram_metric;
 	};
 
-	type Metric: record {
-		opts: MetricOpts;
-		label_names: vector of string &default=vector();
-		label_values: vector of string &optional;
-		value: double &optional;
-	};
 
-	type HistogramMetric: record {
-		opts: MetricOpts;
-		label_names: vector of string &default=vector();
-		label_values: vector of string &optional;
-		## One number for each bucket.
-		values: vector of double;
-		observations: double;
-		sum: double;
-	};
 
 	## Runs before metrics are collected: the time to bring them up to date.
 	global sync: hook();

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod dce_rpc;
 pub mod dhcp;
 pub mod dns;
 pub mod file;
@@ -24,6 +25,7 @@ pub mod redis;
 pub mod registry;
 pub mod rfb;
 pub mod sip;
+pub mod smb;
 pub mod smtp;
 pub mod snmp;
 pub mod socks;

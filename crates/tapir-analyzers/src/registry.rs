@@ -33,6 +33,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    "DCE_RPC" ANY dce_rpc::DceRpc::default();
     "DHCP" ANY dhcp::Dhcp;
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();
@@ -57,6 +58,7 @@ protocols! {
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
     "SIP" ANY sip::Sip;
+    "SMB" ANY smb::Smb::default();
     "SMTP" ANY smtp::Smtp::default();
     "SNMP" ANY snmp::Snmp;
     "SOCKS" ANY socks::Socks::default();

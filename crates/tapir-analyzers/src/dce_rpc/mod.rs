@@ -1,0 +1,305 @@
+//! DCE/RPC connection-oriented PDUs (C706, MS-RPCE), over TCP and named pipes.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use crate::core::{Analyzer, Cx};
+use crate::util::cursor::Cursor;
+use crate::{raise, wants};
+
+const HEADER: usize = 16;
+
+const REQUEST: u8 = 0;
+const RESPONSE: u8 = 2;
+const BIND: u8 = 11;
+const BIND_ACK: u8 = 12;
+const ALTER_CONTEXT: u8 = 14;
+const ALTER_CONTEXT_RESP: u8 = 15;
+
+/// Fragments of one call.
+struct Partial {
+    ctx: u64,
+    opnum: u64,
+    stub: Vec<u8>,
+    len: u64,
+}
+
+/// The analyzer.
+#[derive(Default)]
+pub struct DceRpc {
+    /// The file that the pipe stands for; 0 over TCP.
+    fid: u64,
+    buf: [Vec<u8>; 2],
+    partial: [BTreeMap<u32, Partial>; 2],
+    /// Operation numbers of calls that wait for their response.
+    calls: BTreeMap<u32, (u64, u64)>,
+    stopped: [bool; 2],
+}
+
+/// Outstanding calls beyond this are forgotten, lowest id first.
+const MAX_CALLS: usize = 1000;
+
+fn endian<const N: usize>(b: [u8; N], little: bool) -> u64 {
+    let it = b.iter();
+    if little {
+        it.rev().fold(0, |n, x| n << 8 | *x as u64)
+    } else {
+        it.fold(0, |n, x| n << 8 | *x as u64)
+    }
+}
+
+impl DceRpc {
+    /// An analyzer for a named pipe.
+    pub fn pipe(fid: u64) -> Self {
+        DceRpc {
+            fid,
+            ..Default::default()
+        }
+    }
+
+    fn pdu(&mut self, cx: &mut Cx, is_orig: bool, p: &[u8]) -> Option<()> {
+        let mut c = Cursor::new(p);
+        c.skip(2)?;
+        let ptype = c.u8()?;
+        let flags = c.u8()?;
+        let little = c.u8()? & 0x10 != 0;
+        c.skip(3)?;
+        let n16 = |c: &mut Cursor| c.array::<2>().map(|b| endian(b, little));
+        let n32 = |c: &mut Cursor| c.array::<4>().map(|b| endian(b, little));
+        let frag_len = n16(&mut c)? as usize;
+        let auth_len = n16(&mut c)? as usize;
+        let call = n32(&mut c)? as u32;
+        cx.confirm();
+        raise!(cx, dce_rpc_message, is_orig, self.fid, ptype as u64, ptype as i64);
+        let body_end = if auth_len > 0 {
+            frag_len.checked_sub(auth_len + 8)?
+        } else {
+            frag_len
+        };
+        let mut body = Cursor::new(p.get(..body_end)?);
+        body.seek(HEADER)?;
+        let (first, last) = (flags & 1 != 0, flags & 2 != 0);
+        match ptype {
+            BIND | ALTER_CONTEXT => {
+                body.skip(8)?;
+                let n = body.u8()?;
+                body.skip(3)?;
+                for _ in 0..n {
+                    let id = n16(&mut body)?;
+                    let syntaxes = body.u8()?;
+                    body.u8()?;
+                    let uuid = body.take(16)?;
+                    let (major, minor) = (n16(&mut body)?, n16(&mut body)?);
+                    body.skip(20 * syntaxes as usize)?;
+                    if ptype == BIND {
+                        raise!(cx, dce_rpc_bind, self.fid, id, uuid, major, minor);
+                    } else {
+                        raise!(cx, dce_rpc_alter_context, self.fid, id, uuid, major, minor);
+                    }
+                }
+            }
+            BIND_ACK => {
+                body.skip(8)?;
+                let n = n16(&mut body)? as usize;
+                let addr = body.take(n)?;
+                let addr = addr.strip_suffix(b"\0").unwrap_or(addr);
+                raise!(cx, dce_rpc_bind_ack, self.fid, addr);
+            }
+            ALTER_CONTEXT_RESP => {
+                raise!(cx, dce_rpc_alter_context_resp, self.fid);
+            }
+            REQUEST | RESPONSE => {
+                body.skip(4)?;
+                let ctx = n16(&mut body)?;
+                let opnum = if ptype == REQUEST {
+                    let op = n16(&mut body)?;
+                    if flags & 0x80 != 0 {
+                        body.skip(16)?;
+                    }
+                    op
+                } else {
+                    body.skip(2)?;
+                    self.calls.get(&call).map_or(0, |x| x.1)
+                };
+                self.fragment(cx, is_orig, ptype, call, ctx, opnum, first, last, body.rest());
+            }
+            _ => {}
+        }
+        if auth_len > 0 {
+            self.auth(cx, is_orig, p.get(body_end..)?, little);
+        }
+        Some(())
+    }
+
+    fn fragment(
+        &mut self,
+        cx: &mut Cx,
+        is_orig: bool,
+        ptype: u8,
+        call: u32,
+        ctx: u64,
+        opnum: u64,
+        first: bool,
+        last: bool,
+        data: &[u8],
+    ) {
+        let d = is_orig as usize;
+        if first && last {
+            self.complete(cx, ptype, call, ctx, opnum, data.len() as u64, data);
+            return;
+        }
+        let keep = wants!(cx, dce_rpc_request_stub | dce_rpc_response_stub);
+        if first {
+            let max = cx.sh.opts.dce_rpc_max_cmd_reassembly as usize;
+            if !self.partial[d].contains_key(&call) && self.partial[d].len() >= max {
+                cx.weird("too_many_dce_rpc_msgs_in_reassembly", "");
+                cx.remove_self();
+                self.stopped = [true, true];
+                return;
+            }
+            self.partial[d].insert(
+                call,
+                Partial {
+                    ctx,
+                    opnum,
+                    stub: if keep { data.to_vec() } else { Vec::new() },
+                    len: data.len() as u64,
+                },
+            );
+            return;
+        }
+        let Some(p) = self.partial[d].get_mut(&call) else {
+            return;
+        };
+        p.len += data.len() as u64;
+        if p.len > cx.sh.opts.dce_rpc_max_frag_data {
+            self.partial[d].remove(&call);
+            cx.weird("too_much_dce_rpc_fragment_data", "");
+            cx.remove_self();
+            self.stopped = [true, true];
+            return;
+        }
+        if keep {
+            p.stub.extend_from_slice(data);
+        }
+        if last {
+            if let Some(p) = self.partial[d].remove(&call) {
+                self.complete(cx, ptype, call, p.ctx, p.opnum, p.len, &p.stub);
+            }
+        }
+    }
+
+    fn complete(&mut self, cx: &mut Cx, ptype: u8, call: u32, ctx: u64, opnum: u64, len: u64, stub: &[u8]) {
+        if ptype == REQUEST {
+            if self.calls.len() >= MAX_CALLS {
+                self.calls.pop_first();
+            }
+            self.calls.insert(call, (ctx, opnum));
+            raise!(cx, dce_rpc_request, self.fid, ctx, opnum, len);
+            raise!(cx, dce_rpc_request_stub, self.fid, ctx, opnum, stub);
+        } else {
+            self.calls.remove(&call);
+            raise!(cx, dce_rpc_response, self.fid, ctx, opnum, len);
+            raise!(cx, dce_rpc_response_stub, self.fid, ctx, opnum, stub);
+        }
+    }
+
+    fn auth(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8], little: bool) -> Option<()> {
+        let mut c = Cursor::new(b);
+        let ty = c.n8()?;
+        let level = c.n8()?;
+        c.skip(2)?;
+        let id = c.array::<4>().map(|x| endian(x, little))?;
+        raise!(cx, dce_rpc_auth, is_orig, self.fid, ty, level, id);
+        let token = c.take_rest();
+        let name = match ty {
+            9 => "GSSAPI",
+            10 => "NTLM",
+            16 => "KRB",
+            68 => {
+                cx.weird("netlogon_dce_rpc_auth_type", "68");
+                return Some(());
+            }
+            n => {
+                cx.weird("unknown_dce_rpc_auth_type", &n.to_string());
+                return Some(());
+            }
+        };
+        // Signatures on later PDUs are no messages.
+        if token.len() < 8 || (name == "NTLM" && !token.starts_with(b"NTLMSSP\0")) || token[..4] == [1, 0, 0, 0] {
+            return Some(());
+        }
+        let ix = match cx.child(name) {
+            Some(ix) => Some(ix),
+            None => cx.add_child(name),
+        };
+        if let Some(ix) = ix {
+            cx.packet_to(ix, is_orig, token);
+        }
+        Some(())
+    }
+}
+
+impl Analyzer for DceRpc {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let d = is_orig as usize;
+        if self.stopped[d] {
+            return;
+        }
+        let mut buf = std::mem::take(&mut self.buf[d]);
+        buf.extend_from_slice(data);
+        let mut at = 0;
+        while buf.len() - at >= HEADER {
+            let h = &buf[at..];
+            if h[0] != 5 {
+                cx.violation("Binpac exception: binpac exception: &enforce violation : DCE_RPC_Header:rpc_vers");
+                self.stopped[d] = true;
+                return;
+            }
+            let len = endian([h[8], h[9]], h[4] & 0x10 != 0) as usize;
+            let auth = endian([h[10], h[11]], h[4] & 0x10 != 0) as i64;
+            if len < HEADER {
+                cx.violation(&format!(
+                    "Binpac exception: binpac exception: out_of_bound: DCE_RPC_PDU:frag: {} > {}",
+                    len as i64 - HEADER as i64 - auth - if auth > 0 { 8 } else { 0 },
+                    len
+                ));
+                self.stopped[d] = true;
+                return;
+            }
+            let Some(p) = buf.get(at..at + len) else {
+                break;
+            };
+            if self.pdu(cx, is_orig, p).is_none() {
+                cx.violation(&format!(
+                    "Binpac exception: binpac exception: out_of_bound: DCE_RPC_PDU:frag: {} > {}",
+                    len as i64 - HEADER as i64 - auth - if auth > 0 { 8 } else { 0 },
+                    len - HEADER
+                ));
+                self.stopped[d] = true;
+                return;
+            }
+            at += len;
+            if self.stopped[d] {
+                return;
+            }
+        }
+        buf.drain(..at);
+        self.buf[d] = buf;
+    }
+
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
+        self.stopped[is_orig as usize] = true;
+        self.buf[is_orig as usize] = Vec::new();
+    }
+
+    fn flip(&mut self) {
+        self.buf.swap(0, 1);
+        self.partial.swap(0, 1);
+        self.stopped.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

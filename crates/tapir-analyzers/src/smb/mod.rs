@@ -1,0 +1,215 @@
+//! SMB versions 1 to 3 (MS-CIFS, MS-SMB, MS-SMB2) over TCP and NetBIOS sessions.
+
+mod v1;
+mod v2;
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use tapir_data::value::Value;
+use tapir_interface::records;
+
+use crate::core::tree::NodeIx;
+use crate::core::{Analyzer, Cx};
+use crate::dce_rpc::DceRpc;
+use crate::ntlm::filetime;
+use crate::raise;
+use crate::util::cursor::Cursor;
+
+/// The analyzer.
+#[derive(Default)]
+pub struct Smb {
+    buf: [Vec<u8>; 2],
+    seen: [bool; 2],
+    stopped: [bool; 2],
+    pub(crate) pipes: HashMap<u64, NodeIx>,
+    pub(crate) pipe_trees: HashMap<u64, bool>,
+    v1: v1::State,
+    v2: v2::State,
+    gss: Option<NodeIx>,
+    ntlm: Option<NodeIx>,
+}
+
+/// The four times of a file as a record; the arguments are Windows file times.
+pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed: u64) -> Value {
+    records::SMBMACTimes {
+        modified: filetime(modified),
+        modified_raw: modified,
+        accessed: filetime(accessed),
+        accessed_raw: accessed,
+        created: filetime(created),
+        created_raw: created,
+        changed: filetime(changed),
+        changed_raw: changed,
+    }
+    .build(cx.q.bindings())
+}
+
+impl Smb {
+    fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
+        if self.seen == [true, true] {
+            cx.confirm();
+        }
+        self.seen[is_orig as usize] = true;
+        let ok = match m.first() {
+            Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
+            Some(0xfe) if m.get(1..4) == Some(b"SMB") => self.v2_messages(cx, is_orig, m),
+            Some(0xfd) if m.get(1..4) == Some(b"SMB") => v2::transform(cx, m),
+            Some(0xfc) => Some(()),
+            _ => None,
+        };
+        if ok.is_none() {
+            cx.violation_data("Binpac exception: binpac exception: out_of_bound: SMB_PDU", m);
+            self.stopped[is_orig as usize] = true;
+        }
+    }
+
+    /// Hands a security token to GSSAPI or NTLM.
+    pub(crate) fn security(&mut self, cx: &mut Cx, is_orig: bool, blob: &[u8]) {
+        if blob.is_empty() {
+            return;
+        }
+        let ix = if blob.starts_with(b"NTLMSSP") {
+            if self.ntlm.is_none() {
+                self.ntlm = cx.add_child("NTLM");
+            }
+            self.ntlm
+        } else {
+            if self.gss.is_none() {
+                self.gss = cx.add_child("GSSAPI");
+            }
+            self.gss
+        };
+        if let Some(ix) = ix {
+            cx.packet_to(ix, is_orig, blob);
+        }
+    }
+
+    /// Data of a named pipe.
+    pub(crate) fn pipe_data(&mut self, cx: &mut Cx, is_orig: bool, fid: u64, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let ix = match self.pipes.get(&fid) {
+            Some(ix) => Some(*ix),
+            None => {
+                if self.pipes.len() as u64 >= cx.sh.opts.smb_max_dce_rpc_analyzers {
+                    raise!(cx, smb_discarded_dce_rpc_analyzers);
+                    for (_, ix) in self.pipes.drain() {
+                        cx.remove(ix);
+                    }
+                }
+                let ix = cx.add_child_boxed("DCE_RPC", Box::new(DceRpc::pipe(fid)));
+                if let Some(ix) = ix {
+                    self.pipes.insert(fid, ix);
+                }
+                ix
+            }
+        };
+        if let Some(ix) = ix {
+            cx.forward_to(ix, is_orig, data);
+        }
+    }
+
+    pub(crate) fn close_pipe(&mut self, cx: &mut Cx, fid: u64) {
+        if let Some(ix) = self.pipes.remove(&fid) {
+            cx.remove(ix);
+        }
+    }
+
+    pub(crate) fn set_tree(&mut self, tree: u64, is_pipe: bool) {
+        if self.pipe_trees.len() < 10_000 {
+            self.pipe_trees.insert(tree, is_pipe);
+        }
+    }
+
+    pub(crate) fn is_pipe(&self, tree: u64) -> bool {
+        self.pipe_trees.get(&tree).copied().unwrap_or(false)
+    }
+}
+
+impl Analyzer for Smb {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let d = is_orig as usize;
+        if self.stopped[d] {
+            return;
+        }
+        let mut buf = std::mem::take(&mut self.buf[d]);
+        buf.extend_from_slice(data);
+        let mut at = 0;
+        while let Some(h) = buf.get(at..at + 4) {
+            let ty = h[0];
+            let n = u32::from_be_bytes([0, h[1], h[2], h[3]]) as usize;
+            let Some(m) = buf.get(at + 4..at + 4 + n) else {
+                break;
+            };
+            match ty {
+                0 if n > 0 => self.message(cx, is_orig, m),
+                0 | 0x81..=0x85 => {}
+                _ => {
+                    cx.violation("Binpac exception: binpac exception: invalid index for case: SMB_TCP");
+                    self.stopped[d] = true;
+                }
+            }
+            at += 4 + n;
+            if self.stopped[d] {
+                return;
+            }
+        }
+        buf.drain(..at);
+        self.buf[d] = buf;
+    }
+
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
+        self.stopped[is_orig as usize] = true;
+        self.buf[is_orig as usize] = Vec::new();
+    }
+
+    fn flip(&mut self) {
+        self.buf.swap(0, 1);
+        self.seen.swap(0, 1);
+        self.stopped.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The file attribute bits as a record.
+pub(crate) fn file_attrs(cx: &Cx, a: u32) -> Value {
+    let b = |n: u32| a >> n & 1 != 0;
+    records::SMB2FileAttrs {
+        read_only: b(0),
+        hidden: b(1),
+        system: b(2),
+        directory: b(4),
+        archive: b(5),
+        normal: b(7),
+        temporary: b(8),
+        sparse_file: b(9),
+        reparse_point: b(10),
+        compressed: b(11),
+        offline: b(12),
+        not_content_indexed: b(13),
+        encrypted: b(14),
+        integrity_stream: b(15),
+        no_scrub_data: b(17),
+    }
+    .build(cx.q.bindings())
+}
+
+/// A stretch of a message given by offset and length.
+pub(crate) fn at(m: &[u8], off: usize, len: usize) -> Option<&[u8]> {
+    if len == 0 {
+        return Some(&[]);
+    }
+    m.get(off..off.checked_add(len)?)
+}
+
+/// A cursor at an offset.
+pub(crate) fn cursor_at(m: &[u8], off: usize) -> Option<Cursor<'_>> {
+    let mut c = Cursor::new(m);
+    c.seek(off)?;
+    Some(c)
+}

@@ -51,7 +51,7 @@ export {
 
 	const ip_addr_regex: pattern = ipv4_addr_regex | ipv6_addr_regex;
 
-	## Whether there are four octets that all fit into a byte.
+	## Whether all octets fit into a byte.
 	global has_valid_octets: function(octets: string_vec): bool;
 
 	## The addresses in a text; with `check_wrapping` only those that stand alone, between blanks or in brackets.
@@ -68,9 +68,6 @@ const wrapping_brackets: set[string] = { "()", "[]", "{}", "<>" };
 
 function has_valid_octets(octets: string_vec): bool
 	{
-	if ( |octets| != 4 )
-		return F;
-
 	for ( _, o in octets )
 		{
 		if ( /[0-9]{1,3}/ != o || to_count(o) > 255 )

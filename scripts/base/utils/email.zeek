@@ -14,7 +14,7 @@ export {
 }
 
 const email_addr_regex = /[^[:space:]"<>(),:;\\@\[\]]+@[^[:space:]"<>(),:;\\@\[\]]+/;
-const mime_recipient_regex = /("[^"]*"|[^",])+/;
+const mime_recipient_regex = /(\"[^\"]*\"|[^\",])+/;
 
 function extract_email_addrs_vec(str: string): string_vec
 	{

@@ -118,48 +118,19 @@ export {
 	global populate_file_info2: function(fi: Notice::FileInfo, n: Notice::Info);
 }
 
-# Until when equal notices are suppressed.
-global suppressing: table[Type, string] of time = table();
-
-# The earliest of these times, so that a look at the table is rarely needed.
-global next_suppression_sweep: time = double_to_time(0.0);
-
-function remember_suppression(note: Type, identifier: string, until: time)
+# Entries last until the time they hold; the expiration of the table only asks for it.
+function suppression_left(t: table[Type, string] of time, note: Type, identifier: string): interval
 	{
-	local now = network_time();
-
-	# Entries that are over go from time to time.
-	if ( now > next_suppression_sweep )
-		{
-		local over: set[Type, string] = set();
-
-		for ( [t, id], end in suppressing )
-			{
-			if ( end < now )
-				add over[t, id];
-			}
-
-		for ( [t2, id2] in over )
-			delete suppressing[t2, id2];
-
-		next_suppression_sweep = now + 10min;
-		}
-
-	suppressing[note, identifier] = until;
+	local left = t[note, identifier] - network_time();
+	return left > 0sec ? left : 0sec;
 	}
+
+# Until when equal notices are suppressed.
+global suppressing: table[Type, string] of time = {} &create_expire=0sec &expire_func=suppression_left;
 
 function is_being_suppressed(n: Notice::Info): bool
 	{
-	if ( ! n?$identifier || [n$note, n$identifier] !in suppressing )
-		return F;
-
-	if ( suppressing[n$note, n$identifier] < network_time() )
-		{
-		delete suppressing[n$note, n$identifier];
-		return F;
-		}
-
-	return T;
+	return n?$identifier && [n$note, n$identifier] in suppressing;
 	}
 
 event zeek_init() &priority=5
@@ -307,14 +278,14 @@ hook Notice::notice(n: Notice::Info) &priority=-5
 
 	if ( n?$identifier && n$suppress_for != 0sec )
 		{
-		remember_suppression(n$note, n$identifier, n$ts + n$suppress_for);
+		suppressing[n$note, n$identifier] = n$ts + n$suppress_for;
 		event Notice::begin_suppression(n$ts, n$suppress_for, n$note, n$identifier);
 		}
 	}
 
 event Notice::begin_suppression(ts: time, suppress_for: interval, note: Type, identifier: string) &priority=-5
 	{
-	remember_suppression(note, identifier, ts + suppress_for);
+	suppressing[note, identifier] = ts + suppress_for;
 	}
 
 function create_file_info(f: fa_file): Notice::FileInfo

@@ -98,7 +98,7 @@ event zeek_done()
 		{
 		local ss = stats_store[name];
 
-		if ( ss$epoch == 0sec )
+		if ( ss$epoch == 0sec || |data| == 0 )
 			next;
 
 		if ( ss?$epoch_result )

@@ -177,6 +177,11 @@ pub fn wants(vm: &mut Vm, filters: bool, discarders: bool, signatures: bool, tim
         tcp_options: q.wants(events::TCP_OPTION) || q.wants(events::TCP_OPTIONS),
         tcp_rexmit: q.wants(events::TCP_REXMIT),
         rexmit_inconsistency: q.wants(events::REXMIT_INCONSISTENCY),
+        icmp6_nd: q.wants(events::ICMP_ROUTER_SOLICITATION)
+            || q.wants(events::ICMP_ROUTER_ADVERTISEMENT)
+            || q.wants(events::ICMP_NEIGHBOR_SOLICITATION)
+            || q.wants(events::ICMP_NEIGHBOR_ADVERTISEMENT)
+            || q.wants(events::ICMP_REDIRECT),
         connection_reset_timer: q.wants(events::CONNECTION_RESET),
         connection_partial_close: q.wants(events::CONNECTION_PARTIAL_CLOSE),
         packet_filter: filters,

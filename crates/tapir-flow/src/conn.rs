@@ -72,6 +72,8 @@ pub struct EncapEntry {
     pub sport: u16,
     pub dport: u16,
     pub transport: Transport,
+    /// The IP protocol number of what carries the tunnel.
+    pub ip_proto: u8,
     pub kind: TunnelKind,
     pub uid: Uid,
 }
@@ -200,6 +202,8 @@ pub struct Conn<X> {
     /// Tunnel analyzers that have confirmed or given up, by bit.
     pub(crate) tunnel_confirmed: u8,
     pub(crate) tunnel_violated: u8,
+    /// Tunnel analyzers that keep state for it.
+    pub(crate) tunnel_state: u8,
     /// Both directions of Teredo.
     pub(crate) teredo_seen: u8,
     pub(crate) flipped_once: bool,

@@ -86,6 +86,15 @@ impl<X: Default> FlowTable<X> {
         let e = c.end_mut(is_orig);
         e.active = true;
         e.payload_bytes += len;
+        if v6 {
+            for (name, addl, of_conn) in crate::icmp6::oddities(data, self.wants.icmp6_nd) {
+                if of_conn {
+                    self.conn_weird(&mut c, name, &addl, "ICMP", sink);
+                } else {
+                    sink.on_net_weird(self, name, &addl, "ICMP");
+                }
+            }
+        }
         let icmp = IcmpPacket {
             is_orig,
             v6,

@@ -8,6 +8,7 @@
 
 pub mod conn;
 pub mod icmp;
+pub mod icmp6;
 pub mod key;
 pub mod options;
 mod packet;

@@ -152,6 +152,8 @@ pub struct Wants {
     pub tcp_rexmit: bool,
     /// Keep delivered data until it is acknowledged and compare what comes again.
     pub rexmit_inconsistency: bool,
+    /// An event about neighbour discovery: also turns on the weirds about malformed messages.
+    pub icmp6_nd: bool,
     pub connection_reset_timer: bool,
     pub connection_partial_close: bool,
     /// Ask [`crate::FlowSink::drop_packet`] before a packet goes on (dynamic packet filters).

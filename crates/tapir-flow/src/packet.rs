@@ -32,6 +32,7 @@ impl<X: Default> FlowTable<X> {
     /// Gives back whether a connection or an ARP packet came of it.
     pub fn process<S: FlowSink<X>>(&mut self, raw: &RawPacket<'_>, sink: &mut S) -> bool {
         self.stats.packets += 1;
+        self.lengths = (raw.len, raw.data.len() as u32);
         let layer = link::layer_of_link_type(raw.link_type);
         self.stack.clear();
         let done = self.link_in(layer, raw.data, raw.len as usize, raw.link_type, raw.ts(), &[], sink);
@@ -258,7 +259,11 @@ impl<X: Default> FlowTable<X> {
             proto::IPIP | proto::IPV6 => self.ip_tunnel_in(p, sink),
             proto::GRE => self.gre_in(p, sink),
             proto::IGMP => {
-                sink.on_igmp(self, p);
+                let valid = checksum::Sum::default().add_bytes(p.ip.payload()).is_valid();
+                if !valid {
+                    self.flow_weird(p, "igmp_invalid_checksum", "", "IGMP", sink);
+                }
+                sink.on_igmp(self, p, valid);
                 false
             }
             proto::ESP if p.ip.version == 6 => {
@@ -437,6 +442,7 @@ impl<X: Default> FlowTable<X> {
             seen_packets: 0,
             tunnel_confirmed: 0,
             tunnel_violated: 0,
+            tunnel_state: 0,
             teredo_seen: 0,
             flipped_once: false,
             thresholds: None,

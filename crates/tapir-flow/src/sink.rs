@@ -138,8 +138,8 @@ pub trait FlowSink<X: Default>: Sized {
     fn on_esp(&mut self, t: &mut FlowTable<X>, ip: &IpPacket<'_>) {}
     /// An IPv6 packet with a mobility header.
     fn on_mobile_ipv6(&mut self, t: &mut FlowTable<X>, ip: &IpPacket<'_>) {}
-    /// An IGMP packet; it has no connection.
-    fn on_igmp(&mut self, t: &mut FlowTable<X>, p: &Packet<'_>) {}
+    /// An IGMP packet; it has no connection. `valid`: its checksum is right.
+    fn on_igmp(&mut self, t: &mut FlowTable<X>, p: &Packet<'_>, valid: bool) {}
 
     // ---- Life of a connection ----
 
@@ -236,6 +236,8 @@ pub trait FlowSink<X: Default>: Sized {
 
     /// Packets of the connection come in another encapsulation; `c.encap` is the new one.
     fn on_tunnel_changed(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
+    /// A tunnel analyzer begins to keep state for the connection (GTPv1 and Teredo).
+    fn on_tunnel_state(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, layer: Layer) {}
     /// A tunnel analyzer is sure; once per connection and analyzer.
     fn on_tunnel_confirmed(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, layer: Layer) {}
     /// A tunnel analyzer gives up; once per connection and analyzer.

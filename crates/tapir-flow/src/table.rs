@@ -68,6 +68,7 @@ pub struct FlowTable<X> {
     terminating: bool,
     /// More timers were due than may run at once; they do after the packet.
     pub(crate) timers_left: bool,
+    pub(crate) lengths: (u32, u32),
     shed_hand: usize,
 }
 
@@ -93,6 +94,7 @@ impl<X: Default> FlowTable<X> {
             spare_queues: Vec::new(),
             terminating: false,
             timers_left: false,
+            lengths: (0, 0),
             shed_hand: 0,
             options,
         }
@@ -101,6 +103,11 @@ impl<X: Default> FlowTable<X> {
     /// The network time: that of the newest packet.
     pub fn now(&self) -> f64 {
         self.now
+    }
+
+    /// Length on the wire and captured length of the packet at hand, link layer included.
+    pub fn packet_lengths(&self) -> (u32, u32) {
+        self.lengths
     }
 
     /// Connections in the table.

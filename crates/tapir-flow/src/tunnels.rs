@@ -86,6 +86,7 @@ impl<X: Default> FlowTable<X> {
             sport: 0,
             dport: 0,
             transport: Transport::Unknown,
+            ip_proto: p.ip.proto,
             kind,
             uid: t.uid,
         }
@@ -243,6 +244,7 @@ impl<X: Default> FlowTable<X> {
             sport: c.orig.port,
             dport: c.resp.port,
             transport: Transport::Udp,
+            ip_proto: proto::UDP,
             kind,
             uid: self.uid(c),
         }
@@ -266,6 +268,14 @@ impl<X: Default> FlowTable<X> {
         if c.tunnel_violated & bit == 0 {
             c.tunnel_violated |= bit;
             sink.on_tunnel_violation(self, c, kind.layer(), reason, data);
+        }
+    }
+
+    fn new_state<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, sink: &mut S) {
+        let bit = 1 << (kind as u8);
+        if c.tunnel_state & bit == 0 {
+            c.tunnel_state |= bit;
+            sink.on_tunnel_state(self, c, kind.layer());
         }
     }
 
@@ -460,6 +470,7 @@ impl<X: Default> FlowTable<X> {
                 return Some(c);
             }
         }
+        self.new_state(&mut c, KIND, sink);
         c.teredo_seen |= if is_orig { 1 } else { 2 };
         if c.teredo_seen == 3 || !self.options.tunnel_delay_teredo_confirmation {
             self.confirmation(&mut c, KIND, sink);
@@ -486,6 +497,7 @@ impl<X: Default> FlowTable<X> {
         sink: &mut S,
     ) -> Option<Box<Conn<X>>> {
         const KIND: UdpTunnel = UdpTunnel::Gtpv1;
+        self.new_state(&mut c, KIND, sink);
         if p.encap.iter().any(|e| e.kind == TunnelKind::Gtpv1) {
             self.violation(&mut c, KIND, "GTP-in-GTP", payload, sink);
             return Some(c);

@@ -34,30 +34,7 @@ pub fn raw_pkt_hdr(q: &EventQueue, raw: &RawPacket<'_>) -> Value {
     let mut stack = LayerStack::new(25);
     let start = link::layer_of_link_type(raw.link_type);
     let inner = link::decode(start, raw.data, raw.len as usize, &mut info, &mut stack, &mut weirds);
-    let s = |v: Value| match v {
-        Value::Str(s) => Some(s),
-        _ => None,
-    };
-    let l2 = records::L2Hdr {
-        encap: link_encap(raw.link_type),
-        len: raw.len.into(),
-        cap_len: raw.data.len() as u64,
-        src: s(mac(info.src)),
-        dst: s(mac(info.dst)),
-        vlan: info.vlan.map(|v| v.id.into()),
-        vlan_pcp: info.vlan.map(|v| v.priority.into()),
-        vlan_dei: info.vlan.map(|v| v.drop_eligible),
-        inner_vlan: info.inner_vlan.map(|v| v.id.into()),
-        inner_vlan_pcp: info.inner_vlan.map(|v| v.priority.into()),
-        inner_vlan_dei: info.inner_vlan.map(|v| v.drop_eligible),
-        eth_type: info.eth_type.map(u64::from),
-        proto: match info.l3 {
-            L3::Unknown => enums::layer3_proto::L3_UNKNOWN,
-            L3::V4 => enums::layer3_proto::L3_IPV4,
-            L3::V6 => enums::layer3_proto::L3_IPV6,
-            L3::Arp => enums::layer3_proto::L3_ARP,
-        },
-    };
+    let l2 = l2_hdr(&info, raw.len, raw.data.len() as u32);
     let mut r = records::RawPktHdr {
         l2: l2.build(b),
         ..Default::default()
@@ -301,4 +278,47 @@ fn mobility(q: &EventQueue, d: &[u8]) -> Value {
         msg: msg.build(b),
     }
     .build(b)
+}
+
+/// What the link layer says as `l2_hdr`, not yet built.
+fn l2_hdr(info: &LinkInfo, len: u32, cap_len: u32) -> records::L2Hdr {
+    let s = |v: Value| match v {
+        Value::Str(s) => Some(s),
+        _ => None,
+    };
+    records::L2Hdr {
+        encap: link_encap(info.link_type),
+        len: len.into(),
+        cap_len: cap_len.into(),
+        src: s(mac(info.src)),
+        dst: s(mac(info.dst)),
+        vlan: info.vlan.map(|v| v.id.into()),
+        vlan_pcp: info.vlan.map(|v| v.priority.into()),
+        vlan_dei: info.vlan.map(|v| v.drop_eligible),
+        inner_vlan: info.inner_vlan.map(|v| v.id.into()),
+        inner_vlan_pcp: info.inner_vlan.map(|v| v.priority.into()),
+        inner_vlan_dei: info.inner_vlan.map(|v| v.drop_eligible),
+        eth_type: info.eth_type.map(u64::from),
+        proto: match info.l3 {
+            L3::Unknown => enums::layer3_proto::L3_UNKNOWN,
+            L3::V4 => enums::layer3_proto::L3_IPV4,
+            L3::V6 => enums::layer3_proto::L3_IPV6,
+            L3::Arp => enums::layer3_proto::L3_ARP,
+        },
+    }
+}
+
+/// A decoded packet as `raw_pkt_hdr`.
+pub(super) fn decoded_pkt_hdr(q: &EventQueue, p: &tapir_flow::Packet<'_>, (len, cap_len): (u32, u32)) -> Value {
+    let (ip, ip6) = packets::ip_parts(q, p.ip);
+    let (tcp, udp, icmp) = packets::transport_parts(q, p.ip);
+    records::RawPktHdr {
+        l2: l2_hdr(p.link, len, cap_len).build(q.bindings()),
+        ip,
+        ip6,
+        tcp,
+        udp,
+        icmp,
+    }
+    .build(q.bindings())
 }

@@ -4,7 +4,10 @@
 //! that handlers run in the middle of a packet (file analysis) find no half-changed connection.
 
 mod headers;
+mod icmp;
 mod packets;
+mod tcp;
+mod tunnels;
 
 pub use headers::{link_encap, raw_pkt_hdr};
 
@@ -22,6 +25,7 @@ use tapir_interface::queue::EventQueue;
 use tapir_interface::{enums, events, records, slots};
 use tapir_packet::arp::ArpPacket;
 use tapir_packet::link::Layer;
+use tapir_packet::tunnel::{Gtp, Teredo};
 
 use crate::contents::Contents;
 use crate::net::{self, AppState, ConnExt, addr};
@@ -136,7 +140,7 @@ fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
                 orig_p: port(e.sport),
                 resp_h: addr(e.dst),
                 resp_p: port(e.dport),
-                proto: Some(ip_number(e.transport)),
+                proto: Some(e.ip_proto.into()),
                 ctx: records::ConnIdCtx {}.build(b),
             };
             let kind = tunnel_kind(e.kind);
@@ -150,15 +154,6 @@ fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
         })
         .collect();
     Some(b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, items))
-}
-
-fn ip_number(t: Transport) -> u64 {
-    match t {
-        Transport::Tcp => 6,
-        Transport::Udp => 17,
-        Transport::Icmp => 1,
-        Transport::Unknown => 65535,
-    }
 }
 
 fn proto(t: Transport) -> tapir_data::value::Proto {
@@ -512,7 +507,37 @@ impl FlowSink<ConnExt> for Sink<'_> {
         });
     }
 
+    fn on_igmp(&mut self, t: &mut Table, p: &Packet<'_>, valid: bool) {
+        icmp::igmp(self.q, p, valid, t.packet_lengths());
+    }
+
+    fn on_tcp_options(&mut self, t: &mut Table, c: &mut C, is_orig: bool, options: &[u8]) {
+        tcp::options(self, t, c, is_orig, options);
+    }
+
+    fn on_tunnel_state(&mut self, t: &mut Table, c: &mut C, layer: Layer) {
+        match layer {
+            Layer::Gtpv1 => self.raise(t, c, events::NEW_GTPV1_STATE),
+            _ => self.raise(t, c, events::NEW_TEREDO_STATE),
+        }
+    }
+
+    fn on_teredo(&mut self, t: &mut Table, outer: &mut C, header: &Teredo<'_>, inner: &IpPacket<'_>) {
+        tunnels::teredo(self, t, outer, header, inner);
+    }
+
+    fn on_gtp(&mut self, t: &mut Table, c: &mut C, _: bool, gtp: &Gtp<'_>) {
+        tunnels::gtp(self, t, c, gtp);
+    }
+
+    fn on_gtp_packet(&mut self, t: &mut Table, outer: &mut C, gtp: &Gtp<'_>, inner: &IpPacket<'_>) {
+        self.raise_with(t, outer, events::GTPV1_G_PDU_PACKET, |q| {
+            vec![tunnels::gtp_header(q, gtp), packets::pkt_hdr(q, inner)]
+        });
+    }
+
     fn on_icmp(&mut self, t: &mut Table, c: &mut C, icmp: &IcmpPacket<'_>, _: &Packet<'_>) {
+        icmp::events(self, t, c, icmp);
         if !icmp.data.is_empty() {
             let payload = icmp.data.get(8..).unwrap_or(&[]);
             let is_orig = icmp.is_orig;

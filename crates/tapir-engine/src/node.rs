@@ -46,6 +46,8 @@ pub struct Node {
     /// The filter that is in force.
     pub installed: Option<String>,
     pub filter_error: String,
+    /// The main loop has to take a new filter into use.
+    pub filter_changed: bool,
     pub network_time: f64,
 }
 
@@ -69,6 +71,7 @@ impl Default for Node {
             filters: std::collections::HashMap::new(),
             installed: None,
             filter_error: String::new(),
+            filter_changed: false,
             network_time: 0.0,
         }
     }

@@ -7,9 +7,11 @@ mod files;
 mod input;
 mod logging;
 mod node;
+mod pcap;
 mod reporter;
 mod signatures;
 mod stats;
+mod storage;
 mod telemetry;
 
 use tapir_data::value::{Str, Value};
@@ -22,6 +24,8 @@ pub fn register(r: &mut Registry) {
     analyzers::register(r);
     files::register(r);
     node::register(r);
+    pcap::register(r);
+    storage::register(r);
     telemetry::register(r);
     input::register(r);
     cluster::register(r);

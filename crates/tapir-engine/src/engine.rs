@@ -11,7 +11,7 @@ use tapir_data::value::Value;
 use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
 use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
-use tapir_packet::{RawPacket, Source, SourceError, Weirds};
+use tapir_packet::{Filter, RawPacket, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
 use crate::config::{Config, Input};
@@ -41,6 +41,7 @@ pub struct Engine {
     weirds: Weirds,
     n_packets: u64,
     n_bytes: u64,
+    filter: Option<Filter>,
 }
 
 /// Loads, runs and ends a node. Gives the exit status of the process.
@@ -151,16 +152,17 @@ impl Engine {
             weirds: Weirds::default(),
             n_packets: 0,
             n_bytes: 0,
+            filter: None,
         })
     }
 
     /// Runs something on flows and analyzers, with everything that it needs taken out of the core.
     fn with_sink<R>(&mut self, f: impl FnOnce(&mut FlowTable<ConnExt>, &mut Sink<'_>) -> R) -> Option<R> {
-        let mut net = {
+        let (mut net, drops) = {
             let mut core = self.core.borrow_mut();
             std::mem::swap(core.vm.queue(), &mut self.spare);
             self.spare.set_now(core.vm.network_time());
-            core.host.net.take()?
+            (core.host.net.take()?, core.host.node.drops.clone())
         };
         let core = self.core.clone();
         let hook = self.timing_out.clone();
@@ -170,7 +172,9 @@ impl Engine {
         };
         let Net { flow, shared } = &mut *net;
         shared.now = flow.now();
+        flow.wants.packet_filter = !drops.is_empty();
         let mut sink = Sink {
+            drops,
             q: &mut self.spare,
             shared,
             sampler: &self.sampler,
@@ -281,10 +285,6 @@ impl Engine {
     /// Processes all packets of a source. The error is that of the source, after everything before it was processed.
     fn packets(&mut self, config: &Config, source: &mut dyn Source) -> Result<(), String> {
         let mut dumper = config.write_file.as_deref().map(Dumper::new);
-        let filter: Option<NoFilter> = match &config.filter {
-            Some(text) => return Err(format!("capture filter '{text}': this build cannot filter")),
-            None => None,
-        };
         let show = std::io::stderr().is_terminal();
         let begun = Instant::now();
         let mut shown = 0;
@@ -298,10 +298,10 @@ impl Engine {
             self.weirds = weirds;
             match next {
                 Ok(Some(raw)) => {
-                    if let Some(f) = &filter {
-                        if !f.matches(&raw) {
-                            continue;
-                        }
+                    self.refilter()?;
+                    if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
+                        self.core.borrow_mut().host.node.n_filtered += 1;
+                        continue;
                     }
                     if let Some(d) = &mut dumper {
                         d.write(&raw).map_err(|e| e.to_string())?;
@@ -325,6 +325,20 @@ impl Engine {
         if shown > 0 {
             eprintln!();
         }
+        Ok(())
+    }
+
+    /// Takes a capture filter into use that scripts have installed.
+    fn refilter(&mut self) -> Result<(), String> {
+        let node = &mut self.core.borrow_mut().host.node;
+        if !std::mem::take(&mut node.filter_changed) {
+            return Ok(());
+        }
+        self.filter = match node.installed.as_deref() {
+            // What lets everything pass costs nothing.
+            None | Some("" | "ip or not ip") => None,
+            Some(text) => Some(Filter::compile(text).map_err(|e| format!("capture filter '{text}': {e}"))?),
+        };
         Ok(())
     }
 
@@ -480,13 +494,6 @@ impl Engine {
 
 fn logs_wall_clock() -> f64 {
     tapir_logging::ascii::wall_clock()
-}
-
-struct NoFilter;
-impl NoFilter {
-    fn matches(&self, _: &RawPacket<'_>) -> bool {
-        true
-    }
 }
 
 /// Replays packets at the speed at which they were recorded.

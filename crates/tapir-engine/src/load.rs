@@ -125,6 +125,11 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     if config.filter.is_some() {
         loader.load_file("base/frameworks/packet-filter/main.zeek");
     }
+    if let Some(filter) = &config.filter {
+        if let Err(e) = tapir_packet::Filter::compile(filter) {
+            return Err(fail(format!("capture filter '{filter}': {e}")));
+        }
+    }
     let has_action =
         config.input.is_some() || !config.code.is_empty() || config.print_id.is_some() || config.parse_only;
     if config.scripts.is_empty() && !has_action && config.assignments.is_empty() {
@@ -135,6 +140,9 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     }
     for assignment in &config.assignments {
         loader.redef_arg(assignment);
+    }
+    if let Some(filter) = &config.filter {
+        loader.redef_arg(&format!("cmd_line_bpf_filter={filter}"));
     }
     for code in &config.code {
         loader.exec_text(code);

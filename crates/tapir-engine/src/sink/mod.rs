@@ -42,6 +42,8 @@ pub struct Sink<'a> {
     pub contents: &'a Contents,
     /// Enumerators of packet layers by name.
     pub packet_tags: &'a HashMap<String, Value>,
+    /// Dynamic packet filters.
+    pub drops: Vec<crate::node::DropEntry>,
     /// Connections that analyzers want removed once the packet is done.
     pub remove: Vec<tapir_flow::ConnId>,
     /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
@@ -221,6 +223,10 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_packet_not_processed(&mut self, _: &mut Table, raw: &RawPacket<'_>) {
         packets::not_processed(self.q, raw);
+    }
+
+    fn drop_packet(&mut self, _: &mut Table, ip: &IpPacket<'_>) -> bool {
+        packets::dropped(&self.drops, ip)
     }
 
     fn on_unknown_protocol(&mut self, _: &mut Table, layer: Layer, id: u32, data: &[u8], layers: &[Layer]) {

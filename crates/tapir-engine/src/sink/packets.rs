@@ -252,3 +252,23 @@ pub fn tunnel_violation(s: &mut Sink<'_>, t: &mut Table, c: &mut C, layer: Layer
         s.q.push(events::ANALYZER_VIOLATION_INFO, vec![tag, info]);
     }
 }
+
+/// Whether a dynamic filter drops a packet. A chance below 100 percent is decided by the packet's own bytes, so that runs
+/// repeat.
+pub fn dropped(drops: &[crate::node::DropEntry], ip: &IpPacket<'_>) -> bool {
+    drops.iter().any(|d| {
+        let at = if d.source { ip.src } else { ip.dst };
+        if !at.in_prefix(&tapir_flow::Ip(d.net.0), d.net.1) {
+            return false;
+        }
+        // Segments with one of the given flags are let through.
+        if d.tcp_flags != 0 && ip.proto == 6 && byte(ip.payload(), 13) & d.tcp_flags != 0 {
+            return false;
+        }
+        if d.percent >= 100.0 {
+            return true;
+        }
+        let mix = ip.data.iter().fold(0u32, |h, b| h.wrapping_mul(16_777_619) ^ u32::from(*b));
+        f64::from(mix % 10_000) / 100.0 < d.percent
+    })
+}

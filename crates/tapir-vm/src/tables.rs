@@ -269,7 +269,7 @@ impl Vm {
             _ => None,
         };
         let v = match (&v, yields) {
-            (Value::Func(f), Some(y)) if !matches!(self.types().kind(y), Kind::Func(_)) => {
+            (Value::Func(f), Some(y)) if !self.types().same(f.ty, y) => {
                 let f = f.clone();
                 self.call_func(host, &f, keys, &[])?
             }

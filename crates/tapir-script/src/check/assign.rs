@@ -138,7 +138,23 @@ impl Checker {
                         self.report(Diagnostic::error("type-clash", span, text).note(note));
                         return self.bad(span);
                     }
-                    self.coerce(v, element, Context::Element)
+                    let literal = matches!(v.kind, ExprKind::Record(_));
+                    let other = matches!(
+                        (self.kind(from), self.kind(element)),
+                        (Kind::Record(_), Kind::Record(_))
+                    ) && !self.fits(from, element);
+                    if other && !literal {
+                        // Appending does not convert records; that the type is wrong shows when it runs.
+                        let at = v.span;
+                        let any = self.coerce(v, builtin::ANY, Context::Element);
+                        Expr {
+                            kind: ExprKind::Cast(Box::new(any)),
+                            ty: element,
+                            span: at,
+                        }
+                    } else {
+                        self.coerce(v, element, Context::Element)
+                    }
                 }
             }
             What::Same => {

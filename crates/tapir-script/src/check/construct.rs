@@ -193,18 +193,10 @@ impl Checker {
     pub(super) fn brace(&mut self, elements: &[ast::Expr], want: Option<TypeId>, span: Span) -> Expr {
         let want = want.filter(|w| *w != builtin::ANY);
         match want.map(|w| self.kind(w)) {
-            Some(Kind::Table { yields: Some(_), .. }) => {
-                let w = want.map(|w| self.canonical(w));
-                self.table_of(elements, &[], w, span)
-            }
-            Some(Kind::Table { yields: None, .. }) => {
-                let w = want.map(|w| self.canonical(w));
-                self.set_of(elements, &[], w, span)
-            }
-            Some(Kind::Vector(_)) => {
-                let w = want.map(|w| self.canonical(w));
-                self.vector_of(elements, w, span)
-            }
+            // Unlike what a constructor makes, the value has the name of the type it is made for.
+            Some(Kind::Table { yields: Some(_), .. }) => self.table_of(elements, &[], want, span),
+            Some(Kind::Table { yields: None, .. }) => self.set_of(elements, &[], want, span),
+            Some(Kind::Vector(_)) => self.vector_of(elements, want, span),
             Some(Kind::Error) => self.bad(span),
             Some(_) => {
                 let text = format!(
@@ -345,7 +337,7 @@ impl Checker {
             );
             return None;
         }
-        Some(ty)
+        Some(self.canonical(ty))
     }
 
     /// `table(…)` or a list in braces for a table.
@@ -376,9 +368,13 @@ impl Checker {
                 let text = "cannot determine type for table; ensure square brackets are around each key";
                 return self.bad_expr("table-constructor", key.span, text);
             }
-            let Some(keys) = self.product(key, width) else {
+            let Some(mut keys) = self.product(key, width) else {
                 return self.bad(span);
             };
+            if wanted.is_none() {
+                // Without a type that says otherwise, a set as a key stands for its elements.
+                keys = keys.into_iter().flat_map(spread).collect();
+            }
             width = width.or_else(|| keys.first().map(Vec::len));
             raw.extend(keys.into_iter().map(|k| (k, &**value)));
         }
@@ -495,6 +491,9 @@ impl Checker {
                 // The name of a set of the same type stands for its elements.
                 if let (Some(w), A::Name(_)) = (want.filter(|_| wanted.is_some()), &e.kind) {
                     let named = self.value(e, None);
+                    if named.ty == builtin::ERROR {
+                        return self.bad(span);
+                    }
                     if self.canonical(named.ty) == self.canonical(w) {
                         sets.push(named);
                         continue;
@@ -601,6 +600,19 @@ impl Checker {
             ty,
             span,
         }
+    }
+}
+
+/// A key that is a single `set(…)` of single elements as one key for each.
+fn spread(key: Vec<&ast::Expr>) -> Vec<Vec<&ast::Expr>> {
+    match key[..] {
+        [
+            ast::Expr {
+                kind: A::Constructor(ast::Constructor::Set, elements, _),
+                ..
+            },
+        ] if !elements.is_empty() => elements.iter().map(|e| vec![e]).collect(),
+        _ => vec![key],
     }
 }
 

@@ -29,16 +29,20 @@ impl Checker {
             TypeKind::File => return builtin::FILE,
             TypeKind::Table(index, yields) => {
                 let index = index.iter().map(|i| self.index_ty(i)).collect();
+                let yields = self.ty(yields);
                 Kind::Table {
                     index,
-                    yields: Some(self.ty(yields)),
+                    yields: Some(self.canonical(yields)),
                 }
             }
             TypeKind::Set(index) => Kind::Table {
                 index: index.iter().map(|i| self.index_ty(i)).collect(),
                 yields: None,
             },
-            TypeKind::Vector(t) => Kind::Vector(self.ty(t)),
+            TypeKind::Vector(t) => {
+                let t = self.ty(t);
+                Kind::Vector(self.canonical(t))
+            }
             TypeKind::Opaque(name) => Kind::Opaque(self.text(*name).clone()),
             TypeKind::Record(fields) => return self.record_ty(fields, None, t.span),
             TypeKind::Enum(_) => {
@@ -61,7 +65,7 @@ impl Checker {
             self.err("index-type", t.span, "illegal index type");
             return builtin::ERROR;
         }
-        ty
+        self.canonical(ty)
     }
 
     fn named_ty(&mut self, name: Symbol, span: Span) -> TypeId {
@@ -230,7 +234,7 @@ impl Checker {
                     target
                 } else {
                     match self.kind(target) {
-                        Kind::Record(_) | Kind::Enum(_) => {
+                        Kind::Enum(_) => {
                             let canonical = self.program.types.entries[target.0 as usize].canonical;
                             self.program.types.entries[canonical.0 as usize]
                                 .aliases

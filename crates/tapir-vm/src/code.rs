@@ -759,6 +759,16 @@ pub enum Instr {
         dst: u16,
         ea: u16,
     },
+    /// An element must be of the type that follows.
+    CheckElement {
+        ea: u16,
+    },
+    /// As `Un` on a vector; the result type follows.
+    UnVec {
+        op: u8,
+        dst: u16,
+        ea: u16,
+    },
     CheckKind {
         kind: u8,
         src: u16,

@@ -746,7 +746,8 @@ impl Vm {
                             std::hint::unreachable_unchecked()
                         };
                         self.pc = pc;
-                        let r = self.new_record(site, args);
+                        let r = tri!(self.new_record(host, site, args));
+                        reload!();
                         set!(dst, Value::Record(r));
                     }
 
@@ -1095,6 +1096,24 @@ impl Vm {
                         self.pc = pc;
                         let v = tri!(self.unary(host, op, &a));
                         reload!();
+                        set!(dst, v);
+                    }
+                    Instr::CheckElement { ea } => {
+                        let a = peek!(ea).clone();
+                        let ty = ext!();
+                        self.pc = pc;
+                        tri!(self.check_element(&a, ty));
+                    }
+                    Instr::UnVec { op, dst, ea } => {
+                        let a = peek!(ea).clone();
+                        let ty = ext!();
+                        self.pc = pc;
+                        let v = tri!(self.unary(host, op, &a));
+                        reload!();
+                        let v = match v {
+                            Value::Vector(v) if v.ty != ty => Value::Vector(Vector::new(ty, v.to_vec())),
+                            v => v,
+                        };
                         set!(dst, v);
                     }
                     Instr::CondVec { dst, ea, eb } => {

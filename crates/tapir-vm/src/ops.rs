@@ -266,6 +266,7 @@ impl Vm {
                 c
             }
             (_, Value::Unset) => return Err(self.detailed_here("value used but not set")),
+            (UnOp::Size, v) => self.size_of_value(v)?,
             (o, Value::Vector(v)) => {
                 let mut out = Vec::with_capacity(v.len());
                 for x in v.to_vec() {
@@ -287,13 +288,26 @@ impl Vm {
             (UnOp::Neg, Value::Interval(d)) => Value::Interval(-d),
             (UnOp::Pos, Value::Count(n)) => Value::Int(*n as i64),
             (UnOp::Pos, v) => v.clone(),
-            (UnOp::Size, v) => self.size_of_value(v)?,
             (_, v) => {
                 let t = value_type_text(self.types(), v);
                 return Err(self.detailed_here(&format!("operation not defined for {t}")));
             }
         };
         Ok(v)
+    }
+
+    /// The value as an element of a vector of the given type; an error names the type otherwise.
+    pub(crate) fn check_element(&mut self, v: &Value, ty: TypeId) -> Result<(), RtError> {
+        if self.value_is(v, ty) {
+            return Ok(());
+        }
+        let shown = tapir_data::text::render(self, v, tapir_data::text::Style::Message);
+        let text = format!(
+            "vector index assignment failed for invalid type '{}', value: {}",
+            value_type_text(self.types(), v),
+            String::from_utf8_lossy(&shown)
+        );
+        Err(self.located(Severity::RuntimeError, text))
     }
 
     /// `|v|`.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 use tapir_data::types::{DefaultId, Kind, TypeId};
 use tapir_data::value::{Func, FuncId, Record, Str, Value, Vector};
-use tapir_script::hir::{Const, ExprKind, GlobalId, Storage};
+use tapir_script::hir::{Const, Expr, ExprKind, GlobalId, Storage};
 
 use crate::code::{LambdaSite, RecordSite, kind};
 use crate::exec::Args;
@@ -129,16 +129,25 @@ impl Vm {
         let lazy = defaults
             .iter()
             .any(|d| !matches!(d, FieldDefault::None | FieldDefault::Const(_)));
+        let eager = defaults
+            .iter()
+            .any(|d| matches!(d, FieldDefault::Thunk(id) if has_call(&self.prog().default(*id).expr)));
         let plan = Rc::new(RecordPlan {
             defaults,
             last_const,
             lazy,
+            eager,
         });
         self.plans.insert(ty, plan.clone());
         plan
     }
 
-    pub(crate) fn new_record(&mut self, site: &RecordSite, args: Args) -> Rc<Record> {
+    pub(crate) fn new_record(
+        &mut self,
+        host: &mut dyn Host,
+        site: &RecordSite,
+        args: Args,
+    ) -> Result<Rc<Record>, RtError> {
         let plan = self.record_plan(site.ty);
         let n = site
             .slots
@@ -163,7 +172,18 @@ impl Vm {
             };
             slots[*slot as usize] = v;
         }
-        Record::new(site.ty, slots)
+        let r = Record::new(site.ty, slots);
+        if plan.eager {
+            for (i, d) in plan.defaults.iter().enumerate() {
+                if let FieldDefault::Thunk(id) = d
+                    && !r.has(i)
+                    && has_call(&self.prog().default(*id).expr)
+                {
+                    self.default_of(host, &r, i)?;
+                }
+            }
+        }
+        Ok(r)
     }
 
     /// An empty record of a type, for native code.
@@ -476,6 +496,27 @@ fn is_aggregate(v: &Value) -> bool {
         v,
         Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_)
     )
+}
+
+/// Whether evaluating calls a function, so that the moment matters.
+fn has_call(e: &Expr) -> bool {
+    let any = |l: &[Expr]| l.iter().any(has_call);
+    match &e.kind {
+        ExprKind::Call(..) | ExprKind::HookCall(..) => true,
+        ExprKind::Unary(_, a)
+        | ExprKind::Field(a, _)
+        | ExprKind::HasField(a, _)
+        | ExprKind::Coerce(a)
+        | ExprKind::Cast(a) => has_call(a),
+        ExprKind::Binary(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => has_call(a) || has_call(b),
+        ExprKind::Cond(a, b, c) => has_call(a) || has_call(b) || has_call(c),
+        ExprKind::Index(a, l) | ExprKind::In(l, a) => has_call(a) || any(l),
+        ExprKind::Record(l) => l.iter().any(|f| has_call(&f.1)),
+        ExprKind::Table(l, _) => l.iter().any(|(k, v)| any(k) || has_call(v)),
+        ExprKind::Set(l, _) => l.iter().any(|k| any(k)),
+        ExprKind::Vector(l) | ExprKind::List(l) => any(l),
+        _ => false,
+    }
 }
 
 fn simple_const(c: &Const) -> Option<Value> {

@@ -75,6 +75,8 @@ pub(crate) struct RecordPlan {
     /// Whether some default is evaluated at first read.
     #[allow(dead_code)]
     pub lazy: bool,
+    /// Whether some default calls a function and so is evaluated when a value is made.
+    pub eager: bool,
 }
 
 /// An attribute's expression.
@@ -467,9 +469,10 @@ impl Vm {
     /// Runs the initialisations that have not run yet, in textual order. Errors are reported and skip one step.
     ///
     /// # Errors
-    /// Only [`RtError::Exit`].
+    /// [`RtError::Reported`] if a step failed (the program must not start then), [`RtError::Exit`].
     pub fn run_inits(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
         let prog = self.prog();
+        let mut failed = false;
         while self.n_inits < prog.inits.len() {
             let init = &prog.inits[self.n_inits];
             self.n_inits += 1;
@@ -480,9 +483,10 @@ impl Vm {
                     f.location = crate::errors::location_of(prog, init.span);
                 }
                 self.report_error(host, e)?;
+                failed = true;
             }
         }
-        Ok(())
+        if failed { Err(RtError::Reported) } else { Ok(()) }
     }
 
     fn run_init(&mut self, host: &mut dyn Host, init: &tapir_script::hir::Init) -> Result<(), RtError> {
@@ -505,7 +509,11 @@ impl Vm {
         let new = match (init.op, value) {
             (InitOp::Declare, _) => {
                 if matches!(old, Value::Unset) {
-                    self.empty_value(global.ty, attrs.clone())
+                    let v = self.empty_value(global.ty, attrs.clone());
+                    if matches!(v, Value::Record(_)) && self.record_plan(global.ty).eager {
+                        self.materialize(host, &v)?;
+                    }
+                    v
                 } else {
                     old
                 }

@@ -252,6 +252,34 @@ impl<'a> Lower<'a> {
                 let v = self.step(lv, true);
                 self.give(v, want, ty)
             }
+            ExprKind::Record(fields) if self.vm.record_plan(ty).eager && !fields.is_empty() => {
+                // Defaults that call functions are evaluated before what was given, also for the same field.
+                let hold = self.tmp(true);
+                let site = self.site(Site::Record(RecordSite { ty, slots: Vec::new() }));
+                self.emit(Instr::NewRecord { dst: hold, site, n: 0 });
+                for (slot, v) in fields {
+                    let is_vector =
+                        matches!(self.types().kind(v.ty), Kind::Vector(_)) && !matches!(v.kind, ExprKind::Vector(_));
+                    let mut val = self.expr(v);
+                    if is_vector {
+                        let (bounds, elo) = self.bounds(None, None);
+                        let ev = self.borrow(val);
+                        self.release_all(&[bounds, val]);
+                        let dst = self.tmp(true);
+                        self.emit(Instr::Slice { dst, ev, elo });
+                        val = self.temp(dst);
+                    }
+                    let esrc = self.consume(val);
+                    self.release(val);
+                    self.emit(Instr::SetField {
+                        erec: hold | enc::CLONE,
+                        slot: *slot as u16,
+                        esrc,
+                    });
+                }
+                let v = self.temp(hold);
+                self.give(v, want, ty)
+            }
             ExprKind::Record(fields) => {
                 let list: Vec<&Expr> = fields.iter().map(|f| &f.1).collect();
                 let vals = self.operands(&list);
@@ -535,6 +563,11 @@ impl<'a> Lower<'a> {
                 self.release(v);
                 let dst = self.dst(want, ty);
                 self.span = span;
+                if k == kind::VECTOR && !matches!(op, UnOp::Size | UnOp::Copy) {
+                    self.emit(Instr::UnVec { op: op as u8, dst, ea });
+                    self.emit(Instr::Ext { v: ty.0 });
+                    return self.result(dst, want);
+                }
                 self.emit(match op {
                     UnOp::Size => Instr::Size { dst, ea },
                     op => Instr::Un { op: op as u8, dst, ea },

@@ -346,8 +346,18 @@ impl Lower<'_> {
                 let v = self.fetch(&p);
                 let r = self.reg(v);
                 self.step_reg(r, r, k, down);
-                self.put(&p, v);
-                self.drop_place(p);
+                // The target is evaluated once for reading and once for writing; it shows where that has effects.
+                let twice = match lv {
+                    LValue::Field(e, _) | LValue::Index(e, _) => !same_place(e, e),
+                    _ => false,
+                };
+                if twice {
+                    self.drop_place(p);
+                    self.store(lv, v, span);
+                } else {
+                    self.put(&p, v);
+                    self.drop_place(p);
+                }
                 v
             }
         }
@@ -392,16 +402,37 @@ impl Lower<'_> {
     pub(super) fn add_assign(&mut self, lv: &LValue, value: &Expr, sub: bool) -> Opnd {
         let span = self.span;
         let ty = self.place_type(lv);
+        // Appending a record of another type is an error at run time, not a conversion.
+        let value = match &value.kind {
+            ExprKind::Coerce(inner)
+                if !sub
+                    && self.is_vector(ty)
+                    && self.kind_of(value.ty) == kind::RECORD
+                    && !self.types().same(inner.ty, value.ty) =>
+            {
+                inner
+            }
+            _ => value,
+        };
         let v = self.expr(value);
         let push = !sub
             && match self.types().kind(ty) {
                 Kind::Vector(elem) => {
-                    !self.types().same(ty, value.ty)
+                    !(matches!(self.types().kind(*elem), Kind::Any) && self.is_vector(value.ty))
+                        && !self.types().same(ty, value.ty)
                         && (!matches!(self.types().kind(value.ty), Kind::Vector(_) | Kind::Empty)
                             || self.types().same(*elem, value.ty))
                 }
                 _ => false,
             };
+        let check = match self.types().kind(ty) {
+            Kind::Vector(elem)
+                if push && !self.types().same(*elem, value.ty) && !matches!(self.types().kind(*elem), Kind::Any) =>
+            {
+                Some(*elem)
+            }
+            _ => None,
+        };
         // Immutable values are stored back, references change in place.
         let store_back = matches!(
             self.kind_of(ty),
@@ -421,6 +452,10 @@ impl Lower<'_> {
             let (ea, eb) = (l.borrow(target), l.borrow(v));
             l.span = span;
             if push {
+                if let Some(elem) = check {
+                    l.emit(Instr::CheckElement { ea: eb });
+                    l.emit(Instr::Ext { v: elem.0 });
+                }
                 let eb = l.consume(v);
                 l.emit(Instr::VPush { ev: ea, esrc: eb });
                 return;

@@ -37,10 +37,14 @@ protocols! {
     "DHCP" ANY dhcp::Dhcp;
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();
+    "FINGER" ANY finger::Finger::default();
     "FTP" ANY ftp::Ftp::default();
     "FTP_DATA" ANY file::FileData::default();
     "GSSAPI" ANY gssapi::Gssapi;
     "HTTP" ANY http::Http::default();
+    "IDENT" ANY ident::Ident::default();
+    "IMAP" ANY imap::Imap::default();
+    "IRC" ANY irc::Irc::default();
     "IRC_DATA" ANY file::FileData::default();
     "KRB" ANY krb::Krb::default();
     "KRB_TCP" ANY krb::KrbTcp::default();
@@ -53,7 +57,9 @@ protocols! {
     "NTP" ANY ntp::Ntp::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
+    "POP3" ANY pop3::Pop3::default();
     "POSTGRESQL" TCP postgresql::PostgreSql::default();
+    "QUIC" UDP quic::Quic::default();
     "RADIUS" ANY radius::Radius;
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
@@ -67,6 +73,7 @@ protocols! {
     "SYSLOG" ANY syslog::Syslog;
     "SYSLOG_TCP" ANY syslog::SyslogTcp::default();
     "WEBSOCKET" ANY websocket::WebSocket::default();
+    "XMPP" ANY xmpp::Xmpp::default();
 }
 
 /// The tag of a canonical name.

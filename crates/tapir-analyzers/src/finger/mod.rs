@@ -1,0 +1,90 @@
+//! Finger (RFC 1288).
+
+use std::any::Any;
+
+use crate::core::{Analyzer, Cx, PatKind};
+use crate::raise;
+use crate::util::lines::{Lines, Piece};
+use crate::util::text::{istarts, skip_lws, trim};
+
+/// A request or reply line is at most this long.
+const MAX_REQUEST: usize = 1024;
+const MAX_REPLY: usize = 65_536;
+
+/// The analyzer.
+pub struct Finger {
+    lines: [Lines; 2],
+    asked: bool,
+    stopped: bool,
+}
+
+impl Default for Finger {
+    fn default() -> Self {
+        Finger {
+            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            asked: false,
+            stopped: false,
+        }
+    }
+}
+
+impl Finger {
+    fn request(&mut self, cx: &mut Cx, line: &[u8]) {
+        if self.asked {
+            return;
+        }
+        self.asked = true;
+        cx.match_text(PatKind::Finger, true, line, true, true);
+        let mut s = skip_lws(line);
+        let full = istarts(s, b"/W");
+        if full {
+            s = skip_lws(&s[2..]);
+        }
+        let s = trim(s);
+        let (user, host) = match s.iter().position(|&b| b == b'@') {
+            Some(n) => (&s[..n], &s[n + 1..]),
+            None => (s, &b""[..]),
+        };
+        cx.confirm();
+        raise!(cx, finger_request, full, user, host);
+    }
+}
+
+impl Analyzer for Finger {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.stopped {
+            return;
+        }
+        let d = is_orig as usize;
+        let mut lines = std::mem::take(&mut self.lines[d]);
+        let mut at = 0;
+        while let Some(p) = lines.next(data, &mut at) {
+            match p {
+                Piece::Line(l) if is_orig => self.request(cx, &l),
+                Piece::Line(l) => {
+                    raise!(cx, finger_reply, l);
+                }
+                _ => {}
+            }
+        }
+        let max = if is_orig { MAX_REQUEST } else { MAX_REPLY };
+        if lines.pending() > max {
+            cx.violation("parsing not done within &max-size bytes");
+            self.stopped = true;
+            lines.clear();
+        }
+        self.lines[d] = lines;
+    }
+
+    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
+        self.stopped = true;
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

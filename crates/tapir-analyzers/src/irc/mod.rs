@@ -1,0 +1,434 @@
+//! IRC (RFC 1459, 2812), DCC offers and STARTTLS.
+
+use std::any::Any;
+
+use tapir_data::value::{Addr, Value};
+use tapir_interface::{records, types};
+
+use crate::core::{Analyzer, Cx};
+use crate::ssl::Ssl;
+use crate::util::lines::{Lines, Piece};
+use crate::util::text::{digits, trim_lws};
+use crate::{raise, wants};
+
+/// The analyzer.
+pub struct Irc {
+    lines: [Lines; 2],
+    starttls: bool,
+    tls: bool,
+}
+
+impl Default for Irc {
+    fn default() -> Self {
+        Irc {
+            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            starttls: false,
+            tls: false,
+        }
+    }
+}
+
+/// Cuts off the first word.
+fn cut<'a>(s: &mut &'a [u8]) -> &'a [u8] {
+    let t: &'a [u8] = s;
+    let n = t.iter().position(|&b| b == b' ').unwrap_or(t.len());
+    let (w, rest) = t.split_at(n);
+    *s = crate::util::text::skip_lws(rest);
+    w
+}
+
+/// The trailing parameter without its colon.
+fn tail(s: &[u8]) -> &[u8] {
+    s.strip_prefix(b":").unwrap_or(s)
+}
+
+/// The nick of a prefix.
+fn nick(prefix: &[u8]) -> &[u8] {
+    let n = prefix.iter().position(|&b| b == b'!').unwrap_or(prefix.len());
+    &prefix[..n]
+}
+
+fn words(s: &[u8]) -> Vec<&[u8]> {
+    s.split(|&b| b == b' ').filter(|w| !w.is_empty()).collect()
+}
+
+/// The number before a word in a text like `I have 3 clients`.
+fn numbers(s: &[u8]) -> Vec<u64> {
+    words(s)
+        .iter()
+        .filter_map(|w| digits(w).filter(|d| d.1 == w.len()).map(|d| d.0))
+        .collect()
+}
+
+impl Irc {
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
+        let max = cx.sh.opts.irc_max_line_length as usize;
+        if line.len() > max {
+            cx.weird("irc_line_size_exceeded", "");
+            return;
+        }
+        let mut s = line;
+        if s.len() < 3 {
+            if !s.is_empty() {
+                cx.weird("irc_line_too_short", "");
+            }
+            return;
+        }
+        let mut prefix: &[u8] = &[];
+        if s[0] == b':' {
+            let Some(n) = s.iter().position(|&b| b == b' ') else {
+                cx.weird("irc_invalid_line", "");
+                return;
+            };
+            prefix = &s[1..n];
+            s = &s[n + 1..];
+        }
+        if !is_orig && s.len() >= 4 && s[..3].iter().all(u8::is_ascii_digit) && s[3] == b' ' {
+            let code = digits(&s[..3]).map_or(0, |d| d.0);
+            cx.confirm();
+            self.reply(cx, is_orig, prefix, code, &s[4..]);
+            return;
+        }
+        let cmd = cut(&mut s).to_ascii_uppercase();
+        if cmd.is_empty() || !cmd.iter().all(u8::is_ascii_alphabetic) {
+            if !is_orig && prefix.is_empty() {
+                cx.violation_data("invalid reply number", line);
+            } else {
+                cx.weird("irc_invalid_command", "");
+            }
+            return;
+        }
+        self.command(cx, is_orig, prefix, &cmd, s);
+    }
+
+    fn reply(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], code: u64, params: &[u8]) {
+        let mut p = params;
+        // The first parameter is the client itself.
+        let mut after = params;
+        cut(&mut after);
+        match code {
+            251 => {
+                let n = numbers(after);
+                if n.len() >= 3 {
+                    raise!(cx, irc_network_info, is_orig, n[0], n[1], n[2]);
+                }
+            }
+            254 => {
+                if let Some(n) = numbers(after).first() {
+                    raise!(cx, irc_channel_info, is_orig, *n);
+                }
+            }
+            255 => {
+                let n = numbers(after);
+                if n.len() >= 2 {
+                    raise!(cx, irc_server_info, is_orig, n[0], 0, *n.last().unwrap_or(&0));
+                }
+            }
+            265 | 266 => {
+                raise!(cx, irc_global_users, is_orig, prefix, tail(after));
+            }
+            311 => {
+                let n = cut(&mut after);
+                let (user, host) = (cut(&mut after), cut(&mut after));
+                cut(&mut after);
+                raise!(cx, irc_whois_user_line, is_orig, n, user, host, tail(after));
+            }
+            313 => {
+                raise!(cx, irc_whois_operator_line, is_orig, cut(&mut after));
+            }
+            319 => {
+                let n = cut(&mut after);
+                if wants!(cx, irc_whois_channel_line) {
+                    let set = cx.string_set(&words(tail(after)));
+                    raise!(cx, irc_whois_channel_line, is_orig, n, set);
+                }
+            }
+            332 => {
+                let ch = cut(&mut after);
+                raise!(cx, irc_channel_topic, is_orig, ch, tail(after));
+            }
+            352 => {
+                let target = cut(&mut p);
+                let f = [
+                    cut(&mut p),
+                    cut(&mut p),
+                    cut(&mut p),
+                    cut(&mut p),
+                    cut(&mut p),
+                    cut(&mut p),
+                ];
+                let t = tail(p);
+                let (hops, n) = digits(t).unwrap_or((0, 0));
+                let real = trim_lws(&t[n..]);
+                raise!(
+                    cx,
+                    irc_who_line,
+                    is_orig,
+                    target,
+                    f[0],
+                    f[1],
+                    f[2],
+                    f[3],
+                    f[4],
+                    f[5],
+                    hops,
+                    real
+                );
+            }
+            353 => {
+                let ty = cut(&mut after);
+                let ch = cut(&mut after);
+                if wants!(cx, irc_names_info) {
+                    let users: Vec<&[u8]> = words(tail(after))
+                        .into_iter()
+                        .map(|u| match u.first() {
+                            Some(b'@' | b'+') => &u[1..],
+                            _ => u,
+                        })
+                        .collect();
+                    let set = cx.string_set(&users);
+                    raise!(cx, irc_names_info, is_orig, ty, ch, set);
+                }
+            }
+            381 => {
+                raise!(cx, irc_oper_response, is_orig, true);
+            }
+            464 | 491 => {
+                raise!(cx, irc_oper_response, is_orig, false);
+            }
+            432 | 433 | 436 => {
+                raise!(cx, irc_invalid_nick, is_orig);
+            }
+            670 if self.starttls => {
+                self.tls = true;
+                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                raise!(cx, irc_starttls);
+            }
+            _ => {}
+        }
+        raise!(cx, irc_reply, is_orig, prefix, code, params);
+    }
+
+    fn command(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], cmd: &[u8], params: &[u8]) {
+        let mut p = params;
+        match cmd {
+            b"PRIVMSG" | b"NOTICE" | b"SQUERY" => {
+                let target = cut(&mut p);
+                let msg = tail(p);
+                if cmd == b"PRIVMSG" && msg.len() > 2 && msg[0] == 1 && msg[1..].starts_with(b"DCC ") {
+                    let end = msg
+                        .iter()
+                        .rposition(|&b| b == 1)
+                        .filter(|n| *n > 0)
+                        .unwrap_or(msg.len());
+                    self.dcc(cx, is_orig, prefix, target, &msg[5..end]);
+                    return;
+                }
+                match cmd {
+                    b"PRIVMSG" => {
+                        raise!(cx, irc_privmsg_message, is_orig, prefix, target, msg);
+                    }
+                    b"NOTICE" => {
+                        raise!(cx, irc_notice_message, is_orig, prefix, target, msg);
+                    }
+                    _ => {
+                        raise!(cx, irc_squery_message, is_orig, prefix, target, msg);
+                    }
+                }
+            }
+            b"USER" => {
+                cx.confirm();
+                let (user, host, server) = (cut(&mut p), cut(&mut p), cut(&mut p));
+                raise!(cx, irc_user_message, is_orig, user, host, server, tail(p));
+            }
+            b"OPER" => {
+                let (name, pw) = (cut(&mut p), cut(&mut p));
+                raise!(cx, irc_oper_message, is_orig, name, pw);
+            }
+            b"KICK" => {
+                let (chans, users) = (cut(&mut p), cut(&mut p));
+                raise!(cx, irc_kick_message, is_orig, prefix, chans, users, tail(p));
+            }
+            b"JOIN" => self.join(cx, is_orig, prefix, params),
+            b"NJOIN" => self.njoin(cx, is_orig, params),
+            b"PART" => {
+                let chans = cut(&mut p);
+                if wants!(cx, irc_part_message) {
+                    let list: Vec<&[u8]> = chans.split(|&b| b == b',').collect();
+                    let set = cx.string_set(&list);
+                    raise!(cx, irc_part_message, is_orig, nick(prefix), set, tail(p));
+                }
+            }
+            b"QUIT" => {
+                raise!(cx, irc_quit_message, is_orig, nick(prefix), tail(p));
+            }
+            b"NICK" => {
+                let new = words(tail(p)).first().copied().unwrap_or(b"");
+                raise!(cx, irc_nick_message, is_orig, nick(prefix), new);
+            }
+            b"WHO" => {
+                let mask = cut(&mut p);
+                raise!(cx, irc_who_message, is_orig, tail(mask), p == b"o");
+            }
+            b"WHOIS" => {
+                let w = words(p);
+                let (server, users) = match w[..] {
+                    [s, u, ..] => (s, u),
+                    [u] => (&b""[..], u),
+                    _ => (&b""[..], &b""[..]),
+                };
+                raise!(cx, irc_whois_message, is_orig, server, users);
+            }
+            b"ERROR" => {
+                raise!(cx, irc_error_message, is_orig, prefix, tail(p));
+            }
+            b"INVITE" => {
+                let n = cut(&mut p);
+                raise!(cx, irc_invite_message, is_orig, prefix, n, tail(p));
+            }
+            b"MODE" => {
+                raise!(cx, irc_mode_message, is_orig, prefix, p);
+            }
+            b"PASS" => {
+                raise!(cx, irc_password_message, is_orig, p);
+            }
+            b"SQUIT" => {
+                let server = cut(&mut p);
+                raise!(cx, irc_squit_message, is_orig, prefix, server, tail(p));
+            }
+            b"STARTTLS" if is_orig => {
+                cx.confirm();
+                self.starttls = true;
+            }
+            _ => {
+                if is_orig {
+                    raise!(cx, irc_request, is_orig, prefix, cmd, params);
+                } else {
+                    raise!(cx, irc_message, is_orig, prefix, cmd, params);
+                }
+            }
+        }
+    }
+
+    fn join_info(cx: &Cx, nick: &[u8], channel: &[u8], password: &[u8], mode: &[u8]) -> Value {
+        records::IrcJoinInfo {
+            nick: nick.into(),
+            channel: channel.into(),
+            password: password.into(),
+            usermode: mode.into(),
+        }
+        .build(cx.q.bindings())
+    }
+
+    fn join(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], params: &[u8]) {
+        let w = words(params);
+        if w.is_empty() {
+            cx.weird("irc_invalid_join_line", "");
+            return;
+        }
+        if !wants!(cx, irc_join_message) {
+            return;
+        }
+        let chans: Vec<&[u8]> = tail(w[0]).split(|&b| b == b',').collect();
+        let keys: Vec<&[u8]> = w.get(1).map_or(Vec::new(), |k| k.split(|&b| b == b',').collect());
+        let t = cx.q.bindings().table(types::IRC_JOIN_LIST);
+        for (i, c) in chans.iter().enumerate() {
+            let v = Self::join_info(cx, nick(prefix), c, keys.get(i).copied().unwrap_or(b""), b"");
+            t.insert(&[v], Value::Unset, cx.sh.now);
+        }
+        raise!(cx, irc_join_message, is_orig, Value::Table(t));
+    }
+
+    fn njoin(&mut self, cx: &mut Cx, is_orig: bool, params: &[u8]) {
+        let mut p = params;
+        let chan = cut(&mut p);
+        let t = cx.q.bindings().table(types::IRC_JOIN_LIST);
+        for u in tail(p).split(|&b| b == b',') {
+            let (mode, name): (&[u8], &[u8]) = match u {
+                [b'@', b'@', rest @ ..] => (b"creator", rest),
+                [b'@', rest @ ..] => (b"operator", rest),
+                [b'+', rest @ ..] => (b"voice", rest),
+                rest => (b"none", rest),
+            };
+            let v = Self::join_info(cx, name, chan, b"", mode);
+            t.insert(&[v], Value::Unset, cx.sh.now);
+        }
+        raise!(cx, irc_join_message, is_orig, Value::Table(t));
+    }
+
+    fn dcc(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], target: &[u8], text: &[u8]) {
+        let w = words(text);
+        if w.len() < 4 {
+            cx.weird("irc_invalid_dcc_message_format", "");
+            return;
+        }
+        let n = w.len();
+        // File names may hold blanks: the numbers stand at the end.
+        let (kind, has_size) = (w[0], n >= 5);
+        let (addr, port, size) = if has_size {
+            (w[n - 3], w[n - 2], w[n - 1])
+        } else {
+            (w[n - 2], w[n - 1], &b"0"[..])
+        };
+        let arg = w[1..n - if has_size { 3 } else { 2 }].join(&b' ');
+        let Some((host, k)) = digits(addr) else {
+            cx.weird("irc_invalid_dcc_host", "");
+            return;
+        };
+        if k != addr.len() || host > u32::MAX as u64 {
+            cx.weird("irc_invalid_dcc_host", "");
+            return;
+        }
+        let port_n = digits(port).map_or(0, |d| d.0);
+        if port_n == 0 || port_n > 65_535 {
+            let p = String::from_utf8_lossy(port).into_owned();
+            cx.weird("irc_invalid_dcc_port", &p);
+            return;
+        }
+        let a = Addr::v4((host as u32).to_be_bytes());
+        let size = digits(size).map_or(0, |d| d.0);
+        raise!(cx, irc_dcc_message, is_orig, prefix, target, kind, arg, a, port_n, size);
+    }
+}
+
+impl Analyzer for Irc {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.tls {
+            cx.forward(is_orig, data);
+            return;
+        }
+        let d = is_orig as usize;
+        let max = cx.sh.opts.irc_max_line_length as usize;
+        let mut lines = std::mem::take(&mut self.lines[d]).with_max((max + 100).max(2));
+        let mut at = 0;
+        while let Some(p) = lines.next(data, &mut at) {
+            match p {
+                Piece::Line(l) => self.line(cx, is_orig, &l),
+                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Plain(..) => {}
+            }
+            if self.tls {
+                let rest = &data[at..];
+                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
+                break;
+            }
+        }
+        self.lines[d] = lines;
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.tls {
+            cx.forward_gap(is_orig, seq, len);
+        } else {
+            self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

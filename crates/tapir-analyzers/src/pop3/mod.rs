@@ -1,0 +1,246 @@
+//! POP3 (RFC 1939, 2595, 5034); the mails retrieved are parsed as MIME.
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use crate::core::{Analyzer, Cx};
+use crate::raise;
+use crate::smtp::mail::Mail;
+use crate::ssl::Ssl;
+use crate::util::lines::{Lines, Piece};
+use crate::util::mime::base64;
+use crate::util::text::{ieq, word};
+
+const COMMANDS: &[&str] = &[
+    "USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "RETR", "DELE", "RSET", "NOOP", "LAST", "QUIT", "TOP", "CAPA",
+    "UIDL", "STLS", "XSND",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Auth {
+    None,
+    Plain,
+    LoginUser,
+    LoginPass,
+    Other,
+}
+
+/// The analyzer.
+pub struct Pop3 {
+    lines: [Lines; 2],
+    pending: VecDeque<&'static str>,
+    greeted: bool,
+    multi: bool,
+    mail: Option<Mail>,
+    user: Vec<u8>,
+    password: Vec<u8>,
+    auth: Auth,
+    tls: bool,
+    unknown: u64,
+    stopped: bool,
+}
+
+impl Default for Pop3 {
+    fn default() -> Self {
+        Pop3 {
+            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            pending: VecDeque::new(),
+            greeted: false,
+            multi: false,
+            mail: None,
+            user: Vec::new(),
+            password: Vec::new(),
+            auth: Auth::None,
+            tls: false,
+            unknown: 0,
+            stopped: false,
+        }
+    }
+}
+
+impl Pop3 {
+    fn request(&mut self, cx: &mut Cx, line: &[u8]) {
+        if self.auth != Auth::None {
+            self.auth_line(cx, line);
+            return;
+        }
+        let (w, arg) = word(line);
+        let Some(&cmd) = COMMANDS.iter().find(|c| ieq(c.as_bytes(), w)) else {
+            let shown = String::from_utf8_lossy(w).into_owned();
+            cx.weird("pop3_client_command_unknown", &shown);
+            self.unknown += 1;
+            if self.unknown > cx.sh.opts.pop3_max_unknown_client_commands {
+                cx.violation("too many unknown client commands");
+                self.stopped = true;
+            }
+            return;
+        };
+        if self.pending.len() as u64 >= cx.sh.opts.pop3_max_pending_commands {
+            cx.weird("pop3_client_too_many_pending_commands", "");
+            self.pending.pop_front();
+        }
+        self.pending.push_back(cmd);
+        raise!(cx, pop3_request, true, cmd, arg);
+        match cmd {
+            "USER" => self.user = arg.to_vec(),
+            "PASS" => self.password = arg.to_vec(),
+            "APOP" => self.user = word(arg).0.to_vec(),
+            "AUTH" => {
+                let (mech, initial) = word(arg);
+                self.auth = if ieq(mech, b"PLAIN") {
+                    Auth::Plain
+                } else if ieq(mech, b"LOGIN") {
+                    Auth::LoginUser
+                } else if mech.is_empty() {
+                    Auth::None
+                } else {
+                    Auth::Other
+                };
+                if !initial.is_empty() {
+                    self.auth_line(cx, initial);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn auth_line(&mut self, _cx: &mut Cx, line: &[u8]) {
+        if line == b"*" {
+            self.auth = Auth::None;
+            return;
+        }
+        let text = base64(line);
+        match self.auth {
+            Auth::Plain => {
+                let mut parts = text.split(|&b| b == 0).skip(1);
+                self.user = parts.next().unwrap_or(b"").to_vec();
+                self.password = parts.next().unwrap_or(b"").to_vec();
+                self.auth = Auth::None;
+            }
+            Auth::LoginUser => {
+                self.user = text;
+                self.auth = Auth::LoginPass;
+            }
+            Auth::LoginPass => {
+                self.password = text;
+                self.auth = Auth::None;
+            }
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, cx: &mut Cx, line: &[u8]) {
+        if self.multi {
+            if line == b"." {
+                self.multi = false;
+                if let Some(m) = self.mail.take() {
+                    m.end(cx);
+                }
+                return;
+            }
+            let line = if line.starts_with(b"..") { &line[1..] } else { line };
+            raise!(cx, pop3_data, false, line);
+            if let Some(m) = self.mail.as_mut() {
+                m.line(cx, line, true);
+            }
+            return;
+        }
+        let (w, msg) = word(line);
+        let ok = ieq(w, b"+OK");
+        if !ok && !ieq(w, b"-ERR") {
+            if w == b"+" && self.auth != Auth::None {
+                return;
+            }
+            let shown = String::from_utf8_lossy(w).into_owned();
+            cx.weird("pop3_server_command_unknown", &shown);
+            cx.violation_data(&format!("unknown server command ({shown})"), line);
+            return;
+        }
+        raise!(cx, pop3_reply, false, if ok { "OK" } else { "ERR" }, msg);
+        if !self.greeted {
+            self.greeted = true;
+            return;
+        }
+        let Some(cmd) = self.pending.pop_front() else { return };
+        cx.confirm();
+        match (cmd, ok) {
+            ("PASS" | "APOP" | "AUTH", _) => {
+                self.auth = Auth::None;
+                let (u, p) = (self.user.clone(), self.password.clone());
+                if ok {
+                    raise!(cx, pop3_login_success, false, u, p);
+                } else {
+                    raise!(cx, pop3_login_failure, false, u, p);
+                }
+            }
+            ("RETR" | "TOP", true) => {
+                self.multi = true;
+                self.mail = Some(Mail::new(cx, false));
+            }
+            ("LIST" | "UIDL" | "CAPA", true) => {
+                // With an argument the answer is a single line that begins with the number.
+                self.multi = !msg.first().is_some_and(u8::is_ascii_digit) || cmd == "CAPA";
+            }
+            ("STLS", true) => {
+                self.tls = true;
+                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                raise!(cx, pop3_starttls);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Analyzer for Pop3 {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if self.tls {
+            cx.forward(is_orig, data);
+            return;
+        }
+        if self.stopped {
+            return;
+        }
+        let d = is_orig as usize;
+        let mut lines = std::mem::take(&mut self.lines[d]);
+        let mut at = 0;
+        while let Some(p) = lines.next(data, &mut at) {
+            match p {
+                Piece::Line(l) if is_orig => self.request(cx, &l),
+                Piece::Line(l) => self.reply(cx, &l),
+                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Plain(..) => {}
+            }
+            if self.stopped {
+                break;
+            }
+            if self.tls {
+                let rest = &data[at..];
+                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
+                break;
+            }
+        }
+        self.lines[d] = lines;
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+        if self.tls {
+            cx.forward_gap(is_orig, seq, len);
+        } else {
+            self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn done(&mut self, cx: &mut Cx) {
+        if let Some(m) = self.mail.take() {
+            m.end(cx);
+        }
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

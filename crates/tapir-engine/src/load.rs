@@ -114,6 +114,7 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     let source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
     let mut loader = Loader::new(Box::new(source), &mut evaluator);
     loader.unused_warnings(config.unused_warnings);
+    loader.usage_issues(config.usage_issues);
     for prefix in config.prefixes.iter().cloned().chain(env_prefixes()) {
         loader.add_prefix(&prefix);
     }

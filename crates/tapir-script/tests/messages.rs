@@ -23,6 +23,7 @@ const PRELUDE: &str = "global zeek_init: event(); global connection_state_remove
 fn said(text: &str) -> String {
     let mut evaluator = NoEvaluator;
     let mut loader = Loader::new(Box::new(One(format!("{PRELUDE}\n{text}"))), &mut evaluator);
+    loader.usage_issues(true);
     loader.load_file("t");
     let (program, diagnostics) = loader.finish();
     diagnostics.iter().map(|d| d.render(&program.files)).collect()
@@ -167,4 +168,23 @@ fn declarations() {
             "event zeek_init(…);",
         ],
     );
+}
+
+#[test]
+fn usage() {
+    body(
+        "local a = c + 1; local b = 2; print b;",
+        &["assignment unused (a = c + 1)"],
+    );
+    body(
+        "local x: count; if ( c > 3 ) x = 1; print x;",
+        &["possibly used without definition (x)"],
+    );
+    body(
+        "local y: count; print y;",
+        &["warning in ./t.zeek, line 2: used without definition (y)"],
+    );
+    let fine = "local z: count; if ( c > 3 ) z = 1; else z = 2; print z; local q: count &is_assigned; print q; \
+                local v: vector of count; v += 1; for ( i in v ) print i; while ( c > 2 ) { local w = 1; print w; }";
+    assert_eq!(said(&format!("event zeek_init() {{ {fine} }}")), "");
 }

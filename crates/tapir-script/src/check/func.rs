@@ -347,6 +347,9 @@ impl Checker {
         });
         self.uses.owner = None;
         self.function = None;
+        if self.usage_issues && self.errors == 0 {
+            self.usage_of(&stmts, &frame, header.params.len());
+        }
         Body {
             stmts,
             params: (0..header.params.len() as u32).collect(),

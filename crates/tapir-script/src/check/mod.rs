@@ -11,6 +11,7 @@ mod coerce;
 mod construct;
 mod decl;
 mod expr;
+mod flow;
 mod func;
 mod lambda;
 mod ops;
@@ -76,6 +77,8 @@ struct LocalInfo {
     captured: bool,
     /// Loop variables live until the end of the function.
     is_loop: bool,
+    /// Marked `&is_assigned` or `&is_used`.
+    assured: bool,
     used: bool,
 }
 
@@ -144,6 +147,8 @@ pub struct Checker {
     /// Globals that are `const` for good.
     ignore_deprecations: u32,
     fatal: bool,
+    /// Whether locals are analysed (`-u`).
+    pub usage_issues: bool,
     errors: usize,
     uses: usage::Uses,
     n_lambdas: u32,
@@ -174,6 +179,7 @@ impl Checker {
             values: FastMap::default(),
             ignore_deprecations: 0,
             fatal: false,
+            usage_issues: false,
             errors: 0,
             uses: usage::Uses::default(),
             n_lambdas: 0,

@@ -33,6 +33,7 @@ impl Checker {
             constant: false,
             captured: false,
             is_loop: false,
+            assured: false,
             used,
         });
         frame.vars.insert(name, id);
@@ -309,6 +310,8 @@ impl Checker {
             return StmtKind::Null;
         };
         let aggregate = self.is_aggregate(ty);
+        let assured = |a: &ast::Attr| matches!(a.name, ast::AttrName::IsAssigned | ast::AttrName::IsUsed);
+        self.frame().info[id.0 as usize].assured = attrs.iter().any(assured);
         let attrs: Box<Attrs> = if attrs.is_empty() {
             Box::default()
         } else {

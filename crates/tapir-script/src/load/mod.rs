@@ -88,6 +88,11 @@ impl<'e> Loader<'e> {
         self.unused_warnings = on;
     }
 
+    /// Whether locals that are unused or read before they are set are warned about (`-u`).
+    pub fn usage_issues(&mut self, on: bool) {
+        self.parser.host.checker.usage_issues = on;
+    }
+
     /// Adds a prefix (`-p`).
     pub fn add_prefix(&mut self, prefix: &str) {
         self.parser.host.prefixes.push(prefix.to_string());
@@ -251,6 +256,18 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 impl Front<'_> {
     /// Looks a name up: `Ok(None)` when there is no such file.
     fn find(&mut self, name: &str, from: Option<&str>) -> Result<Option<Hit>, String> {
+        if name == "-" {
+            let found = self.source.look(name);
+            return Ok(match found {
+                Some(Found::File { text, canonical }) => Some(Hit {
+                    path: "<stdin>".into(),
+                    relative: String::new(),
+                    text,
+                    canonical,
+                }),
+                _ => None,
+            });
+        }
         let relative = name.starts_with("./") || name.starts_with("../") || name == "." || name == "..";
         let bases: Vec<String> = if name.starts_with('/') {
             vec![String::new()]

@@ -1,5 +1,6 @@
 //! Where scripts come from: the file system, and scripts that are part of the program.
 
+use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -57,6 +58,14 @@ impl ScriptSource for Files {
     }
 
     fn look(&mut self, path: &str) -> Option<Found> {
+        if path == "-" {
+            let mut text = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut text).ok()?;
+            return Some(Found::File {
+                text: text.into(),
+                canonical: "<stdin>".into(),
+            });
+        }
         if !self.root.is_empty() {
             if let Some(inner) = path.strip_prefix(self.root.as_str()) {
                 let inner = inner.trim_start_matches('/').trim_end_matches('/');

@@ -4,6 +4,7 @@
 //! One file per family, each with a table of script names. Must not know: packets, logs, the cluster.
 #![forbid(unsafe_code)]
 
+mod align;
 mod base64;
 mod brokerdata;
 mod containers;
@@ -15,6 +16,7 @@ mod glob;
 mod hash;
 mod json;
 mod math;
+mod misc;
 pub mod netparse;
 mod nettext;
 pub mod os;
@@ -34,6 +36,7 @@ pub use tapir_vm::Registry;
 /// Adds every built-in of this crate.
 pub fn register(registry: &mut Registry) {
     for family in [
+        align::FAMILY,
         base64::FAMILY,
         brokerdata::FAMILY,
         containers::FAMILY,
@@ -45,6 +48,7 @@ pub fn register(registry: &mut Registry) {
         hash::FAMILY,
         json::FAMILY,
         math::FAMILY,
+        misc::FAMILY,
         nettext::FAMILY,
         os::FAMILY,
         prob::FAMILY,

@@ -9,6 +9,7 @@ mod base64;
 mod brokerdata;
 mod containers;
 mod convert;
+pub mod dns;
 mod entropy;
 pub mod files;
 mod format;
@@ -41,6 +42,7 @@ pub fn register(registry: &mut Registry) {
         brokerdata::FAMILY,
         containers::FAMILY,
         convert::FAMILY,
+        dns::FAMILY,
         entropy::FAMILY,
         files::FAMILY,
         format::FAMILY,

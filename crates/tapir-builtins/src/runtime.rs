@@ -22,6 +22,7 @@ pub const FAMILY: Family = &[
     ("has_module_events", |ctx, a| has_group(ctx, a, true)),
     ("is_event_handled", is_event_handled),
     ("generate_all_events", generate_all_events),
+    ("get_event_handler_stats", get_event_handler_stats),
     ("EventMetadata::register", metadata_register),
     ("EventMetadata::current", metadata_current),
     ("EventMetadata::current_all", metadata_current_all),
@@ -188,6 +189,17 @@ fn generate_all_events(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
     ctx.vm.state::<AllEvents>().0 = true;
     ctx.queue().want_all();
     Ok(Value::Bool(true))
+}
+
+fn get_event_handler_stats(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
+    let ty = element_type(ctx.types(), ctx.result_type);
+    let counts: Vec<(String, u64)> = ctx.vm.event_counts().map(|(n, c)| (n.to_string(), c)).collect();
+    let types = ctx.types();
+    let made = counts
+        .iter()
+        .map(|(name, n)| record(types, ty, &[("name", string(name)), ("times_called", Value::Count(*n))]));
+    let made = made.collect();
+    Ok(vector(ctx, made))
 }
 
 /// Types of the metadata that scripts registered, by id.

@@ -202,7 +202,9 @@ impl Engine {
     }
 
     fn drain(&mut self) {
-        self.core.borrow_mut().drain();
+        let core = &mut *self.core.borrow_mut();
+        tapir_builtins::dns::poll(&mut core.vm);
+        core.drain();
     }
 
     fn stopping(&self) -> bool {
@@ -424,11 +426,12 @@ impl Engine {
             if self.stopping() {
                 return;
             }
-            let any = {
+            let (any, asking) = {
                 let core = &mut *self.core.borrow_mut();
-                core.with_cx(crate::input::poll).unwrap_or(false)
+                let any = core.with_cx(crate::input::poll).unwrap_or(false);
+                (any, tapir_builtins::dns::poll(&mut core.vm) > 0)
             };
-            if !stay && !any && !self.core.borrow().host.inputs.is_busy() {
+            if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {
                 return;
             }
             if wall || stay {
@@ -482,6 +485,7 @@ impl Engine {
     /// Closes what is open and gives the exit status.
     fn leave(&mut self, status: u8) -> u8 {
         let core = &mut *self.core.borrow_mut();
+        tapir_builtins::files::flush_all(&mut core.vm);
         for error in core.host.logs.finish() {
             complain(&format!("error: {error}"));
         }

@@ -191,7 +191,7 @@ impl Host for EngineHost {
                 let _ = self.stdout.write_all(&out);
             }
             Some(f) => {
-                if &f.name[..] == b"/dev/stdout" {
+                if matches!(&f.name[..], b"/dev/stdout" | b"-") {
                     let _ = self.stdout.flush();
                 }
                 if let Some(sink) = f.sink.borrow_mut().as_mut() {

@@ -466,7 +466,12 @@ impl Vm {
             }
         };
         let prog = self.prog();
-        let function = &prog.functions[f.0 as usize];
+        let i = f.0 as usize;
+        if i >= self.event_calls.len() {
+            self.event_calls.resize(prog.functions.len(), 0);
+        }
+        self.event_calls[i] += 1;
+        let function = &prog.functions[i];
         let params = &function.sig.params;
         let fits = event.args.len() == params.len()
             && params
@@ -534,6 +539,13 @@ impl Vm {
         let name = Value::Str(function.name.as_bytes().into());
         let params = Value::Vector(Vector::new(vector_ty, list));
         self.run_event_bodies(host, meta, &[name, params])
+    }
+
+    /// The events that were handed to handlers so far, with how often.
+    pub fn event_counts(&self) -> impl Iterator<Item = (&str, u64)> + '_ {
+        let functions = &self.program().functions;
+        let called = self.event_calls.iter().enumerate().filter(|c| *c.1 > 0);
+        called.filter_map(|(i, n)| Some((&*functions.get(i)?.name, *n)))
     }
 
     /// Time and metadata of the event that is being handled.

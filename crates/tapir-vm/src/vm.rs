@@ -134,6 +134,8 @@ pub struct Vm {
     // Events.
     pub(crate) event_ids: Vec<u32>,
     pub(crate) event_funcs: Vec<Option<FuncId>>,
+    /// How often each event was handed to its handlers, by function.
+    pub(crate) event_calls: Vec<u64>,
     n_functions_seen: usize,
     pub(crate) new_event: Option<FuncId>,
     pub(crate) reporter_events: [Option<FuncId>; 3],
@@ -199,6 +201,7 @@ impl Vm {
             registry: Registry::new(),
             bytes: vec![None; 256],
             empty_str: Rc::from(&b""[..]),
+            event_calls: Vec::new(),
             event_ids: Vec::new(),
             event_funcs: vec![None; tapir_interface::events::NAMES.len()],
             n_functions_seen: 0,

@@ -7,6 +7,7 @@
 pub mod core;
 pub mod dce_rpc;
 pub mod dhcp;
+pub mod dnp3;
 pub mod dns;
 pub mod file;
 pub mod finger;
@@ -27,6 +28,7 @@ pub mod pop3;
 pub mod postgresql;
 pub mod quic;
 pub mod radius;
+pub mod rdp;
 pub mod redis;
 pub mod registry;
 pub mod rfb;

@@ -35,6 +35,8 @@ macro_rules! protocols {
 protocols! {
     "DCE_RPC" ANY dce_rpc::DceRpc::default();
     "DHCP" ANY dhcp::Dhcp;
+    "DNP3_TCP" ANY dnp3::Dnp3::default();
+    "DNP3_UDP" ANY dnp3::Dnp3::default();
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();
     "FINGER" ANY finger::Finger::default();
@@ -61,6 +63,8 @@ protocols! {
     "POSTGRESQL" TCP postgresql::PostgreSql::default();
     "QUIC" UDP quic::Quic::default();
     "RADIUS" ANY radius::Radius;
+    "RDP" ANY rdp::Rdp::default();
+    "RDPEUDP" ANY rdp::RdpUdp::default();
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
     "SIP" ANY sip::Sip;

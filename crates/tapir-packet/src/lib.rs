@@ -4,6 +4,8 @@
 //! headers of tunnels, checksums, ARP and the packet filter language. Knows nothing of flows or scripts: what is
 //! odd about a packet is put into a [`Weirds`] list by name, and the layer above decides what becomes of it.
 
+#![deny(unsafe_code)]
+
 pub mod arp;
 pub mod bytes;
 pub mod checksum;
@@ -11,6 +13,8 @@ pub mod filter;
 pub mod frag;
 pub mod ip;
 pub mod link;
+#[cfg(target_os = "linux")]
+pub mod live;
 pub mod pcap;
 pub mod pcapng;
 pub mod source;

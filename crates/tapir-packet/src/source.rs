@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::pcap::PcapReader;
 use crate::pcapng::PcapngReader;
@@ -66,6 +67,11 @@ pub trait Source {
     /// Whether this source watches a network instead of reading a file.
     fn is_live(&self) -> bool {
         false
+    }
+
+    /// Waits until a live source may have packets, at most for `timeout`. Files never make one wait.
+    fn wait(&mut self, timeout: Duration) {
+        let _ = timeout;
     }
 
     /// What the source is called in messages: the path or the interface.

@@ -48,7 +48,7 @@ pub fn verify_chain(certs: &[&[u8]], roots: &Roots, at: f64) -> Outcome {
     let untrusted: Vec<Cert> = certs[1..].iter().filter_map(|c| Cert::parse(c)).collect();
     let trusted: Vec<Cert> = roots.certs.iter().filter_map(|c| Cert::parse(c)).collect();
     let mut chain = vec![leaf];
-    let mut anchor = None;
+    let mut anchor: Option<Anchor> = None;
     let anchored = loop {
         let current = &chain[chain.len() - 1];
         if trusted.iter().any(|t| t.der == current.der) {
@@ -64,7 +64,7 @@ pub fn verify_chain(certs: &[&[u8]], roots: &Roots, at: f64) -> Outcome {
             anchor = Some(a);
             break true;
         }
-        if current.subject == current.issuer {
+        if is_self_signed(current) {
             let text = if chain.len() == 1 {
                 return Outcome::fail(18, "self signed certificate");
             } else {
@@ -94,7 +94,10 @@ pub fn verify_chain(certs: &[&[u8]], roots: &Roots, at: f64) -> Outcome {
         let c = &chain[i];
         let key = match chain.get(i + 1) {
             Some(issuer) => Some(issuer.spki.to_vec()),
-            None => anchor.clone(),
+            None => anchor
+                .as_ref()
+                .filter(|a| !a.is_last || c.subject == c.issuer)
+                .map(|a| a.spki.clone()),
         };
         if let Some(spki) = key {
             if !verify_signature(&spki, &c.sig_oid, c.tbs, c.signature) {
@@ -108,10 +111,14 @@ pub fn verify_chain(certs: &[&[u8]], roots: &Roots, at: f64) -> Outcome {
             return Outcome::fail(10, "certificate has expired");
         }
     }
+    let mut ders: Vec<Vec<u8>> = chain.iter().map(|c| c.der.to_vec()).collect();
+    if let Some(a) = anchor.filter(|a| !a.is_last) {
+        ders.push(stand_in(&a.subject, &a.spki));
+    }
     Outcome {
         code: 0,
         text: "ok".to_string(),
-        chain: chain.iter().map(|c| c.der.to_vec()).collect(),
+        chain: ders,
     }
 }
 
@@ -133,19 +140,78 @@ fn issued(issuer: &Cert, cert: &Cert) -> bool {
     }
 }
 
-/// The key of a Mozilla root that issued the certificate, or is the certificate.
-fn mozilla_anchor(cert: &Cert) -> Option<Vec<u8>> {
+/// Whether a certificate counts as signed by itself: names, key identifiers and key usage allow it.
+fn is_self_signed(cert: &Cert) -> bool {
+    let may_sign = cert
+        .extension("2.5.29.15")
+        .and_then(|e| Der::new(e.value).expect(tag::BIT_STRING))
+        .is_none_or(|bits| der::bit(bits, 5));
+    issued(cert, cert) && may_sign
+}
+
+/// A stand-in for the certificate of a root of which only name and key are known: unsigned, valid for ever.
+fn stand_in(subject: &[u8], spki: &[u8]) -> Vec<u8> {
+    let name = sequence(subject);
+    let algorithm = sequence(&element(
+        tag::OID,
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b],
+    ));
+    let validity = sequence(
+        &[
+            element(tag::UTC_TIME, b"500101000000Z"),
+            element(tag::GENERALIZED_TIME, b"99991231235959Z"),
+        ]
+        .concat(),
+    );
+    let constraints = sequence(
+        &[
+            element(tag::OID, &[0x55, 0x1d, 0x13]),
+            element(tag::OCTET_STRING, &sequence(&element(tag::BOOLEAN, &[0xff]))),
+        ]
+        .concat(),
+    );
+    let tbs = [
+        element(0xa0, &element(tag::INTEGER, &[2])),
+        element(tag::INTEGER, &[0]),
+        algorithm.clone(),
+        name.clone(),
+        validity,
+        name,
+        spki.to_vec(),
+        element(0xa3, &sequence(&constraints)),
+    ]
+    .concat();
+    sequence(&[sequence(&tbs), algorithm, element(tag::BIT_STRING, &[0])].concat())
+}
+
+/// A root of the built-in store.
+struct Anchor {
+    subject: Vec<u8>,
+    spki: Vec<u8>,
+    /// Whether the chain's last certificate is the root itself.
+    is_last: bool,
+}
+
+/// The Mozilla root that issued the certificate, or is the certificate.
+fn mozilla_anchor(cert: &Cert) -> Option<Anchor> {
     let body = |n: &Name| Der::new(n.0).next().map(|t| t.body.to_vec()).unwrap_or_default();
     let issuer = body(&cert.issuer);
     let subject = body(&cert.subject);
     let spki_body = Der::new(cert.spki).next().map(|t| t.body).unwrap_or_default();
     webpki_roots::TLS_SERVER_ROOTS.iter().find_map(|a| {
-        let own = a.subject.as_ref() == subject.as_slice() && a.subject_public_key_info.as_ref() == spki_body;
-        if !own && a.subject.as_ref() != issuer.as_slice() {
+        let is_last = a.subject.as_ref() == subject.as_slice() && a.subject_public_key_info.as_ref() == spki_body;
+        if !is_last && a.subject.as_ref() != issuer.as_slice() {
             return None;
         }
         let spki = sequence(a.subject_public_key_info.as_ref());
-        verify_signature(&spki, &cert.sig_oid, cert.tbs, cert.signature).then_some(spki)
+        // A cross-signed root is trusted for its name and key, whoever signed this certificate of it.
+        let holds = (is_last && cert.subject != cert.issuer)
+            || verify_signature(&spki, &cert.sig_oid, cert.tbs, cert.signature);
+        holds.then(|| Anchor {
+            subject: a.subject.as_ref().to_vec(),
+            spki,
+            is_last,
+        })
     })
 }
 
@@ -468,6 +534,15 @@ mod tests {
                 "{host} {pattern}"
             );
         }
+    }
+
+    #[test]
+    fn stand_ins_parse() {
+        let root = &webpki_roots::TLS_SERVER_ROOTS[0];
+        let der = stand_in(root.subject.as_ref(), &sequence(root.subject_public_key_info.as_ref()));
+        let cert = Cert::parse(&der).expect("a certificate");
+        assert_eq!(cert.basic_constraints(), Some((true, None)));
+        assert_eq!(cert.subject, cert.issuer);
     }
 
     #[test]

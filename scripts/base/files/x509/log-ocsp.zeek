@@ -37,7 +37,7 @@ event ocsp_response_certificate(f: fa_file, hashAlgorithm: string, issuerNameHas
                                 revokeTime: time, revokeReason: string, thisUpdate: time,
                                 nextUpdate: time) &priority=-5
 	{
-	local rec = Info($ts=network_time(), $id=f$id, $hashAlgorithm=hashAlgorithm,
+	local rec = Info($ts=f$info$ts, $id=f$id, $hashAlgorithm=hashAlgorithm,
 	                 $issuerNameHash=issuerNameHash, $issuerKeyHash=issuerKeyHash,
 	                 $serialNumber=serialNumber, $certStatus=certStatus, $thisUpdate=thisUpdate);
 

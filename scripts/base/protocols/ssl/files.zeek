@@ -133,6 +133,10 @@ hook ssl_finishing(c: connection) &priority=20
 		{
 		rec$cert_chain_fps = fingerprints(rec$cert_chain);
 
+		# Certificates of one side make both lists known.
+		if ( ! rec?$client_cert_chain || |rec$client_cert_chain| == 0 )
+			rec$client_cert_chain_fps = vector();
+
 		if ( rec$cert_chain[0]?$x509 )
 			{
 			local x = rec$cert_chain[0]$x509;

@@ -78,7 +78,9 @@ impl Family {
         if self.kind == Kind::Counter && !s.ends_with("_total") {
             s.push_str("_total");
         }
-        s.chars().map(|c| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' }).collect()
+        s.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' })
+            .collect()
     }
 }
 
@@ -163,7 +165,9 @@ impl Telemetry {
 
     /// All families whose prefix and name match the patterns, in which `*` stands for anything.
     pub fn matching<'a>(&'a self, prefix: &'a str, name: &'a str) -> impl Iterator<Item = &'a Rc<Family>> {
-        self.families.iter().filter(move |f| glob(prefix, &f.prefix) && glob(name, &f.name))
+        self.families
+            .iter()
+            .filter(move |f| glob(prefix, &f.prefix) && glob(name, &f.name))
     }
 
     /// Starts serving the exposition.
@@ -208,7 +212,11 @@ impl Telemetry {
                 Kind::Gauge => "gauge",
                 Kind::Histogram => "histogram",
             };
-            let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", f.help.replace('\\', "\\\\").replace('\n', "\\n"));
+            let _ = writeln!(
+                out,
+                "# HELP {name} {}\n# TYPE {name} {kind}",
+                f.help.replace('\\', "\\\\").replace('\n', "\\n")
+            );
             for (values, m) in f.metrics.borrow().iter() {
                 let labels = self.labels(f, values);
                 if f.kind == Kind::Histogram {
@@ -219,7 +227,11 @@ impl Telemetry {
                         let _ = writeln!(out, "{name}_bucket{{{labels}{}le=\"{le}\"}} {total}", comma(&labels));
                     }
                     let braces = braced(&labels);
-                    let _ = writeln!(out, "{name}_sum{braces} {}\n{name}_count{braces} {total}", m.value.get());
+                    let _ = writeln!(
+                        out,
+                        "{name}_sum{braces} {}\n{name}_count{braces} {total}",
+                        m.value.get()
+                    );
                 } else {
                     let _ = writeln!(out, "{name}{} {}", braced(&labels), m.value.get());
                 }
@@ -246,14 +258,20 @@ fn comma(labels: &str) -> &'static str {
 }
 
 fn braced(labels: &str) -> String {
-    if labels.is_empty() { String::new() } else { format!("{{{labels}}}") }
+    if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{labels}}}")
+    }
 }
 
 fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, rest)) => {
-            let Some(tail) = text.strip_prefix(head) else { return false };
+            let Some(tail) = text.strip_prefix(head) else {
+                return false;
+            };
             (0..=tail.len()).any(|i| tail.is_char_boundary(i) && glob(rest, &tail[i..]))
         }
     }

@@ -33,6 +33,8 @@ pub(crate) enum Anchor {
     Param(u32, u32),
 }
 
+// Which steps occur depends on the declarations.
+#[allow(dead_code)]
 pub(crate) enum Step {
     Index(usize),
     Yield,

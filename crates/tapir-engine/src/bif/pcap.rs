@@ -11,7 +11,9 @@ use crate::node::DropEntry;
 type Out = Result<Value, RtError>;
 
 fn check(text: &str) -> Result<(), String> {
-    tapir_packet::filter::Filter::compile(text).map(drop).map_err(|e| e.to_string())
+    tapir_packet::filter::Filter::compile(text)
+        .map(drop)
+        .map_err(|e| e.to_string())
 }
 
 fn precompile(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -44,7 +46,11 @@ fn install(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 
 fn error(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let node = &of(cx)?.node;
-    let text = if node.filter_error.is_empty() { "no error" } else { &node.filter_error };
+    let text = if node.filter_error.is_empty() {
+        "no error"
+    } else {
+        &node.filter_error
+    };
     Ok(Value::Str(text.as_bytes().into()))
 }
 
@@ -72,7 +78,9 @@ fn findalldevs(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let t = Table::new(cx.result_type);
     let b = cx.queue().shared_bindings();
     let names = std::fs::read_dir("/sys/class/net").map(|d| {
-        d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        d.flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
     });
     let mut names = names.unwrap_or_default();
     names.sort();
@@ -99,12 +107,19 @@ fn net(v: Option<&Value>) -> Option<([u8; 16], u8)> {
 }
 
 fn add_drop(cx: &mut CallCtx<'_>, args: &[Value], source: bool) -> Out {
-    let Some(net) = net(args.first()) else { return Ok(Value::Bool(false)) };
+    let Some(net) = net(args.first()) else {
+        return Ok(Value::Bool(false));
+    };
     let percent = match args.get(2) {
         Some(Value::Double(p)) => *p,
         _ => 100.0,
     };
-    let entry = DropEntry { net, source, tcp_flags: number(args.get(1)), percent };
+    let entry = DropEntry {
+        net,
+        source,
+        tcp_flags: number(args.get(1)),
+        percent,
+    };
     let drops = &mut of(cx)?.node.drops;
     drops.retain(|d| d.net != net || d.source != source);
     drops.push(entry);
@@ -112,7 +127,9 @@ fn add_drop(cx: &mut CallCtx<'_>, args: &[Value], source: bool) -> Out {
 }
 
 fn remove_drop(cx: &mut CallCtx<'_>, args: &[Value], source: bool) -> Out {
-    let Some(net) = net(args.first()) else { return Ok(Value::Bool(false)) };
+    let Some(net) = net(args.first()) else {
+        return Ok(Value::Bool(false));
+    };
     let drops = &mut of(cx)?.node.drops;
     let before = drops.len();
     drops.retain(|d| d.net != net || d.source != source);

@@ -47,7 +47,11 @@ impl Opaque for Handle {
 const PREFIX: &str = "JSONv1;";
 
 fn result(cx: &mut CallCtx<'_>, code: i64, error: Option<String>, value: Value) -> Out {
-    let r = records::StorageOperationResult { code, error_str: error.map(|e| e.into_bytes().into()), value };
+    let r = records::StorageOperationResult {
+        code,
+        error_str: error.map(|e| e.into_bytes().into()),
+        value,
+    };
     Ok(r.build(cx.queue().bindings()))
 }
 
@@ -60,10 +64,16 @@ fn quoted(name: &str) -> String {
 }
 
 fn open(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let Some(Value::Enum(ty, n)) = args.first() else { return failed(cx, code::OPERATION_FAILED, "no backend given") };
+    let Some(Value::Enum(ty, n)) = args.first() else {
+        return failed(cx, code::OPERATION_FAILED, "no backend given");
+    };
     let name = enum_text(cx.types(), *ty, *n).to_string();
     if name != "Storage::STORAGE_BACKEND_SQLITE" {
-        return failed(cx, code::INITIALIZATION_FAILED, format!("no storage backend implements {name}"));
+        return failed(
+            cx,
+            code::INITIALIZATION_FAILED,
+            format!("no storage backend implements {name}"),
+        );
     }
     let (Some(Value::Type(key_type)), Some(Value::Type(value_type))) = (args.get(2), args.get(3)) else {
         return failed(cx, code::OPERATION_FAILED, "key and value types must be types");
@@ -73,7 +83,11 @@ fn open(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let path = text(Some(&field(cx, &sqlite, "database_path")?));
     let table = text(Some(&field(cx, &sqlite, "table_name")?));
     if path.is_empty() || table.is_empty() {
-        return failed(cx, code::INITIALIZATION_FAILED, "SQLite needs database_path and table_name");
+        return failed(
+            cx,
+            code::INITIALIZATION_FAILED,
+            "SQLite needs database_path and table_name",
+        );
     }
     if path == ":memory:" {
         return failed(cx, code::INITIALIZATION_FAILED, "the database must be a file");
@@ -109,8 +123,16 @@ fn open(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         Ok(db) => db,
         Err(e) => return failed(cx, code::INITIALIZATION_FAILED, format!("{path}: {e}")),
     };
-    let backend = Backend { db, table, key_type: *key_type, value_type: *value_type };
-    let handle = Value::Opaque(Rc::new(Handle { inner: RefCell::new(Some(backend)), forced_sync }));
+    let backend = Backend {
+        db,
+        table,
+        key_type: *key_type,
+        value_type: *value_type,
+    };
+    let handle = Value::Opaque(Rc::new(Handle {
+        inner: RefCell::new(Some(backend)),
+        forced_sync,
+    }));
     cx.raise(events::STORAGE_BACKEND_OPENED, vec![args[0].clone(), options]);
     result(cx, code::SUCCESS, None, handle)
 }
@@ -123,8 +145,12 @@ fn handle(args: &[Value]) -> Option<Rc<dyn Opaque>> {
 }
 
 fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let Some(h) = handle(args) else { return failed(cx, code::NOT_CONNECTED, "not a backend handle") };
-    let Some(h) = h.as_any().downcast_ref::<Handle>() else { return Ok(Value::Unset) };
+    let Some(h) = handle(args) else {
+        return failed(cx, code::NOT_CONNECTED, "not a backend handle");
+    };
+    let Some(h) = h.as_any().downcast_ref::<Handle>() else {
+        return Ok(Value::Unset);
+    };
     match h.inner.borrow_mut().take() {
         Some(b) => match b.db.close() {
             Ok(()) => result(cx, code::SUCCESS, None, Value::Unset),
@@ -145,18 +171,24 @@ fn deserialize(cx: &mut CallCtx<'_>, text: &str, ty: TypeId) -> Option<Value> {
 }
 
 /// Runs an operation on an open backend with the serialized key; wrong types and closed backends are answered.
-fn with_key(
-    cx: &mut CallCtx<'_>,
-    args: &[Value],
-    f: impl FnOnce(&mut CallCtx<'_>, &Backend, String) -> Out,
-) -> Out {
-    let Some(h) = handle(args) else { return failed(cx, code::NOT_CONNECTED, "not a backend handle") };
-    let Some(h) = h.as_any().downcast_ref::<Handle>() else { return Ok(Value::Unset) };
+fn with_key(cx: &mut CallCtx<'_>, args: &[Value], f: impl FnOnce(&mut CallCtx<'_>, &Backend, String) -> Out) -> Out {
+    let Some(h) = handle(args) else {
+        return failed(cx, code::NOT_CONNECTED, "not a backend handle");
+    };
+    let Some(h) = h.as_any().downcast_ref::<Handle>() else {
+        return Ok(Value::Unset);
+    };
     let inner = h.inner.borrow();
-    let Some(b) = inner.as_ref() else { return failed(cx, code::NOT_CONNECTED, "the backend is not open") };
+    let Some(b) = inner.as_ref() else {
+        return failed(cx, code::NOT_CONNECTED, "the backend is not open");
+    };
     let key = args.get(1).cloned().unwrap_or_default();
     if !cx.types().same(cx.type_of(&key), b.key_type) {
-        return failed(cx, code::KEY_TYPE_MISMATCH, "the key has another type than the backend was opened with");
+        return failed(
+            cx,
+            code::KEY_TYPE_MISMATCH,
+            "the key has another type than the backend was opened with",
+        );
     }
     match serialize(cx, &key) {
         Some(k) => f(cx, b, k),
@@ -174,7 +206,11 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (overwrite, expire) = (truth(args.get(3)), seconds(args.get(4)));
     with_key(cx, args, |cx, b, key| {
         if !cx.types().same(cx.type_of(&value), b.value_type) {
-            return failed(cx, code::VAL_TYPE_MISMATCH, "the value has another type than the backend was opened with");
+            return failed(
+                cx,
+                code::VAL_TYPE_MISMATCH,
+                "the value has another type than the backend was opened with",
+            );
         }
         let Some(text) = serialize(cx, &value) else {
             return failed(cx, code::OPERATION_FAILED, "the value cannot be serialized");
@@ -184,9 +220,12 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         let table = quoted(&b.table);
         let done = (|| -> rusqlite::Result<bool> {
             if !overwrite {
-                let old: Option<Option<f64>> = b
-                    .db
-                    .query_row(&format!("select expire_time from {table} where key_str = ?"), [&key], |r| r.get(0))
+                let old: Option<Option<f64>> =
+                    b.db.query_row(
+                        &format!("select expire_time from {table} where key_str = ?"),
+                        [&key],
+                        |r| r.get(0),
+                    )
                     .optional()?;
                 if old.is_some_and(|t| !expired(now, t)) {
                     return Ok(false);
@@ -208,10 +247,12 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 
 fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     with_key(cx, args, |cx, b, key| {
-        let found: rusqlite::Result<Option<(String, Option<f64>)>> = b
-            .db
-            .query_row(
-                &format!("select value_str, expire_time from {} where key_str = ?", quoted(&b.table)),
+        let found: rusqlite::Result<Option<(String, Option<f64>)>> =
+            b.db.query_row(
+                &format!(
+                    "select value_str, expire_time from {} where key_str = ?",
+                    quoted(&b.table)
+                ),
                 [&key],
                 |r| Ok((r.get(0)?, r.get(1)?)),
             )
@@ -229,7 +270,10 @@ fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 
 fn erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     with_key(cx, args, |cx, b, key| {
-        match b.db.execute(&format!("delete from {} where key_str = ?", quoted(&b.table)), [&key]) {
+        match b
+            .db
+            .execute(&format!("delete from {} where key_str = ?", quoted(&b.table)), [&key])
+        {
             Ok(0) => failed(cx, code::KEY_NOT_FOUND, "no such key"),
             Ok(_) => result(cx, code::SUCCESS, None, Value::Unset),
             Err(e) => failed(cx, code::OPERATION_FAILED, e),
@@ -245,8 +289,9 @@ fn is_open(_: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn is_forced_sync(_: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let forced =
-        handle(args).and_then(|h| h.as_any().downcast_ref::<Handle>().map(|h| h.forced_sync)).unwrap_or(false);
+    let forced = handle(args)
+        .and_then(|h| h.as_any().downcast_ref::<Handle>().map(|h| h.forced_sync))
+        .unwrap_or(false);
     Ok(Value::Bool(forced))
 }
 

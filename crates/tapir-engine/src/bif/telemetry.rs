@@ -62,16 +62,24 @@ fn histogram_family(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn get_or_add(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let Some(Value::Opaque(o)) = args.first() else { return Ok(Value::Unset) };
+    let Some(Value::Opaque(o)) = args.first() else {
+        return Ok(Value::Unset);
+    };
     let Some(FamilyValue(f)) = o.as_any().downcast_ref::<FamilyValue>() else {
         cx.error("not a metric family");
         return Ok(Value::Unset);
     };
-    let Some(Value::Table(labels)) = args.get(1) else { return Ok(Value::Unset) };
+    let Some(Value::Table(labels)) = args.get(1) else {
+        return Ok(Value::Unset);
+    };
     let values = f
         .labels
         .iter()
-        .map(|l| labels.get(&[Value::Str(l.as_bytes().into())]).map_or(String::new(), |v| text(Some(&v))))
+        .map(|l| {
+            labels
+                .get(&[Value::Str(l.as_bytes().into())])
+                .map_or(String::new(), |v| text(Some(&v)))
+        })
         .collect();
     Ok(Value::Opaque(Rc::new(MetricValue(f.get_or_add(values)))))
 }
@@ -135,7 +143,11 @@ fn doubles(cx: &mut CallCtx<'_>, items: impl Iterator<Item = f64>) -> Value {
 
 fn opts(cx: &mut CallCtx<'_>, f: &Family) -> Value {
     let label_names = string_vec(cx, &f.labels);
-    let bounds = if f.kind == Kind::Histogram { doubles(cx, f.bounds.iter().copied()) } else { Value::Unset };
+    let bounds = if f.kind == Kind::Histogram {
+        doubles(cx, f.bounds.iter().copied())
+    } else {
+        Value::Unset
+    };
     let metric_type = match f.kind {
         Kind::Counter => enums::telemetry_metrictype::COUNTER,
         Kind::Gauge => enums::telemetry_metrictype::GAUGE,
@@ -157,14 +169,24 @@ fn opts(cx: &mut CallCtx<'_>, f: &Family) -> Value {
 fn matching(cx: &mut CallCtx<'_>, args: &[Value], histograms: bool) -> Result<Vec<Rc<Family>>, RtError> {
     let (prefix, name) = (text(args.first()), text(args.get(1)));
     let host = of(cx)?;
-    Ok(host.telemetry.matching(&prefix, &name).filter(|f| (f.kind == Kind::Histogram) == histograms).cloned().collect())
+    Ok(host
+        .telemetry
+        .matching(&prefix, &name)
+        .filter(|f| (f.kind == Kind::Histogram) == histograms)
+        .cloned()
+        .collect())
 }
 
 fn collect(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let mut items = Vec::new();
     for f in matching(cx, args, false)? {
         let opts = opts(cx, &f);
-        let metrics: Vec<_> = f.metrics.borrow().iter().map(|(k, m)| (k.clone(), m.value.get())).collect();
+        let metrics: Vec<_> = f
+            .metrics
+            .borrow()
+            .iter()
+            .map(|(k, m)| (k.clone(), m.value.get()))
+            .collect();
         for (labels, v) in metrics {
             let r = records::TelemetryMetric {
                 opts: opts.clone(),
@@ -205,7 +227,10 @@ fn listen(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         Some(Value::Port(p)) => p.num,
         _ => 0,
     };
-    match of(cx)?.telemetry.listen(if addr.is_empty() { "0.0.0.0" } else { &addr }, port) {
+    match of(cx)?
+        .telemetry
+        .listen(if addr.is_empty() { "0.0.0.0" } else { &addr }, port)
+    {
         Ok(_) => Ok(Value::Bool(true)),
         Err(e) => {
             cx.error(format!("cannot serve metrics on {addr}:{port}: {e}"));

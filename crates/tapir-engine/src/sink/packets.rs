@@ -268,7 +268,10 @@ pub fn dropped(drops: &[crate::node::DropEntry], ip: &IpPacket<'_>) -> bool {
         if d.percent >= 100.0 {
             return true;
         }
-        let mix = ip.data.iter().fold(0u32, |h, b| h.wrapping_mul(16_777_619) ^ u32::from(*b));
+        let mix = ip
+            .data
+            .iter()
+            .fold(0u32, |h, b| h.wrapping_mul(16_777_619) ^ u32::from(*b));
         f64::from(mix % 10_000) / 100.0 < d.percent
     })
 }

@@ -107,7 +107,9 @@ fn walk(
         } else {
             format!("{prefix}{sep}{}", f.name)
         };
-        steps.push((slot as u32, f.default.is_some()));
+        // Containers that are not optional are there, if empty, without having been written.
+        let there = !f.optional && matches!(types.kind(f.ty), Kind::Record(_) | Kind::Table { .. } | Kind::Vector(_));
+        steps.push((slot as u32, there || f.default.is_some()));
         if matches!(types.kind(f.ty), Kind::Record(_)) {
             walk(types, f.ty, sep, false, &name, steps, out)?;
         } else if loggable(types, f.ty, false) {

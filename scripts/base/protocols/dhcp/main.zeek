@@ -134,8 +134,10 @@ event aggregate_msgs(ts: time, id: conn_id, uid: string, is_orig: bool, msg: DHC
 		{
 		rec$client_port = is_orig ? id$orig_p : id$resp_p;
 
-		if ( msg$ciaddr != 0.0.0.0 )
-			rec$client_addr = msg$ciaddr;
+		local sender = is_orig ? id$orig_h : id$resp_h;
+
+		if ( sender != 0.0.0.0 )
+			rec$client_addr = sender;
 
 		if ( options?$host_name )
 			rec$host_name = options$host_name;
@@ -153,12 +155,12 @@ event aggregate_msgs(ts: time, id: conn_id, uid: string, is_orig: bool, msg: DHC
 		{
 		rec$server_port = is_orig ? id$orig_p : id$resp_p;
 
-		if ( options?$serv_addr )
-			rec$server_addr = options$serv_addr;
-
 		if ( msg$yiaddr != 0.0.0.0 )
 			{
 			rec$assigned_addr = msg$yiaddr;
+
+			if ( options?$serv_addr )
+				rec$server_addr = options$serv_addr;
 
 			if ( ! rec?$client_addr )
 				rec$client_addr = msg$yiaddr;

@@ -135,7 +135,7 @@ hook set_session(c: connection, msg: dns_msg, is_query: bool) &priority=5
 	{
 	if ( ! c?$dns_state )
 		{
-		c$dns_state = State();
+		c$dns_state = State($pending_queries=table(), $pending_replies=table());
 		Conn::register_removal_hook(c, finalize_dns);
 		}
 

@@ -102,27 +102,35 @@ function shorten(c: connection, s: string, max: count, weird: string): string
 	return s[:max];
 	}
 
+# Writes the command that is over; the next one has begun.
 function write_message(rec: Info)
 	{
-	rec$ts = rec$cmdarg$ts;
-	rec$command = rec$cmdarg$cmd;
+	local ca = rec$cmdarg;
+	rec$ts = ca$ts;
+	rec$command = ca$cmd;
 
-	local arg = rec$cmdarg$arg;
-	rec$arg = arg;
+	rec$arg = ca$arg;
 
-	if ( rec$cmdarg$cmd in file_cmds )
+	if ( ca$cmd in file_cmds )
 		rec$arg = build_url_ftp(rec);
-
-	if ( arg == "" )
+	else if ( ca$arg == "" )
 		delete rec$arg;
 
 	if ( rec?$password && ! rec$capture_password && to_lower(rec$user) !in guest_ids )
+		{
 		rec$password = "<hidden>";
+
+		if ( ca$cmd == "PASS" )
+			rec$arg = "<hidden>";
+		}
 
 	rec$logged_command_seen = T;
 	Log::write(FTP::LOG, rec);
+	}
 
-	# What belongs to one command only.
+# What was known of the command does not belong to the next one.
+function forget_command(rec: Info)
+	{
 	delete rec$mime_type;
 	delete rec$file_size;
 	delete rec$data_channel;
@@ -148,6 +156,15 @@ event ftp_request(c: connection, command: string, arg: string) &priority=5
 	{
 	set_session(c);
 	local rec = c$ftp;
+
+	# All replies to the command before are in.
+	if ( rec?$cmdarg )
+		{
+		if ( rec$cmdarg$cmd in logged_commands )
+			write_message(rec);
+
+		forget_command(rec);
+		}
 
 	if ( |rec$pending_commands| >= max_pending_commands )
 		{
@@ -207,7 +224,7 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 		case 150:
 			if ( cmd == "RETR" )
 				{
-				local text = find_first(msg, /\([0-9]+[ ]+/);
+				local text = find_first(msg, /[0-9]+[ ]+/);
 
 				if ( text != "" )
 					rec$file_size = extract_count(text);
@@ -275,12 +292,7 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 	if ( cont_resp || (code >= 100 && code <= 199) )
 		return;
 
-	local rec = c$ftp;
-
-	if ( rec$cmdarg$cmd in logged_commands )
-		write_message(rec);
-
-	remove_pending_cmd(rec$pending_commands, rec$cmdarg);
+	remove_pending_cmd(c$ftp$pending_commands, c$ftp$cmdarg);
 	}
 
 event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10
@@ -319,17 +331,9 @@ hook finalize_ftp(c: connection)
 
 	local rec = c$ftp;
 
-	for ( n, ca in rec$pending_commands )
-		{
-		if ( ca$cmd !in logged_commands )
-			next;
+	if ( ! rec?$cmdarg )
+		return;
 
-		rec$cmdarg = ca;
-		delete rec$reply_code;
-		delete rec$reply_msg;
-		write_message(rec);
-		}
-
-	if ( log_at_least_one_command && ! rec$logged_command_seen && rec?$cmdarg )
+	if ( rec$cmdarg$cmd in logged_commands || (log_at_least_one_command && ! rec$logged_command_seen) )
 		write_message(rec);
 	}

@@ -160,7 +160,9 @@ function note_response(c: connection, kind: string, msg: KDC_Response)
 	if ( ! rec?$request_type )
 		rec$request_type = kind;
 
-	rec$client = fmt("%s/%s", msg$client_name, msg?$client_realm ? msg$client_realm : "");
+	if ( ! rec?$client )
+		rec$client = fmt("%s/%s", msg$client_name, msg?$client_realm ? msg$client_realm : "");
+
 	rec$service = msg$ticket$service_name;
 	rec$cipher = cipher_name[msg$ticket$cipher];
 	rec$success = T;

@@ -44,7 +44,7 @@ event zeek_init() &priority=5
 	Analyzer::register_for_ports(Analyzer::ANALYZER_RADIUS, ports);
 	}
 
-# Attributes that say the same in requests and answers.
+# The address that a client is to have.
 function note_address(rec: Info, result: RADIUS::Message)
 	{
 	if ( ! result?$attributes || 8 !in result$attributes )
@@ -81,14 +81,20 @@ event radius_message(c: connection, result: RADIUS::Message) &priority=5
 			if ( 31 in a && ! rec?$mac )
 				rec$mac = normalize_mac(a[31][0]);
 
-			if ( ! rec?$framed_addr )
-				note_address(rec, result);
-
 			if ( 66 in a && ! rec?$tunnel_client )
 				rec$tunnel_client = a[66][0];
 
 			if ( 77 in a && ! rec?$connect_info )
 				rec$connect_info = a[77][0];
+			break;
+
+		case 11:
+			# Access-Challenge: the server wants more.
+			if ( ! rec?$framed_addr )
+				note_address(rec, result);
+
+			if ( result?$attributes && 18 in result$attributes && ! rec?$reply_msg )
+				rec$reply_msg = result$attributes[18][0];
 			break;
 
 		case 2:
@@ -102,14 +108,8 @@ event radius_message(c: connection, result: RADIUS::Message) &priority=5
 
 	if ( result$code == 2 || result$code == 3 )
 		{
-		if ( result?$attributes )
-			{
-			if ( 18 in result$attributes && ! rec?$reply_msg )
-				rec$reply_msg = result$attributes[18][0];
-
-			if ( ! rec?$framed_addr )
-				note_address(rec, result);
-			}
+		if ( result?$attributes && 18 in result$attributes && ! rec?$reply_msg )
+			rec$reply_msg = result$attributes[18][0];
 
 		rec$ttl = network_time() - rec$ts;
 		}

@@ -141,7 +141,8 @@ event sip_header(c: connection, is_request: bool, name: string, value: string) &
 				break;
 
 			case "CONTENT-LENGTH", "L":
-				rec$request_body_len = to_count(value);
+				if ( /^[0-9]+$/ in value )
+					rec$request_body_len = to_count(value);
 				break;
 
 			case "CSEQ":
@@ -183,7 +184,8 @@ event sip_header(c: connection, is_request: bool, name: string, value: string) &
 		switch ( name )
 			{
 			case "CONTENT-LENGTH", "L":
-				rec$response_body_len = to_count(value);
+				if ( /^[0-9]+$/ in value )
+					rec$response_body_len = to_count(value);
 				break;
 
 			case "CONTENT-TYPE", "C":
@@ -223,9 +225,10 @@ event sip_end_entity(c: connection, is_request: bool) &priority=-5
 	Log::write(SIP::LOG, c$sip);
 
 	# After a provisional response the real one is still to come.
-	if ( c$sip$status_code < 100 || c$sip$status_code > 199 )
-		delete c$sip;
+	if ( c$sip?$status_code && c$sip$status_code >= 100 && c$sip$status_code <= 199 )
+		return;
 
+	delete c$sip;
 	delete c$sip_state$pending[c$sip_state$current_response];
 	}
 

@@ -29,6 +29,11 @@ event mime_begin_entity(c: connection) &priority=10
 
 	c$smtp$entity = Entity();
 	++c$smtp$entity_count;
+
+	# Headers of parts are not those of the message.
+	if ( c$smtp$entity_count > 1 )
+		c$smtp$process_smtp_headers = F;
+
 	++c$smtp_state$mime_depth;
 	}
 

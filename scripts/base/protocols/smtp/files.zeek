@@ -52,5 +52,6 @@ event file_over_new_connection(f: fa_file, c: connection, is_orig: bool) &priori
 	if ( c$smtp?$entity && c$smtp$entity?$filename )
 		f$info$filename = c$smtp$entity$filename;
 
+	f$info$depth = c$smtp_state$mime_depth;
 	c$smtp$fuids += f$id;
 	}

@@ -61,6 +61,10 @@ function set_session(c: connection, header: SNMP::Header): Info
 			s$community = header$v1$community;
 		else if ( header?$v2 )
 			s$community = header$v2$community;
+		else if ( header?$v3 && header$v3?$user_security_parameters &&
+		          header$v3$user_security_parameters$UserName != "" )
+			# Version 3 has users in their place.
+			s$community = header$v3$user_security_parameters$UserName;
 		}
 
 	s$duration = network_time() - s$ts;

@@ -95,20 +95,17 @@ event file_over_new_connection(f: fa_file, c: connection, is_orig: bool) &priori
 	set_session(c);
 	local rec = c$ssl;
 
+	# A side that shows none has an empty chain.
+	if ( ! rec?$cert_chain )
+		{
+		rec$cert_chain = vector();
+		rec$client_cert_chain = vector();
+		}
+
 	if ( is_orig )
-		{
-		if ( ! rec?$client_cert_chain )
-			rec$client_cert_chain = vector();
-
 		rec$client_cert_chain += f$info;
-		}
 	else
-		{
-		if ( ! rec?$cert_chain )
-			rec$cert_chain = vector();
-
 		rec$cert_chain += f$info;
-		}
 	}
 
 function fingerprints(chain: vector of Files::Info): vector of string
@@ -129,15 +126,19 @@ hook ssl_finishing(c: connection) &priority=20
 
 	local rec = c$ssl;
 
-	if ( rec?$cert_chain && |rec$cert_chain| > 0 )
+	if ( rec?$cert_chain )
 		{
 		rec$cert_chain_fps = fingerprints(rec$cert_chain);
 
+<<<<<<< HEAD
 		# Certificates of one side make both lists known.
 		if ( ! rec?$client_cert_chain || |rec$client_cert_chain| == 0 )
 			rec$client_cert_chain_fps = vector();
 
 		if ( rec$cert_chain[0]?$x509 )
+=======
+		if ( |rec$cert_chain| > 0 && rec$cert_chain[0]?$x509 )
+>>>>>>> e03cda1 (FTP logs a command when the next one comes, RADIUS challenges, mail headers of parts, and other differences to recorded logs)
 			{
 			local x = rec$cert_chain[0]$x509;
 			rec$subject = x$certificate$subject;
@@ -148,11 +149,11 @@ hook ssl_finishing(c: connection) &priority=20
 			}
 		}
 
-	if ( rec?$client_cert_chain && |rec$client_cert_chain| > 0 )
+	if ( rec?$client_cert_chain )
 		{
 		rec$client_cert_chain_fps = fingerprints(rec$client_cert_chain);
 
-		if ( rec$client_cert_chain[0]?$x509 )
+		if ( |rec$client_cert_chain| > 0 && rec$client_cert_chain[0]?$x509 )
 			{
 			rec$client_subject = rec$client_cert_chain[0]$x509$certificate$subject;
 			rec$client_issuer = rec$client_cert_chain[0]$x509$certificate$issuer;

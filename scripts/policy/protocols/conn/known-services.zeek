@@ -255,7 +255,6 @@ function has_active_service(c: connection): bool
 function known_services_done(c: connection)
 	{
 	local id = c$id;
-	c$known_services_done = T;
 
 	if ( ! addr_matches_host(id$resp_h, service_tracking) || "ftp-data" in c$service ||
 	     "irc-dcc-data" in c$service || "gridftp-data" in c$service || ! has_active_service(c) )
@@ -265,6 +264,7 @@ function known_services_done(c: connection)
 	if ( "DNS" in c$service && c$resp$size == 0 )
 		return;
 
+	c$known_services_done = T;
 	local names: set[string] = set();
 
 	for ( s in c$service )

@@ -130,15 +130,7 @@ hook ssl_finishing(c: connection) &priority=20
 		{
 		rec$cert_chain_fps = fingerprints(rec$cert_chain);
 
-<<<<<<< HEAD
-		# Certificates of one side make both lists known.
-		if ( ! rec?$client_cert_chain || |rec$client_cert_chain| == 0 )
-			rec$client_cert_chain_fps = vector();
-
-		if ( rec$cert_chain[0]?$x509 )
-=======
 		if ( |rec$cert_chain| > 0 && rec$cert_chain[0]?$x509 )
->>>>>>> e03cda1 (FTP logs a command when the next one comes, RADIUS challenges, mail headers of parts, and other differences to recorded logs)
 			{
 			local x = rec$cert_chain[0]$x509;
 			rec$subject = x$certificate$subject;

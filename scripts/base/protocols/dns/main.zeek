@@ -131,6 +131,65 @@ function waits(t: table[count] of Queue::Queue, id: count): bool
 	return id in t && Queue::len(t[id]) > 0;
 	}
 
+# The transaction that a query begins, or goes with.
+function for_query(c: connection, id: count): Info
+	{
+	local st = c$dns_state;
+
+	if ( waits(st$pending_replies, id) )
+		return dequeue(st$pending_replies, id);
+
+	local rec = fresh(c, id);
+
+	# The usual case, one query at a time, needs no queue.
+	if ( ! st?$pending_query )
+		{
+		st$pending_query = rec;
+		return rec;
+		}
+
+	if ( id !in st$pending_queries && |st$pending_queries| >= max_pending_query_ids )
+		{
+		event conn_weird("dns_unmatched_query_id_quantity", c, "", "");
+		flush_queues(st$pending_queries);
+		}
+
+	enqueue(st$pending_queries, id, rec);
+	return rec;
+	}
+
+# The transaction that a reply goes with.
+function for_reply(c: connection, id: count): Info
+	{
+	local st = c$dns_state;
+	local rec: Info;
+
+	if ( st?$pending_query && st$pending_query$trans_id == id )
+		{
+		rec = st$pending_query;
+		delete st$pending_query;
+
+		if ( waits(st$pending_queries, id) )
+			st$pending_query = dequeue(st$pending_queries, id);
+
+		return rec;
+		}
+
+	if ( waits(st$pending_queries, id) )
+		return dequeue(st$pending_queries, id);
+
+	rec = fresh(c, id);
+
+	if ( id !in st$pending_replies && |st$pending_replies| >= max_pending_query_ids )
+		{
+		event conn_weird("dns_unmatched_reply_id_quantity", c, "", "");
+		flush_queues(st$pending_replies);
+		}
+
+	enqueue(st$pending_replies, id, rec);
+	return rec;
+	}
+
 hook set_session(c: connection, msg: dns_msg, is_query: bool) &priority=5
 	{
 	if ( ! c?$dns_state )
@@ -139,71 +198,33 @@ hook set_session(c: connection, msg: dns_msg, is_query: bool) &priority=5
 		Conn::register_removal_hook(c, finalize_dns);
 		}
 
-	local st = c$dns_state;
-	local id = msg$id;
+	local rec: Info;
 
-	if ( is_query )
+	if ( c$id$resp_h in multicast_subnets )
 		{
-		if ( waits(st$pending_replies, id) )
-			{
-			c$dns = dequeue(st$pending_replies, id);
-			return;
-			}
-
-		c$dns = fresh(c, id);
-
-		# The usual case, one query at a time, needs no queue.
-		if ( ! st?$pending_query )
-			{
-			st$pending_query = c$dns;
-			return;
-			}
-
-		if ( id !in st$pending_queries && |st$pending_queries| >= max_pending_query_ids )
-			{
-			event conn_weird("dns_unmatched_query_id_quantity", c, "", "");
-			flush_queues(st$pending_queries);
-			}
-
-		enqueue(st$pending_queries, id, c$dns);
+		# Everybody asks and answers here under the same id.
+		rec = fresh(c, msg$id);
+		enqueue(is_query ? c$dns_state$pending_queries : c$dns_state$pending_replies, msg$id, rec);
 		}
 	else
+		rec = is_query ? for_query(c, msg$id) : for_reply(c, msg$id);
+
+	c$dns = rec;
+
+	if ( ! is_query )
 		{
-		if ( st?$pending_query && st$pending_query$trans_id == id )
-			{
-			c$dns = st$pending_query;
-			delete st$pending_query;
+		rec$rcode = msg$rcode;
+		rec$rcode_name = base_errors[msg$rcode];
 
-			if ( waits(st$pending_queries, id) )
-				st$pending_query = dequeue(st$pending_queries, id);
-			}
-		else if ( waits(st$pending_queries, id) )
-			c$dns = dequeue(st$pending_queries, id);
-		else
-			{
-			c$dns = fresh(c, id);
+		if ( ! rec?$total_answers )
+			rec$total_answers = msg$num_answers;
 
-			if ( id !in st$pending_replies && |st$pending_replies| >= max_pending_query_ids )
-				{
-				event conn_weird("dns_unmatched_reply_id_quantity", c, "", "");
-				flush_queues(st$pending_replies);
-				}
-
-			enqueue(st$pending_replies, id, c$dns);
-			}
-
-		c$dns$rcode = msg$rcode;
-		c$dns$rcode_name = base_errors[msg$rcode];
-
-		if ( ! c$dns?$total_answers )
-			c$dns$total_answers = msg$num_answers;
-
-		if ( ! c$dns?$total_replies )
-			c$dns$total_replies = msg$num_answers + msg$num_addl + msg$num_auth;
+		if ( ! rec?$total_replies )
+			rec$total_replies = msg$num_answers + msg$num_addl + msg$num_auth;
 		}
 
-	c$dns$opcode = msg$opcode;
-	c$dns$opcode_name = msg$is_netbios ? netbios_opcodes[msg$opcode] : opcodes[msg$opcode];
+	rec$opcode = msg$opcode;
+	rec$opcode_name = msg$is_netbios ? netbios_opcodes[msg$opcode] : opcodes[msg$opcode];
 	}
 
 event dns_message(c: connection, is_orig: bool, msg: dns_msg, len: count) &priority=5
@@ -229,7 +250,18 @@ hook do_reply(c: connection, msg: dns_msg, ans: dns_answer, reply: string) &prio
 			rec$rtt = rtt;
 		}
 
-	if ( ans$answer_type != DNS_ANS || reply == "" )
+	if ( reply == "" )
+		return;
+
+	local text = reply;
+
+	if ( ans$answer_type == DNS_UPDATE )
+		{
+		# Records of an update are added, unless they stand for a deletion.
+		if ( ans$qclass != ANY && ans$qclass != NONE )
+			text = fmt("add: %s %s %s", query_types[ans$qtype], ans$query, reply);
+		}
+	else if ( ans$answer_type != DNS_ANS && ans$answer_type != DNS_PREREQUISITE )
 		return;
 
 	if ( ! rec?$query )
@@ -241,7 +273,7 @@ hook do_reply(c: connection, msg: dns_msg, ans: dns_answer, reply: string) &prio
 		rec$TTLs = vector();
 		}
 
-	rec$answers += reply;
+	rec$answers += text;
 	rec$TTLs += ans$TTL;
 	}
 
@@ -287,11 +319,6 @@ event dns_request(c: connection, msg: dns_msg, query: string, qtype: count, qcla
 		if ( name != "" )
 			query = name;
 
-		# 32 and 33 mean something else here than in DNS.
-		if ( qtype == 32 )
-			rec$qtype_name = "NB";
-		else if ( qtype == 33 )
-			rec$qtype_name = "NBSTAT";
 		}
 
 	rec$query = query;
@@ -388,12 +415,6 @@ event dns_NAPTR_reply(c: connection, msg: dns_msg, ans: dns_answer, naptr: dns_n
 	hook DNS::do_reply(c, msg, ans, text + " " + naptr$replacement);
 	}
 
-event dns_CAA_reply(c: connection, msg: dns_msg, ans: dns_answer, flags: count, tag: string,
-                    value: string) &priority=5
-	{
-	hook DNS::do_reply(c, msg, ans, fmt("CAA %s %s %s", flags, tag, value));
-	}
-
 event dns_RRSIG(c: connection, msg: dns_msg, ans: dns_answer, rrsig: dns_rrsig_rr) &priority=5
 	{
 	hook DNS::do_reply(c, msg, ans, fmt("RRSIG %s %s", rrsig$type_covered,
@@ -441,11 +462,6 @@ event dns_LOC(c: connection, msg: dns_msg, ans: dns_answer, loc: dns_loc_rr) &pr
 	hook DNS::do_reply(c, msg, ans, fmt("LOC:  %d %d %d", loc$size, loc$horiz_pre, loc$vert_pre));
 	}
 
-event dns_HINFO_reply(c: connection, msg: dns_msg, ans: dns_answer, cpu: string, os: string) &priority=5
-	{
-	hook DNS::do_reply(c, msg, ans, fmt("HINFO %s %s", cpu, os));
-	}
-
 event dns_rejected(c: connection, msg: dns_msg, query: string, qtype: count, qclass: count,
                    original_query: string) &priority=5
 	{
@@ -453,14 +469,31 @@ event dns_rejected(c: connection, msg: dns_msg, query: string, qtype: count, qcl
 		c$dns$rejected = T;
 	}
 
-event dns_dynamic_update(c: connection, msg: dns_msg, zname: string, zclass: count) &priority=5
+event dns_dynamic_update_pre(c: connection, msg: dns_msg, ans: dns_answer) &priority=5
 	{
-	if ( ! c?$dns )
-		return;
+	# What must hold before the update is made.
+	local text: string;
 
-	c$dns$query = zname;
-	c$dns$qclass = zclass;
-	c$dns$qclass_name = classes[zclass];
+	if ( ans$qclass == NONE )
+		text = ans$qtype == ANY ? fmt("NameNotInUse %s", ans$query) :
+			fmt("NoRRSet %s %s", query_types[ans$qtype], ans$query);
+	else
+		text = ans$qtype == ANY ? fmt("NameInUse %s", ans$query) :
+			fmt("RRSet %s %s", query_types[ans$qtype], ans$query);
+
+	hook DNS::do_reply(c, msg, ans, "pre: " + text);
+	}
+
+event dns_dynamic_update_del(c: connection, msg: dns_msg, ans: dns_answer) &priority=5
+	{
+	local text: string;
+
+	if ( ans$qclass == ANY )
+		text = ans$qtype == ANY ? fmt("Name %s", ans$query) : fmt("RRSet %s", query_types[ans$qtype]);
+	else
+		text = fmt("RR %s", query_types[ans$qtype]);
+
+	hook DNS::do_reply(c, msg, ans, "del: " + text);
 	}
 
 hook finalize_dns(c: connection)

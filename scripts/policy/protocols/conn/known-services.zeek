@@ -256,8 +256,8 @@ function known_services_done(c: connection)
 	{
 	local id = c$id;
 
-	if ( ! addr_matches_host(id$resp_h, service_tracking) || "ftp-data" in c$service ||
-	     "irc-dcc-data" in c$service || "gridftp-data" in c$service || ! has_active_service(c) )
+	# Data connections of FTP are services of the moment.
+	if ( ! addr_matches_host(id$resp_h, service_tracking) || "ftp-data" in c$service || ! has_active_service(c) )
 		return;
 
 	# A name service that only asks.

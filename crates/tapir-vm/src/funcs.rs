@@ -621,9 +621,7 @@ impl Vm {
                 self.queue.set_wanted(EventId(i as u32), wanted);
             }
         }
-        if self.new_event.is_some() {
-            self.queue.want_all();
-        }
+        // `new_event` sees the events that have handlers of their own; it makes no others wanted.
     }
 
     // ---- print, assert ----

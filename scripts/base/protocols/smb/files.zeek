@@ -22,11 +22,9 @@ function get_file_handle(c: connection, is_orig: bool): string
 	local f = c$smb_state$current_file;
 	local path = f?$path ? f$path : "";
 	local name = f?$name ? f$name : "";
-	local mtime = f?$times ? cat(f$times$modified) : "0";
+	local mtime = f?$times ? cat(f$times$modified_raw) : "0";
 
-	# Contents that are written differ with each handle.
-	return cat(Analyzer::ANALYZER_SMB, c$id$orig_h, c$id$resp_h, c$id$resp_p, path, name, mtime,
-	           f?$fid ? cat(f$fid) : "");
+	return cat(Analyzer::ANALYZER_SMB, c$id$orig_h, c$id$resp_h, path, name, mtime);
 	}
 
 function describe_file(f: fa_file): string
@@ -55,7 +53,7 @@ event file_over_new_connection(f: fa_file, c: connection, is_orig: bool) &priori
 	local cur = c$smb_state$current_file;
 
 	if ( cur?$name )
-		f$info$filename = cur?$path ? cur$path + "\\" + cur$name : cur$name;
+		f$info$filename = cur$name;
 
 	cur$fuid = f$id;
 	}

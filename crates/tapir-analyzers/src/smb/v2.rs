@@ -22,6 +22,8 @@ pub(super) struct State {
     reads: HashMap<u64, (u64, u64, bool)>,
     ioctls: HashMap<u64, u64>,
     creates: HashMap<u64, Vec<u8>>,
+    /// Sizes of open files, for the file analysis.
+    sizes: HashMap<u64, u64>,
     trees: HashMap<u64, Vec<u8>>,
 }
 
@@ -208,6 +210,7 @@ impl Smb {
                 let (id, fid) = guid(cx, &mut c)?;
                 raise!(cx, smb2_close_request, hdr, id);
                 cx.file_end(is_orig, None);
+                self.v2.sizes.remove(&fid);
                 self.close_pipe(cx, fid);
             }
             8 => {
@@ -428,8 +431,14 @@ impl Smb {
                 let size = c.u64le()?;
                 let a = c.u32le()?;
                 c.u32le()?;
-                let (file_id, _) = guid(cx, &mut c)?;
+                let (file_id, fid) = guid(cx, &mut c)?;
                 self.v2.creates.remove(&h.message_id);
+                if !self.is_pipe(h.tree_id) {
+                    let mut t = std::mem::take(&mut self.v2.sizes);
+                    Self::full(cx, &mut t, "create");
+                    t.insert(fid, size);
+                    self.v2.sizes = t;
+                }
                 if wants!(cx, smb2_create_response) {
                     let r = records::SMB2CreateResponse {
                         file_id,
@@ -468,6 +477,9 @@ impl Smb {
                     if pipe {
                         self.pipe_data(cx, is_orig, fid, data);
                     } else if !data.is_empty() {
+                        if let Some(&size) = self.v2.sizes.get(&fid) {
+                            cx.file_size(is_orig, size, None);
+                        }
                         cx.file_data(is_orig, data, Some(offset), None, None);
                     }
                 }

@@ -6,6 +6,7 @@ mod connections;
 mod files;
 mod input;
 mod logging;
+mod misc;
 mod node;
 mod pcap;
 mod reporter;
@@ -24,6 +25,7 @@ pub fn register(r: &mut Registry) {
     analyzers::register(r);
     files::register(r);
     node::register(r);
+    misc::register(r);
     pcap::register(r);
     storage::register(r);
     telemetry::register(r);

@@ -119,6 +119,16 @@ fn encode_base64(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(string(encode(a.str(0)?, &alphabet)))
 }
 
+/// Decodes with the alphabet of an argument (empty for the standard one). `None` for one of the wrong length.
+pub fn decode_with(s: &[u8], alphabet: &[u8]) -> Option<(Vec<u8>, Option<Problem>)> {
+    let alphabet = if alphabet.is_empty() {
+        *STANDARD
+    } else {
+        alphabet.try_into().ok()?
+    };
+    Some(decode(s, &alphabet))
+}
+
 fn decode_base64(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let Some(alphabet) = alphabet(ctx, a)? else {
         ctx.error("error in decoding string");

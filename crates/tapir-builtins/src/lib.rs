@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod align;
-mod base64;
+pub mod base64;
 mod brokerdata;
 mod containers;
 mod convert;

@@ -363,6 +363,16 @@ pub fn unescape_uri(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
                 out.push(h << 4 | l);
                 i += 3;
             }
+            // The form of some servers for 16 bits.
+            _ if s.get(i + 1) == Some(&b'u') && (2..6).all(|k| digit(s.get(i + k)).is_some()) => {
+                let n = (2..6).fold(0u16, |n, k| n << 4 | digit(s.get(i + k)).unwrap_or(0) as u16);
+                let [high, low] = n.to_be_bytes();
+                if high != 0 {
+                    out.push(high);
+                }
+                out.push(low);
+                i += 6;
+            }
             _ if s.get(i + 1) == Some(&b'%') => i += 1,
             _ => {
                 out.push(b'%');

@@ -179,6 +179,7 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
         let _ = vm.report_error(&mut host, e);
         return Err(fail("errors occurred while initializing".into()));
     }
+    set_limits(&mut vm);
     vm.freeze();
     if let Some(name) = &config.disassemble {
         return Err(disassemble(&mut vm, &mut host, name));
@@ -195,11 +196,30 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     })
 }
 
+/// Takes the machine's bounds from the scripts.
+fn set_limits(vm: &mut Vm) {
+    let mut limits = vm.limits().clone();
+    let seconds = |name: &str, field: &mut f64| {
+        if let Some(s) = crate::globals::seconds(vm, name) {
+            *field = s;
+        }
+    };
+    seconds("table_expire_interval", &mut limits.table_expire_interval);
+    seconds("table_expire_delay", &mut limits.table_expire_delay);
+    if let Some(n) = crate::globals::count(vm, "table_incremental_step") {
+        limits.table_incremental_step = n as usize;
+    }
+    if let Some(n) = crate::globals::count(vm, "max_timer_expires") {
+        limits.timers_per_step_max = n as usize;
+    }
+    vm.set_limits(limits);
+}
+
 /// Tells the node about its command line and what its scripts ask for.
 fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
     let node = &mut host.node;
     node.bare = config.bare;
-    node.args = config.script_args.clone();
+    node.args = std::env::args().collect();
     match &config.input {
         Some(crate::config::Input::Capture(p)) => node.trace = Some(p.display().to_string()),
         Some(crate::config::Input::Interface(i)) => node.interface = Some(i.clone()),

@@ -336,8 +336,36 @@ fn get_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 /// Adds the built-ins.
+/// Decodes base64 from a connection: what is wrong with it is a weird of the connection.
+fn decode_base64_conn(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let empty = || Value::Str((*b"").into());
+    let (Some(Value::Str(s)), Some(Value::Str(alphabet))) = (args.get(1), args.get(2)) else {
+        return Err(RtError::new("decode_base64_conn: string expected"));
+    };
+    if let Found::No = find(cx, args.first())? {
+        cx.error("connection ID not a known connection");
+        return Ok(empty());
+    }
+    let Some((out, problem)) = tapir_builtins::base64::decode_with(s, alphabet) else {
+        cx.error(format!(
+            "base64 decoding alphabet is not 64 characters: {}",
+            String::from_utf8_lossy(alphabet)
+        ));
+        return Ok(empty());
+    };
+    use tapir_builtins::base64::Problem;
+    if let Some(Problem::Tolerable(text) | Problem::Fatal(text)) = problem {
+        let c = lookup_connection(cx, args)?;
+        let str = |t: &str| Value::Str(t.as_bytes().into());
+        let what = [str("base64_illegal_encoding"), c];
+        super::reporter::raise_conn_weird(cx, &what, str(&text), str(""))?;
+    }
+    Ok(Value::Str(out.into()))
+}
+
 pub fn register(r: &mut Registry) {
     r.add_all(&[
+        ("decode_base64_conn", decode_base64_conn),
         ("connection_exists", connection_exists),
         ("lookup_connection", lookup_connection),
         ("get_orig_seq", get_orig_seq),

@@ -85,21 +85,40 @@ fn is_suspended(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Bool(of(cx)?.node.suspended))
 }
 
-fn find_in_zeekpath(_: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let name = text(args.first());
-    for dir in crate::load::search_path() {
+/// The file that a name stands for under a directory of the search path: with the suffix, as it is, or as a package.
+fn script_under(dir: &str, name: &str) -> Option<String> {
+    [
+        format!("{name}.zeek"),
+        name.to_string(),
+        format!("{name}/__load__.zeek"),
+    ]
+    .into_iter()
+    .find_map(|name| {
         let path = format!("{dir}/{name}");
-        if let Some(inner) = dir.strip_prefix(crate::load::ROOT) {
-            let inner = format!("{inner}/{name}");
-            let inner = inner.trim_start_matches('/');
-            if crate::embedded::get(inner).is_some() || crate::embedded::is_dir(inner) {
-                return Ok(string(&path));
+        let there = match dir.strip_prefix(crate::load::ROOT) {
+            Some(inner) => {
+                let inner = format!("{inner}/{name}");
+                crate::embedded::get(inner.trim_start_matches('/')).is_some()
             }
-        } else if std::path::Path::new(&path).exists() {
-            return Ok(string(&path));
-        }
+            None => std::path::Path::new(&path).is_file(),
+        };
+        there.then_some(path)
+    })
+}
+
+fn find_in_zeekpath(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let name = text(args.first());
+    if name.starts_with(['.', '/']) {
+        cx.report_plain(
+            tapir_vm::Severity::Error,
+            format!("find_in_zeekpath: {name} is not a relative name below the search path"),
+        );
+        return Ok(string(""));
     }
-    Ok(string(""))
+    let found = crate::load::search_path()
+        .iter()
+        .find_map(|dir| script_under(dir, &name));
+    Ok(string(&found.unwrap_or_default()))
 }
 
 fn transport(_: &mut CallCtx<'_>, _: &[Value]) -> Out {

@@ -59,7 +59,12 @@ fn flow_weird(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 /// Raises a weird of the connection in the second argument, subject to sampling.
-fn raise_conn_weird(cx: &mut CallCtx<'_>, args: &[Value], addl: Value, source: Value) -> Result<(), RtError> {
+pub(super) fn raise_conn_weird(
+    cx: &mut CallCtx<'_>,
+    args: &[Value],
+    addl: Value,
+    source: Value,
+) -> Result<(), RtError> {
     let name = bytes(args.first());
     let now = cx.network_time();
     let id = match args.get(1) {

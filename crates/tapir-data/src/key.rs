@@ -36,9 +36,13 @@ pub fn hash_value<H: Hasher + Clone>(v: &Value, h: &mut H) {
         Value::Pattern(p) => p.text().hash(h),
         Value::Record(r) => {
             for slot in 0..r.len() {
-                if r.has(slot) {
-                    h.write_u32(slot as u32);
-                    r.with(slot, |v| hash_value(v, h));
+                // SAFETY: hashing changes no record.
+                match unsafe { r.slot_ref(slot) } {
+                    None | Some(Value::Unset) => {}
+                    Some(v) => {
+                        h.write_u32(slot as u32);
+                        hash_value(v, h);
+                    }
                 }
             }
         }
@@ -103,7 +107,12 @@ pub fn values_equal(a: &Value, b: &Value) -> bool {
             if Rc::ptr_eq(a, b) {
                 return true;
             }
-            (0..a.len().max(b.len())).all(|i| values_equal(&a.get(i), &b.get(i)))
+            // SAFETY: comparing changes no record.
+            (0..a.len().max(b.len())).all(|i| match unsafe { (a.slot_ref(i), b.slot_ref(i)) } {
+                (Some(x), Some(y)) => values_equal(x, y),
+                (Some(x), None) | (None, Some(x)) => matches!(x, Value::Unset),
+                (None, None) => true,
+            })
         }
         (Table(a), Table(b)) => {
             if Rc::ptr_eq(a, b) {

@@ -1,7 +1,7 @@
 //! Runs one script without an engine: no packets, no logs, only what the pure built-ins can do.
 //!
-//! `run [--bare-min] [--force] [--time] [--dis NAME] FILE…`: `--bare-min` loads nothing of `scripts/base` first,
-//! `--force` goes on after errors in what was loaded.
+//! `run [--bare-min] [--force] [--time] [--seconds N] [--dis NAME] FILE…`: `--bare-min` loads nothing of `scripts/base` first,
+//! `--force` goes on after errors in what was loaded, `--seconds` lets the clock run that far before the end.
 
 use std::any::Any;
 use std::io::Write;
@@ -200,11 +200,13 @@ fn run(args: Vec<String>) -> i32 {
     let mut minimal = false;
     let mut timing = false;
     let mut force = false;
+    let mut seconds = 0;
     let mut it = args.into_iter();
     while let Some(a) = it.next() {
         match a.as_str() {
             "--bare-min" => minimal = true,
             "-b" => {}
+            "--seconds" => seconds = it.next().and_then(|n| n.parse().ok()).unwrap_or(0),
             "--force" => force = true,
             "--time" => timing = true,
             "--dis" => dis = it.next(),
@@ -247,7 +249,7 @@ fn run(args: Vec<String>) -> i32 {
         vm.set_registry(registry);
     }
     let t1 = std::time::Instant::now();
-    let r = start(&mut vm, &mut host, dis);
+    let r = start(&mut vm, &mut host, dis, seconds);
     if timing {
         eprintln!("load {:?}, run {:?}", t1 - t0, t1.elapsed());
     }
@@ -258,7 +260,7 @@ fn run(args: Vec<String>) -> i32 {
     }
 }
 
-fn start(vm: &mut Vm, host: &mut Plain, dis: Option<String>) -> Result<i32, RtError> {
+fn start(vm: &mut Vm, host: &mut Plain, dis: Option<String>, seconds: u32) -> Result<i32, RtError> {
     if let Err(e) = vm.run_inits(host) {
         eprintln!("fatal error: errors occurred while initializing");
         return Err(e);
@@ -286,6 +288,11 @@ fn start(vm: &mut Vm, host: &mut Plain, dis: Option<String>) -> Result<i32, RtEr
     if vm.n_errors() > 0 {
         eprintln!("fatal error: errors occurred while initializing");
         return Ok(1);
+    }
+    for s in 0..seconds {
+        while vm.advance_time(host, now + f64::from(s))? > 0 {
+            vm.drain(host)?;
+        }
     }
     vm.set_terminating();
     vm.drain(host)?;

@@ -933,6 +933,15 @@ pub struct RecordSite {
     pub ty: TypeId,
     /// The slot of each argument; the flag asks for a shallow copy of a vector.
     pub slots: Vec<(u16, bool)>,
+    /// One past the highest slot.
+    pub n_slots: u16,
+}
+
+impl RecordSite {
+    pub fn new(ty: TypeId, slots: Vec<(u16, bool)>) -> Self {
+        let n_slots = slots.iter().map(|s| s.0 + 1).max().unwrap_or(0);
+        RecordSite { ty, slots, n_slots }
+    }
 }
 
 pub struct TableSite {

@@ -647,9 +647,7 @@ impl Vm {
                     Instr::JIn1 { sense, et, ek, off } => {
                         let (t, k) = (peek!(et), peek!(ek));
                         let found = match t {
-                            Value::Table(t) if t.is_plain() && kind::of(k) != kind::RECORD => {
-                                t.contains(std::slice::from_ref(k))
-                            }
+                            Value::Table(t) if t.is_plain() && self.plain_key(k) => t.contains(std::slice::from_ref(k)),
                             _ => {
                                 let (t, k) = (t.clone(), k.clone());
                                 self.pc = pc;
@@ -755,7 +753,7 @@ impl Vm {
                     Instr::TGet1 { kind, dst, et, ek } => {
                         let (t, k) = (peek!(et), peek!(ek));
                         let hit = match t {
-                            Value::Table(t) if t.is_plain() && kind::of(k) != kind::RECORD => {
+                            Value::Table(t) if t.is_plain() && self.plain_key(k) => {
                                 t.find(std::slice::from_ref(k)).and_then(|pos| t.value_ref(pos))
                             }
                             _ => None,
@@ -791,7 +789,7 @@ impl Vm {
                         let v = fetch!(esrc);
                         let (t, k) = (peek!(et), peek!(ek));
                         match t {
-                            Value::Table(t) if t.is_plain() && !self.watching && kind::of(k) != kind::RECORD => {
+                            Value::Table(t) if t.is_plain() && !self.watching && self.plain_key(k) => {
                                 // An overwrite keeps its place and drops the old value after it.
                                 match t.find(std::slice::from_ref(k)) {
                                     Some(pos) => drop(t.set_value_at(pos, v)),
@@ -1414,6 +1412,64 @@ impl Vm {
                         }
                     }
                     Instr::CallValue { n, dst, ef, site } => {
+                        if let Value::Func(f) = peek!(ef)
+                            && let Some(&p) = self.entries.get(f.id.0 as usize)
+                            && !p.is_null()
+                            && (*p).n_params == n as u16
+                            && (*p).param_map.is_none()
+                            && self.frames.len() < self.max_depth
+                        {
+                            // A compiled script function: no detour over the native stack.
+                            let callee = &*p;
+                            let f = f.clone();
+                            let new_base = bi + code.n_regs as usize;
+                            let end = new_base + callee.n_regs as usize;
+                            if end > self.stack.len() {
+                                self.reserve(end);
+                                reload!();
+                            }
+                            let args = base.add(code.n_regs as usize);
+                            let n = n as usize;
+                            let mut i = 0;
+                            while i < n {
+                                let Instr::Args { a, b, c } = *pc else {
+                                    std::hint::unreachable_unchecked()
+                                };
+                                pc = pc.add(1);
+                                ptr::write(args.add(i), fetch!(a));
+                                if i + 1 < n {
+                                    ptr::write(args.add(i + 1), fetch!(b));
+                                }
+                                if i + 2 < n {
+                                    ptr::write(args.add(i + 2), fetch!(c));
+                                }
+                                i += 3;
+                            }
+                            if callee.closure_reg != enc::NONE {
+                                assign(args.add(callee.closure_reg as usize), Value::Func(f));
+                            }
+                            let depth_now = self.frames.len();
+                            self.frames.as_mut_ptr().add(depth_now).write(Frame {
+                                code,
+                                pc,
+                                base: bi,
+                                dst,
+                                iters: self.iters.len() as u32,
+                            });
+                            self.frames.set_len(depth_now + 1);
+                            code = callee;
+                            bi = new_base;
+                            base = args;
+                            consts = code.consts.as_ptr();
+                            pc = code.instrs.as_ptr();
+                            self.cur_code = callee;
+                            self.cur_base = bi;
+                            for &r in &code.clear {
+                                *base.add(r as usize) = Value::Unset;
+                            }
+                            step!();
+                            continue;
+                        }
                         let args = args!(n);
                         let Site::Call(s) = &code.sites[site as usize] else {
                             std::hint::unreachable_unchecked()

@@ -175,7 +175,7 @@ impl Vm {
 
     fn complete_keys(&mut self, host: &mut dyn Host, keys: &[Value]) -> Result<(), RtError> {
         for k in keys {
-            if matches!(k, Value::Record(_) | Value::Vector(_) | Value::List(_)) {
+            if !self.plain_key(k) {
                 self.materialize(host, k)?;
             }
         }

@@ -92,7 +92,7 @@ impl Vm {
 
     /// What is to be known about a record type to make values of it.
     pub(crate) fn record_plan(&mut self, ty: TypeId) -> Rc<RecordPlan> {
-        if let Some(p) = self.plans.get(&ty) {
+        if let Some(Some(p)) = self.plans.get(ty.0 as usize) {
             return p.clone();
         }
         let types = &self.prog().types;
@@ -129,6 +129,13 @@ impl Vm {
         let lazy = defaults
             .iter()
             .any(|d| !matches!(d, FieldDefault::None | FieldDefault::Const(_)));
+        let flat = !lazy
+            && types.record(ty).is_some_and(|r| {
+                r.fields.iter().all(|f| {
+                    let k = kind::of_type(types, f.ty);
+                    kind::is_scalar(k) || k == kind::STR
+                })
+            });
         let eager = defaults
             .iter()
             .any(|d| matches!(d, FieldDefault::Thunk(id) if has_call(&self.prog().default(*id).expr)));
@@ -137,9 +144,23 @@ impl Vm {
             last_const,
             lazy,
             eager,
+            flat,
         });
-        self.plans.insert(ty, plan.clone());
+        if self.plans.len() <= ty.0 as usize {
+            self.plans.resize(ty.0 as usize + 1, None);
+        }
+        self.plans[ty.0 as usize] = Some(plan.clone());
         plan
+    }
+
+    /// Whether a key can be looked up as it is: no record whose defaults are still to be filled in.
+    #[inline]
+    pub(crate) fn plain_key(&self, k: &Value) -> bool {
+        match k {
+            Value::Record(r) => matches!(self.plans.get(r.ty.0 as usize), Some(Some(p)) if p.flat),
+            Value::Vector(_) | Value::List(_) => false,
+            _ => true,
+        }
     }
 
     pub(crate) fn new_record(
@@ -149,13 +170,7 @@ impl Vm {
         args: Args,
     ) -> Result<Rc<Record>, RtError> {
         let plan = self.record_plan(site.ty);
-        let n = site
-            .slots
-            .iter()
-            .map(|s| s.0 as usize + 1)
-            .max()
-            .unwrap_or(0)
-            .max(plan.last_const);
+        let n = (site.n_slots as usize).max(plan.last_const);
         let mut slots: Vec<Value> = Vec::with_capacity(n);
         for d in plan.defaults.iter().take(plan.last_const) {
             slots.push(match d {
@@ -163,7 +178,9 @@ impl Vm {
                 _ => Value::Unset,
             });
         }
-        slots.resize(n, Value::Unset);
+        for _ in slots.len()..n {
+            slots.push(Value::Unset);
+        }
         for ((slot, copy_vector), v) in site.slots.iter().zip(args) {
             let v = match v {
                 // The reference gives the record a vector of its own here.

@@ -77,6 +77,8 @@ pub(crate) struct RecordPlan {
     pub lazy: bool,
     /// Whether some default calls a function and so is evaluated when a value is made.
     pub eager: bool,
+    /// Whether all fields are scalars or strings and none is evaluated at first read.
+    pub flat: bool,
 }
 
 /// An attribute's expression.
@@ -125,7 +127,7 @@ pub struct Vm {
     pub(crate) func_values: Vec<Option<Rc<Func>>>,
     pub(crate) handlers: Vec<Option<Rc<Handlers>>>,
     pub(crate) default_codes: HashMap<DefaultId, Rc<Code>>,
-    pub(crate) plans: HashMap<TypeId, Rc<RecordPlan>>,
+    pub(crate) plans: Vec<Option<Rc<RecordPlan>>>,
     pub(crate) attr_thunks: Vec<AttrThunk>,
     pub(crate) registry: Registry,
     pub(crate) bytes: Vec<Option<Str>>,
@@ -196,7 +198,7 @@ impl Vm {
             func_values: Vec::new(),
             handlers: Vec::new(),
             default_codes: HashMap::new(),
-            plans: HashMap::new(),
+            plans: Vec::new(),
             attr_thunks: Vec::new(),
             registry: Registry::new(),
             bytes: vec![None; 256],

@@ -255,7 +255,7 @@ impl<'a> Lower<'a> {
             ExprKind::Record(fields) if self.vm.record_plan(ty).eager && !fields.is_empty() => {
                 // Defaults that call functions are evaluated before what was given, also for the same field.
                 let hold = self.tmp(true);
-                let site = self.site(Site::Record(RecordSite { ty, slots: Vec::new() }));
+                let site = self.site(Site::Record(RecordSite::new(ty, Vec::new())));
                 self.emit(Instr::NewRecord { dst: hold, site, n: 0 });
                 for (slot, v) in fields {
                     let is_vector =
@@ -293,7 +293,7 @@ impl<'a> Lower<'a> {
                 let args: Vec<u16> = vals.iter().map(|&v| self.consume(v)).collect();
                 self.release_all(&vals);
                 let dst = self.dst(want, ty);
-                let site = self.site(Site::Record(RecordSite { ty, slots }));
+                let site = self.site(Site::Record(RecordSite::new(ty, slots)));
                 self.span = span;
                 self.emit(Instr::NewRecord {
                     dst,

@@ -410,7 +410,7 @@ impl<'a> Lower<'a> {
                 self.emit(Instr::NewVector { dst, site, n: 0 });
             }
             Kind::Record(_) => {
-                let site = self.site(Site::Record(crate::code::RecordSite { ty, slots: Vec::new() }));
+                let site = self.site(Site::Record(crate::code::RecordSite::new(ty, Vec::new())));
                 self.emit(Instr::NewRecord { dst, site, n: 0 });
             }
             _ => return false,

@@ -412,6 +412,8 @@ impl Lower<'_> {
             {
                 inner
             }
+            // A vector appended to a vector of `any` gives its elements.
+            ExprKind::Coerce(inner) if !sub && self.is_vector(ty) && self.is_vector(inner.ty) => inner,
             _ => value,
         };
         let v = self.expr(value);

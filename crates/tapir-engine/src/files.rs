@@ -351,7 +351,8 @@ impl FileHandler for FileBridge {
         };
         self.manager
             .data(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
-        Some(id)
+        // A file that is complete is gone; what follows is another.
+        self.manager.contains(&id).then_some(id)
     }
 
     fn gap(
@@ -372,7 +373,8 @@ impl FileHandler for FileBridge {
         };
         self.manager
             .gap(q, &mut InPacket(self.core.clone()), &id, &mut carrier, offset, len);
-        Some(id)
+        // A file that is complete is gone; what follows is another.
+        self.manager.contains(&id).then_some(id)
     }
 
     fn set_size(
@@ -392,7 +394,8 @@ impl FileHandler for FileBridge {
         };
         self.manager
             .set_size(q, &mut InPacket(self.core.clone()), &id, &mut carrier, size);
-        Some(id)
+        // A file that is complete is gone; what follows is another.
+        self.manager.contains(&id).then_some(id)
     }
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>) {

@@ -176,6 +176,11 @@ impl FileManager {
         self.inner.borrow().files.len()
     }
 
+    /// Whether a file is still open under an id.
+    pub fn contains(&self, id: &str) -> bool {
+        self.inner.borrow().files.contains_key(id)
+    }
+
     /// Bytes of a file; creates it when the id is new.
     pub fn data(
         &self,

@@ -89,7 +89,6 @@ impl Dns {
         };
         let mut is_orig = is_orig;
         if !self.not_first && head.qr() && is_orig && !multicast(cx) {
-            cx.conn.flip();
             cx.conn.asks.flip = true;
             is_orig = false;
         }

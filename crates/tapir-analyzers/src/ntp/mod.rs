@@ -135,7 +135,6 @@ impl Analyzer for Ntp {
         let (version, mode) = (first >> 3 & 7, first & 7);
         if !self.flipped && (mode == 4 && is_orig || mode == 3 && !is_orig) {
             self.flipped = true;
-            cx.conn.flip();
             cx.conn.asks.flip = true;
             is_orig = !is_orig;
         }

@@ -264,7 +264,7 @@ impl Checker {
         if key.len() != types.len() {
             let text = format!(
                 "inconsistent type(s) in {what} constructor ({} where {} needed)",
-                super::expr::count(key.len(), "index", "indices"),
+                super::index::count(key.len(), "index", "indices"),
                 types.len()
             );
             self.err("constructor", span, text);

@@ -13,6 +13,7 @@ mod decl;
 mod expr;
 mod flow;
 mod func;
+mod index;
 mod lambda;
 mod ops;
 mod stmt;

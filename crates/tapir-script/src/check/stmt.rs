@@ -388,7 +388,7 @@ impl Checker {
             if keys.len() != index.len() {
                 let text = format!(
                     "wrong index size in iteration: {} given, {} needed",
-                    super::expr::count(keys.len(), "name is", "names are"),
+                    super::index::count(keys.len(), "name is", "names are"),
                     index.len()
                 );
                 self.err("for", span, text);

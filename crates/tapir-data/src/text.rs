@@ -397,7 +397,7 @@ pub fn type_of(v: &Value) -> Option<TypeId> {
 pub fn value_type_text(types: &Types, v: &Value) -> String {
     match v {
         Value::Unset => "void".into(),
-        Value::Opaque(o) => format!("opaque of {}", o.type_name()),
+        Value::Opaque(o) => format!("opaque of {}", o.shown_type_name()),
         Value::List(l) => {
             let parts: Vec<String> = l.iter().map(|v| value_type_text(types, v)).collect();
             format!("list of {}", parts.join(","))

@@ -374,6 +374,10 @@ pub trait PatternObject {
 pub trait Opaque: Any {
     /// NAME as in `opaque of NAME`.
     fn type_name(&self) -> &str;
+    /// NAME as `type_name` shows it, where that is another.
+    fn shown_type_name(&self) -> &str {
+        self.type_name()
+    }
     /// A deep copy; `None` when the type cannot be copied.
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>>;
     /// What `print` shows.

@@ -35,6 +35,9 @@ impl Opaque for Handle {
     fn type_name(&self) -> &str {
         "Storage::BackendHandle"
     }
+    fn shown_type_name(&self) -> &str {
+        "Storage::Backend"
+    }
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         None
     }
@@ -156,7 +159,7 @@ fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             Ok(()) => result(cx, code::SUCCESS, None, Value::Unset),
             Err((_, e)) => failed(cx, code::DISCONNECTION_FAILED, e),
         },
-        None => failed(cx, code::NOT_CONNECTED, "the backend is not open"),
+        None => failed(cx, code::NOT_CONNECTED, "Backend is closed"),
     }
 }
 
@@ -180,15 +183,11 @@ fn with_key(cx: &mut CallCtx<'_>, args: &[Value], f: impl FnOnce(&mut CallCtx<'_
     };
     let inner = h.inner.borrow();
     let Some(b) = inner.as_ref() else {
-        return failed(cx, code::NOT_CONNECTED, "the backend is not open");
+        return failed(cx, code::NOT_CONNECTED, "Backend is closed");
     };
     let key = args.get(1).cloned().unwrap_or_default();
     if !cx.types().same(cx.type_of(&key), b.key_type) {
-        return failed(
-            cx,
-            code::KEY_TYPE_MISMATCH,
-            "the key has another type than the backend was opened with",
-        );
+        return result(cx, code::KEY_TYPE_MISMATCH, None, Value::Unset);
     }
     match serialize(cx, &key) {
         Some(k) => f(cx, b, k),
@@ -206,11 +205,7 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (overwrite, expire) = (truth(args.get(3)), seconds(args.get(4)));
     with_key(cx, args, |cx, b, key| {
         if !cx.types().same(cx.type_of(&value), b.value_type) {
-            return failed(
-                cx,
-                code::VAL_TYPE_MISMATCH,
-                "the value has another type than the backend was opened with",
-            );
+            return result(cx, code::VAL_TYPE_MISMATCH, None, Value::Unset);
         }
         let Some(text) = serialize(cx, &value) else {
             return failed(cx, code::OPERATION_FAILED, "the value cannot be serialized");
@@ -239,7 +234,7 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         })();
         match done {
             Ok(true) => result(cx, code::SUCCESS, None, Value::Unset),
-            Ok(false) => failed(cx, code::KEY_EXISTS, "the key exists"),
+            Ok(false) => result(cx, code::KEY_EXISTS, None, Value::Unset),
             Err(e) => failed(cx, code::OPERATION_FAILED, e),
         }
     })
@@ -262,7 +257,7 @@ fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
                 Some(v) => result(cx, code::SUCCESS, None, v),
                 None => failed(cx, code::OPERATION_FAILED, "the stored value cannot be read"),
             },
-            Ok(_) => failed(cx, code::KEY_NOT_FOUND, "no such key"),
+            Ok(_) => result(cx, code::KEY_NOT_FOUND, None, Value::Unset),
             Err(e) => failed(cx, code::OPERATION_FAILED, e),
         }
     })
@@ -274,7 +269,7 @@ fn erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             .db
             .execute(&format!("delete from {} where key_str = ?", quoted(&b.table)), [&key])
         {
-            Ok(0) => failed(cx, code::KEY_NOT_FOUND, "no such key"),
+            // Nothing to erase is as good as erased.
             Ok(_) => result(cx, code::SUCCESS, None, Value::Unset),
             Err(e) => failed(cx, code::OPERATION_FAILED, e),
         }

@@ -144,7 +144,8 @@ fn doubles(cx: &mut CallCtx<'_>, items: impl Iterator<Item = f64>) -> Value {
 fn opts(cx: &mut CallCtx<'_>, f: &Family) -> Value {
     let label_names = string_vec(cx, &f.labels);
     let bounds = if f.kind == Kind::Histogram {
-        doubles(cx, f.bounds.iter().copied())
+        let last = (f.bounds.last() != Some(&f64::INFINITY)).then_some(f64::INFINITY);
+        doubles(cx, f.bounds.iter().copied().chain(last))
     } else {
         Value::Unset
     };
@@ -155,7 +156,7 @@ fn opts(cx: &mut CallCtx<'_>, f: &Family) -> Value {
     };
     records::TelemetryMetricOpts {
         prefix: f.prefix.as_bytes().into(),
-        name: f.name.as_bytes().into(),
+        name: f.full_name().into_bytes().into(),
         unit: Some(f.unit.as_bytes().into()),
         help_text: Some(f.help.as_bytes().into()),
         label_names,

@@ -115,10 +115,12 @@ scans() {
 	run_server sh -c 'while true; do nc -l -p 9000 >/dev/null; done'
 	payload() { printf 'GET-THE-TAPIR malicious-marker-4711\n' | $client nc -q 1 10.99.0.2 9000; }
 	capture marker payload
-	udp_scan() { for port in $(seq 2000 2039); do echo x | $client nc -u -w 0 10.99.0.2 "$port"; done; }
+	udp_scan() { $client bash -c 'for p in $(seq 2000 2039); do echo x >/dev/udp/10.99.0.2/$p; sleep 0.02; done' || true; }
 	capture udp-scan udp_scan
 	refused() { for port in 81 82 83; do $client nc -z -w 1 10.99.0.2 "$port"; done; }
 	capture refused refused
+	long() { { for i in 1 2 3 4 5 6; do echo "line $i"; sleep 1; done; } | $client nc -q 1 10.99.0.2 9000; }
+	capture long long
 	ping_both() { $client ping -c 2 10.99.0.2; }
 	capture ping ping_both
 }

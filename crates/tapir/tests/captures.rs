@@ -129,3 +129,42 @@ fn mistakes_are_named() {
         assert!(err.contains(word), "{args:?}: {err}");
     }
 }
+
+/// The lines of a log that are no header.
+fn rows(dir: &Path, log: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join(log)).unwrap_or_else(|e| panic!("{log}: {e}"));
+    text.lines().filter(|l| !l.starts_with('#')).map(str::to_string).collect()
+}
+
+fn example(name: &str, capture_name: &str, more: &[&str]) -> PathBuf {
+    let dir = work_dir(name);
+    let script = root().join("examples/detections").join(format!("{name}.zeek")).display().to_string();
+    let pcap = capture(capture_name);
+    let mut args = vec!["-C", "-r", &pcap, &script];
+    args.extend(more);
+    let out = tapir(&dir, &args);
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    dir
+}
+
+#[test]
+fn example_of_a_malicious_string() {
+    let dir = example("malicious-string", "marker.pcap", &[]);
+    assert!(rows(&dir, "notice.log").iter().any(|l| l.contains("MaliciousString::Found") && l.contains("4711")));
+    assert_eq!(rows(&dir, "signatures.log").len(), 1);
+}
+
+#[test]
+fn example_of_a_udp_scan() {
+    let dir = example("udp-scan", "udp-scan.pcap", &[]);
+    let log = rows(&dir, "udp_scan.log");
+    assert_eq!(log.len(), 1);
+    assert!(log[0].ends_with("10.99.0.1\t10.99.0.2\t25"), "{}", log[0]);
+    assert!(rows(&dir, "notice.log").iter().any(|l| l.contains("UDPScan::Scan")));
+}
+
+#[test]
+fn example_of_a_long_connection() {
+    let dir = example("long-connection", "long.pcap", &["LongConnection::duration=3sec"]);
+    assert!(rows(&dir, "notice.log").iter().any(|l| l.contains("LongConnection::Found")));
+}

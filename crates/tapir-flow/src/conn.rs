@@ -352,6 +352,11 @@ impl<X> Conn<X> {
     /// Exchanges the roles of the endpoints. The caller reports it.
     pub(crate) fn swap_roles(&mut self) {
         std::mem::swap(&mut self.orig, &mut self.resp);
+        if self.transport == Transport::Udp {
+            // Who has sent how much was counted before anybody knew better, and stays as counted.
+            std::mem::swap(&mut self.orig.active, &mut self.resp.active);
+            std::mem::swap(&mut self.orig.payload_bytes, &mut self.resp.payload_bytes);
+        }
         if let Some(t) = self.thresholds.as_deref_mut() {
             t.swap_roles();
         }

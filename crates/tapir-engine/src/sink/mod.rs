@@ -251,7 +251,10 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_flipped(&mut self, t: &mut Table, c: &mut C) {
         if let Some(mut app) = c.ext.0.take() {
-            app.info.flip();
+            // An analyzer that asked for it has turned the identity already, for its own events.
+            if (app.info.orig_h, app.info.orig_p) != (addr(c.orig.addr), c.orig.port) {
+                app.info.flip();
+            }
             app.tree.flip(self.q, &mut app.info, self.shared);
             app.contents.swap(0, 1);
             c.ext.0 = Some(app);

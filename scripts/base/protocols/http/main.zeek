@@ -196,7 +196,6 @@ event http_reply(c: connection, version: string, code: count, reason: string) &p
 		{
 		local tid = copy(c$id);
 		tid$orig_p = 0/tcp;
-		tid$resp_p = 0/tcp;
 		Tunnel::register(Tunnel::EncapsulatingConn($cid=tid, $tunnel_type=Tunnel::HTTP));
 		}
 	}

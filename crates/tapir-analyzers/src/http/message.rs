@@ -49,7 +49,17 @@ struct Parts {
 /// What is known of the open parts.
 #[derive(Default)]
 struct PartState {
-    files: Vec<Option<Rc<str>>>,
+    files: Vec<PartFile>,
+}
+
+/// The file that a part holds.
+#[derive(Default)]
+struct PartFile {
+    id: Option<Rc<str>>,
+    /// Where the next bytes belong, if the part says so.
+    offset: Option<u64>,
+    /// The whole file's size, until it was told.
+    total: Option<u64>,
 }
 
 /// A message while it arrives.
@@ -528,14 +538,20 @@ struct PartSink<'a, 'b> {
 
 impl MimeSink for PartSink<'_, '_> {
     fn begin_entity(&mut self, depth: usize) {
-        self.state.files.resize(depth.saturating_sub(1), None);
-        self.state.files.push(None);
+        self.state.files.resize_with(depth.saturating_sub(1), PartFile::default);
+        self.state.files.push(PartFile::default());
         raise!(self.cx, http_begin_entity, self.is_orig);
     }
 
-    fn header(&mut self, _depth: usize, name: &[u8], value: &[u8]) {
+    fn header(&mut self, depth: usize, name: &[u8], value: &[u8]) {
         if ieq(name, b"transfer-encoding") {
             self.cx.weird("HTTP_nested_transfer_encoding_header", "");
+        } else if ieq(name, b"content-range")
+            && let Ok(Some(r)) = wire::content_range(value)
+            && let Some(part) = self.state.files.get_mut(depth.saturating_sub(1))
+        {
+            part.offset = Some(r.first);
+            part.total = r.total;
         }
         raise_header(self.cx, self.is_orig, name, value);
     }
@@ -563,15 +579,21 @@ impl MimeSink for PartSink<'_, '_> {
         raise!(self.cx, http_entity_data, self.is_orig, data.len() as u64, data);
         let at = depth.saturating_sub(1);
         if self.state.files.len() <= at {
-            self.state.files.resize(at + 1, None);
+            self.state.files.resize_with(at + 1, PartFile::default);
         }
-        let id = self.state.files[at].take();
-        self.state.files[at] = self.cx.file_data(self.is_orig, data, None, id.as_ref(), None);
+        let part = &mut self.state.files[at];
+        if let Some(n) = part.total.take() {
+            part.id = self.cx.file_size(self.is_orig, n, part.id.as_ref());
+        }
+        part.id = self.cx.file_data(self.is_orig, data, part.offset, part.id.as_ref(), None);
+        if let Some(o) = part.offset.as_mut() {
+            *o += data.len() as u64;
+        }
     }
 
     fn end_entity(&mut self, depth: usize) {
         raise!(self.cx, http_end_entity, self.is_orig);
-        let id = self.state.files.get_mut(depth.saturating_sub(1)).and_then(Option::take);
+        let id = self.state.files.get_mut(depth.saturating_sub(1)).and_then(|p| p.id.take());
         if self.is_orig || self.code != 206 {
             if let Some(id) = id {
                 self.cx.file_end(self.is_orig, Some(&id));

@@ -1,5 +1,8 @@
 //! The main loop: start-up, packets, timers, shutdown.
 
+#[cfg(target_os = "linux")]
+mod live;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -201,6 +204,13 @@ impl Engine {
         Some(result)
     }
 
+    /// Lets inputs other than packets have their turn: whether there was something, and whether answers are awaited.
+    fn poll_inputs(&mut self) -> (bool, bool) {
+        let core = &mut *self.core.borrow_mut();
+        let any = core.with_cx(crate::input::poll).unwrap_or(false);
+        (any, tapir_builtins::dns::poll(&mut core.vm) > 0)
+    }
+
     fn drain(&mut self) {
         let core = &mut *self.core.borrow_mut();
         tapir_builtins::dns::poll(&mut core.vm);
@@ -235,7 +245,16 @@ impl Engine {
                 }
             }
         }
-        if status == 0 {
+        if let Some(Input::Interface(name)) = &config.input {
+            #[cfg(target_os = "linux")]
+            let watched = self.live(config, name);
+            #[cfg(not(target_os = "linux"))]
+            let watched: Result<(), String> = Err(format!("cannot watch {name}: interfaces need Linux"));
+            if let Err(e) = watched {
+                complain(&format!("fatal error: problem with interface {name} ({e})"));
+                return self.leave(1);
+            }
+        } else if status == 0 {
             self.idle(config);
         }
         self.finish();
@@ -426,11 +445,7 @@ impl Engine {
             if self.stopping() {
                 return;
             }
-            let (any, asking) = {
-                let core = &mut *self.core.borrow_mut();
-                let any = core.with_cx(crate::input::poll).unwrap_or(false);
-                (any, tapir_builtins::dns::poll(&mut core.vm) > 0)
-            };
+            let (any, asking) = self.poll_inputs();
             if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {
                 return;
             }

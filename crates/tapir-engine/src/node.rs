@@ -38,6 +38,8 @@ pub struct Node {
     pub n_packets: u64,
     pub n_bytes: u64,
     pub n_filtered: u64,
+    /// Packets that the system lost because nobody took them in time.
+    pub n_dropped: u64,
     pub drops: Vec<DropEntry>,
     /// Packet extraction is suspended.
     pub suspended: bool,
@@ -66,6 +68,7 @@ impl Default for Node {
             n_packets: 0,
             n_bytes: 0,
             n_filtered: 0,
+            n_dropped: 0,
             drops: Vec::new(),
             suspended: false,
             filters: std::collections::HashMap::new(),

@@ -1,0 +1,74 @@
+//! Packets of a network interface: the loop that takes them, keeps time while there are none, and lets scripts' other
+//! inputs have their turn.
+
+use std::time::{Duration, Instant};
+
+use tapir_packet::Source;
+use tapir_packet::live::{LiveOptions, LiveSource};
+
+use super::Engine;
+use crate::config::Config;
+use crate::dump::Dumper;
+use crate::globals::{count, seconds};
+
+/// Packets taken before other inputs have their turn.
+const BATCH: usize = 512;
+/// How long to wait for packets before looking at other inputs again.
+const WAIT: Duration = Duration::from_millis(10);
+
+impl Engine {
+    /// Watches an interface until the node is to stop.
+    pub(super) fn live(&mut self, config: &Config, name: &str) -> Result<(), String> {
+        let (options, idle_after) = {
+            let vm = &self.core.borrow().vm;
+            let defaults = LiveOptions::default();
+            let options = LiveOptions {
+                snaplen: count(vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
+                buffer_len: count(vm, "Pcap::bufsize").map_or(defaults.buffer_len, |mb| (mb as usize) << 20),
+                ..defaults
+            };
+            let idle_after = seconds(vm, "packet_source_inactivity_timeout").unwrap_or(0.1);
+            (options, Duration::from_secs_f64(idle_after.clamp(0.0, 3600.0)))
+        };
+        let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
+        let mut dumper = config.write_file.as_deref().map(Dumper::new);
+        let mut last_packet = Instant::now();
+        let mut last_count = Instant::now();
+        while !self.stopping() {
+            let suspended = self.core.borrow().host.node.suspended;
+            let mut any = false;
+            for _ in 0..if suspended { 0 } else { BATCH } {
+                let Some(raw) = source.next_packet(&mut self.weirds).map_err(|e| e.to_string())? else {
+                    break;
+                };
+                any = true;
+                self.refilter()?;
+                if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
+                    self.core.borrow_mut().host.node.n_filtered += 1;
+                    continue;
+                }
+                if let Some(d) = &mut dumper {
+                    d.write(&raw).map_err(|e| e.to_string())?;
+                }
+                self.packet(&raw);
+            }
+            if any {
+                last_packet = Instant::now();
+            } else if last_packet.elapsed() >= idle_after {
+                // Without packets the clock on the wall tells the time.
+                self.advance(super::logs_wall_clock());
+            }
+            if last_count.elapsed() >= Duration::from_secs(1) {
+                last_count = Instant::now();
+                let stats = source.statistics();
+                self.core.borrow_mut().host.node.n_dropped = stats.dropped;
+            }
+            let (busy, _) = self.poll_inputs();
+            self.drain();
+            if !any && !busy {
+                source.wait(WAIT);
+            }
+        }
+        Ok(())
+    }
+}

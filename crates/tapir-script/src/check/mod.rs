@@ -208,6 +208,11 @@ impl Checker {
             Severity::Error => {
                 self.errors += 1;
                 if self.errors > MAX_ERRORS {
+                    if !self.fatal {
+                        self.fatal = true;
+                        self.diagnostics
+                            .push(Diagnostic::fatal("too-many-errors", d.span, "too many errors"));
+                    }
                     return;
                 }
             }
@@ -505,6 +510,10 @@ impl Checker {
 
     /// A known name that looks like `text` and satisfies a condition.
     fn near_name(&self, text: &str, accept: impl Fn(&Entity) -> bool) -> Option<String> {
+        // Looking through all names takes its time; who has that many errors needs no hint for each.
+        if self.errors > MAX_ERRORS / 4 {
+            return None;
+        }
         let mut candidates: Vec<&str> = Vec::new();
         let module = self.text(self.module);
         for (i, entity) in self.scope.iter().enumerate() {

@@ -138,7 +138,11 @@ impl Checker {
             _ => {
                 let text = format!("conditional in test must be boolean ({})", self.expr_text(&c));
                 let note = format!("this is {}", self.type_text(c.ty));
-                self.report(Diagnostic::error("condition", c.span, text).note(note));
+                let mut d = Diagnostic::error("condition", c.span, text).note(note);
+                if matches!(c.kind, ExprKind::Assign(..)) {
+                    d = d.suggest("comparison is written ==");
+                }
+                self.report(d);
                 self.bad(c.span)
             }
         }

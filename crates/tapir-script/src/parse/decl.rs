@@ -132,6 +132,15 @@ impl<H: Host> Parser<H> {
         }
         let name = self.ident()?;
         let text = self.host.names().text(name.name).clone();
+        if let Some(rest) = text.strip_prefix("GLOBAL::") {
+            let d = Diagnostic::error(
+                "global-prefix",
+                name.span,
+                "Using GLOBAL:: as a prefix is invalid. Use :: instead",
+            )
+            .suggest(format!("write ::{rest}"));
+            self.host.report(d);
+        }
         if let Some(plain) = text.strip_prefix("::") {
             if self.export.is_some() {
                 let d = Diagnostic::error("global-prefix", name.span, "cannot use :: prefix in export section");

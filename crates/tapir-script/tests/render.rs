@@ -1,0 +1,53 @@
+//! The normalised text of functions.
+
+use tapir_script::hir::FunctionKind;
+use tapir_script::load::{Found, Loader, NoEvaluator, ScriptSource};
+use tapir_script::render;
+
+struct One(&'static str);
+
+impl ScriptSource for One {
+    fn search_path(&self) -> Vec<String> {
+        vec![".".into()]
+    }
+    fn look(&mut self, path: &str) -> Option<Found> {
+        (path == "./t.zeek").then(|| Found::File {
+            text: self.0.as_bytes().into(),
+            canonical: path.into(),
+        })
+    }
+}
+
+#[test]
+fn bodies_are_shown_normalised() {
+    let mut evaluator = NoEvaluator;
+    let mut loader = Loader::new(
+        Box::new(One("global n = 1;
+            function g(s: string, base: count &default=10): double { return 1.0; }
+            function empty() { }
+            function f(a: count, v: vector of string): bool {
+                if ( a >= 5 && n == 2 ) { n += a; return T; } else print a, \"text\";
+                for ( i, x in v )
+                    v[i] = x + \"!\";
+                while ( a < 3 ) ++a;
+                return g(\"x\") == 1 ? F : a !in set(1, 2);
+            }")),
+        &mut evaluator,
+    );
+    loader.load_file("t");
+    let (program, diagnostics) = loader.finish();
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let text = |name: &str| {
+        let f = program.functions.iter().find(|f| &*f.name == name).unwrap();
+        match &f.kind {
+            FunctionKind::Script(bodies) => render::body(&program, &bodies[0]),
+            FunctionKind::Builtin => String::new(),
+        }
+    };
+    assert_eq!(text("empty"), ";");
+    assert_eq!(
+        text("f"),
+        "{ \nif (5 <= a && 2 == n) \n{ \nn = n + a;\nreturn (T);\n}\nelse\nprint a, text;\n\nfor ([i], x in v) \nv[i] = x + !;\n\n\
+         while (a < 3) \n++a;\n\nreturn (1.0 == g(x, 10) ? F : !a in set(1, 2));\n}"
+    );
+}

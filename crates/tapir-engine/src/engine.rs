@@ -40,7 +40,6 @@ pub struct Engine {
     packet_tags: HashMap<String, Value>,
     timing_out: Option<Value>,
     started: bool,
-    next_rotation: f64,
     weirds: Weirds,
     n_packets: u64,
     n_bytes: u64,
@@ -151,7 +150,6 @@ impl Engine {
             packet_tags,
             timing_out,
             started: false,
-            next_rotation: f64::INFINITY,
             weirds: Weirds::default(),
             n_packets: 0,
             n_bytes: 0,
@@ -382,11 +380,15 @@ impl Engine {
                 });
             }
         }
-        let ts = raw.ts();
-        self.advance(ts);
+        let now = self.step(raw.ts());
+        let files = self.due_files(now);
         let mut weirds = std::mem::take(&mut self.weirds);
         let sampler = self.sampler.clone();
         self.with_sink(|flow, sink| {
+            flow.advance(now, sink);
+            if let Some((manager, core)) = files {
+                manager.advance(sink.q, &mut InPacket(core), now);
+            }
             for w in weirds.drain() {
                 weirds::raise_net(&mut sampler.borrow_mut(), sink.q, w.name, &w.addl, w.source);
             }
@@ -396,8 +398,27 @@ impl Engine {
         self.drain();
     }
 
-    /// Moves the network time on and runs what is due.
+    /// Moves the network time on and runs what is due, without a packet.
     fn advance(&mut self, ts: f64) {
+        let now = self.step(ts);
+        let files = self.due_files(now);
+        self.with_sink(|flow, sink| {
+            flow.advance(now, sink);
+            if let Some((manager, core)) = files {
+                manager.advance(sink.q, &mut InPacket(core), now);
+            }
+        });
+    }
+
+    /// The file manager, when a file has waited long enough.
+    fn due_files(&self, now: f64) -> Option<(Rc<tapir_files::FileManager>, SharedCore)> {
+        let manager = &self.core.borrow().host.files.manager;
+        let due = manager.next_deadline().is_some_and(|t| t <= now);
+        due.then(|| (manager.clone(), self.core.clone()))
+    }
+
+    /// Moves the network time on for scripts: their timers, log rotation, input. Gives the new time.
+    fn step(&mut self, ts: f64) -> f64 {
         let now = {
             let core = &mut *self.core.borrow_mut();
             // As in the flow table, time does not start before its first second.
@@ -412,28 +433,17 @@ impl Engine {
             core.note(result);
             now
         };
-        self.with_sink(|flow, sink| flow.advance(now, sink));
-        let manager = self.core.borrow().host.files.manager.clone();
-        if manager.next_deadline().is_some_and(|t| t <= now) {
-            let core = self.core.clone();
-            self.with_sink(|_, sink| manager.advance(sink.q, &mut InPacket(core), now));
-        }
-        if now >= self.next_rotation {
-            self.rotate();
-        }
         let core = &mut *self.core.borrow_mut();
+        if now >= core.host.logs.next_rotation() {
+            core.with_cx(logs::rotate_due);
+        }
         if self.n_packets % INPUT_PACKETS == 0 && core.host.inputs.is_active() {
             core.with_cx(crate::input::poll);
         }
         if core.host.logs.has_delays() {
             core.with_cx(|cx| logs::expire_delays(cx, false));
         }
-    }
-
-    fn rotate(&mut self) {
-        let core = &mut *self.core.borrow_mut();
-        core.with_cx(logs::rotate_due);
-        self.next_rotation = logs::next_rotation(&core.host.logs);
+        now
     }
 
     /// Runs without packets: input streams, timers and asynchronous results, until nothing can happen any more or a

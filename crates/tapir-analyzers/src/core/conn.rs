@@ -163,8 +163,8 @@ impl ConnInfo {
         }
         if let Some(Value::Record(c)) = &self.value {
             let c = c.clone();
-            if self.flipped {
-                self.flipped = false;
+            let flipped = std::mem::take(&mut self.flipped);
+            if flipped {
                 c.set(slot::ID, self.id_value(q));
             }
             for (is_orig, at) in [(true, slot::ORIG), (false, slot::RESP)] {
@@ -175,7 +175,7 @@ impl ConnInfo {
                     r.set(end_slot::NUM_PKTS, Value::Count(e.num_pkts));
                     r.set(end_slot::NUM_BYTES_IP, Value::Count(e.num_bytes_ip));
                     r.set(end_slot::FLOW_LABEL, Value::Count(e.flow_label));
-                    if let Some(mac) = e.l2 {
+                    if let (Some(mac), true) = (e.l2, flipped || !r.has(end_slot::L2_ADDR)) {
                         r.set(end_slot::L2_ADDR, mac_text(mac));
                     }
                 }

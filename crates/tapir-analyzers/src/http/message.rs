@@ -585,7 +585,9 @@ impl MimeSink for PartSink<'_, '_> {
         if let Some(n) = part.total.take() {
             part.id = self.cx.file_size(self.is_orig, n, part.id.as_ref());
         }
-        part.id = self.cx.file_data(self.is_orig, data, part.offset, part.id.as_ref(), None);
+        part.id = self
+            .cx
+            .file_data(self.is_orig, data, part.offset, part.id.as_ref(), None);
         if let Some(o) = part.offset.as_mut() {
             *o += data.len() as u64;
         }
@@ -593,7 +595,11 @@ impl MimeSink for PartSink<'_, '_> {
 
     fn end_entity(&mut self, depth: usize) {
         raise!(self.cx, http_end_entity, self.is_orig);
-        let id = self.state.files.get_mut(depth.saturating_sub(1)).and_then(|p| p.id.take());
+        let id = self
+            .state
+            .files
+            .get_mut(depth.saturating_sub(1))
+            .and_then(|p| p.id.take());
         if self.is_orig || self.code != 206 {
             if let Some(id) = id {
                 self.cx.file_end(self.is_orig, Some(&id));

@@ -12,7 +12,7 @@ mod writers;
 
 pub use columns::{FieldPath, flatten};
 pub use delay::{delay, delay_finish, expire_delays, queue_size, set_max_delay, set_max_queue};
-pub use rotate::{next_rotation, reports, rotate_due, rotate_final};
+pub use rotate::{reports, rotate_due, rotate_final};
 pub use write::{write, write_print};
 
 use std::collections::HashMap;
@@ -42,6 +42,8 @@ pub struct Logs {
     leaves: Vec<Value>,
     /// `Log::max_log_record_size`.
     max_record: u64,
+    /// When the next writer wants to rotate.
+    next_rotation: f64,
 }
 
 /// A row for the cluster: everything a receiving logger needs.
@@ -123,6 +125,7 @@ impl Logs {
             n_writes: HashMap::new(),
             leaves: Vec::new(),
             max_record: 64 << 20,
+            next_rotation: f64::INFINITY,
         }
     }
 
@@ -210,6 +213,11 @@ impl Logs {
                 .for_each(|w| logger.flush(w.id));
         }
         self.streams.contains_key(&id)
+    }
+
+    /// When the next writer wants to rotate; infinity when none does.
+    pub fn next_rotation(&self) -> f64 {
+        self.next_rotation
     }
 
     /// Whether records wait for their delay to end.

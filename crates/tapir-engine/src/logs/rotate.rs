@@ -37,14 +37,6 @@ pub(super) fn next_after(now: f64, interval: f64, base: Option<f64>) -> f64 {
     }
 }
 
-/// When the next writer wants to rotate.
-pub fn next_rotation(logs: &super::Logs) -> f64 {
-    logs.writers
-        .values()
-        .map(|w| w.next_rotation)
-        .fold(f64::INFINITY, f64::min)
-}
-
 /// Rotates the writers whose time has come.
 pub fn rotate_due(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let now = cx.network_time();
@@ -63,6 +55,12 @@ pub fn rotate_due(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
             w.next_rotation = next_after(now, w.interval, base);
         }
     }
+    let logs = &mut host(cx)?.logs;
+    logs.next_rotation = logs
+        .writers
+        .values()
+        .map(|w| w.next_rotation)
+        .fold(f64::INFINITY, f64::min);
     reports(cx)
 }
 

@@ -284,6 +284,8 @@ fn make(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, path: Str) -> Resu
     };
     let made = logger.open(spec);
     let opened = if network > 0.0 { network } else { now };
+    let next_rotation = rotate::next_after(opened, interval, base);
+    logs.next_rotation = logs.next_rotation.min(next_rotation);
     logs.by_id.insert(made, (writer, path.clone()));
     logs.writers.insert(
         (writer, path),
@@ -294,7 +296,7 @@ fn make(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, path: Str) -> Resu
             interval,
             postprocessor,
             opened,
-            next_rotation: rotate::next_after(opened, interval, base),
+            next_rotation,
         },
     );
     Ok(Some(made))

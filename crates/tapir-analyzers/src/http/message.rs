@@ -8,7 +8,7 @@ use tapir_interface::{records, types};
 use super::wire::{self, ContentRange};
 use crate::core::{Cx, PatKind};
 use crate::util::inflate::Inflate;
-use crate::util::lines::{Lines, Piece};
+use crate::util::lines::{Eol, Lines, Piece};
 use crate::util::mime::{ContentType, Mime, MimeLimits, MimeSink, split_header};
 use crate::util::text::{icontains, ieq, is_lws, istarts, trim, trim_lws};
 use crate::{raise, wants};
@@ -303,7 +303,8 @@ impl Message {
             let mime = Mime::within(limits, self.kind.clone(), 1, &mut sink);
             self.parts = Some(Box::new(Parts {
                 mime,
-                lines: Lines::default().quiet(),
+                // Only CR LF ends a line here: parts may be binary.
+                lines: Lines::new(Eol { cr: false, lf: false }).quiet(),
                 state,
             }));
         }

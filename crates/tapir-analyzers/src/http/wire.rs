@@ -86,7 +86,8 @@ pub fn request_line(s: &[u8]) -> Result<RequestLine<'_>, &'static str> {
                     weirds.push("crud after HTTP version is ignored");
                 }
             }
-            None => weirds.push("bad_HTTP_version"),
+            // Neither 0.9 nor anything else: the answer will tell.
+            None => ver = (0, 0),
         }
     }
     Ok(RequestLine {

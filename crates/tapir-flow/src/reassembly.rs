@@ -346,8 +346,14 @@ impl<X: Default> FlowTable<X> {
         if ack > r.delivered && !(partial && ack <= 2) {
             self.fill_holes(c, is_orig, ack, sink);
         }
+        let counts = self.options.report_gaps_for_partial
+            || (c.orig.state == TcpState::Established && c.resp.state == TcpState::Established);
         if let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() {
             if ack > r.trim {
+                if counts {
+                    self.stats.acks += 1;
+                    self.stats.ack_bytes += ack - r.trim;
+                }
                 r.trim = ack;
                 if !r.blocks.is_empty() {
                     self.forget_acked(c, is_orig);

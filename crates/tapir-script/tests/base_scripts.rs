@@ -1,0 +1,58 @@
+//! The scripts that come with the sensor load without any message, alone and as a node of a cluster.
+
+use std::path::Path;
+
+use tapir_script::hir::{Program, Thunk};
+use tapir_script::load::{ConstEvaluator, Files, Loader};
+
+/// Takes every condition that is no constant for the same.
+struct Always(bool);
+
+impl ConstEvaluator for Always {
+    fn eval_bool(&mut self, _: &mut Program, _: Thunk) -> Result<bool, String> {
+        Ok(self.0)
+    }
+}
+
+fn messages(conditions: bool, before: &str, files: &[&str]) -> Vec<String> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
+    let scripts = scripts.to_string_lossy().into_owned();
+    let path = vec![
+        before.to_string(),
+        scripts.clone(),
+        format!("{scripts}/policy"),
+        format!("{scripts}/site"),
+    ];
+    let mut evaluator = Always(conditions);
+    let mut loader = Loader::new(Box::new(Files::new(path)), &mut evaluator);
+    for f in ["base/init-bare.zeek", "base/init-frameworks-and-bifs.zeek"] {
+        loader.load_file(f);
+    }
+    for f in files {
+        loader.load_file(f);
+    }
+    let (program, diagnostics) = loader.finish();
+    diagnostics.iter().map(|d| d.headline(&program.files)).collect()
+}
+
+#[test]
+fn bare() {
+    assert_eq!(messages(false, ".", &[]), Vec::<String>::new());
+}
+
+#[test]
+fn default_and_site() {
+    let all = messages(false, ".", &["base/init-default.zeek", "local"]);
+    assert_eq!(all, Vec::<String>::new());
+}
+
+#[test]
+fn node_of_a_cluster() {
+    let dir = std::env::temp_dir().join(format!("tapir-layout-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory for the layout");
+    let layout = "redef Cluster::nodes = { [\"manager\"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1] };\n";
+    std::fs::write(dir.join("cluster-layout.zeek"), layout).expect("the layout");
+    let all = messages(true, &dir.to_string_lossy(), &["base/init-default.zeek", "local"]);
+    std::fs::remove_dir_all(&dir).ok();
+    assert_eq!(all, Vec::<String>::new());
+}

@@ -21,6 +21,8 @@ const MAX_ANDX: usize = 100;
 #[derive(Default)]
 pub(super) struct State {
     reads: HashMap<u16, (u64, u64)>,
+    /// Sizes of open files, for the file analysis.
+    sizes: HashMap<u64, u64>,
     trees: HashMap<u16, Vec<u8>>,
     trans: HashMap<u16, u64>,
     dialects: Vec<Vec<u8>>,
@@ -178,6 +180,7 @@ impl Smb {
                 let fid = b.words.n16le()?;
                 raise!(cx, smb1_close_request, hdr, fid);
                 cx.file_end(is_orig, None);
+                self.v1.sizes.remove(&fid);
                 self.close_pipe(cx, fid);
             }
             0x08 => {
@@ -537,6 +540,9 @@ impl Smb {
                     if self.is_pipe(h.tid as u64) {
                         self.pipe_data(cx, is_orig, fid, data);
                     } else if !data.is_empty() {
+                        if let Some(&size) = self.v1.sizes.get(&fid) {
+                            cx.file_size(is_orig, size, None);
+                        }
                         cx.file_data(is_orig, data, Some(offset), None, None);
                     }
                 }
@@ -594,6 +600,9 @@ impl Smb {
                 w.u32le()?;
                 w.u64le()?;
                 let size = w.u64le()?;
+                if !self.is_pipe(h.tid as u64) && self.v1.sizes.len() < 1000 {
+                    self.v1.sizes.insert(fid, size);
+                }
                 if wants!(cx, smb1_nt_create_andx_response) {
                     let tm = times(cx, t[2], t[1], t[0], t[3]);
                     raise!(cx, smb1_nt_create_andx_response, hdr, fid, size, tm);

@@ -43,7 +43,7 @@ function build_url(rec: Info): string
 	local host = rec?$host ? rec$host : addr_to_uri(rec$id$resp_h);
 	local p = port_to_count(rec$id$resp_p);
 
-	if ( p != 80 && /:[0-9]+$/ !in host )
+	if ( p != 80 )
 		host = fmt("%s:%d", host, p);
 
 	return host + uri;

@@ -23,7 +23,7 @@ signature file-ole-outlook {
 
 signature file-outlook-store {
 	file-mime "application/vnd.ms-outlook", 49
-	file-magic /^!BDN....SM/
+	file-magic /^!BDN/
 }
 
 # Office Open XML: a package whose first part is one of the well-known ones.

@@ -140,13 +140,9 @@ fn issued(issuer: &Cert, cert: &Cert) -> bool {
     }
 }
 
-/// Whether a certificate counts as signed by itself: names, key identifiers and key usage allow it.
+/// Whether a certificate counts as signed by itself: names and key identifiers agree, and its key can be used.
 fn is_self_signed(cert: &Cert) -> bool {
-    let may_sign = cert
-        .extension("2.5.29.15")
-        .and_then(|e| Der::new(e.value).expect(tag::BIT_STRING))
-        .is_none_or(|bits| der::bit(bits, 5));
-    issued(cert, cert) && may_sign
+    issued(cert, cert) && cert.key_info().key_type.is_some()
 }
 
 /// A stand-in for the certificate of a root of which only name and key are known: unsigned, valid for ever.

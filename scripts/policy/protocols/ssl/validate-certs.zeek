@@ -136,7 +136,9 @@ hook ssl_finishing(c: connection) &priority=20
 		if ( result$result_string == "ok" && ssl_cache_intermediate_ca && result?$chain_certs )
 			remember(result$chain_certs);
 
-		recently_validated_certs[key] = result;
+		# A failure is looked at again: what is missing may have been seen by then.
+		if ( result$result_string == "ok" )
+			recently_validated_certs[key] = result;
 		}
 
 	rec$validation_status = result$result_string;

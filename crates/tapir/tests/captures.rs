@@ -133,12 +133,19 @@ fn mistakes_are_named() {
 /// The lines of a log that are no header.
 fn rows(dir: &Path, log: &str) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join(log)).unwrap_or_else(|e| panic!("{log}: {e}"));
-    text.lines().filter(|l| !l.starts_with('#')).map(str::to_string).collect()
+    text.lines()
+        .filter(|l| !l.starts_with('#'))
+        .map(str::to_string)
+        .collect()
 }
 
 fn example(name: &str, capture_name: &str, more: &[&str]) -> PathBuf {
     let dir = work_dir(name);
-    let script = root().join("examples/detections").join(format!("{name}.zeek")).display().to_string();
+    let script = root()
+        .join("examples/detections")
+        .join(format!("{name}.zeek"))
+        .display()
+        .to_string();
     let pcap = capture(capture_name);
     let mut args = vec!["-C", "-r", &pcap, &script];
     args.extend(more);
@@ -150,7 +157,11 @@ fn example(name: &str, capture_name: &str, more: &[&str]) -> PathBuf {
 #[test]
 fn example_of_a_malicious_string() {
     let dir = example("malicious-string", "marker.pcap", &[]);
-    assert!(rows(&dir, "notice.log").iter().any(|l| l.contains("MaliciousString::Found") && l.contains("4711")));
+    assert!(
+        rows(&dir, "notice.log")
+            .iter()
+            .any(|l| l.contains("MaliciousString::Found") && l.contains("4711"))
+    );
     assert_eq!(rows(&dir, "signatures.log").len(), 1);
 }
 
@@ -166,5 +177,9 @@ fn example_of_a_udp_scan() {
 #[test]
 fn example_of_a_long_connection() {
     let dir = example("long-connection", "long.pcap", &["LongConnection::duration=3sec"]);
-    assert!(rows(&dir, "notice.log").iter().any(|l| l.contains("LongConnection::Found")));
+    assert!(
+        rows(&dir, "notice.log")
+            .iter()
+            .any(|l| l.contains("LongConnection::Found"))
+    );
 }

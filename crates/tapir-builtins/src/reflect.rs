@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tapir_data::number::{double_text, interval_text};
 use tapir_data::table::Table;
 use tapir_data::text::{port_text, subnet_text, type_of, type_text, value_type_text};
-use tapir_data::types::{Kind, TypeId, Types, builtin};
+use tapir_data::types::{Kind, TypeId, Types};
 use tapir_data::value::{Func, Record, Value, Vector};
 use tapir_script::hir::{Attrs, Const, ExprKind, Ident, Storage, Thunk};
 use tapir_vm::{CallCtx, RtError};

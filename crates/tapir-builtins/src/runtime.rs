@@ -31,9 +31,7 @@ pub const FAMILY: Family = &[
         Ok(ctx.vm.backtrace_vector(ty, Some("backtrace")))
     }),
     ("set_max_recursion_depth", set_max_recursion_depth),
-    ("get_max_recursion_depth", |ctx, _| {
-        Ok(Value::Count(ctx.vm.limits().depth_max as u64))
-    }),
+    ("get_max_recursion_depth", get_max_recursion_depth),
     ("set_network_time", set_network_time),
     ("current_event_time", current_event_time),
     ("Broker::make_event", broker_make_event),
@@ -256,12 +254,25 @@ fn metadata_current_all(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
     Ok(vector(ctx, made.collect()))
 }
 
+/// The depth that a script asked for, where it asked.
+#[derive(Default)]
+struct Depth(Option<u64>);
+
+/// The most that the machine is made to go down, whatever is asked for; also what 0 (no bound) means.
+const DEPTH_MAX: u64 = 100_000;
+
 fn set_max_recursion_depth(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
+    let n = a.count(0)?;
+    ctx.vm.state::<Depth>().0 = Some(n);
     let mut limits = ctx.vm.limits().clone();
-    // A native stack backs the script's: the bound itself is bounded.
-    limits.depth_max = a.count(0)?.min(100_000) as usize;
+    limits.depth_max = if n == 0 { DEPTH_MAX } else { n.min(DEPTH_MAX) } as usize;
     ctx.vm.set_limits(limits);
     Ok(Value::Unset)
+}
+
+fn get_max_recursion_depth(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
+    let asked = ctx.vm.state::<Depth>().0;
+    Ok(Value::Count(asked.unwrap_or(ctx.vm.limits().depth_max as u64)))
 }
 
 fn set_network_time(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {

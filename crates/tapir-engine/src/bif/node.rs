@@ -40,6 +40,9 @@ fn reading_traces(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 
 fn packet_source(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let host = of(cx)?;
+    if !host.live && host.node.trace.is_none() {
+        return Ok(result_with(cx, &[]));
+    }
     let path = host
         .node
         .interface
@@ -234,14 +237,59 @@ fn dump_packet(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     dump(cx, &text(args.get(1)), &p)
 }
 
-fn supervisor_only(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Err(RtError::new(
-        "this function needs a supervisor; this process is not supervised",
-    ))
+/// What functions of the supervisor say in a process that none watches over.
+const NO_SUPERVISOR: &str = "supervisor mode not enabled";
+
+/// A record of the result type with one field set.
+fn result_with(cx: &CallCtx<'_>, fields: &[(&str, Value)]) -> Value {
+    let ty = cx.result_type;
+    let mut slots = Vec::new();
+    if let Some(layout) = cx.types().record(ty) {
+        slots = vec![Value::Unset; layout.fields.len()];
+        for (name, v) in fields {
+            if let Some(slot) = layout.slot(name) {
+                slots[slot as usize] = v.clone();
+            }
+        }
+    }
+    Value::Record(tapir_data::value::Record::new(ty, slots))
 }
 
-fn minus_one(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
+fn supervisor_node(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    cx.error("not a supervised process");
+    Ok(result_with(cx, &[("name", string("<invalid>"))]))
+}
+
+fn supervisor_status(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    cx.error(NO_SUPERVISOR);
+    Ok(result_with(cx, &[]))
+}
+
+fn supervisor_create(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    cx.error(NO_SUPERVISOR);
+    Ok(string(NO_SUPERVISOR))
+}
+
+fn supervisor_change(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    cx.error(NO_SUPERVISOR);
+    Ok(Value::Bool(false))
+}
+
+fn stem_pid(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    cx.error("not a supervised process");
     Ok(Value::Int(-1))
+}
+
+/// No PPPoE session is known: all bits set.
+fn no_session(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Ok(Value::Count(u64::from(u32::MAX)))
+}
+
+fn empty_vector(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Ok(Value::Vector(tapir_data::value::Vector::new(
+        cx.result_type,
+        Vec::new(),
+    )))
 }
 
 /// Adds the built-ins.
@@ -272,12 +320,17 @@ pub fn register(r: &mut Registry) {
         ("load_CPP", no),
         ("Supervisor::__is_supervised", no),
         ("Supervisor::__is_supervisor", no),
-        ("Supervisor::__stem_pid", minus_one),
-        ("Supervisor::__node", supervisor_only),
-        ("Supervisor::__status", supervisor_only),
-        ("Supervisor::__create", supervisor_only),
-        ("Supervisor::__destroy", supervisor_only),
-        ("Supervisor::__restart", supervisor_only),
+        ("Supervisor::__stem_pid", stem_pid),
+        ("Supervisor::__node", supervisor_node),
+        ("Supervisor::__status", supervisor_status),
+        ("Supervisor::__create", supervisor_create),
+        ("Supervisor::__destroy", supervisor_change),
+        ("Supervisor::__restart", supervisor_change),
+        // Tunnels are followed by the packet layer, which forgets their state by itself.
+        ("PacketAnalyzer::TEREDO::remove_teredo_connection", yes),
+        ("PacketAnalyzer::GTPV1::remove_gtpv1_connection", yes),
+        ("PacketAnalyzer::PPPoE::session_id", no_session),
+        ("PacketAnalyzer::Geneve::get_options", empty_vector),
         ("PacketAnalyzer::register_packet_analyzer", yes),
         ("PacketAnalyzer::register_protocol_detection", yes),
         ("PacketAnalyzer::try_register_packet_analyzer_by_name", yes),

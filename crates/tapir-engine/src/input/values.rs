@@ -60,7 +60,7 @@ pub fn parse(
         Kind::Table { index, .. } => {
             let t = Table::new(ty);
             for part in parts(text, sep) {
-                let v = one(types, index[0], part, sep, patterns)?;
+                let v = one(types, index[0], part, patterns)?;
                 t.insert(&[v], Value::Unset, 0.0);
             }
             Ok(Value::Table(t))
@@ -71,7 +71,7 @@ pub fn parse(
                 .collect();
             Ok(Value::Vector(Vector::new(ty, items?)))
         }
-        _ => one(types, ty, text, sep, patterns),
+        _ => one(types, ty, text, patterns),
     }
 }
 
@@ -94,7 +94,7 @@ fn parts<'a>(text: &'a [u8], sep: &'a Separators) -> impl Iterator<Item = &'a [u
     })
 }
 
-/// Bytes with `\xHH` and doubled backslashes undone.
+/// Bytes with `\xHH` undone; other backslashes stay.
 pub fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut i = 0;
@@ -107,9 +107,6 @@ pub fn unescape(text: &[u8]) -> Vec<u8> {
                 continue;
             }
         }
-        if text[i] == b'\\' && text.get(i + 1) == Some(&b'\\') {
-            i += 1;
-        }
         out.push(text[i]);
         i += 1;
     }
@@ -120,7 +117,6 @@ fn one(
     types: &Types,
     ty: TypeId,
     raw: &[u8],
-    sep: &Separators,
     patterns: &mut PatternMaker<'_>,
 ) -> Result<Value, String> {
     let bytes = unescape(raw);
@@ -128,11 +124,8 @@ fn one(
     let t = text.trim();
     let bad = |what: &str| format!("'{text}' is no {what}");
     Ok(match types.kind(ty) {
-        Kind::String => Value::Str(if raw == &sep.empty_field[..] {
-            (&b""[..]).into()
-        } else {
-            bytes.into()
-        }),
+        // The marker of empty containers means nothing for a string.
+        Kind::String => Value::Str(bytes.into()),
         Kind::Bool => match t {
             "T" | "True" | "true" | "1" => Value::Bool(true),
             "F" | "False" | "false" | "0" => Value::Bool(false),

@@ -368,7 +368,9 @@ fn any_set_to_any_vec(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         .iter()
         .flat_map(|k| tapir_data::table::as_parts(k).to_vec())
         .collect();
-    Ok(vector(ctx, parts))
+    // The vector is made without the name of the declared result.
+    let plain = ctx.types().entries[ctx.result_type.0 as usize].canonical;
+    Ok(Value::Vector(Vector::new(plain, parts)))
 }
 
 /// Where a global or function was declared: the file, and the byte range.

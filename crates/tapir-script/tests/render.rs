@@ -51,3 +51,34 @@ fn bodies_are_shown_normalised() {
          while (a < 3) \n++a;\n\nreturn (1.0 == g(x, 10) ? F : !a in set(1, 2));\n}"
     );
 }
+
+#[test]
+fn prototypes_that_are_assigned_are_variables_everywhere() {
+    let mut evaluator = NoEvaluator;
+    let mut loader = Loader::new(
+        Box::new(One(
+            "global cb: function(n: count): count;
+            function before(): count { return cb(1); }
+            function set_it() { cb = function(n: count): count { return n; }; }
+            function after(): count { return cb(2); }",
+        )),
+        &mut evaluator,
+    );
+    loader.load_file("t");
+    let (program, diagnostics) = loader.finish();
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    for name in ["before", "after"] {
+        let f = program.functions.iter().find(|f| &*f.name == name).unwrap();
+        let FunctionKind::Script(bodies) = &f.kind else {
+            panic!("{name} is a built-in");
+        };
+        let tapir_script::hir::StmtKind::Return(Some(e)) = &bodies[0].stmts[0].kind else {
+            panic!("{name} does not return");
+        };
+        use tapir_script::hir::{Callee, ExprKind};
+        assert!(
+            matches!(&e.kind, ExprKind::Call(Callee::Value(v), _) if matches!(v.kind, ExprKind::Global(_))),
+            "{name} calls the prototype"
+        );
+    }
+}

@@ -447,7 +447,9 @@ impl Checker {
             self.report(Diagnostic::error("lvalue", span, text).label(decl, "defined here"));
             return None;
         }
-        Some(self.new_variable(name, ty, exported, decl))
+        let g = self.new_variable(name, ty, exported, decl);
+        self.variables.insert(f, (g, ty));
+        Some(g)
     }
 
     fn new_variable(&mut self, name: Rc<str>, ty: TypeId, exported: bool, span: Span) -> GlobalId {

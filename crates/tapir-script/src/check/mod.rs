@@ -16,6 +16,7 @@ mod func;
 mod index;
 mod lambda;
 mod ops;
+mod rebind;
 mod stmt;
 mod types;
 mod usage;
@@ -143,6 +144,8 @@ pub struct Checker {
     frames: Vec<Frame>,
     top: Option<Frame>,
     funcs: Vec<FuncInfo>,
+    /// Prototypes that became variables, with their types.
+    variables: FastMap<FuncId, (GlobalId, TypeId)>,
     /// Values of constants and options, as far as they are literals.
     values: FastMap<GlobalId, Const>,
     /// Globals that are `const` for good.
@@ -177,6 +180,7 @@ impl Checker {
             frames: Vec::new(),
             top: None,
             funcs: Vec::new(),
+            variables: FastMap::default(),
             values: FastMap::default(),
             ignore_deprecations: 0,
             fatal: false,
@@ -629,6 +633,9 @@ impl Checker {
     pub fn finish(mut self, unused: bool) -> (Program, Vec<Diagnostic>) {
         if let Some(top) = self.top.take() {
             self.program.top_level.locals = top.locals;
+        }
+        if self.errors == 0 {
+            self.rebind();
         }
         if unused && self.errors == 0 {
             self.report_unused();

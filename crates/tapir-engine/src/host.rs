@@ -201,6 +201,35 @@ impl Host for EngineHost {
         }
     }
 
+    fn take_print(&mut self, vm: &mut Vm, file: Option<&Rc<File>>, values: &[Value]) -> Result<bool, RtError> {
+        // Enumerators of Log::PrintLogType: nothing, standard output, everything.
+        let wanted = match vm.global_value("Log::print_to_log") {
+            Some(Value::Enum(_, 2)) => true,
+            Some(Value::Enum(_, 1)) => file.is_none_or(|f| matches!(&f.name[..], b"/dev/stdout" | b"-")),
+            _ => false,
+        };
+        if !wanted {
+            return Ok(false);
+        }
+        let Some(record) = Vm::type_id(vm, "Log::PrintLogInfo") else {
+            return Ok(false);
+        };
+        let id = match vm.program().names.get("Log::PRINTLOG") {
+            Some(tapir_script::hir::Ident::Enumerator(t, n)) => Value::Enum(*t, *n),
+            _ => return Ok(false),
+        };
+        let file = file.map(|f| Value::File(f.clone()));
+        let all = file.iter().chain(values);
+        let texts = all.map(|v| text::render(&*vm, v, Style::String).into()).collect();
+        let mut cx = CallCtx {
+            vm,
+            host: self,
+            arg_types: &[],
+            result_type: tapir_data::types::builtin::VOID,
+        };
+        crate::logs::write_print(&mut cx, &id, record, texts)
+    }
+
     fn report(&mut self, message: &Message) {
         if !self.shown(message) {
             return;

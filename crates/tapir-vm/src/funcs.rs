@@ -633,9 +633,12 @@ impl Vm {
             }
             self.materialize(host, v)?;
         }
-        match args {
-            [Value::File(f), rest @ ..] => host.print(self, Some(f), rest),
-            all => host.print(self, None, all),
+        let (file, values) = match args {
+            [Value::File(f), rest @ ..] => (Some(f), rest),
+            all => (None, all),
+        };
+        if !host.take_print(self, file, values)? {
+            host.print(self, file, values);
         }
         Ok(())
     }

@@ -165,6 +165,14 @@ pub trait Host {
     /// Defaults of records in `values` are filled in; `vm` renders ([`tapir_data::text::RenderHost`]).
     fn print(&mut self, vm: &Vm, file: Option<&Rc<File>>, values: &[Value]);
 
+    /// Takes a `print` over, as `Log::print_to_log` asks for; true when nothing is left to print.
+    ///
+    /// # Errors
+    /// Those of script functions that handle what was printed.
+    fn take_print(&mut self, _vm: &mut Vm, _file: Option<&Rc<File>>, _values: &[Value]) -> Result<bool, RtError> {
+        Ok(false)
+    }
+
     /// A message for standard error. The `reporter_*` events are raised by the machine.
     fn report(&mut self, message: &Message);
 

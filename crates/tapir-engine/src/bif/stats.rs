@@ -13,7 +13,11 @@ fn net_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let r = records::NetStats {
         pkts_recvd: Some(n.n_packets),
         pkts_dropped: Some(n.n_dropped),
-        pkts_link: Some(if n.interface.is_some() { n.n_packets + n.n_dropped } else { 0 }),
+        pkts_link: Some(if n.interface.is_some() {
+            n.n_packets + n.n_dropped
+        } else {
+            0
+        }),
         bytes_recvd: Some(n.n_bytes),
         pkts_filtered: n.installed.is_some().then_some(n.n_filtered),
     };

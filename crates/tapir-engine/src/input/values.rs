@@ -113,12 +113,7 @@ pub fn unescape(text: &[u8]) -> Vec<u8> {
     out
 }
 
-fn one(
-    types: &Types,
-    ty: TypeId,
-    raw: &[u8],
-    patterns: &mut PatternMaker<'_>,
-) -> Result<Value, String> {
+fn one(types: &Types, ty: TypeId, raw: &[u8], patterns: &mut PatternMaker<'_>) -> Result<Value, String> {
     let bytes = unescape(raw);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let t = text.trim();

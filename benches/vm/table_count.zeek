@@ -7,7 +7,7 @@ event zeek_init()
 	while ( i < 3000000 )
 		{
 		x = (x * 1103515245 + 12345) % 2147483648;
-		local k = x % 50000;
+		local k = x % 5000;
 		if ( k in t )
 			t[k] += 1;
 		else

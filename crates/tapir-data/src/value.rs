@@ -15,7 +15,11 @@ use crate::types::TypeId;
 pub use crate::table::Table;
 
 /// A value of the script language.
+///
+/// The layout is fixed (tag in the first byte, numbers in the second word), because the script machine writes
+/// and copies scalars word by word.
 #[derive(Clone, Default)]
+#[repr(u8)]
 pub enum Value {
     /// No value: an unset variable or field, a hole in a vector, the result of a failed built-in.
     #[default]

@@ -89,6 +89,63 @@ fn dup(v: &Value) -> Value {
     }
 }
 
+/// Copies a value bit by bit, in words of the size in which scalars are written: a wider load behind two narrower
+/// stores would have to wait for both.
+///
+/// # Safety
+/// Both point to values; the old content of `to` owns nothing, and `from` is a scalar or gives up what it owns.
+#[inline(always)]
+unsafe fn copy_words(from: *const Value, to: *mut Value) {
+    type Word = std::mem::MaybeUninit<u64>;
+    // SAFETY: a value is three aligned words.
+    unsafe {
+        let (from, to) = (from as *const Word, to as *mut Word);
+        let (a, b, c) = (from.read_volatile(), from.add(1).read_volatile(), from.add(2).read_volatile());
+        to.write_volatile(a);
+        to.add(1).write_volatile(b);
+        to.add(2).write_volatile(c);
+    }
+}
+
+/// Writes a number: the tag as a whole word, then the number.
+///
+/// # Safety
+/// `to` points to a value that owns nothing; values of kind `k` have their number in the second word.
+#[inline(always)]
+unsafe fn put_word(to: *mut Value, k: u8, n: u64) {
+    // SAFETY: the layout is fixed by `repr(u8)`: tag in byte 0, a 64-bit number at offset 8.
+    unsafe {
+        (to as *mut u64).write(k as u64);
+        (to as *mut u64).add(1).write(n);
+    }
+}
+
+/// Overwrites a register with a copy of a value.
+///
+/// # Safety
+/// As for [`assign`]; `from` is not what `at` owns.
+#[inline(always)]
+unsafe fn assign_dup(at: *mut Value, from: &Value) {
+    // SAFETY: scalars are copied, the rest is cloned before the old content goes.
+    unsafe {
+        if kind::of(from) < kind::STR {
+            if kind::of(&*at) >= kind::STR {
+                // The old content may own what `from` lies in: copy first.
+                let v = ptr::read(from);
+                ptr::drop_in_place(at);
+                ptr::write(at, v);
+            } else {
+                copy_words(from, at);
+            }
+        } else {
+            let v = from.clone();
+            assign(at, v);
+        }
+    }
+}
+
+const _: () = assert!(std::mem::size_of::<Value>() == 24);
+
 /// Overwrites a register whose old content may be a heap value.
 ///
 /// # Safety
@@ -246,6 +303,54 @@ impl Vm {
                     ptr::write(base.add($dst as usize), v)
                 }};
             }
+            macro_rules! put_int {
+                ($dst:expr, $v:expr) => {{
+                    let v: i64 = $v;
+                    put_word(base.add($dst as usize), kind::INT, v as u64)
+                }};
+            }
+            macro_rules! put_count {
+                ($dst:expr, $v:expr) => {{
+                    let v: u64 = $v;
+                    put_word(base.add($dst as usize), kind::COUNT, v)
+                }};
+            }
+            macro_rules! put_dbl {
+                ($dst:expr, $v:expr) => {{
+                    let v: f64 = $v;
+                    put_word(base.add($dst as usize), kind::DOUBLE, v.to_bits())
+                }};
+            }
+            // Writes any register with a copy of what stands elsewhere.
+            macro_rules! set_dup {
+                ($dst:expr, $v:expr) => {{
+                    let v: &Value = $v;
+                    assign_dup(base.add($dst as usize), v)
+                }};
+            }
+            // Fetches an encoded operand into a slot that owns nothing.
+            macro_rules! fetch_to {
+                ($to:expr, $e:expr) => {{
+                    let e: u16 = $e;
+                    let to: *mut Value = $to;
+                    match e & enc::MODE {
+                        enc::SCALAR => copy_words(base.add(e as usize), to),
+                        enc::TAKE => {
+                            let from = base.add((e & enc::INDEX) as usize);
+                            copy_words(from, to);
+                            ptr::write(from, Value::Unset);
+                        }
+                        _ => {
+                            let from: &Value = peek!(e);
+                            if kind::of(from) < kind::STR {
+                                copy_words(from, to);
+                            } else {
+                                ptr::write(to, from.clone());
+                            }
+                        }
+                    }
+                }};
+            }
             // Writes any register.
             macro_rules! set {
                 ($dst:expr, $v:expr) => {{
@@ -392,12 +497,12 @@ impl Vm {
 
                     // ---- moves ----
                     Instr::Mov { dst, src } => {
-                        ptr::copy(base.add(src as usize), base.add(dst as usize), 1);
+                        copy_words(base.add(src as usize), base.add(dst as usize));
                     }
-                    Instr::MovM { dst, src } => set!(dst, dup(reg!(src))),
+                    Instr::MovM { dst, src } => set_dup!(dst, reg!(src)),
                     Instr::TakeM { dst, src } => set!(dst, std::mem::take(&mut *base.add(src as usize))),
                     Instr::LoadK { dst, k } => {
-                        ptr::copy_nonoverlapping(consts.add(k as usize), base.add(dst as usize), 1);
+                        copy_words(consts.add(k as usize), base.add(dst as usize));
                     }
                     Instr::LoadKM { dst, k } => set!(dst, (konst!(k)).clone()),
                     Instr::LoadBool { v, dst } => put!(dst, Value::Bool(v)),
@@ -420,7 +525,7 @@ impl Vm {
                             let v = v.clone();
                             fail!(self.kind_error(pc, kind, &v));
                         }
-                        set!(dst, dup(v));
+                        set_dup!(dst, v);
                     }
                     Instr::SetGlobal { esrc, g } => {
                         let v = fetch!(esrc);
@@ -450,36 +555,36 @@ impl Vm {
                     }
 
                     // ---- integers ----
-                    Instr::AddInt { dst, a, b } => put!(dst, Value::Int(int(reg!(a)).wrapping_add(int(reg!(b))))),
-                    Instr::SubInt { dst, a, b } => put!(dst, Value::Int(int(reg!(a)).wrapping_sub(int(reg!(b))))),
-                    Instr::MulInt { dst, a, b } => put!(dst, Value::Int(int(reg!(a)).wrapping_mul(int(reg!(b))))),
-                    Instr::AddIntK { dst, a, k } => put!(dst, Value::Int(int(reg!(a)).wrapping_add(int(konst!(k))))),
-                    Instr::SubIntK { dst, a, k } => put!(dst, Value::Int(int(reg!(a)).wrapping_sub(int(konst!(k))))),
-                    Instr::MulIntK { dst, a, k } => put!(dst, Value::Int(int(reg!(a)).wrapping_mul(int(konst!(k))))),
+                    Instr::AddInt { dst, a, b } => put_int!(dst, int(reg!(a)).wrapping_add(int(reg!(b)))),
+                    Instr::SubInt { dst, a, b } => put_int!(dst, int(reg!(a)).wrapping_sub(int(reg!(b)))),
+                    Instr::MulInt { dst, a, b } => put_int!(dst, int(reg!(a)).wrapping_mul(int(reg!(b)))),
+                    Instr::AddIntK { dst, a, k } => put_int!(dst, int(reg!(a)).wrapping_add(int(konst!(k)))),
+                    Instr::SubIntK { dst, a, k } => put_int!(dst, int(reg!(a)).wrapping_sub(int(konst!(k)))),
+                    Instr::MulIntK { dst, a, k } => put_int!(dst, int(reg!(a)).wrapping_mul(int(konst!(k)))),
                     Instr::DivInt { dst, a, b } => {
                         let d = int(reg!(b));
                         if d == 0 {
                             fail!(self.detailed(pc, "division by zero"));
                         }
-                        put!(dst, Value::Int(int(reg!(a)).wrapping_div(d)));
+                        put_int!(dst, int(reg!(a)).wrapping_div(d));
                     }
                     Instr::ModInt { dst, a, b } => {
                         let d = int(reg!(b));
                         if d == 0 {
                             fail!(self.detailed(pc, "modulo by zero"));
                         }
-                        put!(dst, Value::Int(int(reg!(a)).wrapping_rem(d)));
+                        put_int!(dst, int(reg!(a)).wrapping_rem(d));
                     }
-                    Instr::NegInt { dst, a } => put!(dst, Value::Int(int(reg!(a)).wrapping_neg())),
+                    Instr::NegInt { dst, a } => put_int!(dst, int(reg!(a)).wrapping_neg()),
                     Instr::AddCount { dst, a, b } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_add(count(reg!(b)))))
+                        put_count!(dst, count(reg!(a)).wrapping_add(count(reg!(b))))
                     }
                     Instr::AddCountK { dst, a, k } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_add(count(konst!(k)))))
+                        put_count!(dst, count(reg!(a)).wrapping_add(count(konst!(k))))
                     }
                     Instr::SubCount { dst, a, b } => {
                         let (x, y) = (count(reg!(a)), count(reg!(b)));
-                        put!(dst, Value::Count(x.wrapping_sub(y)));
+                        put_count!(dst, x.wrapping_sub(y));
                         if x < y {
                             self.pc = pc;
                             self.count_underflow(host);
@@ -488,7 +593,7 @@ impl Vm {
                     }
                     Instr::SubCountK { dst, a, k } => {
                         let (x, y) = (count(reg!(a)), count(konst!(k)));
-                        put!(dst, Value::Count(x.wrapping_sub(y)));
+                        put_count!(dst, x.wrapping_sub(y));
                         if x < y {
                             self.pc = pc;
                             self.count_underflow(host);
@@ -496,69 +601,69 @@ impl Vm {
                         }
                     }
                     Instr::MulCount { dst, a, b } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_mul(count(reg!(b)))))
+                        put_count!(dst, count(reg!(a)).wrapping_mul(count(reg!(b))))
                     }
                     Instr::MulCountK { dst, a, k } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_mul(count(konst!(k)))))
+                        put_count!(dst, count(reg!(a)).wrapping_mul(count(konst!(k))))
                     }
                     Instr::DivCount { dst, a, b } => {
                         let d = count(reg!(b));
                         if d == 0 {
                             fail!(self.detailed(pc, "division by zero"));
                         }
-                        put!(dst, Value::Count(count(reg!(a)) / d));
+                        put_count!(dst, count(reg!(a)) / d);
                     }
                     Instr::DivCountK { dst, a, k } => {
                         let d = count(konst!(k));
                         if d == 0 {
                             fail!(self.detailed(pc, "division by zero"));
                         }
-                        put!(dst, Value::Count(count(reg!(a)) / d));
+                        put_count!(dst, count(reg!(a)) / d);
                     }
                     Instr::ModCount { dst, a, b } => {
                         let d = count(reg!(b));
                         if d == 0 {
                             fail!(self.detailed(pc, "modulo by zero"));
                         }
-                        put!(dst, Value::Count(count(reg!(a)) % d));
+                        put_count!(dst, count(reg!(a)) % d);
                     }
                     Instr::ModCountK { dst, a, k } => {
                         let d = count(konst!(k));
                         if d == 0 {
                             fail!(self.detailed(pc, "modulo by zero"));
                         }
-                        put!(dst, Value::Count(count(reg!(a)) % d));
+                        put_count!(dst, count(reg!(a)) % d);
                     }
-                    Instr::AndCount { dst, a, b } => put!(dst, Value::Count(count(reg!(a)) & count(reg!(b)))),
-                    Instr::OrCount { dst, a, b } => put!(dst, Value::Count(count(reg!(a)) | count(reg!(b)))),
-                    Instr::XorCount { dst, a, b } => put!(dst, Value::Count(count(reg!(a)) ^ count(reg!(b)))),
+                    Instr::AndCount { dst, a, b } => put_count!(dst, count(reg!(a)) & count(reg!(b))),
+                    Instr::OrCount { dst, a, b } => put_count!(dst, count(reg!(a)) | count(reg!(b))),
+                    Instr::XorCount { dst, a, b } => put_count!(dst, count(reg!(a)) ^ count(reg!(b))),
                     Instr::ShlCount { dst, a, b } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_shl(count(reg!(b)) as u32)))
+                        put_count!(dst, count(reg!(a)).wrapping_shl(count(reg!(b)) as u32))
                     }
                     Instr::ShrCount { dst, a, b } => {
-                        put!(dst, Value::Count(count(reg!(a)).wrapping_shr(count(reg!(b)) as u32)))
+                        put_count!(dst, count(reg!(a)).wrapping_shr(count(reg!(b)) as u32))
                     }
 
                     // ---- floating point ----
-                    Instr::AddDbl { dst, a, b } => put!(dst, Value::Double(dbl(reg!(a)) + dbl(reg!(b)))),
-                    Instr::SubDbl { dst, a, b } => put!(dst, Value::Double(dbl(reg!(a)) - dbl(reg!(b)))),
-                    Instr::MulDbl { dst, a, b } => put!(dst, Value::Double(dbl(reg!(a)) * dbl(reg!(b)))),
+                    Instr::AddDbl { dst, a, b } => put_dbl!(dst, dbl(reg!(a)) + dbl(reg!(b))),
+                    Instr::SubDbl { dst, a, b } => put_dbl!(dst, dbl(reg!(a)) - dbl(reg!(b))),
+                    Instr::MulDbl { dst, a, b } => put_dbl!(dst, dbl(reg!(a)) * dbl(reg!(b))),
                     Instr::DivDbl { dst, a, b } => {
                         let d = dbl(reg!(b));
                         if d == 0.0 {
                             fail!(self.detailed(pc, "division by zero"));
                         }
-                        put!(dst, Value::Double(dbl(reg!(a)) / d));
+                        put_dbl!(dst, dbl(reg!(a)) / d);
                     }
-                    Instr::AddDblK { dst, a, k } => put!(dst, Value::Double(dbl(reg!(a)) + dbl(konst!(k)))),
-                    Instr::SubDblK { dst, a, k } => put!(dst, Value::Double(dbl(reg!(a)) - dbl(konst!(k)))),
-                    Instr::MulDblK { dst, a, k } => put!(dst, Value::Double(dbl(reg!(a)) * dbl(konst!(k)))),
+                    Instr::AddDblK { dst, a, k } => put_dbl!(dst, dbl(reg!(a)) + dbl(konst!(k))),
+                    Instr::SubDblK { dst, a, k } => put_dbl!(dst, dbl(reg!(a)) - dbl(konst!(k))),
+                    Instr::MulDblK { dst, a, k } => put_dbl!(dst, dbl(reg!(a)) * dbl(konst!(k))),
                     Instr::DivDblK { dst, a, k } => {
                         let d = dbl(konst!(k));
                         if d == 0.0 {
                             fail!(self.detailed(pc, "division by zero"));
                         }
-                        put!(dst, Value::Double(dbl(reg!(a)) / d));
+                        put_dbl!(dst, dbl(reg!(a)) / d);
                     }
                     Instr::AddF { kind, dst, a, b } => put!(dst, make_float(kind, float(reg!(a)) + float(reg!(b)))),
                     Instr::SubF { kind, dst, a, b } => put!(dst, make_float(kind, float(reg!(a)) - float(reg!(b)))),
@@ -572,9 +677,9 @@ impl Vm {
                     }
                     Instr::NegF { kind, dst, a } => put!(dst, make_float(kind, -float(reg!(a)))),
                     Instr::Not { dst, a } => put!(dst, Value::Bool(!boolean(reg!(a)))),
-                    Instr::CountToInt { dst, a } => put!(dst, Value::Int(count(reg!(a)) as i64)),
-                    Instr::CountToDbl { dst, a } => put!(dst, Value::Double(count(reg!(a)) as f64)),
-                    Instr::IntToDbl { dst, a } => put!(dst, Value::Double(int(reg!(a)) as f64)),
+                    Instr::CountToInt { dst, a } => put_int!(dst, count(reg!(a)) as i64),
+                    Instr::CountToDbl { dst, a } => put_dbl!(dst, count(reg!(a)) as f64),
+                    Instr::IntToDbl { dst, a } => put_dbl!(dst, int(reg!(a)) as f64),
 
                     // ---- jumps ----
                     Instr::Jmp { off } => jump!(off),
@@ -607,7 +712,7 @@ impl Vm {
                     }
                     Instr::IncLoopCount { a, b, off } => {
                         let n = count(reg!(a)).wrapping_add(1);
-                        put!(a, Value::Count(n));
+                        put_count!(a, n);
                         if n < count(reg!(b)) {
                             jump!(off);
                             step!();
@@ -615,7 +720,7 @@ impl Vm {
                     }
                     Instr::IncLoopCountK { a, k, off } => {
                         let n = count(reg!(a)).wrapping_add(1);
-                        put!(a, Value::Count(n));
+                        put_count!(a, n);
                         if n < count(konst!(k)) {
                             jump!(off);
                             step!();
@@ -623,7 +728,7 @@ impl Vm {
                     }
                     Instr::IncLoopInt { a, b, off } => {
                         let n = int(reg!(a)).wrapping_add(1);
-                        put!(a, Value::Int(n));
+                        put_int!(a, n);
                         if n < int(reg!(b)) {
                             jump!(off);
                             step!();
@@ -631,7 +736,7 @@ impl Vm {
                     }
                     Instr::IncLoopIntK { a, k, off } => {
                         let n = int(reg!(a)).wrapping_add(1);
-                        put!(a, Value::Int(n));
+                        put_int!(a, n);
                         if n < int(konst!(k)) {
                             jump!(off);
                             step!();
@@ -665,7 +770,7 @@ impl Vm {
                             fail!(self.unset_error(pc));
                         };
                         match r.slot_ref(slot as usize) {
-                            Some(v) if kind::fits(kind, v) => set!(dst, dup(v)),
+                            Some(v) if kind::fits(kind, v) => set_dup!(dst, v),
                             _ => {
                                 let r = r.clone();
                                 self.pc = pc;
@@ -687,7 +792,7 @@ impl Vm {
                         };
                         match outer.slot_ref(slot1 as usize) {
                             Some(Value::Record(r)) => match r.slot_ref(slot2 as usize) {
-                                Some(v) if kind::fits(kind, v) => set!(dst, dup(v)),
+                                Some(v) if kind::fits(kind, v) => set_dup!(dst, v),
                                 _ => {
                                     let r = r.clone();
                                     self.pc = pc;
@@ -759,7 +864,7 @@ impl Vm {
                             _ => None,
                         };
                         match hit {
-                            Some(v) if kind::fits(kind, v) => set!(dst, dup(v)),
+                            Some(v) if kind::fits(kind, v) => set_dup!(dst, v),
                             _ => {
                                 let (t, k) = (t.clone(), dup(k));
                                 self.pc = pc;
@@ -940,7 +1045,7 @@ impl Vm {
                             _ => usize::MAX,
                         };
                         match v.item_ref(idx) {
-                            Some(x) if kind::fits(kind, x) => set!(dst, dup(x)),
+                            Some(x) if kind::fits(kind, x) => set_dup!(dst, x),
                             Some(x) if kind::of(x) != kind::UNSET => {
                                 let x = x.clone();
                                 fail!(self.kind_error(pc, kind, &x));
@@ -1339,7 +1444,7 @@ impl Vm {
                                 std::hint::unreachable_unchecked()
                             };
                             pc = pc.add(1);
-                            ptr::write(args, fetch!(a));
+                            fetch_to!(args, a);
                             i = 1;
                         }
                         while i < n {
@@ -1348,12 +1453,12 @@ impl Vm {
                             };
                             pc = pc.add(1);
                             // Slots above the frame hold no heap values, so nothing is lost by writing over them.
-                            ptr::write(args.add(i), fetch!(a));
+                            fetch_to!(args.add(i), a);
                             if i + 1 < n {
-                                ptr::write(args.add(i + 1), fetch!(b));
+                                fetch_to!(args.add(i + 1), b);
                             }
                             if i + 2 < n {
-                                ptr::write(args.add(i + 2), fetch!(c));
+                                fetch_to!(args.add(i + 2), c);
                             }
                             i += 3;
                         }
@@ -1436,12 +1541,12 @@ impl Vm {
                                     std::hint::unreachable_unchecked()
                                 };
                                 pc = pc.add(1);
-                                ptr::write(args.add(i), fetch!(a));
+                                fetch_to!(args.add(i), a);
                                 if i + 1 < n {
-                                    ptr::write(args.add(i + 1), fetch!(b));
+                                    fetch_to!(args.add(i + 1), b);
                                 }
                                 if i + 2 < n {
-                                    ptr::write(args.add(i + 2), fetch!(c));
+                                    fetch_to!(args.add(i + 2), c);
                                 }
                                 i += 3;
                             }
@@ -1562,10 +1667,10 @@ impl Vm {
                         ret!(fetch!(esrc));
                     }
                     Instr::RetS { src } => {
-                        let v = ptr::read(base.add(src as usize));
+                        let from = base.add(src as usize);
                         let frame = self.leave();
                         if self.frames.len() < depth {
-                            return Ok(v);
+                            return Ok(ptr::read(from));
                         }
                         code = &*frame.code;
                         bi = frame.base;
@@ -1573,7 +1678,8 @@ impl Vm {
                         consts = code.consts.as_ptr();
                         pc = frame.pc;
                         if frame.dst != enc::NONE {
-                            set!(frame.dst, v);
+                            // The frame is gone, its scalar is still where it was.
+                            assign_dup(base.add(frame.dst as usize), &*from);
                         }
                     }
                     Instr::RetNone => ret!(Value::Unset),

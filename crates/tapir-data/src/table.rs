@@ -321,6 +321,38 @@ impl Table {
         inner.find(inner.hash(key), key)
     }
 
+    /// As [`Table::find`] for a single index value.
+    #[inline]
+    pub fn find1(&self, key: &Value) -> Option<usize> {
+        use std::hash::Hasher;
+        let inner = self.inner();
+        if inner.live == 0 {
+            return None;
+        }
+        let mut h = inner.hasher.build_hasher();
+        let found = match key {
+            Value::Count(n) => {
+                h.write_u64(*n);
+                let same = |i: &u32| matches!(inner.keys.get(*i as usize), Some(Value::Count(m)) if m == n);
+                inner.index.find(h.finish(), same)
+            }
+            Value::Addr(a) => {
+                h.write_u128(u128::from_ne_bytes(a.0));
+                let same = |i: &u32| matches!(inner.keys.get(*i as usize), Some(Value::Addr(b)) if a == b);
+                inner.index.find(h.finish(), same)
+            }
+            Value::Str(s) => {
+                std::hash::Hash::hash(s, &mut h);
+                let same = |i: &u32| {
+                    matches!(inner.keys.get(*i as usize), Some(Value::Str(t)) if Rc::ptr_eq(s, t) || s == t)
+                };
+                inner.index.find(h.finish(), same)
+            }
+            key => return self.find(std::slice::from_ref(key)),
+        };
+        found.map(|&i| i as usize)
+    }
+
     /// The value under a key; `Unset` for a member of a set.
     #[inline]
     pub fn get(&self, key: &[Value]) -> Option<Value> {

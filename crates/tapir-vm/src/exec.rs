@@ -100,7 +100,11 @@ unsafe fn copy_words(from: *const Value, to: *mut Value) {
     // SAFETY: a value is three aligned words.
     unsafe {
         let (from, to) = (from as *const Word, to as *mut Word);
-        let (a, b, c) = (from.read_volatile(), from.add(1).read_volatile(), from.add(2).read_volatile());
+        let (a, b, c) = (
+            from.read_volatile(),
+            from.add(1).read_volatile(),
+            from.add(2).read_volatile(),
+        );
         to.write_volatile(a);
         to.add(1).write_volatile(b);
         to.add(2).write_volatile(c);
@@ -178,6 +182,13 @@ impl Vm {
             iters: self.iters.len() as u32,
         });
         let depth = self.frames.len();
+        // What the loop needs rarely lives in the machine, so that what it needs always fits into registers.
+        let outer = (self.host, self.entry_depth);
+        // SAFETY: only the lifetime changes; the pointer is used while `host` is borrowed by this call, and what was
+        // there before comes back at its end.
+        self.host =
+            unsafe { std::mem::transmute::<*mut (dyn Host + '_), *mut (dyn Host + 'static)>(ptr::from_mut(host)) };
+        self.entry_depth = depth;
         self.cur_code = code;
         self.cur_base = base;
         self.pc = code.instrs.as_ptr();
@@ -185,11 +196,12 @@ impl Vm {
             Err(self.too_deep())
         } else {
             // SAFETY: the caller made room and placed the parameters; see the module's invariants.
-            unsafe { self.dispatch(host, code, base, depth) }
+            unsafe { self.dispatch() }
         };
         if result.is_err() {
             self.unwind(depth);
         }
+        (self.host, self.entry_depth) = outer;
         result
     }
 
@@ -268,21 +280,25 @@ impl Vm {
     /// # Safety
     /// See the module's invariants.
     #[allow(unused_assignments)]
-    unsafe fn dispatch(
-        &mut self,
-        host: &mut dyn Host,
-        entry: *const Code,
-        entry_base: usize,
-        depth: usize,
-    ) -> Result<Value, RtError> {
+    unsafe fn dispatch(&mut self) -> Result<Value, RtError> {
+        macro_rules! host {
+            () => {{
+                let p = self.host;
+                &mut *p
+            }};
+        }
+        // The running code. Its lifetime is that of the caches that keep it.
+        macro_rules! code {
+            () => {
+                (&*self.cur_code)
+            };
+        }
         // SAFETY: the invariants at the head of this file hold for everything below.
         unsafe {
-            let mut code: &Code = &*entry;
-            let mut bi: usize = entry_base;
-            let mut base: *mut Value = self.stack.as_mut_ptr().add(bi);
-            let mut consts: *const Value = code.consts.as_ptr();
-            let mut pc: *const Instr = code.instrs.as_ptr();
-            for &r in &code.clear {
+            let mut base: *mut Value = self.stack.as_mut_ptr().add(self.cur_base);
+            let mut consts: *const Value = code!().consts.as_ptr();
+            let mut pc: *const Instr = code!().instrs.as_ptr();
+            for &r in &code!().clear {
                 *base.add(r as usize) = Value::Unset;
             }
 
@@ -360,7 +376,7 @@ impl Vm {
             }
             macro_rules! reload {
                 () => {
-                    base = self.stack.as_mut_ptr().add(bi)
+                    base = self.stack.as_mut_ptr().add(self.cur_base)
                 };
             }
             macro_rules! jump {
@@ -409,9 +425,9 @@ impl Vm {
             // The statement that wanted a value gets none: go on behind it.
             macro_rules! nil {
                 () => {{
-                    let at = pc.offset_from(code.instrs.as_ptr()) as usize - 1;
-                    match code.nil_target(at) {
-                        Some(t) => pc = code.instrs.as_ptr().add(t as usize),
+                    let at = pc.offset_from(code!().instrs.as_ptr()) as usize - 1;
+                    match code!().nil_target(at) {
+                        Some(t) => pc = code!().instrs.as_ptr().add(t as usize),
                         None => pc = RETURN_NONE.as_ptr(),
                     }
                 }};
@@ -454,13 +470,11 @@ impl Vm {
                 ($v:expr) => {{
                     let v: Value = $v;
                     let frame = self.leave();
-                    if self.frames.len() < depth {
+                    if self.frames.len() < self.entry_depth {
                         return Ok(v);
                     }
-                    code = &*frame.code;
-                    bi = frame.base;
                     reload!();
-                    consts = code.consts.as_ptr();
+                    consts = code!().consts.as_ptr();
                     pc = frame.pc;
                     if frame.dst != enc::NONE {
                         if let Value::Unset = v {
@@ -587,7 +601,7 @@ impl Vm {
                         put_count!(dst, x.wrapping_sub(y));
                         if x < y {
                             self.pc = pc;
-                            self.count_underflow(host);
+                            self.count_underflow(host!());
                             reload!();
                         }
                     }
@@ -596,7 +610,7 @@ impl Vm {
                         put_count!(dst, x.wrapping_sub(y));
                         if x < y {
                             self.pc = pc;
-                            self.count_underflow(host);
+                            self.count_underflow(host!());
                             reload!();
                         }
                     }
@@ -752,11 +766,11 @@ impl Vm {
                     Instr::JIn1 { sense, et, ek, off } => {
                         let (t, k) = (peek!(et), peek!(ek));
                         let found = match t {
-                            Value::Table(t) if t.is_plain() && self.plain_key(k) => t.contains(std::slice::from_ref(k)),
+                            Value::Table(t) if t.is_plain() && self.plain_key(k) => t.find1(k).is_some(),
                             _ => {
                                 let (t, k) = (t.clone(), k.clone());
                                 self.pc = pc;
-                                let found = tri!(self.contains(host, &t, std::slice::from_ref(&k)));
+                                let found = tri!(self.contains(host!(), &t, std::slice::from_ref(&k)));
                                 reload!();
                                 found
                             }
@@ -774,7 +788,7 @@ impl Vm {
                             _ => {
                                 let r = r.clone();
                                 self.pc = pc;
-                                let v = tri!(self.field_slow(host, &r, slot, kind));
+                                let v = tri!(self.field_slow(host!(), &r, slot, kind));
                                 reload!();
                                 set!(dst, v);
                             }
@@ -796,7 +810,7 @@ impl Vm {
                                 _ => {
                                     let r = r.clone();
                                     self.pc = pc;
-                                    let v = tri!(self.field_slow(host, &r, slot2 as u16, kind));
+                                    let v = tri!(self.field_slow(host!(), &r, slot2 as u16, kind));
                                     reload!();
                                     set!(dst, v);
                                 }
@@ -804,7 +818,7 @@ impl Vm {
                             _ => {
                                 let outer = outer.clone();
                                 self.pc = pc;
-                                let r = tri!(self.field_slow(host, &outer, slot1 as u16, kind::RECORD));
+                                let r = tri!(self.field_slow(host!(), &outer, slot1 as u16, kind::RECORD));
                                 reload!();
                                 let Value::Record(r) = r else {
                                     fail!(self.unset_error(pc));
@@ -813,7 +827,7 @@ impl Vm {
                                 if kind::fits(kind, &v) {
                                     set!(dst, v);
                                 } else {
-                                    let v = tri!(self.field_slow(host, &r, slot2 as u16, kind));
+                                    let v = tri!(self.field_slow(host!(), &r, slot2 as u16, kind));
                                     reload!();
                                     set!(dst, v);
                                 }
@@ -845,11 +859,11 @@ impl Vm {
                     }
                     Instr::NewRecord { dst, site, n } => {
                         let args = args!(n);
-                        let Site::Record(site) = &code.sites[site as usize] else {
+                        let Site::Record(site) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         self.pc = pc;
-                        let r = tri!(self.new_record(host, site, args));
+                        let r = tri!(self.new_record(host!(), site, args));
                         reload!();
                         set!(dst, Value::Record(r));
                     }
@@ -859,7 +873,7 @@ impl Vm {
                         let (t, k) = (peek!(et), peek!(ek));
                         let hit = match t {
                             Value::Table(t) if t.is_plain() && self.plain_key(k) => {
-                                t.find(std::slice::from_ref(k)).and_then(|pos| t.value_ref(pos))
+                                t.find1(k).and_then(|pos| t.value_ref(pos))
                             }
                             _ => None,
                         };
@@ -868,7 +882,7 @@ impl Vm {
                             _ => {
                                 let (t, k) = (t.clone(), dup(k));
                                 self.pc = pc;
-                                let v = tri!(self.index(host, &t, std::slice::from_ref(&k), kind));
+                                let v = tri!(self.index(host!(), &t, std::slice::from_ref(&k), kind));
                                 reload!();
                                 set!(dst, v);
                             }
@@ -878,7 +892,7 @@ impl Vm {
                         let keys = args!(n);
                         let t = peek!(et).clone();
                         self.pc = pc;
-                        let v = tri!(self.index(host, &t, &keys, kind));
+                        let v = tri!(self.index(host!(), &t, &keys, kind));
                         reload!();
                         set!(dst, v);
                     }
@@ -886,7 +900,7 @@ impl Vm {
                         let keys = args!(n);
                         let t = peek!(et).clone();
                         self.pc = pc;
-                        let found = tri!(self.contains(host, &t, &keys));
+                        let found = tri!(self.contains(host!(), &t, &keys));
                         reload!();
                         set!(dst, Value::Bool(found));
                     }
@@ -896,7 +910,7 @@ impl Vm {
                         match t {
                             Value::Table(t) if t.is_plain() && !self.watching && self.plain_key(k) => {
                                 // An overwrite keeps its place and drops the old value after it.
-                                match t.find(std::slice::from_ref(k)) {
+                                match t.find1(k) {
                                     Some(pos) => drop(t.set_value_at(pos, v)),
                                     None if !t.iterating() => {
                                         drop(t.insert(std::slice::from_ref(k), v, 0.0));
@@ -904,7 +918,7 @@ impl Vm {
                                     None => {
                                         let (t, k) = (t.clone(), dup(k));
                                         self.pc = pc;
-                                        tri!(self.table_set(host, &t, std::slice::from_ref(&k), v));
+                                        tri!(self.table_set(host!(), &t, std::slice::from_ref(&k), v));
                                         reload!();
                                     }
                                 }
@@ -912,7 +926,7 @@ impl Vm {
                             Value::Table(t) => {
                                 let (t, k) = (t.clone(), dup(k));
                                 self.pc = pc;
-                                tri!(self.table_set(host, &t, std::slice::from_ref(&k), v));
+                                tri!(self.table_set(host!(), &t, std::slice::from_ref(&k), v));
                                 reload!();
                             }
                             _ => fail!(self.unset_error(pc)),
@@ -925,15 +939,13 @@ impl Vm {
                             fail!(self.unset_error(pc));
                         };
                         self.pc = pc;
-                        tri!(self.table_set(host, &t, &keys, v));
+                        tri!(self.table_set(host!(), &t, &keys, v));
                         reload!();
                     }
                     Instr::TBump1 { sub, et, ek, ed } => {
                         let (t, k, d) = (peek!(et), peek!(ek), peek!(ed));
                         let hit = match t {
-                            Value::Table(t) if t.is_plain() && !self.watching => {
-                                t.find(std::slice::from_ref(k)).map(|pos| (t, pos))
-                            }
+                            Value::Table(t) if t.is_plain() && !self.watching => t.find1(k).map(|pos| (t, pos)),
                             _ => None,
                         };
                         let old = match hit {
@@ -952,7 +964,7 @@ impl Vm {
                             _ => {
                                 let (t, k, d) = (t.clone(), dup(k), dup(d));
                                 self.pc = pc;
-                                tri!(self.bump(host, &t, &k, &d, sub));
+                                tri!(self.bump(host!(), &t, &k, &d, sub));
                                 reload!();
                             }
                         }
@@ -968,7 +980,7 @@ impl Vm {
                             _ => {
                                 let (t, k) = (t.clone(), dup(k));
                                 self.pc = pc;
-                                tri!(self.add_member(host, &t, std::slice::from_ref(&k)));
+                                tri!(self.add_member(host!(), &t, std::slice::from_ref(&k)));
                                 reload!();
                             }
                         }
@@ -977,20 +989,20 @@ impl Vm {
                         let keys = args!(n);
                         let t = peek!(et).clone();
                         self.pc = pc;
-                        tri!(self.add_member(host, &t, &keys));
+                        tri!(self.add_member(host!(), &t, &keys));
                         reload!();
                     }
                     Instr::Del1 { et, ek } => {
                         let (t, k) = (peek!(et).clone(), dup(peek!(ek)));
                         self.pc = pc;
-                        tri!(self.delete_member(host, &t, std::slice::from_ref(&k)));
+                        tri!(self.delete_member(host!(), &t, std::slice::from_ref(&k)));
                         reload!();
                     }
                     Instr::DelN { et, n } => {
                         let keys = args!(n);
                         let t = peek!(et).clone();
                         self.pc = pc;
-                        tri!(self.delete_member(host, &t, &keys));
+                        tri!(self.delete_member(host!(), &t, &keys));
                         reload!();
                     }
                     Instr::ClearAll { ea } => {
@@ -1000,7 +1012,7 @@ impl Vm {
                     }
                     Instr::NewTable { dst, site, n } => {
                         let args = args!(n);
-                        let Site::Table(site) = &code.sites[site as usize] else {
+                        let Site::Table(site) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         let table = match reg!(dst) {
@@ -1024,7 +1036,7 @@ impl Vm {
                             };
                             for k in &rest {
                                 if kind::of(k) == kind::RECORD {
-                                    tri!(self.materialize(host, k));
+                                    tri!(self.materialize(host!(), k));
                                 }
                             }
                             table.insert(&rest, value, self.now);
@@ -1088,7 +1100,7 @@ impl Vm {
                     }
                     Instr::NewVector { dst, site, n } => {
                         let args = args!(n);
-                        let Site::Type(ty) = &code.sites[site as usize] else {
+                        let Site::Type(ty) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         set!(dst, Value::Vector(Vector::new(*ty, args.into_vec())));
@@ -1182,7 +1194,7 @@ impl Vm {
                     Instr::Bin { op, dst, ea, eb } => {
                         let (a, b) = (peek!(ea).clone(), peek!(eb).clone());
                         self.pc = pc;
-                        let v = tri!(self.binary(host, op, &a, &b));
+                        let v = tri!(self.binary(host!(), op, &a, &b));
                         reload!();
                         set!(dst, v);
                     }
@@ -1190,14 +1202,14 @@ impl Vm {
                         let (a, b) = (peek!(ea).clone(), peek!(eb).clone());
                         let ty = ext!();
                         self.pc = pc;
-                        let v = tri!(self.binary_vector(host, op, &a, &b, ty));
+                        let v = tri!(self.binary_vector(host!(), op, &a, &b, ty));
                         reload!();
                         set!(dst, v);
                     }
                     Instr::Un { op, dst, ea } => {
                         let a = peek!(ea).clone();
                         self.pc = pc;
-                        let v = tri!(self.unary(host, op, &a));
+                        let v = tri!(self.unary(host!(), op, &a));
                         reload!();
                         set!(dst, v);
                     }
@@ -1211,7 +1223,7 @@ impl Vm {
                         let a = peek!(ea).clone();
                         let ty = ext!();
                         self.pc = pc;
-                        let v = tri!(self.unary(host, op, &a));
+                        let v = tri!(self.unary(host!(), op, &a));
                         reload!();
                         let v = match v {
                             Value::Vector(v) if v.ty != ty => Value::Vector(Vector::new(ty, v.to_vec())),
@@ -1228,14 +1240,14 @@ impl Vm {
                     Instr::AddAssign { dst, ea, eb } => {
                         let (a, b) = (peek!(ea).clone(), peek!(eb).clone());
                         self.pc = pc;
-                        let v = tri!(self.add_assign(host, &a, &b));
+                        let v = tri!(self.add_assign(host!(), &a, &b));
                         reload!();
                         set!(dst, v);
                     }
                     Instr::SubAssign { dst, ea, eb } => {
                         let (a, b) = (peek!(ea).clone(), peek!(eb).clone());
                         self.pc = pc;
-                        let v = tri!(self.sub_assign(host, &a, &b));
+                        let v = tri!(self.sub_assign(host!(), &a, &b));
                         reload!();
                         set!(dst, v);
                     }
@@ -1269,7 +1281,7 @@ impl Vm {
                         let v = peek!(ea).clone();
                         let ty = ext!();
                         self.pc = pc;
-                        let v = tri!(self.coerce(host, &v, ty));
+                        let v = tri!(self.coerce(host!(), &v, ty));
                         reload!();
                         if let Value::Unset = v {
                             nil!();
@@ -1281,7 +1293,7 @@ impl Vm {
                         let v = peek!(ea).clone();
                         let ty = ext!();
                         self.pc = pc;
-                        let v = tri!(self.cast(host, &v, ty));
+                        let v = tri!(self.cast(host!(), &v, ty));
                         reload!();
                         set!(dst, v);
                     }
@@ -1289,7 +1301,7 @@ impl Vm {
                         let v = peek!(ea).clone();
                         let ty = ext!();
                         self.pc = pc;
-                        let ok = self.can_cast(host, &v, ty);
+                        let ok = self.can_cast(host!(), &v, ty);
                         set!(dst, Value::Bool(ok));
                     }
                     Instr::Is { dst, ea } => {
@@ -1302,7 +1314,7 @@ impl Vm {
                         set!(dst, Value::Bool(ok));
                     }
                     Instr::SetAttrs { ea, site } => {
-                        if let (Value::Table(t), Site::Attrs(a)) = (peek!(ea), &code.sites[site as usize]) {
+                        if let (Value::Table(t), Site::Attrs(a)) = (peek!(ea), &code!().sites[site as usize]) {
                             let (t, a) = (t.clone(), a.clone());
                             self.add_attrs(&t, &a);
                         }
@@ -1393,7 +1405,7 @@ impl Vm {
                         self.iters.pop();
                     }
                     Instr::Switch { ea, site } => {
-                        let Site::Switch(s) = &code.sites[site as usize] else {
+                        let Site::Switch(s) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         let target = if s.types.is_empty() {
@@ -1412,7 +1424,7 @@ impl Vm {
                             }
                             target
                         };
-                        pc = code.instrs.as_ptr().add(target as usize);
+                        pc = code!().instrs.as_ptr().add(target as usize);
                     }
 
                     // ---- calls ----
@@ -1421,13 +1433,13 @@ impl Vm {
                             p if !p.is_null() => p,
                             _ => {
                                 self.pc = pc;
-                                let p = tri!(self.compile_function(host, FuncId(func)));
+                                let p = tri!(self.compile_function(host!(), FuncId(func)));
                                 reload!();
                                 p
                             }
                         };
                         let callee = &*callee;
-                        let new_base = bi + code.n_regs as usize;
+                        let new_base = self.cur_base + code!().n_regs as usize;
                         let end = new_base + callee.n_regs as usize;
                         if end > self.stack.len() {
                             self.reserve(end);
@@ -1436,7 +1448,7 @@ impl Vm {
                         if self.frames.len() >= self.max_depth {
                             fail!(self.too_deep());
                         }
-                        let args = base.add(code.n_regs as usize);
+                        let args = base.add(code!().n_regs as usize);
                         let n = callee.n_params as usize;
                         let mut i = 0;
                         if n == 1 {
@@ -1465,28 +1477,26 @@ impl Vm {
                         // Room for `max_depth` frames was made at entry.
                         let depth_now = self.frames.len();
                         self.frames.as_mut_ptr().add(depth_now).write(Frame {
-                            code,
+                            code: self.cur_code,
                             pc,
-                            base: bi,
+                            base: self.cur_base,
                             dst,
                             iters: self.iters.len() as u32,
                         });
                         self.frames.set_len(depth_now + 1);
-                        code = callee;
-                        bi = new_base;
-                        base = args;
-                        consts = code.consts.as_ptr();
-                        pc = code.instrs.as_ptr();
                         self.cur_code = callee;
-                        self.cur_base = bi;
-                        for &r in &code.clear {
+                        self.cur_base = new_base;
+                        base = args;
+                        consts = code!().consts.as_ptr();
+                        pc = code!().instrs.as_ptr();
+                        for &r in &code!().clear {
                             *base.add(r as usize) = Value::Unset;
                         }
                         step!();
                     }
                     Instr::CallBuiltin { n, dst, site } => {
                         let args = args!(n);
-                        let Site::Call(s) = &code.sites[site as usize] else {
+                        let Site::Call(s) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         self.pc = pc;
@@ -1494,10 +1504,11 @@ impl Vm {
                             Some(f) => *f,
                             None => tri!(self.find_builtin(s.func)),
                         };
+                        let host_ptr = self.host;
                         let r = f(
                             &mut CallCtx {
                                 vm: self,
-                                host,
+                                host: &mut *host_ptr,
                                 arg_types: &s.arg_types,
                                 result_type: s.result,
                             },
@@ -1527,13 +1538,13 @@ impl Vm {
                             // A compiled script function: no detour over the native stack.
                             let callee = &*p;
                             let f = f.clone();
-                            let new_base = bi + code.n_regs as usize;
+                            let new_base = self.cur_base + code!().n_regs as usize;
                             let end = new_base + callee.n_regs as usize;
                             if end > self.stack.len() {
                                 self.reserve(end);
                                 reload!();
                             }
-                            let args = base.add(code.n_regs as usize);
+                            let args = base.add(code!().n_regs as usize);
                             let n = n as usize;
                             let mut i = 0;
                             while i < n {
@@ -1555,28 +1566,26 @@ impl Vm {
                             }
                             let depth_now = self.frames.len();
                             self.frames.as_mut_ptr().add(depth_now).write(Frame {
-                                code,
+                                code: self.cur_code,
                                 pc,
-                                base: bi,
+                                base: self.cur_base,
                                 dst,
                                 iters: self.iters.len() as u32,
                             });
                             self.frames.set_len(depth_now + 1);
-                            code = callee;
-                            bi = new_base;
-                            base = args;
-                            consts = code.consts.as_ptr();
-                            pc = code.instrs.as_ptr();
                             self.cur_code = callee;
-                            self.cur_base = bi;
-                            for &r in &code.clear {
+                            self.cur_base = new_base;
+                            base = args;
+                            consts = code!().consts.as_ptr();
+                            pc = code!().instrs.as_ptr();
+                            for &r in &code!().clear {
                                 *base.add(r as usize) = Value::Unset;
                             }
                             step!();
                             continue;
                         }
                         let args = args!(n);
-                        let Site::Call(s) = &code.sites[site as usize] else {
+                        let Site::Call(s) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         let Value::Func(f) = peek!(ef) else {
@@ -1585,7 +1594,7 @@ impl Vm {
                         let f: Rc<Func> = f.clone();
                         self.pc = pc;
                         step!();
-                        let r = self.call_func(host, &f, &args, &s.arg_types);
+                        let r = self.call_func(host!(), &f, &args, &s.arg_types);
                         reload!();
                         let v = tri!(r);
                         if dst != enc::NONE {
@@ -1601,7 +1610,7 @@ impl Vm {
                     Instr::HookCall { n, dst, func } => {
                         let args = args!(n);
                         self.pc = pc;
-                        let r = self.run_hook(host, FuncId(func), &args);
+                        let r = self.run_hook(host!(), FuncId(func), &args);
                         reload!();
                         let v = tri!(r);
                         if dst != enc::NONE {
@@ -1615,7 +1624,7 @@ impl Vm {
                         };
                         let f = f.id;
                         self.pc = pc;
-                        let r = self.run_hook(host, f, &args);
+                        let r = self.run_hook(host!(), f, &args);
                         reload!();
                         let v = tri!(r);
                         if dst != enc::NONE {
@@ -1637,7 +1646,7 @@ impl Vm {
                     }
                     Instr::Schedule { n, dst, ewhen, site } => {
                         let args = args!(n);
-                        let Site::Schedule(f) = &code.sites[site as usize] else {
+                        let Site::Schedule(f) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         let at = match peek!(ewhen) {
@@ -1650,7 +1659,7 @@ impl Vm {
                     }
                     Instr::Lambda { dst, site, n } => {
                         let args = args!(n);
-                        let Site::Lambda(s) = &code.sites[site as usize] else {
+                        let Site::Lambda(s) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         let f = self.make_closure(s, args.into_vec());
@@ -1660,7 +1669,7 @@ impl Vm {
                         let args = args!(n);
                         let _ = site;
                         self.pc = pc;
-                        tri!(self.print(host, &args));
+                        tri!(self.print(host!(), &args));
                         reload!();
                     }
                     Instr::Ret { esrc } => {
@@ -1669,13 +1678,11 @@ impl Vm {
                     Instr::RetS { src } => {
                         let from = base.add(src as usize);
                         let frame = self.leave();
-                        if self.frames.len() < depth {
+                        if self.frames.len() < self.entry_depth {
                             return Ok(ptr::read(from));
                         }
-                        code = &*frame.code;
-                        bi = frame.base;
                         reload!();
-                        consts = code.consts.as_ptr();
+                        consts = code!().consts.as_ptr();
                         pc = frame.pc;
                         if frame.dst != enc::NONE {
                             // The frame is gone, its scalar is still where it was.
@@ -1685,13 +1692,13 @@ impl Vm {
                     Instr::RetNone => ret!(Value::Unset),
                     Instr::RetMissing => {
                         self.pc = pc;
-                        self.missing_return(host);
+                        self.missing_return(host!());
                         ret!(Value::Unset);
                     }
 
                     Instr::Default { dst, id } => {
                         self.pc = pc;
-                        let v = tri!(self.parameter_default(host, DefaultId(id)));
+                        let v = tri!(self.parameter_default(host!(), DefaultId(id)));
                         reload!();
                         set!(dst, v);
                     }
@@ -1704,12 +1711,12 @@ impl Vm {
                         } else {
                             Some(dup(peek!(etimeout)))
                         };
-                        let Site::When(s) = &code.sites[site as usize] else {
+                        let Site::When(s) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         self.pc = pc;
                         let s: *const crate::code::WhenSite = &**s;
-                        tri!(self.start_when(host, &*s, args.into_vec(), timeout));
+                        tri!(self.start_when(host!(), &*s, args.into_vec(), timeout));
                         reload!();
                     }
                     Instr::Watch { ea } => {
@@ -1747,11 +1754,11 @@ impl Vm {
                         } else {
                             peek!(emsg).clone()
                         };
-                        let Site::Text(text) = &code.sites[site as usize] else {
+                        let Site::Text(text) = &code!().sites[site as usize] else {
                             std::hint::unreachable_unchecked()
                         };
                         self.pc = pc;
-                        let r = self.assertion(host, ok, text, msg);
+                        let r = self.assertion(host!(), ok, text, msg);
                         reload!();
                         tri!(r);
                     }

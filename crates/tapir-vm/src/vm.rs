@@ -11,14 +11,14 @@ use std::rc::Rc;
 
 use tapir_data::table::TableAttrs;
 use tapir_data::types::{DefaultId, Flavor, Kind, TypeId, Types, builtin};
-use tapir_data::value::{Func, FuncId, Str, Value, Vector};
+use tapir_data::value::{File, Func, FuncId, PatternObject, Str, Value, Vector};
 use tapir_interface::queue::EventQueue;
 use tapir_script::hir::{Expr, FunctionKind, GlobalId, Ident, InitOp, Program, Storage, Thunk};
 
 use crate::code::{Code, Instr};
 use crate::exec::{Frame, Iter};
 use crate::funcs::Handlers;
-use crate::host::{BuiltinFn, Host, Registry, RtError, Severity};
+use crate::host::{BuiltinFn, Host, Message, PatternJoin, Registry, RtError, Severity};
 use crate::lower;
 use crate::timers::Timers;
 use crate::when::{Active, Triggers};
@@ -110,6 +110,10 @@ pub struct Vm {
     pub(crate) cur_code: *const Code,
     pub(crate) cur_base: usize,
     pub(crate) pc: *const Instr,
+    /// The host, for as long as a body runs.
+    pub(crate) host: *mut dyn Host,
+    /// Frames up to the entry of the running loop.
+    pub(crate) entry_depth: usize,
     pub(crate) fuel: u64,
     pub(crate) steps: u64,
     pub(crate) max_depth: usize,
@@ -184,6 +188,8 @@ impl Vm {
             cur_code: ptr::null(),
             cur_base: 0,
             pc: ptr::null(),
+            host: ptr::null_mut::<NoHost>(),
+            entry_depth: 0,
             fuel: 1 << 20,
             steps: 0,
             max_depth: limits.depth_max,
@@ -701,5 +707,34 @@ impl tapir_data::text::RenderHost for Vm {
     }
     fn field_default(&self, _: &Rc<tapir_data::value::Record>, _: usize) -> Value {
         Value::Unset
+    }
+}
+
+/// Stands for the host while no body runs; only the address of its table is used.
+enum NoHost {}
+
+impl Host for NoHost {
+    fn compile_pattern(&mut self, _: &[u8], _: bool, _: bool) -> Result<Rc<dyn PatternObject>, String> {
+        match *self {}
+    }
+    fn join_patterns(
+        &mut self,
+        _: &Rc<dyn PatternObject>,
+        _: &Rc<dyn PatternObject>,
+        _: PatternJoin,
+    ) -> Result<Rc<dyn PatternObject>, String> {
+        match *self {}
+    }
+    fn extend_pattern(&mut self, _: &Rc<dyn PatternObject>, _: &Rc<dyn PatternObject>) -> Result<(), String> {
+        match *self {}
+    }
+    fn print(&mut self, _: &Vm, _: Option<&Rc<File>>, _: &[Value]) {
+        match *self {}
+    }
+    fn report(&mut self, _: &Message) {
+        match *self {}
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        match *self {}
     }
 }

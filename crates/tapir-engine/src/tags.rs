@@ -37,9 +37,9 @@ pub fn protocol_values(vm: &Vm) -> Vec<Value> {
         .collect()
 }
 
-/// The values of `AllAnalyzers::Tag` of packet layers by name.
+/// The values of `PacketAnalyzer::Tag` by name.
 pub fn packet_values(vm: &Vm) -> HashMap<String, Value> {
-    let Some(Ident::Type(t)) = vm.program().names.get("AllAnalyzers::Tag") else {
+    let Some(Ident::Type(t)) = vm.program().names.get("PacketAnalyzer::Tag") else {
         return HashMap::new();
     };
     let Kind::Enum(e) = vm.types().kind(*t) else {
@@ -49,7 +49,7 @@ pub fn packet_values(vm: &Vm) -> HashMap<String, Value> {
         .items
         .iter()
         .filter_map(|(n, v)| {
-            let short = n.strip_prefix("AllAnalyzers::PACKETANALYZER_ANALYZER_")?;
+            let short = n.strip_prefix("PacketAnalyzer::ANALYZER_")?;
             Some((short.to_string(), Value::Enum(*t, *v)))
         })
         .collect()

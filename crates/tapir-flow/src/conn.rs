@@ -5,6 +5,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 use tapir_packet::Ip;
 use tapir_packet::link::VlanTag;
+use tapir_packet::tunnel::UdpTunnel;
 
 use crate::key::ConnTuple;
 use crate::reassembly::Reassembler;
@@ -349,6 +350,21 @@ impl<X> Conn<X> {
         true
     }
 
+    /// Forgets what a tunnel analyzer knows of the connection; says whether there was something.
+    pub fn forget_tunnel(&mut self, kind: UdpTunnel) -> bool {
+        let bit = 1 << (kind as u8);
+        let had = self.tunnel_state & bit != 0;
+        self.tunnel_state &= !bit;
+        self.tunnel_confirmed &= !bit;
+        self.tunnel_violated &= !bit;
+        had
+    }
+
+    /// Whether a tunnel analyzer keeps state for the connection.
+    pub fn has_tunnel(&self, kind: UdpTunnel) -> bool {
+        self.tunnel_state & 1 << (kind as u8) != 0
+    }
+
     /// Exchanges the roles of the endpoints. The caller reports it.
     pub(crate) fn swap_roles(&mut self) {
         std::mem::swap(&mut self.orig, &mut self.resp);
@@ -356,6 +372,9 @@ impl<X> Conn<X> {
             // Who has sent how much was counted before anybody knew better, and stays as counted.
             std::mem::swap(&mut self.orig.active, &mut self.resp.active);
             std::mem::swap(&mut self.orig.payload_bytes, &mut self.resp.payload_bytes);
+            let swapped = (self.orig.letters ^ self.resp.letters) & letter::DATA;
+            self.orig.letters ^= swapped;
+            self.resp.letters ^= swapped;
         }
         if let Some(t) = self.thresholds.as_deref_mut() {
             t.swap_roles();

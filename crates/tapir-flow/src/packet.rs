@@ -558,13 +558,12 @@ impl<X: Default> FlowTable<X> {
         let max = self.options.tunnel_max_changes_per_connection;
         c.tunnel_changes += 1;
         if max > 0 && c.tunnel_changes > max {
-            if c.tunnel_changes == max + 1 {
-                let addl = max.to_string();
-                self.conn_weird(c, "tunnel_max_changes_per_connection_exceeded", &addl, "", sink);
-                c.note_limit();
-            }
+            let addl = max.to_string();
+            self.conn_weird(c, "tunnel_max_changes_per_connection_exceeded", &addl, "", sink);
+            c.note_limit();
             // The counter must not wrap.
             c.tunnel_changes = max + 1;
+            c.encap = (!encap.is_empty()).then(|| Rc::from(encap));
             return;
         }
         c.encap = (!encap.is_empty()).then(|| Rc::from(encap));

@@ -527,6 +527,11 @@ impl<X: Default> FlowTable<X> {
                 return Some(c);
             }
         };
+        let min = if inner[0] >> 4 == 4 { 20 } else { 40 };
+        if inner.len() < min || total.is_some_and(|t| t > inner.len()) {
+            self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+            return Some(c);
+        }
         if total != Some(inner.len()) {
             self.violation(&mut c, KIND, "GTPv1 payload length", payload, sink);
             return Some(c);

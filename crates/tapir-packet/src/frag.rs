@@ -219,7 +219,6 @@ impl<S: BuildHasher> FragTable<S> {
 fn insert(pieces: &mut Vec<Piece>, start: usize, data: &[u8], weirds: &mut Weirds) -> usize {
     let end = start + data.len();
     let (mut at, mut added, mut i) = (start, 0, 0);
-    let (mut equal, mut different) = (false, false);
     while at < end {
         // Skip what lies wholly before.
         while i < pieces.len() && pieces[i].end() <= at {
@@ -237,15 +236,14 @@ fn insert(pieces: &mut Vec<Piece>, start: usize, data: &[u8], weirds: &mut Weird
             let old = &pieces[i];
             let stop = old.end().min(end);
             let same = old.data[at - old.start..stop - old.start] == data[at - start..stop - start];
-            equal |= same;
-            different |= !same;
+            let weird = if same {
+                "fragment_overlap"
+            } else {
+                "fragment_inconsistency"
+            };
+            weirds.push(weird, "");
             at = stop;
         }
-    }
-    if different {
-        weirds.push("fragment_inconsistency", "");
-    } else if equal {
-        weirds.push("fragment_overlap", "");
     }
     added
 }

@@ -6,6 +6,7 @@ use tapir_data::value::{Addr, File, Port, Value};
 use tapir_flow::{Conn, ConnId, ConnTuple, Ip, Thresholds, Transport};
 use tapir_interface::queue::EventQueue;
 use tapir_interface::{records, slots};
+use tapir_packet::tunnel::UdpTunnel;
 use tapir_vm::{CallCtx, Registry, RtError};
 
 use super::{number, seconds, truth};
@@ -191,6 +192,24 @@ fn lookup_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
 }
 
+fn forget_tunnel(cx: &mut CallCtx<'_>, args: &[Value], kind: UdpTunnel) -> Out {
+    let known = read(cx, args.first(), |c| c.has_tunnel(kind))?.unwrap_or(false);
+    change(cx, args.first(), move |net, id| {
+        if let Some(c) = net.flow.conn_mut(id) {
+            c.forget_tunnel(kind);
+        }
+    })?;
+    Ok(Value::Bool(known))
+}
+
+fn remove_gtpv1_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    forget_tunnel(cx, args, UdpTunnel::Gtpv1)
+}
+
+fn remove_teredo_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    forget_tunnel(cx, args, UdpTunnel::Teredo)
+}
+
 fn get_orig_seq(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Count(read(cx, args.first(), |c| c.sequence(true))?.unwrap_or(0)))
 }
@@ -368,6 +387,14 @@ pub fn register(r: &mut Registry) {
         ("decode_base64_conn", decode_base64_conn),
         ("connection_exists", connection_exists),
         ("lookup_connection", lookup_connection),
+        (
+            "PacketAnalyzer::GTPV1::remove_gtpv1_connection",
+            remove_gtpv1_connection,
+        ),
+        (
+            "PacketAnalyzer::TEREDO::remove_teredo_connection",
+            remove_teredo_connection,
+        ),
         ("get_orig_seq", get_orig_seq),
         ("get_resp_seq", get_resp_seq),
         ("set_inactivity_timeout", set_inactivity_timeout),

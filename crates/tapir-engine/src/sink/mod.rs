@@ -581,12 +581,12 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_tunnel_changed(&mut self, t: &mut Table, c: &mut C) {
-        let tunnel = tunnel_value(self.q, c);
-        self.raise_with(t, c, events::TUNNEL_CHANGED, |_| {
-            vec![tunnel.clone().unwrap_or_default()]
+        let tunnel = tunnel_value(self.q, c).unwrap_or_else(|| {
+            let b = self.q.bindings();
+            b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, Vec::new())
         });
-        let tunnel = tunnel_value(self.q, c);
-        if let (Some(app), Some(tunnel)) = (&mut c.ext.0, tunnel) {
+        self.raise_with(t, c, events::TUNNEL_CHANGED, |_| vec![tunnel.clone()]);
+        if let Some(app) = &mut c.ext.0 {
             if let Some(Value::Record(r)) = &app.info.value {
                 r.set(slots::connection::TUNNEL, tunnel);
             }

@@ -116,7 +116,7 @@ event SumStats::finish_epoch(ss: SumStat)
 
 function request_key(ss_name: string, key: Key): Result
 	{
-	return when [ss_name, key] ( T )
+	return when ( T )
 		{
 		return table();
 		}

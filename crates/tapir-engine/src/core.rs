@@ -28,6 +28,29 @@ impl Core {
     pub fn drain(&mut self) {
         let result = self.vm.drain(&mut self.host);
         self.note(result);
+        self.log_prints();
+    }
+
+    /// Runs handlers until nothing waits.
+    pub fn drain_all(&mut self) {
+        let result = self.vm.drain_all(&mut self.host);
+        self.note(result);
+        self.log_prints();
+    }
+
+    /// Writes prints that were turned into log records.
+    fn log_prints(&mut self) {
+        if self.host.prints.is_empty() {
+            return;
+        }
+        let prints = std::mem::take(&mut self.host.prints);
+        self.with_cx(|cx| {
+            for values in prints {
+                crate::logs::write_print(cx, values)?;
+            }
+            Ok(())
+        });
+        // A policy hook that prints would feed itself; what it printed meanwhile goes with the next drain.
     }
 
     /// Keeps an exit request; other errors were reported by the machine.

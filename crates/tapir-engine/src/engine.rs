@@ -22,6 +22,7 @@ use crate::contents::Contents;
 use crate::core::{SharedCore, with_queue};
 use crate::dump::Dumper;
 use crate::files::{FileBridge, InPacket};
+use crate::host::PrintRedirect;
 use crate::load::Loaded;
 use crate::net::{ConnExt, Net};
 use crate::node::KeptPacket;
@@ -87,6 +88,7 @@ impl Engine {
         options::flow(&core.vm, &mut flow_options);
         flow_options.ignore_checksums |= config.ignore_checksums;
         let mut shared = Shared::new();
+        core.host.nodes = shared.nodes.clone();
         options::analyzers(&core.vm, &mut shared.opts);
         core.host.tag_values = tags::protocol_values(&core.vm);
         shared.tag_values = core.host.tag_values.clone();
@@ -128,6 +130,11 @@ impl Engine {
             .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
         flow.wants = options::wants(&mut core.vm, false, false, connections, timing_out.is_some());
         core.host.net = Some(Box::new(Net { flow, shared }));
+        core.host.print_redirect = match crate::globals::string(&core.vm, "Log::print_to_log").as_deref() {
+            Some("Log::REDIRECT_STDOUT") => PrintRedirect::Stdout,
+            Some("Log::REDIRECT_ALL") => PrintRedirect::All,
+            _ => PrintRedirect::None,
+        };
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
         let manager = core.host.files.manager.clone();
@@ -289,8 +296,7 @@ impl Engine {
                 core.vm.queue().push(events::ZEEK_SCRIPT_LOADED, args);
             }
         }
-        let drained = core.vm.drain_all(&mut core.host);
-        core.note(drained);
+        core.drain_all();
         if let Some(code) = core.exit {
             return Err(code as u8);
         }
@@ -481,11 +487,11 @@ impl Engine {
         self.drain();
         {
             let core = &mut *self.core.borrow_mut();
-            core.host.terminating = true;
-            core.vm.set_terminating();
             let now = Value::Time(core.vm.network_time());
             core.vm.queue().push(events::NET_DONE, vec![now]);
             core.drain();
+            core.host.terminating = true;
+            core.vm.set_terminating();
             let result = core.vm.expire_all_timers(&mut core.host);
             core.note(result);
         }
@@ -501,8 +507,7 @@ impl Engine {
         core.vm.queue().push(events::ZEEK_DONE, Vec::new());
         let result = core.vm.expire_all_timers(&mut core.host);
         core.note(result);
-        let result = core.vm.drain_all(&mut core.host);
-        core.note(result);
+        core.drain_all();
         core.with_cx(|cx| logs::expire_delays(cx, true));
         core.with_cx(logs::rotate_final);
     }

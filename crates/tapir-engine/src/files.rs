@@ -336,23 +336,39 @@ impl FileBridge {
     }
 }
 
+impl FileBridge {
+    /// Makes the connection known to built-ins that handlers call in the middle of its packet.
+    fn enter(&self, conn: &ConnInfo) {
+        self.core.borrow_mut().host.current = conn.value.clone();
+    }
+
+    fn leave(&self) {
+        self.core.borrow_mut().host.current = None;
+    }
+}
+
 impl FileHandler for FileBridge {
     fn data(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, chunk: FileChunk) -> Option<Rc<str>> {
-        let id = self.id(q, conn, chunk.tag, chunk.is_orig, chunk.id)?;
-        let mut carrier = OnConn {
-            source: registry::name(chunk.tag),
-            is_orig: chunk.is_orig,
-            info: conn,
-        };
-        let piece = Chunk {
-            offset: chunk.offset,
-            data: chunk.data,
-            mime: chunk.mime,
-        };
-        self.manager
-            .data(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
-        // A file that is complete is gone; what follows is another.
-        self.manager.contains(&id).then_some(id)
+        self.enter(conn);
+        let result = (|| {
+            let id = self.id(q, conn, chunk.tag, chunk.is_orig, chunk.id)?;
+            let mut carrier = OnConn {
+                source: registry::name(chunk.tag),
+                is_orig: chunk.is_orig,
+                info: conn,
+            };
+            let piece = Chunk {
+                offset: chunk.offset,
+                data: chunk.data,
+                mime: chunk.mime,
+            };
+            self.manager
+                .data(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
+            // A file that is complete is gone; what follows is another.
+            self.manager.contains(&id).then_some(id)
+        })();
+        self.leave();
+        result
     }
 
     fn gap(
@@ -365,16 +381,21 @@ impl FileHandler for FileBridge {
         len: u64,
         id: Option<&Rc<str>>,
     ) -> Option<Rc<str>> {
-        let id = self.id(q, conn, tag, is_orig, id)?;
-        let mut carrier = OnConn {
-            source: registry::name(tag),
-            is_orig,
-            info: conn,
-        };
-        self.manager
-            .gap(q, &mut InPacket(self.core.clone()), &id, &mut carrier, offset, len);
-        // A file that is complete is gone; what follows is another.
-        self.manager.contains(&id).then_some(id)
+        self.enter(conn);
+        let result = (|| {
+            let id = self.id(q, conn, tag, is_orig, id)?;
+            let mut carrier = OnConn {
+                source: registry::name(tag),
+                is_orig,
+                info: conn,
+            };
+            self.manager
+                .gap(q, &mut InPacket(self.core.clone()), &id, &mut carrier, offset, len);
+            // A file that is complete is gone; what follows is another.
+            self.manager.contains(&id).then_some(id)
+        })();
+        self.leave();
+        result
     }
 
     fn set_size(
@@ -386,22 +407,32 @@ impl FileHandler for FileBridge {
         size: u64,
         id: Option<&Rc<str>>,
     ) -> Option<Rc<str>> {
-        let id = self.id(q, conn, tag, is_orig, id)?;
-        let mut carrier = OnConn {
-            source: registry::name(tag),
-            is_orig,
-            info: conn,
-        };
-        self.manager
-            .set_size(q, &mut InPacket(self.core.clone()), &id, &mut carrier, size);
-        // A file that is complete is gone; what follows is another.
-        self.manager.contains(&id).then_some(id)
+        self.enter(conn);
+        let result = (|| {
+            let id = self.id(q, conn, tag, is_orig, id)?;
+            let mut carrier = OnConn {
+                source: registry::name(tag),
+                is_orig,
+                info: conn,
+            };
+            self.manager
+                .set_size(q, &mut InPacket(self.core.clone()), &id, &mut carrier, size);
+            // A file that is complete is gone; what follows is another.
+            self.manager.contains(&id).then_some(id)
+        })();
+        self.leave();
+        result
     }
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>) {
-        if let Some(id) = self.id(q, conn, tag, is_orig, id) {
-            self.manager.end(q, &mut InPacket(self.core.clone()), &id);
-        }
+        self.enter(conn);
+        let result = (|| {
+            if let Some(id) = self.id(q, conn, tag, is_orig, id) {
+                self.manager.end(q, &mut InPacket(self.core.clone()), &id);
+            }
+        })();
+        self.leave();
+        result
     }
 
     fn whole(
@@ -414,21 +445,26 @@ impl FileHandler for FileBridge {
         mime: &[u8],
         data: &[u8],
     ) -> Option<Rc<str>> {
-        let id = self.core.borrow().host.files.id(handle);
-        let mut carrier = OnConn {
-            source: registry::name(tag),
-            is_orig,
-            info: conn,
-        };
-        let mime = (!mime.is_empty()).then_some(mime);
-        let piece = Chunk {
-            offset: None,
-            data,
-            mime,
-        };
-        self.manager
-            .whole(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
-        Some(id)
+        self.enter(conn);
+        let result = (|| {
+            let id = self.core.borrow().host.files.id(handle);
+            let mut carrier = OnConn {
+                source: registry::name(tag),
+                is_orig,
+                info: conn,
+            };
+            let mime = (!mime.is_empty()).then_some(mime);
+            let piece = Chunk {
+                offset: None,
+                data,
+                mime,
+            };
+            self.manager
+                .whole(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
+            Some(id)
+        })();
+        self.leave();
+        result
     }
 }
 

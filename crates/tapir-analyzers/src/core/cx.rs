@@ -303,6 +303,7 @@ impl Cx<'_> {
         id: Option<&Rc<str>>,
         mime: Option<&[u8]>,
     ) -> Option<Rc<str>> {
+        self.show_nodes();
         let mut h = self.sh.files.take()?;
         let r = h.data(
             self.q,
@@ -320,8 +321,19 @@ impl Cx<'_> {
         r
     }
 
+    /// Shows built-ins, which may run during file analysis, what is attached to the connection.
+    fn show_nodes(&self) {
+        let mut shown = self.sh.nodes.borrow_mut();
+        shown.running = self.id();
+        shown.attached.clear();
+        shown
+            .attached
+            .extend(self.tree.nodes.iter().filter(|n| !n.removed).map(|n| (n.tag, n.id)));
+    }
+
     /// Tells of missing bytes of a file.
     pub fn file_gap(&mut self, is_orig: bool, offset: u64, len: u64, id: Option<&Rc<str>>) -> Option<Rc<str>> {
+        self.show_nodes();
         let mut h = self.sh.files.take()?;
         let r = h.gap(self.q, self.conn, self.tag, is_orig, offset, len, id);
         self.sh.files = Some(h);
@@ -330,6 +342,7 @@ impl Cx<'_> {
 
     /// Tells the size of a file.
     pub fn file_size(&mut self, is_orig: bool, size: u64, id: Option<&Rc<str>>) -> Option<Rc<str>> {
+        self.show_nodes();
         let mut h = self.sh.files.take()?;
         let r = h.set_size(self.q, self.conn, self.tag, is_orig, size, id);
         self.sh.files = Some(h);
@@ -346,6 +359,7 @@ impl Cx<'_> {
 
     /// Ends a file.
     pub fn file_end(&mut self, is_orig: bool, id: Option<&Rc<str>>) {
+        self.show_nodes();
         if let Some(mut h) = self.sh.files.take() {
             h.end(self.q, self.conn, self.tag, is_orig, id);
             self.sh.files = Some(h);
@@ -354,6 +368,7 @@ impl Cx<'_> {
 
     /// Hands a whole file over under a known handle.
     pub fn file_whole(&mut self, is_orig: bool, handle: &[u8], mime: &[u8], data: &[u8]) -> Option<Rc<str>> {
+        self.show_nodes();
         let mut h = self.sh.files.take()?;
         let r = h.whole(self.q, self.conn, self.tag, is_orig, handle, mime, data);
         self.sh.files = Some(h);

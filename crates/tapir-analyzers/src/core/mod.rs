@@ -16,7 +16,7 @@ pub use conn::{Asks, ConnInfo, ConnStats, EndStats, Transport};
 pub use cx::Cx;
 pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
 pub use options::Options;
-pub use shared::{Expectation, Shared};
+pub use shared::{Expectation, Shared, ShownNodes};
 pub use tree::{AnalyzerId, Tree};
 
 /// A protocol, as an index into [`crate::registry::PROTOCOLS`].

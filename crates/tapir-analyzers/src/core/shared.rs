@@ -1,5 +1,6 @@
 //! What all connections of an engine share: options, port tables, expectations, counters, hosts.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -26,6 +27,14 @@ struct ExpectKey {
     tcp: bool,
 }
 
+/// The analyzers of the connection that is being worked on, for built-ins that run in the middle of it.
+#[derive(Clone, Debug, Default)]
+pub struct ShownNodes {
+    /// The id of the running analyzer.
+    pub running: u64,
+    pub attached: Vec<(Tag, u64)>,
+}
+
 /// State that the analyzers of all connections share. One per engine.
 pub struct Shared {
     pub opts: Options,
@@ -42,6 +51,8 @@ pub struct Shared {
     next_id: u64,
     /// Names that scripts know methods, commands, … by are interned here on first use.
     pub uid_source: Option<Box<dyn FnMut() -> Rc<str>>>,
+    /// What is attached to the connection at work; renewed before files are handed over.
+    pub nodes: Rc<RefCell<ShownNodes>>,
     /// Net weirds of text decoders and the like: name, addl, source.
     pub net_weirds: Vec<(&'static str, String, &'static str)>,
 }
@@ -70,6 +81,7 @@ impl Shared {
             by_time: BTreeMap::new(),
             next_id: 0,
             uid_source: None,
+            nodes: Rc::default(),
             net_weirds: Vec::new(),
         }
     }

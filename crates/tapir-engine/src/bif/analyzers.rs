@@ -166,13 +166,17 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let busy = of(cx)?.net.is_none();
     let (tag, conn) = match looked {
         Some(found) => found,
-        None if busy => (None, of(cx)?.current.clone()),
+        None if busy => {
+            let host = of(cx)?;
+            let found = host.nodes.borrow().attached.iter().find(|n| n.1 == id).map(|n| n.0);
+            (found, host.current.clone())
+        }
         None => {
             cx.error("connection not found");
             return Ok(Value::Bool(false));
         }
     };
-    if tag.is_none() && !busy {
+    if tag.is_none() {
         if complain {
             cx.error("connection does not have analyzer specified to disable");
         }
@@ -188,6 +192,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             }
         }
     }
+    of(cx)?.nodes.borrow_mut().attached.retain(|n| n.1 != id);
     let done = change(cx, args.first(), move |net, cid| {
         let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.0.as_mut()) else {
             return;
@@ -213,10 +218,18 @@ fn lookup_id(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     })?;
     match found {
         Some(id) => Ok(Value::Count(id.unwrap_or(0))),
+        None if of(cx)?.net.is_none() => {
+            let id = of(cx)?
+                .nodes
+                .borrow()
+                .attached
+                .iter()
+                .find(|n| Some(n.0) == tag)
+                .map(|n| n.1);
+            Ok(Value::Count(id.unwrap_or(0)))
+        }
         None => {
-            if of(cx)?.net.is_some() {
-                cx.error("connection ID not a known connection");
-            }
+            cx.error("connection ID not a known connection");
             Ok(Value::Count(0))
         }
     }

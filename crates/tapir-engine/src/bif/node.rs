@@ -74,6 +74,17 @@ fn zero(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Count(0))
 }
 
+fn current_analyzer(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let host = of(cx)?;
+    // Outside the middle of a packet no analyzer runs.
+    let id = if host.net.is_none() {
+        host.nodes.borrow().running
+    } else {
+        0
+    };
+    Ok(Value::Count(id))
+}
+
 fn suspend(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     of(cx)?.node.suspended = true;
     Ok(Value::Unset)
@@ -303,7 +314,7 @@ pub fn register(r: &mut Registry) {
         ("packet_source", packet_source),
         ("have_spicy", no),
         ("have_spicy_analyzers", no),
-        ("current_analyzer", zero),
+        ("current_analyzer", current_analyzer),
         ("do_profiling", nothing),
         ("suspend_processing", suspend),
         ("continue_processing", resume),

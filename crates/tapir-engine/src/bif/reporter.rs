@@ -107,9 +107,18 @@ fn file_weird(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn limit_reached_weird(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let limit = number(args.get(2));
-    let addl = format!("{limit}");
-    raise_conn_weird(cx, args, Value::Str(addl.into_bytes().into()), Value::Str(bytes(None)))?;
+    let (limit, max) = (number(args.get(2)), number(args.get(3)));
+    let addl = if max > 0 {
+        format!("{limit} > {max}")
+    } else {
+        limit.to_string()
+    };
+    raise_conn_weird(
+        cx,
+        args,
+        Value::Str(addl.into_bytes().into()),
+        Value::Str(bytes(args.get(4))),
+    )?;
     if let Some(Value::Record(c)) = args.get(1) {
         let id = c.get(slots::connection::ID);
         change(cx, Some(&id), |net, cid| {

@@ -108,10 +108,16 @@ fn table_row(cx: &mut CallCtx<'_>, s: &mut Stream, values: Vec<Value>) -> Result
     let (key_text, _) = hash_of(cx, &key);
     let (_, hash) = hash_of(cx, &values[n_idx..]);
     let round = s.round;
-    let before = known.get_mut(&key_text).map(|k| {
-        k.round = round;
-        k.hash
-    });
+    // What the same reading brought before does not count: rows are compared with the last whole reading.
+    let before = known
+        .get(&key_text)
+        .filter(|k| k.round != round || round == 0)
+        .map(|k| k.hash);
+    if before == Some(hash) {
+        if let Some(k) = known.get_mut(&key_text) {
+            k.round = round;
+        }
+    }
     if before == Some(hash) && pred.is_none() {
         return Ok(());
     }

@@ -85,6 +85,8 @@ struct Stream {
     raw: Option<raw::RawReader>,
     last_poll: Option<Instant>,
     failed: bool,
+    /// Goes away with the next look at the streams.
+    removed: bool,
 }
 
 /// All input streams of an engine.
@@ -298,6 +300,7 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
         raw: None,
         last_poll: None,
         failed: false,
+        removed: false,
     };
     let inputs = &mut of(cx)?.inputs;
     match inputs.streams.iter().position(Option::is_none) {
@@ -312,7 +315,10 @@ pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
     match inputs.position(name) {
         Some(at) => {
-            inputs.streams[at] = None;
+            if let Some(s) = &mut inputs.streams[at] {
+                s.removed = true;
+                s.pending = false;
+            }
             Ok(true)
         }
         None => {
@@ -329,6 +335,7 @@ pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
 pub fn force_update(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
     match inputs.position(name).and_then(|at| inputs.streams[at].as_mut()) {
+        Some(s) if s.removed => Ok(false),
         Some(s) => {
             s.pending = true;
             Ok(true)
@@ -348,7 +355,13 @@ const HEARTBEAT_SECS: f64 = 1.0;
 
 /// Reads what is due. Gives whether anything was delivered.
 pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
-    let n = of(cx)?.inputs.streams.len();
+    let inputs = &mut of(cx)?.inputs;
+    inputs
+        .streams
+        .iter_mut()
+        .filter(|s| s.as_ref().is_some_and(|s| s.removed))
+        .for_each(|s| *s = None);
+    let n = inputs.streams.len();
     let mut any = false;
     for at in 0..n {
         let Some(stream) = of(cx)?.inputs.streams.get_mut(at) else {

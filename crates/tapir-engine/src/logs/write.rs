@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tapir_data::text::enum_text;
-use tapir_data::types::{TypeId, Types};
+use tapir_data::types::Types;
 use tapir_data::value::{Proto, Record, Str, Value};
 use tapir_logging::{CellRef, RowEncoder};
 use tapir_vm::{CallCtx, RtError};
@@ -355,24 +355,34 @@ fn scalar(types: &Types, enc: &mut RowEncoder<'_>, v: &Value, cut: &mut Cut) {
     }
 }
 
-/// `print` turned into a record of `Log::PRINTLOG`. False when the stream is not there.
-pub fn write_print(cx: &mut CallCtx<'_>, id: &Value, record_type: TypeId, values: Vec<Str>) -> Result<bool, RtError> {
-    let types = cx.types();
-    let Some(layout) = types.record(record_type) else {
+/// `print` turned into a record of `Log::PRINTLOG`.
+///
+/// # Errors
+/// What running the stream's hooks gives.
+pub fn write_print(cx: &mut CallCtx<'_>, values: Vec<Str>) -> Result<bool, RtError> {
+    use tapir_script::hir::Ident;
+    let names = &cx.program().names;
+    let (Some(Ident::Type(record_type)), Some(Ident::Enumerator(ty, n))) =
+        (names.get("Log::PrintLogInfo"), names.get("Log::PRINTLOG"))
+    else {
+        return Ok(false);
+    };
+    let (record_type, id) = (*record_type, Value::Enum(*ty, *n));
+    let Some(layout) = cx.types().record(record_type) else {
         return Ok(false);
     };
     let Some(slot) = layout.slot("vals") else {
         return Ok(false);
     };
     let vector = layout.fields[slot as usize].ty;
+    let ts = layout.slot("ts");
     let mut slots = vec![Value::Unset; layout.fields.len()];
-    if let Some(ts) = layout.slot("ts") {
-        slots[ts as usize] = Value::Time(cx.network_time());
+    if let Some(ts) = ts {
+        slots[ts as usize] = Value::Time(tapir_logging::ascii::wall_clock());
     }
     slots[slot as usize] = Value::Vector(tapir_data::value::Vector::new(
         vector,
         values.into_iter().map(Value::Str).collect(),
     ));
-    let record = Value::Record(Record::new(record_type, slots));
-    write(cx, id, &record)
+    write(cx, &id, &Value::Record(Record::new(record_type, slots)))
 }

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use tapir_analyzers::core::{Shared, pia};
-use tapir_data::value::{Addr, Str, Value};
+use tapir_data::value::{Str, Value};
 use tapir_flow::sink::{AppTimer, flag_letters};
 use tapir_flow::{
     Conn, FlowSink, FlowTable, IcmpPacket, Ip, IpPacket, MultipleKind, Packet, RawPacket, SynPacket, TcpPacket,

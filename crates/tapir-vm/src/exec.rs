@@ -552,8 +552,12 @@ impl Vm {
                     }
                     Instr::LoadCapture { dst, clos, idx } => {
                         if let Value::Func(f) = reg!(clos) {
-                            let v = f.captures.borrow().get(idx as usize).cloned().unwrap_or_default();
-                            set!(dst, v);
+                            // Nothing holds the cell's borrow while code runs; the copy is made before anything is
+                            // dropped.
+                            match (&*f.captures.as_ptr()).get(idx as usize) {
+                                Some(v) => set_dup!(dst, v),
+                                None => set!(dst, Value::Unset),
+                            }
                         }
                     }
                     Instr::StoreCapture { clos, idx, esrc } => {

@@ -295,8 +295,7 @@ impl Vm {
     pub fn table_set(&mut self, host: &mut dyn Host, t: &Rc<Table>, keys: &[Value], v: Value) -> Result<(), RtError> {
         self.complete_keys(host, keys)?;
         let attrs = t.attrs();
-        let present = t.find(keys);
-        if present.is_none() && t.iterating() {
+        if t.iterating() && t.find(keys).is_none() {
             self.invalidation_warning(host);
         }
         let keep_time = attrs.as_ref().is_some_and(|a| a.create_expire.is_some());

@@ -311,7 +311,7 @@ function check_thresholds(ss: SumStat, key: Key, result: Result, modify_pct: dou
 	       watch >= ss$threshold_series[t$threshold_series_index];
 	}
 
-function threshold_crossed(ss: SumStat, key: Key, result: Result)
+function threshold_crossed(ss: SumStat, key: Key, result: Result) &is_used
 	{
 	if ( ! ss?$threshold_crossed )
 		return;

@@ -254,6 +254,7 @@ impl Vm {
         Ok(Value::Vector(Vector::new(ty, out)))
     }
 
+    #[allow(clippy::only_used_in_recursion)]
     pub(crate) fn unary(&mut self, host: &mut dyn Host, op: u8, a: &Value) -> Result<Value, RtError> {
         let v = match (un_op(op), a) {
             (UnOp::Copy, v) => {
@@ -649,14 +650,14 @@ impl Vm {
             (Value::Count(n), Kind::Addr) => Value::Addr(Addr::v4((u32::try_from(*n).ok()?).to_be_bytes())),
             (Value::Double(d), Kind::Int) => {
                 let r = d.round_ties_even();
-                if !(r >= -9_223_372_036_854_775_808.0 && r < 9_223_372_036_854_775_808.0) {
+                if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&r) {
                     return None;
                 }
                 Value::Int(r as i64)
             }
             (Value::Double(d), Kind::Count) => {
                 let r = d.round_ties_even();
-                if !(r >= 0.0 && r < 18_446_744_073_709_551_616.0) {
+                if !(0.0..18_446_744_073_709_551_616.0).contains(&r) {
                     return None;
                 }
                 Value::Count(r as u64)

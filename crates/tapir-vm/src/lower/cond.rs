@@ -119,7 +119,7 @@ impl Lower<'_> {
             }
             _ => {
                 let v = self.expr(e);
-                let v = self.to_reg(v, e.ty);
+                let v = self.in_reg(v, e.ty);
                 let a = self.reg(v);
                 let v = if self.is_managed(v) {
                     self.emit(Instr::CheckKind {
@@ -184,7 +184,7 @@ impl Lower<'_> {
         }
         let va = self.expr(a);
         let va = self.shield_one(va, a, b);
-        let va = self.to_reg(va, a.ty);
+        let va = self.in_reg(va, a.ty);
         if let Some(c) = cb {
             let k_idx = self.constant(c);
             let r = self.reg(va);

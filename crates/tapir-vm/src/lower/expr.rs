@@ -32,10 +32,10 @@ impl<'a> Lower<'a> {
     /// Lowers to a register, whichever.
     pub(super) fn expr_reg(&mut self, e: &Expr) -> Opnd {
         let v = self.expr(e);
-        self.to_reg(v, e.ty)
+        self.in_reg(v, e.ty)
     }
 
-    pub(super) fn to_reg(&mut self, v: Opnd, ty: TypeId) -> Opnd {
+    pub(super) fn in_reg(&mut self, v: Opnd, ty: TypeId) -> Opnd {
         match v {
             Opnd::Reg { .. } => v,
             _ => {
@@ -575,7 +575,7 @@ impl<'a> Lower<'a> {
                 return self.result(dst, want);
             }
         };
-        let v = self.to_reg(v, a.ty);
+        let v = self.in_reg(v, a.ty);
         let r = self.reg(v);
         self.release(v);
         let dst = self.dst(want, ty);
@@ -674,7 +674,7 @@ impl<'a> Lower<'a> {
         if let Some((rr, rk)) = rr {
             let va = self.expr(a);
             let va = self.shield(va, a.ty, &[b]);
-            let va = self.to_reg(va, a.ty);
+            let va = self.in_reg(va, a.ty);
             let vb = match (rk, self.as_const(b)) {
                 (Some(_), Some(v)) => Opnd::Const(self.constant(v)),
                 _ => self.expr_reg(b),
@@ -696,7 +696,7 @@ impl<'a> Lower<'a> {
         if is_f(ka) && is_f(kb) && is_f(kr) && matches!(op, Add | Sub | Mul | Div) {
             let va = self.expr(a);
             let va = self.shield(va, a.ty, &[b]);
-            let va = self.to_reg(va, a.ty);
+            let va = self.in_reg(va, a.ty);
             let vb = self.expr_reg(b);
             self.release(va);
             self.release(vb);

@@ -252,7 +252,7 @@ impl<'a> Lower<'a> {
     fn const_opnd(&mut self, v: Value) -> Opnd {
         let scalar = kind::is_scalar(kind::of(&v));
         let k = self.constant(v);
-        if k <= enc::POOL_INDEX - 1 {
+        if k < enc::POOL_INDEX {
             return Opnd::Const(k);
         }
         let dst = self.tmp(!scalar);

@@ -419,9 +419,9 @@ impl Lower<'_> {
         let v = self.expr(value);
         let push = !sub
             && match self.types().kind(ty) {
+                Kind::Vector(elem) if matches!(self.types().kind(*elem), Kind::Any) => !self.is_vector(value.ty),
                 Kind::Vector(elem) => {
-                    !(matches!(self.types().kind(*elem), Kind::Any) && self.is_vector(value.ty))
-                        && !self.types().same(ty, value.ty)
+                    !self.types().same(ty, value.ty)
                         && (!matches!(self.types().kind(value.ty), Kind::Vector(_) | Kind::Empty)
                             || self.types().same(*elem, value.ty))
                 }

@@ -154,7 +154,7 @@ impl Lower<'_> {
             StmtKind::Assert(c, msg, text) => {
                 let end = self.label();
                 let v = self.expr(c);
-                let v = self.to_reg(v, c.ty);
+                let v = self.in_reg(v, c.ty);
                 let a = self.reg(v);
                 self.jump(Instr::AssertCheck { a, off: 0 }, end);
                 let m = msg.as_ref().map(|m| self.expr(m));
@@ -264,7 +264,7 @@ impl Lower<'_> {
     /// Whether a label is bound to the next instruction, so that the last one must stay as it is.
     fn labels_bound_here(&self) -> bool {
         let here = self.instrs.len() as u32;
-        self.labels.iter().rev().take(64).any(|l| *l == Some(here)) || self.labels.iter().any(|l| *l == Some(here))
+        self.labels.contains(&Some(here))
     }
 
     fn for_loop(&mut self, f: &For) {

@@ -343,8 +343,9 @@ impl<X: Default> FlowTable<X> {
         if ack > 1 {
             r.acked = true;
         }
+        let mut missing = 0;
         if ack > r.delivered && !(partial && ack <= 2) {
-            self.fill_holes(c, is_orig, ack, sink);
+            missing = self.fill_holes(c, is_orig, ack, sink);
         }
         let counts = self.options.report_gaps_for_partial
             || (c.orig.state == TcpState::Established && c.resp.state == TcpState::Established);
@@ -353,6 +354,8 @@ impl<X: Default> FlowTable<X> {
                 if counts {
                     self.stats.acks += 1;
                     self.stats.ack_bytes += ack - r.trim;
+                    self.stats.gaps += u64::from(missing > 0);
+                    self.stats.gap_bytes += missing;
                 }
                 r.trim = ack;
                 if !r.blocks.is_empty() {
@@ -362,25 +365,27 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    /// Declares missing what is missing below `ack`.
-    fn fill_holes<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u64, sink: &mut S) {
+    /// Declares missing what is missing below `ack`, and says how much that was.
+    fn fill_holes<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u64, sink: &mut S) -> u64 {
+        let mut missing = 0;
         loop {
             let closing = c.orig.fin_seen || c.resp.fin_seen || c.orig.rst_count + c.resp.rst_count > 0;
             let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() else {
-                return;
+                return missing;
             };
             if r.gave_up || r.delivered >= ack {
-                return;
+                return missing;
             }
             if self.options.detect_filtered_trace && r.delivered == 1 && closing {
                 self.give_up(c, is_orig);
-                return;
+                return missing;
             }
             let at = r.delivered;
             let i = r.blocks.partition_point(|b| b.seq < at);
             let stop = r.blocks.get(i).map_or(ack, |b| b.seq.min(ack));
             if stop > at {
                 r.delivered = stop;
+                missing += stop - at;
                 self.gap(c, is_orig, at, stop - at, sink);
             }
             self.deliver_early(c, is_orig, sink);
@@ -395,8 +400,6 @@ impl<X: Default> FlowTable<X> {
         c.end_mut(is_orig).had_gap = true;
         let content = self.options.report_gaps_for_partial || (sound(c, true) && sound(c, false));
         if content {
-            self.stats.gaps += 1;
-            self.stats.gap_bytes += len;
             let e = c.end_mut(is_orig);
             e.gaps += 1;
             let n = e.gaps;

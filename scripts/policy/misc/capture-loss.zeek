@@ -56,19 +56,16 @@ event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: 
 	local gaps = g$gap_events - last_gaps;
 	local percent = acks == 0 ? 0.0 : (100 * (gaps * 1.0)) / (acks * 1.0);
 
-	if ( now != last_ts )
-		{
-		if ( percent >= too_much_loss * 100 )
-			NOTICE(Notice::Info($note=Too_Much_Loss,
-			       $msg=fmt("The capture loss script detected an estimated loss rate above %.3f%%", percent)));
+	if ( percent >= too_much_loss * 100 )
+		NOTICE(Notice::Info($note=Too_Much_Loss,
+		       $msg=fmt("The capture loss script detected an estimated loss rate above %.3f%%", percent)));
 
-		if ( acks < minimum_acks )
-			NOTICE(Notice::Info($note=Too_Little_Traffic,
-			       $msg=fmt("Only observed %d TCP ACKs and was expecting at least %d.", acks, minimum_acks)));
+	if ( acks < minimum_acks )
+		NOTICE(Notice::Info($note=Too_Little_Traffic,
+		       $msg=fmt("Only observed %d TCP ACKs and was expecting at least %d.", acks, minimum_acks)));
 
-		Log::write(LOG, Info($ts=now, $ts_delta=now - last_ts, $peer=peer_description, $acks=acks,
-		           $gaps=gaps, $percent_lost=percent));
-		}
+	Log::write(LOG, Info($ts=now, $ts_delta=now - last_ts, $peer=peer_description, $acks=acks,
+	           $gaps=gaps, $percent_lost=percent));
 
 	schedule watch_interval { CaptureLoss::take_measurement(now, g$ack_events, g$gap_events) };
 	}

@@ -116,6 +116,7 @@ event SumStats::finish_epoch(ss: SumStat)
 
 function request_key(ss_name: string, key: Key): Result
 	{
+	# Only the manager can ask everybody.
 	return when ( T )
 		{
 		return table();

@@ -224,10 +224,11 @@ impl Engine {
 
     fn stopping(&self) -> bool {
         let core = self.core.borrow();
-        core.host.stop || core.exit.is_some()
+        core.host.stop || core.exit.is_some() || tapir_packet::signals::stop_requested()
     }
 
     fn run(&mut self, config: &Config) -> u8 {
+        tapir_packet::signals::install();
         if let Err(status) = self.start(config) {
             return self.leave(status);
         }

@@ -17,6 +17,8 @@ pub mod link;
 pub mod live;
 pub mod pcap;
 pub mod pcapng;
+#[cfg(unix)]
+pub mod signals;
 pub mod source;
 pub mod tunnel;
 pub mod types;

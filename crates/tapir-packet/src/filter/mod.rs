@@ -4,6 +4,7 @@
 //! [`eval`](self::eval) walks it over a packet. Names of hosts are not looked up.
 
 mod eval;
+mod names;
 mod parse;
 
 use std::fmt;

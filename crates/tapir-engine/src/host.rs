@@ -240,13 +240,6 @@ impl Host for EngineHost {
         if !wanted {
             return Ok(false);
         }
-        let Some(record) = Vm::type_id(vm, "Log::PrintLogInfo") else {
-            return Ok(false);
-        };
-        let id = match vm.program().names.get("Log::PRINTLOG") {
-            Some(tapir_script::hir::Ident::Enumerator(t, n)) => Value::Enum(*t, *n),
-            _ => return Ok(false),
-        };
         let file = file.map(|f| Value::File(f.clone()));
         let all = file.iter().chain(values);
         let texts = all.map(|v| text::render(&*vm, v, Style::String).into()).collect();
@@ -256,7 +249,7 @@ impl Host for EngineHost {
             arg_types: &[],
             result_type: tapir_data::types::builtin::VOID,
         };
-        crate::logs::write_print(&mut cx, &id, record, texts)
+        crate::logs::write_print(&mut cx, texts)
     }
 
     fn report(&mut self, message: &Message) {

@@ -114,6 +114,8 @@ struct Slot {
     analyzer: RefCell<Box<dyn FileAnalyzer>>,
     got_stream: Cell<bool>,
     removed: Cell<bool>,
+    /// Whether it takes part: an analyzer added by a handler does so from the next step on.
+    applied: Cell<bool>,
     limit: Rc<Cell<u64>>,
 }
 
@@ -458,22 +460,26 @@ impl FileManager {
     }
 
     fn finish_file(&self, q: &mut EventQueue, host: &mut dyn FileHost, f: &Rc<State>) {
-        if !f.ignored.get() {
+        let stopped = f.ignored.get();
+        if !stopped {
             self.flush(q, host, f);
-            if !f.bof_full.get() {
-                f.bof_full.set(true);
+        }
+        if !f.bof_full.get() {
+            f.bof_full.set(true);
+            if !stopped {
                 self.identify(q, host, f);
-                self.deliver_stream(q, host, f, b"");
             }
+            self.deliver_stream(q, host, f, b"");
         }
         f.done.set(true);
-        if !f.ignored.get() {
+        // A file that scripts stopped vanishes without a word.
+        if !stopped {
             f.each_slot(|slot| {
                 with_cx(f, slot, q, host, |a, cx| a.end(cx));
                 true
             });
+            events::file_state_remove(q, f.value());
         }
-        events::file_state_remove(q, f.value());
         f.slots.borrow_mut().clear();
     }
 
@@ -498,13 +504,12 @@ impl FileManager {
             return;
         }
         let limit = f.bof_limit() as usize;
-        let mut head: Vec<u8> = f.bof.borrow().concat();
+        let head: Vec<u8> = f.bof.borrow().concat();
         if head.is_empty() {
             return;
         }
         f.identified.set(true);
-        head.truncate(limit.max(1));
-        let matches = host.identify(&head);
+        let matches = host.identify(&head[..head.len().min(limit.max(1))]);
         f.rec.set(fa_file::BOF_BUFFER, Value::Str(head.into()));
         let b = q.shared_bindings();
         let mime_type = matches.first().map(|m| Str::from(m.1.as_bytes()));
@@ -610,7 +615,7 @@ impl FileManager {
             if !slot.got_stream.replace(true) && !self.catch_up(q, host, f, slot, buffered_now) {
                 return false;
             }
-            data.is_empty() || with_cx(f, slot, q, host, |a, cx| a.stream(cx, data))
+            with_cx(f, slot, q, host, |a, cx| a.stream(cx, data))
         });
         f.position.set(f.position.get() + data.len() as u64);
         f.seen.set(f.seen.get() + data.len() as u64);
@@ -690,6 +695,7 @@ impl State {
 
     /// Runs `step` on every analyzer, also on those added meanwhile; removes those for which it answers false.
     fn each_slot(&self, mut step: impl FnMut(&Rc<Slot>) -> bool) {
+        self.slots.borrow().iter().for_each(|s| s.applied.set(true));
         let mut i = 0;
         let mut any_removed = false;
         loop {

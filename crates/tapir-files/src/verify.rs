@@ -426,6 +426,11 @@ pub fn verify_sct(
         .enter(tag::SEQUENCE)
         .and_then(|mut d| d.expect(tag::SEQUENCE))
         .and_then(crate::cert::algorithm);
+    // What follows the encoded pair of numbers does no harm.
+    let signature = match Der::new(signature).next() {
+        Some(t) if t.tag == tag::SEQUENCE => t.whole,
+        _ => signature,
+    };
     let sig_oid = match key_oid.as_ref().map(|k| k.0.as_str()) {
         Some("1.2.840.10045.2.1") => "1.2.840.10045.4.3.2",
         Some("1.2.840.113549.1.1.1") => "1.2.840.113549.1.1.11",
@@ -461,17 +466,16 @@ fn without_timestamps(tbs: &[u8]) -> Option<Vec<u8>> {
 /// `x509_check_hostname`: whether a host name fits a certificate's name, which may have one wildcard in its first label.
 pub fn check_hostname(host: &[u8], pattern: &[u8]) -> bool {
     let host = host.to_ascii_lowercase();
-    let pattern = pattern.to_ascii_lowercase();
     let stars = pattern.iter().filter(|b| **b == b'*').count();
     if stars == 0 {
-        return host == pattern;
+        return host.as_slice() == pattern;
     }
     let split = |s: &[u8]| {
         s.iter()
             .position(|b| *b == b'.')
             .map(|i| (s[..i].to_vec(), s[i..].to_vec()))
     };
-    let (Some((label, rest)), Some((host_label, host_rest))) = (split(&pattern), split(&host)) else {
+    let (Some((label, rest)), Some((host_label, host_rest))) = (split(pattern), split(&host)) else {
         return false;
     };
     // The star must be the last character of the first label, and two more labels must follow.

@@ -150,7 +150,7 @@ impl Pattern {
         self.0.within.get_or_init(|| {
             let any = Node::Repeat(Box::new(Node::Set(ByteSet::ALL)), 0, None);
             let begin_maybe = Node::Repeat(Box::new(Node::Begin), 0, Some(1));
-            let node = Node::concat(vec![begin_maybe, any, self.0.node.clone()]);
+            let node = Node::concat(vec![begin_maybe, any, without_end(&self.0.node)]);
             let mut dfa = Dfa::new(Nfa::single(&node), MEMORY_MAX, true);
             let begun = begin(&mut dfa);
             RefCell::new(Within {
@@ -186,14 +186,11 @@ impl Pattern {
         at & ACCEPT != 0 || accepts_end(dfa, at)
     }
 
-    /// Whether the pattern matches anywhere. False for the empty string, and matches that would end before the first
-    /// byte do not count.
+    /// Whether the pattern matches anywhere. Matches count where a byte or the end of the data was consumed last, so
+    /// that in the empty string only patterns that name the end are found.
     pub fn matches_within(&self, s: &[u8]) -> bool {
         if let Some(l) = &self.0.literal {
             return l.find(s).is_some();
-        }
-        if s.is_empty() {
-            return false;
         }
         let mut w = self.within().borrow_mut();
         if s.len() >= 64 && !w.idle_known {
@@ -493,6 +490,17 @@ fn optional_anchors(node: Node) -> Node {
     Node::concat(vec![maybe(Node::Begin), node, maybe(Node::End)])
 }
 
+/// The expression without the optional end that its printed text adds.
+fn without_end(node: &Node) -> Node {
+    match node {
+        Node::Concat(v) => match v.split_last() {
+            Some((Node::Repeat(end, 0, Some(1)), rest)) if **end == Node::End => Node::concat(rest.to_vec()),
+            _ => node.clone(),
+        },
+        _ => node.clone(),
+    }
+}
+
 /// The one string that an expression with optional outer anchors matches, if it is that simple.
 fn literal_of(node: &Node) -> Option<Vec<u8>> {
     let Node::Concat(parts) = node else {
@@ -549,7 +557,7 @@ mod tests {
             ("^abc", b"abcx", false, true),
             ("abc$", b"xabc", false, true),
             ("abc$", b"abcx", false, false),
-            ("^$", b"", true, false),
+            ("^$", b"", true, true),
             ("^", b"x", false, false),
             ("$", b"x", false, true),
             ("a^b", b"ab", false, false),

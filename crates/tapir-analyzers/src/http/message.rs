@@ -441,7 +441,27 @@ impl Message {
             }
             _ => false,
         };
-        if !matches!(self.body, Body::None) && self.parts.is_none() && !self.skip {
+        if let Some(mut p) = self.parts.take() {
+            let rest = p.lines.flush();
+            let mut sink = PartSink {
+                cx: &mut *cx,
+                is_orig: self.is_orig,
+                code: self.reply_code,
+                state: &mut p.state,
+                skip: self.skip,
+            };
+            if let Some(l) = rest {
+                p.mime.line(&mut sink, &l, false);
+            }
+            if let Some(part) = p.state.files.last_mut()
+                && let Some(at) = part.offset.as_mut()
+                && !self.skip
+            {
+                part.id = cx.file_gap(self.is_orig, *at, len, part.id.as_ref());
+                *at += len;
+            }
+            self.parts = Some(p);
+        } else if !matches!(self.body, Body::None) && !self.skip {
             let at = self.offset.unwrap_or(self.body_length);
             self.file = cx.file_gap(self.is_orig, at, len, self.file.as_ref());
             if let Some(o) = self.offset.as_mut() {
@@ -466,7 +486,7 @@ impl Message {
             self.raise_all_headers(cx);
         }
         if let Some(mut p) = self.parts.take() {
-            let rest = p.lines.flush();
+            // A line without its end is not part of anything.
             let mut sink = PartSink {
                 cx,
                 is_orig,
@@ -474,10 +494,7 @@ impl Message {
                 state: &mut p.state,
                 skip: self.skip,
             };
-            if let Some(l) = rest {
-                p.mime.line(&mut sink, &l, false);
-            }
-            p.mime.finish(&mut sink, true);
+            p.mime.finish(&mut sink, false);
         }
         self.flush_entity_data(cx);
         if self.body_begun {
@@ -557,7 +574,7 @@ impl MimeSink for PartSink<'_, '_> {
         raise_header(self.cx, self.is_orig, name, value);
     }
 
-    fn all_headers(&mut self, _depth: usize, headers: &[(Vec<u8>, Vec<u8>)], _kind: &ContentType) {
+    fn all_headers(&mut self, depth: usize, headers: &[(Vec<u8>, Vec<u8>)], _kind: &ContentType) {
         if wants!(self.cx, http_all_headers) {
             let t = self.cx.q.bindings().table(types::MIME_HEADER_LIST);
             for (i, (n, v)) in headers.iter().enumerate() {
@@ -571,6 +588,13 @@ impl MimeSink for PartSink<'_, '_> {
             }
             raise!(self.cx, http_all_headers, self.is_orig, Value::Table(t));
         }
+        // A part that names its range begins a file before it has data.
+        if !self.skip
+            && let Some(part) = self.state.files.get_mut(depth.saturating_sub(1))
+            && let Some(n) = part.total.take()
+        {
+            part.id = self.cx.file_size(self.is_orig, n, part.id.as_ref());
+        }
     }
 
     fn data(&mut self, depth: usize, data: &[u8]) {
@@ -583,9 +607,6 @@ impl MimeSink for PartSink<'_, '_> {
             self.state.files.resize_with(at + 1, PartFile::default);
         }
         let part = &mut self.state.files[at];
-        if let Some(n) = part.total.take() {
-            part.id = self.cx.file_size(self.is_orig, n, part.id.as_ref());
-        }
         part.id = self
             .cx
             .file_data(self.is_orig, data, part.offset, part.id.as_ref(), None);

@@ -105,11 +105,6 @@ pub fn change(
     }
 }
 
-/// Whether a connection is known.
-pub fn exists(cx: &mut CallCtx<'_>, id: Option<&Value>) -> Result<bool, RtError> {
-    Ok(!matches!(find(cx, id)?, Found::No))
-}
-
 /// Changes a connection, with the event queue at hand: now, or when its packet is done.
 pub fn change_with_queue(
     cx: &mut CallCtx<'_>,

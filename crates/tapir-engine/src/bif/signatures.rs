@@ -5,7 +5,7 @@ use tapir_data::value::Value;
 use tapir_signatures::Kind;
 use tapir_vm::{CallCtx, Registry, RtError};
 
-use super::connections::{change_with_queue, exists};
+use super::connections::change_with_queue;
 use super::{bytes, number, truth};
 use crate::host::of;
 use crate::net::attach;
@@ -32,7 +32,7 @@ fn match_signatures(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         Some(Value::Record(c)) => c.get(tapir_interface::slots::connection::ID),
         _ => return Ok(Value::Bool(false)),
     };
-    if of(cx)?.files.rules.is_none() || !exists(cx, Some(&id))? {
+    if of(cx)?.files.rules.is_none() {
         return Ok(Value::Bool(false));
     }
     let Some(kind) = pat_kind(number(args.get(1))) else {

@@ -137,6 +137,7 @@ impl FileManager {
             analyzer: RefCell::new(analyzer),
             got_stream: Cell::new(false),
             removed: Cell::new(false),
+            applied: Cell::new(false),
             limit,
         }));
         true
@@ -151,7 +152,7 @@ impl FileManager {
             .find(|s| !s.removed.get() && s.kind == kind && same_args(&s.args, args));
         slot.is_some_and(|s| {
             s.removed.set(true);
-            true
+            s.applied.get()
         })
     }
 

@@ -35,7 +35,7 @@ macro_rules! protocols {
 protocols! {
     "DCE_RPC" ANY dce_rpc::DceRpc::default();
     "DHCP" ANY dhcp::Dhcp;
-    "DNP3_TCP" ANY dnp3::Dnp3::default();
+    "DNP3_TCP" TCP dnp3::Dnp3::default();
     "DNP3_UDP" ANY dnp3::Dnp3::default();
     "DNS" ANY dns::Dns::default();
     "DTLS" ANY ssl::Dtls::default();

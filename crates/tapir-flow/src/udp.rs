@@ -68,9 +68,10 @@ impl<X: Default> FlowTable<X> {
         let Some(mut c) = self.udp_tunnel(c, is_orig, payload, p, sink) else {
             return true;
         };
+        // Signatures look at the header before they get the data.
+        self.first_packet(&mut c, is_orig, p, sink);
         sink.on_udp_data(self, &mut c, is_orig, payload, (ip_len - 8) as u64);
         self.count_packet(&mut c, is_orig, p, sink);
-        self.first_packet(&mut c, is_orig, p, sink);
         sink.on_packet_done(self, &mut c, is_orig, p);
         self.put(c);
         true

@@ -66,7 +66,6 @@ event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: 
 
 	Log::write(LOG, Info($ts=now, $ts_delta=now - last_ts, $peer=peer_description, $acks=acks,
 	           $gaps=gaps, $percent_lost=percent));
-
 	schedule watch_interval { CaptureLoss::take_measurement(now, g$ack_events, g$gap_events) };
 	}
 

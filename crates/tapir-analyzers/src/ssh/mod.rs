@@ -232,11 +232,13 @@ impl Ssh {
             let t: Vec<String> = h.iter().map(|b| format!("{b:02x}")).collect();
             raise!(cx, ssh_server_host_key, t.join(":"));
         }
-        if wants!(cx, ssh_server_host_key_fingerprint) {
+        // As recorded: there is none for the first version of the protocol.
+        if wants!(cx, ssh_server_host_key_fingerprint) && self.version() == Some(Version::V2) {
             use base64::Engine as _;
             use sha2::{Digest, Sha256};
+            // As recorded: only the first 24 bytes of the digest are shown.
             let h = Sha256::digest(blob);
-            let t = base64::engine::general_purpose::STANDARD_NO_PAD.encode(h);
+            let t = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&h[..24]);
             raise!(cx, ssh_server_host_key_fingerprint, format!("SHA256:{t}"));
         }
     }
@@ -377,8 +379,8 @@ impl Ssh {
                 raise!(cx, ssh_auth_attempted, true);
                 raise!(cx, ssh_auth_successful, true);
             } else {
+                // The answer to the method "none", which a client tries to learn what there is.
                 self.failure = len;
-                raise!(cx, ssh_auth_attempted, false);
             }
         } else if len == self.failure {
             raise!(cx, ssh_auth_attempted, false);

@@ -135,6 +135,19 @@ function forget_command(rec: Info)
 	delete rec$file_size;
 	delete rec$data_channel;
 	delete rec$fuid;
+	delete rec$reply_code;
+	delete rec$reply_msg;
+	}
+
+# The replies to a command are complete.
+function end_command(rec: Info)
+	{
+	remove_pending_cmd(rec$pending_commands, rec$cmdarg);
+
+	if ( rec$cmdarg$cmd in logged_commands )
+		write_message(rec);
+
+	forget_command(rec);
 	}
 
 function expect_data_channel(c: connection, chan: ExpectedDataChannel)
@@ -158,13 +171,8 @@ event ftp_request(c: connection, command: string, arg: string) &priority=5
 	local rec = c$ftp;
 
 	# All replies to the command before are in.
-	if ( rec?$cmdarg )
-		{
-		if ( rec$cmdarg$cmd in logged_commands )
-			write_message(rec);
-
-		forget_command(rec);
-		}
+	if ( rec?$cmdarg && rec?$reply_code )
+		end_command(rec);
 
 	if ( |rec$pending_commands| >= max_pending_commands )
 		{
@@ -209,11 +217,12 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 	local rec = c$ftp;
 
 	msg = shorten(c, msg, max_reply_msg_length, "FTP_reply_msg_too_long");
-	rec$cmdarg = get_pending_cmd(rec$pending_commands, code, msg);
 
+	# Lines in between have no code that would tell what they belong to.
 	if ( cont_resp )
 		return;
 
+	rec$cmdarg = get_pending_cmd(rec$pending_commands, code, msg);
 	rec$reply_code = code;
 	rec$reply_msg = msg;
 
@@ -223,12 +232,7 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 		{
 		case 150:
 			if ( cmd == "RETR" )
-				{
-				local text = find_first(msg, /[0-9]+[ ]+/);
-
-				if ( text != "" )
-					rec$file_size = extract_count(text);
-				}
+				rec$file_size = extract_count(find_first(msg, /[0-9]+[ ]+/));
 			break;
 
 		case 213:
@@ -288,11 +292,10 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 
 event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &priority=-5
 	{
-	# A preliminary reply is followed by another one.
-	if ( cont_resp || (code >= 100 && code <= 199) )
-		return;
-
-	remove_pending_cmd(c$ftp$pending_commands, c$ftp$cmdarg);
+	# With more commands waiting nothing else is to come for this one, unless the
+	# reply is a preliminary one.
+	if ( ! cont_resp && (code < 100 || code > 199) && |c$ftp$pending_commands| > 1 )
+		end_command(c$ftp);
 	}
 
 event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10

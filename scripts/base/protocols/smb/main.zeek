@@ -145,13 +145,19 @@ function write_file_log(state: State)
 	if ( ! f?$name || ! f?$action || f$action !in logged_file_actions )
 		return;
 
-	local key = cat(f$action, "|", f?$path ? f$path : "", "|", f$name, "|",
-	                f?$times ? f$times$modified_raw : 0);
+	# The same file over and over is told once. Pipes, which have no times, are
+	# not files in that sense.
+	if ( f?$times )
+		{
+		local key = cat(f$action, "|", f?$fuid ? f$fuid : "", "|", f?$path ? f$path : "", "|", f$name,
+		                "|", f?$size ? f$size : 0, "|", f$times);
 
-	if ( key in state$recent_files )
-		return;
+		if ( key in state$recent_files )
+			return;
 
-	add state$recent_files[key];
+		add state$recent_files[key];
+		}
+
 	Log::write(SMB::FILES_LOG, f);
 	}
 

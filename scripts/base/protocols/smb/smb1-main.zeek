@@ -112,8 +112,8 @@ event smb1_tree_connect_andx_response(c: connection, hdr: SMB1::Header, service:
 	if ( native_file_system != "" )
 		tree$native_file_system = native_file_system;
 
+	# As recorded: what comes next with the id does not know of the share.
 	st$current_tree = tree;
-	st$tid_map[hdr$tid] = tree;
 	}
 
 event smb1_tree_connect_andx_response(c: connection, hdr: SMB1::Header, service: string,

@@ -5,7 +5,6 @@ signature dpd_tls_server {
   # An alert may come before the hello.
   payload /^((\x15\x03[\x00\x01\x02\x03]....)?\x16\x03[\x00\x01\x02\x03]..\x02...((\x03[\x00\x01\x02\x03\x04])|(\x7F[\x00-\x50]))).*/
   tcp-state responder
-  requires-reverse-signature dpd_tls_client
   enable "ssl"
 }
 
@@ -13,6 +12,7 @@ signature dpd_tls_client {
   ip-proto == tcp
   payload /^\x16\x03[\x00\x01\x02\x03]..\x01...\x03[\x00\x01\x02\x03].*/
   tcp-state originator
+  enable "ssl"
 }
 
 signature dpd_dtls_client {

@@ -127,6 +127,7 @@ event websocket_established(c: connection, aid: count) &priority=5
 		}
 
 	local ws = c$websocket;
+	ws$ts = network_time();
 
 	if ( ! ws?$client_key )
 		Reporter::conn_weird("websocket_missing_key_header", c, "", "WebSocket");
@@ -162,8 +163,6 @@ event websocket_established(c: connection, aid: count) &priority=5
 
 	if ( hook configure_analyzer(c, aid, config) )
 		__configure_analyzer(c, aid, config);
-
-	ws$ts = network_time();
 	}
 
 event websocket_established(c: connection, aid: count) &priority=-5

@@ -170,7 +170,9 @@ impl Engine {
             let mut core = self.core.borrow_mut();
             std::mem::swap(core.vm.queue(), &mut self.spare);
             self.spare.set_now(core.vm.network_time());
-            (core.host.net.take()?, core.host.node.drops.clone())
+            let net = core.host.net.take()?;
+            core.host.node.flow_stats = net.flow.stats;
+            (net, core.host.node.drops.clone())
         };
         let core = self.core.clone();
         let hook = self.timing_out.clone();

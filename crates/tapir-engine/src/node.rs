@@ -51,6 +51,10 @@ pub struct Node {
     /// The main loop has to take a new filter into use.
     pub filter_changed: bool,
     pub network_time: f64,
+    /// Counters of the flow table before the packet at hand, for when it is in use.
+    pub flow_stats: tapir_flow::FlowStats,
+    /// The most timers that were asked about.
+    pub timers_max: u64,
 }
 
 impl Default for Node {
@@ -76,6 +80,8 @@ impl Default for Node {
             filter_error: String::new(),
             filter_changed: false,
             network_time: 0.0,
+            flow_stats: tapir_flow::FlowStats::default(),
+            timers_max: 0,
         }
     }
 }

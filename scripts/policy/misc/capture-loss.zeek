@@ -43,17 +43,18 @@ event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: 
 	{
 	local now = network_time();
 
-	if ( last_ts == 0 )
-		{
-		# The capture only begins.
-		last_ts = now;
-		last_acks = 0;
-		last_gaps = 0;
-		}
-
 	local g = get_gap_stats();
 	local acks = g$ack_events - last_acks;
 	local gaps = g$gap_events - last_gaps;
+
+	# Time had not begun then: what is there now is what later measurements are
+	# compared to.
+	if ( time_to_double(last_ts) <= 1.0 )
+		{
+		schedule watch_interval { CaptureLoss::take_measurement(now, g$ack_events, g$gap_events) };
+		return;
+		}
+
 	local percent = acks == 0 ? 0.0 : (100 * (gaps * 1.0)) / (acks * 1.0);
 
 	if ( percent >= too_much_loss * 100 )

@@ -69,13 +69,16 @@ impl DceRpc {
         let frag_len = n16(&mut c)? as usize;
         let auth_len = n16(&mut c)? as usize;
         let call = n32(&mut c)? as u32;
-        cx.confirm();
         raise!(cx, dce_rpc_message, is_orig, self.fid, ptype as u64, ptype as i64);
         let body_end = if auth_len > 0 {
             frag_len.checked_sub(auth_len + 8)?
         } else {
             frag_len
         };
+        // The credentials at the end are looked at first.
+        if auth_len > 0 {
+            self.auth(cx, is_orig, p.get(body_end..)?, little);
+        }
         let mut body = Cursor::new(p.get(..body_end)?);
         body.seek(HEADER)?;
         let (first, last) = (flags & 1 != 0, flags & 2 != 0);
@@ -125,9 +128,7 @@ impl DceRpc {
             }
             _ => {}
         }
-        if auth_len > 0 {
-            self.auth(cx, is_orig, p.get(body_end..)?, little);
-        }
+        cx.confirm();
         Some(())
     }
 

@@ -55,6 +55,8 @@ impl Ftp {
             return;
         }
         let cmd = cmd.to_ascii_uppercase();
+        // As recorded: what only a server says is not enough.
+        cx.confirm();
         raise!(cx, ftp_request, &cmd, arg);
         if cmd == b"AUTH" {
             self.auth = arg.to_ascii_uppercase();
@@ -93,9 +95,6 @@ impl Ftp {
                 }
             }
         };
-        if !more {
-            cx.confirm();
-        }
         raise!(cx, ftp_reply, code, msg, more);
         match code {
             234 if !more && matches!(&self.auth[..], b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P") => {

@@ -30,7 +30,6 @@ impl Gssapi {
                 let mut c = t.cursor();
                 let oid = ber::expect(&mut c, ber::OID)?.body;
                 if oid == SPNEGO {
-                    cx.confirm();
                     return Self::token(cx, is_orig, c.rest(), depth + 1);
                 }
                 if oid == KRB5 || oid == KRB5_MS {
@@ -41,17 +40,17 @@ impl Gssapi {
             }
             0xa0 => {
                 // NegTokenInit
-                cx.confirm();
                 for f in t.inner()?.children() {
                     if f.context() == Some(2) {
                         let token = f.inner()?.body;
                         let _ = Self::token(cx, is_orig, token, depth + 1);
                     }
                 }
+                // What is inside comes first.
+                cx.confirm();
             }
             0xa1 => {
                 // NegTokenResp
-                cx.confirm();
                 for f in t.inner()?.children() {
                     match f.context() {
                         Some(0) => {
@@ -66,6 +65,7 @@ impl Gssapi {
                         _ => {}
                     }
                 }
+                cx.confirm();
             }
             // A bare Kerberos message.
             0x6e | 0x6f | 0x7e => Self::to(cx, "KRB", is_orig, data),

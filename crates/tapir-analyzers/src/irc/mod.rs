@@ -67,7 +67,7 @@ impl Irc {
             cx.weird("irc_line_size_exceeded", "");
             return;
         }
-        let mut s = line;
+        let mut s = crate::util::text::skip_lws(line);
         if s.len() < 3 {
             if !s.is_empty() {
                 cx.weird("irc_line_too_short", "");
@@ -239,7 +239,15 @@ impl Irc {
             b"USER" => {
                 cx.confirm();
                 let (user, host, server) = (cut(&mut p), cut(&mut p), cut(&mut p));
-                raise!(cx, irc_user_message, is_orig, user, host, server, tail(p));
+                // As recorded: the words of the name come with a space behind each but the first.
+                let mut name = Vec::new();
+                for (i, w) in words(tail(p)).iter().enumerate() {
+                    name.extend_from_slice(w);
+                    if i > 0 {
+                        name.push(b' ');
+                    }
+                }
+                raise!(cx, irc_user_message, is_orig, user, host, server, name);
             }
             b"OPER" => {
                 let (name, pw) = (cut(&mut p), cut(&mut p));
@@ -322,7 +330,7 @@ impl Irc {
 
     fn join(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], params: &[u8]) {
         let w = words(params);
-        if w.is_empty() {
+        if w.first().is_none_or(|c| tail(c).is_empty()) {
             cx.weird("irc_invalid_join_line", "");
             return;
         }

@@ -113,6 +113,7 @@ impl PostgreSql {
             let Some(value) = c.cstr() else { break };
             raise!(cx, postgresql_startup_parameter, name, value);
         }
+        cx.confirm();
         raise!(cx, postgresql_startup_message, major as u64, (code & 0xffff) as u64);
         self.phase = Phase::Messages;
         Some(n)

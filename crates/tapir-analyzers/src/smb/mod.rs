@@ -22,8 +22,6 @@ pub struct Smb {
     buf: [Vec<u8>; 2],
     seen: [bool; 2],
     stopped: [bool; 2],
-    /// There was a gap: where the next message begins is not known.
-    lost: [bool; 2],
     pub(crate) pipes: HashMap<u64, NodeIx>,
     pub(crate) pipe_trees: HashMap<u64, bool>,
     v1: v1::State,
@@ -136,13 +134,6 @@ impl Analyzer for Smb {
         if self.stopped[d] {
             return;
         }
-        if self.lost[d] {
-            // After a gap it goes on with a segment that begins with a message.
-            if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
-                return;
-            }
-            self.lost[d] = false;
-        }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
@@ -170,7 +161,7 @@ impl Analyzer for Smb {
     }
 
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.lost[is_orig as usize] = true;
+        self.stopped[is_orig as usize] = true;
         self.buf[is_orig as usize] = Vec::new();
     }
 
@@ -178,7 +169,6 @@ impl Analyzer for Smb {
         self.buf.swap(0, 1);
         self.seen.swap(0, 1);
         self.stopped.swap(0, 1);
-        self.lost.swap(0, 1);
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -317,9 +317,6 @@ impl Smtp {
             self.end_mail(cx);
             self.state = State::Commands;
         }
-        if !more && cmd == GREETING {
-            cx.confirm();
-        }
         raise!(cx, smtp_reply, false, code, cmd, msg, more);
         self.multi = more;
         if more {

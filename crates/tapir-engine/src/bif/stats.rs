@@ -99,10 +99,13 @@ fn dns_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 fn timer_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let flows = of(cx)?.net.as_ref().map_or(0, |n| n.flow.timer_count() as u64);
     let current = flows + cx.vm.n_timers() as u64;
+    let node = &mut of(cx)?.node;
+    node.timers_max = node.timers_max.max(current);
+    let max = node.timers_max;
     Ok(records::TimerStats {
         current,
-        max: current,
-        cumulative: current,
+        max,
+        cumulative: max,
     }
     .build(cx.queue().bindings()))
 }
@@ -122,7 +125,8 @@ fn thread_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn gap_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    let s = of(cx)?.net.as_ref().map(|n| n.flow.stats).unwrap_or_default();
+    let host = of(cx)?;
+    let s = host.net.as_ref().map_or(host.node.flow_stats, |n| n.flow.stats);
     let r = records::GapStats {
         ack_events: s.acks,
         ack_bytes: s.ack_bytes,

@@ -135,8 +135,6 @@ function forget_command(rec: Info)
 	delete rec$file_size;
 	delete rec$data_channel;
 	delete rec$fuid;
-	delete rec$reply_code;
-	delete rec$reply_msg;
 	}
 
 # The replies to a command are complete.

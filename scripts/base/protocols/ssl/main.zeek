@@ -90,8 +90,6 @@ const no_session_id = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
 # Letters of the history for handshake messages.
 const handshake_letters: table[count] of string = {
 	[HELLO_REQUEST] = "h",
-	[CLIENT_HELLO] = "c",
-	[SERVER_HELLO] = "s",
 	[HELLO_VERIFY_REQUEST] = "v",
 	[SESSION_TICKET] = "t",
 	[HELLO_RETRY_REQUEST] = "j",
@@ -189,6 +187,7 @@ event ssl_client_hello(c: connection, version: count, record_version: count, pos
                        comp_methods: index_vec) &priority=5
 	{
 	set_session(c);
+	add_letter(c, T, "c");
 
 	if ( |session_id| > 0 && session_id != no_session_id )
 		{
@@ -204,8 +203,15 @@ event ssl_server_hello(c: connection, version: count, record_version: count, pos
 	set_session(c);
 	local rec = c$ssl;
 
-	if ( server_random == hello_retry_random )
+	# As recorded: the request to try again has a fixed random value, with or
+	# without the part that used to be a time.
+	if ( server_random == hello_retry_random || server_random == hello_retry_random[4:] )
+		{
 		rec$hrr_seen = T;
+		add_letter(c, F, "j");
+		}
+	else
+		add_letter(c, F, "s");
 
 	# An extension that names the version comes first and counts more.
 	if ( ! rec?$version_num )
@@ -304,13 +310,10 @@ event ssl_handshake_message(c: connection, is_client: bool, msg_type: count, len
 	if ( msg_type == CLIENT_KEY_EXCHANGE && is_client )
 		rec$client_key_exchange_seen = T;
 
-	if ( msg_type == SERVER_HELLO && rec$hrr_seen )
-		{
-		# The second hello is the one that counts.
-		rec$hrr_seen = F;
-		add_letter(c, is_client, "j");
+	# Hellos have their letter already, also those of old versions that are no
+	# handshake messages.
+	if ( msg_type == CLIENT_HELLO || msg_type == SERVER_HELLO )
 		return;
-		}
 
 	add_letter(c, is_client, msg_type in handshake_letters ? handshake_letters[msg_type] : "z");
 	}

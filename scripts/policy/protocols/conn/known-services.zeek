@@ -98,31 +98,43 @@ event zeek_init() &priority=5
 	                   $path="known_services", $policy=log_policy_services));
 	}
 
-# Services of the record that were not seen before; all are new if there are none.
+# What a record is remembered by: its services, or that there was none.
+function service_keys(info: ServicesInfo): set[string]
+	{
+	if ( |info$service| > 0 )
+		return info$service;
+
+	return set("");
+	}
+
+# Leaves the services of the record that were not seen before, if it is new.
 function new_services(info: ServicesInfo): bool
 	{
+	local keys = service_keys(info);
+
 	if ( [info$host, info$port_num] !in services )
 		{
-		services[info$host, info$port_num] = set();
-
-		for ( s in info$service )
-			add services[info$host, info$port_num][s];
-
+		services[info$host, info$port_num] = copy(keys);
 		return T;
 		}
 
 	local known = services[info$host, info$port_num];
 	local fresh: set[string] = set();
 
-	for ( t in info$service )
+	for ( t in keys )
 		if ( t !in known )
 			{
 			add known[t];
 			add fresh[t];
 			}
 
-	info$service = fresh;
-	return |fresh| > 0;
+	if ( |fresh| == 0 )
+		return F;
+
+	if ( |info$service| > 0 )
+		info$service = fresh;
+
+	return T;
 	}
 
 function log_service(info: ServicesInfo, service: string)
@@ -139,12 +151,7 @@ function log_service(info: ServicesInfo, service: string)
 # Asks one of the stores about each service.
 function service_via_store(info: ServicesInfo)
 	{
-	local wanted = copy(info$service);
-
-	if ( |wanted| == 0 )
-		add wanted[""];
-
-	for ( s in wanted )
+	for ( s in copy(service_keys(info)) )
 		{
 		local key = AddrPortServTriplet($host=info$host, $p=info$port_num, $serv=s);
 
@@ -222,7 +229,7 @@ event service_info_commit(info: ServicesInfo)
 		{
 		local missing = F;
 
-		for ( s in info$service )
+		for ( s in service_keys(info) )
 			if ( s !in services[info$host, info$port_num] )
 				missing = T;
 

@@ -146,6 +146,7 @@ function end_command(rec: Info)
 		write_message(rec);
 
 	forget_command(rec);
+	delete rec$cmdarg;
 	}
 
 function expect_data_channel(c: connection, chan: ExpectedDataChannel)
@@ -290,9 +291,17 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 
 event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &priority=-5
 	{
-	# With more commands waiting nothing else is to come for this one, unless the
-	# reply is a preliminary one.
-	if ( ! cont_resp && (code < 100 || code > 199) && |c$ftp$pending_commands| > 1 )
+	if ( cont_resp || (code >= 100 && code <= 199) )
+		return;
+
+	# With more commands waiting nothing else is to come for this one. A greeting
+	# that nobody saw does not count.
+	local waiting = |c$ftp$pending_commands|;
+
+	if ( 1 in c$ftp$pending_commands && c$ftp$cmdarg$seq != 1 )
+		--waiting;
+
+	if ( waiting > 1 )
 		end_command(c$ftp);
 	}
 

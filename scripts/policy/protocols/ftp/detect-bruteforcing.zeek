@@ -46,6 +46,9 @@ event zeek_init()
 
 event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool)
 	{
+	if ( ! c?$ftp || ! c$ftp?$cmdarg )
+		return;
+
 	local cmd = c$ftp$cmdarg$cmd;
 
 	if ( (cmd == "USER" || cmd == "PASS") && FTP::parse_ftp_reply_code(code)$x == 5 )

@@ -192,5 +192,21 @@ redis() {
 	capture redis redis_client
 }
 
-all=(web dns ssh scans mail ftp mqtt redis)
+# usual traffic, and then some that is not: more peers, another service, a big upload
+baselines() {
+	for n in $(seq 3 14); do ip -n tapir-server addr add "10.99.0.$n/24" dev s0; done
+	run_server nc -l -k 9100
+	run_server nc -l -k 4444
+	usual() { for i in $(seq "$1"); do head -c $((200 + i % 5 * 20)) /dev/zero | $client nc -N 10.99.0.2 9100; sleep 1; done; }
+	capture baseline usual 26
+	unusual() {
+		usual 6
+		for n in $(seq 3 14); do echo hello | $client nc -N "10.99.0.$n" 9100; done
+		head -c 40000 /dev/zero | $client nc -N 10.99.0.2 4444
+		usual 6
+	}
+	capture deviation unusual
+}
+
+all=(web dns ssh scans mail ftp mqtt redis baselines)
 for part in "${@:-${all[@]}}"; do "$part"; done

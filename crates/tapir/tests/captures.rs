@@ -183,3 +183,43 @@ fn example_of_a_long_connection() {
             .any(|l| l.contains("LongConnection::Found"))
     );
 }
+
+#[test]
+fn host_baselines_of_one_capture_judge_another() {
+    let dir = work_dir("host-baselines");
+    let options = [
+        "policy/misc/host-baselines",
+        "HostBaselines::database_path=baselines.sqlite",
+        "HostBaselines::period=5sec",
+        "HostBaselines::learning_period=20sec",
+        "HostBaselines::min_periods=4",
+        "HostBaselines::min_bytes_out=10000",
+        "HostBaselines::min_bytes_in=10000",
+        "HostBaselines::min_peers=8",
+    ];
+    let run = |name: &str| {
+        let pcap = capture(name);
+        let mut args = vec!["-C", "-r", &pcap];
+        args.extend(options);
+        let out = tapir(&dir, &args);
+        assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    };
+    run("baseline.pcap");
+    assert!(!dir.join("notice.log").exists(), "nothing is noticed while learning");
+    assert_eq!(rows(&dir, "host_baselines.log").len(), 10);
+    run("deviation.pcap");
+    let notices = rows(&dir, "notice.log");
+    assert_eq!(notices.len(), 5, "{notices:?}");
+    for (kind, text) in [
+        ("New_Service\t", "10.99.0.2 offers 4444/tcp"),
+        ("New_Service_Used\t", "10.99.0.1 uses 4444/tcp"),
+        ("Unusual_Peers\t", "10.99.0.1 has unusually many peers: 13"),
+        ("Unusual_Bytes_Out\t", "10.99.0.1 sends unusually much"),
+        ("Unusual_Bytes_In\t", "10.99.0.2 receives unusually much"),
+    ] {
+        assert!(
+            notices.iter().any(|l| l.contains(kind) && l.contains(text)),
+            "{kind}: {notices:?}"
+        );
+    }
+}

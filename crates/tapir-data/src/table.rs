@@ -343,9 +343,8 @@ impl Table {
             }
             Value::Str(s) => {
                 std::hash::Hash::hash(s, &mut h);
-                let same = |i: &u32| {
-                    matches!(inner.keys.get(*i as usize), Some(Value::Str(t)) if Rc::ptr_eq(s, t) || s == t)
-                };
+                let same =
+                    |i: &u32| matches!(inner.keys.get(*i as usize), Some(Value::Str(t)) if Rc::ptr_eq(s, t) || s == t);
                 inner.index.find(h.finish(), same)
             }
             key => return self.find(std::slice::from_ref(key)),

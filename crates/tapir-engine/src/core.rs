@@ -28,29 +28,12 @@ impl Core {
     pub fn drain(&mut self) {
         let result = self.vm.drain(&mut self.host);
         self.note(result);
-        self.log_prints();
     }
 
     /// Runs handlers until nothing waits.
     pub fn drain_all(&mut self) {
         let result = self.vm.drain_all(&mut self.host);
         self.note(result);
-        self.log_prints();
-    }
-
-    /// Writes prints that were turned into log records.
-    fn log_prints(&mut self) {
-        if self.host.prints.is_empty() {
-            return;
-        }
-        let prints = std::mem::take(&mut self.host.prints);
-        self.with_cx(|cx| {
-            for values in prints {
-                crate::logs::write_print(cx, values)?;
-            }
-            Ok(())
-        });
-        // A policy hook that prints would feed itself; what it printed meanwhile goes with the next drain.
     }
 
     /// Keeps an exit request; other errors were reported by the machine.
@@ -62,8 +45,9 @@ impl Core {
                 None
             }
             Err(e) => {
-                let reported = self.vm.report_error(&mut self.host, e);
-                debug_assert!(reported.is_ok() || self.exit.is_some() || reported.is_err());
+                if let Err(RtError::Exit(code)) = self.vm.report_error(&mut self.host, e) {
+                    self.exit.get_or_insert(code);
+                }
                 None
             }
         }

@@ -22,7 +22,6 @@ use crate::contents::Contents;
 use crate::core::{SharedCore, with_queue};
 use crate::dump::Dumper;
 use crate::files::{FileBridge, InPacket};
-use crate::host::PrintRedirect;
 use crate::load::Loaded;
 use crate::net::{ConnExt, Net};
 use crate::node::KeptPacket;
@@ -130,11 +129,6 @@ impl Engine {
             .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
         flow.wants = options::wants(&mut core.vm, false, false, connections, timing_out.is_some());
         core.host.net = Some(Box::new(Net { flow, shared }));
-        core.host.print_redirect = match crate::globals::string(&core.vm, "Log::print_to_log").as_deref() {
-            Some("Log::REDIRECT_STDOUT") => PrintRedirect::Stdout,
-            Some("Log::REDIRECT_ALL") => PrintRedirect::All,
-            _ => PrintRedirect::None,
-        };
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
         let manager = core.host.files.manager.clone();
@@ -338,7 +332,7 @@ impl Engine {
                         p.wait(raw.ts());
                     }
                     self.packet(&raw);
-                    if show && self.n_packets % 8192 == 0 && begun.elapsed().as_secs() > shown {
+                    if show && self.n_packets.is_multiple_of(8192) && begun.elapsed().as_secs() > shown {
                         shown = begun.elapsed().as_secs();
                         let mb = self.n_bytes as f64 / 1e6;
                         eprint!("\r{} packets, {mb:.0} MB, {shown} s ", self.n_packets);
@@ -446,7 +440,7 @@ impl Engine {
         if now >= core.host.logs.next_rotation() {
             core.with_cx(logs::rotate_due);
         }
-        if self.n_packets % INPUT_PACKETS == 0 && core.host.inputs.is_active() {
+        if self.n_packets.is_multiple_of(INPUT_PACKETS) && core.host.inputs.is_active() {
             core.with_cx(crate::input::poll);
         }
         if core.host.logs.has_delays() {

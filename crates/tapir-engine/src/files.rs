@@ -426,13 +426,10 @@ impl FileHandler for FileBridge {
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>) {
         self.enter(conn);
-        let result = (|| {
-            if let Some(id) = self.id(q, conn, tag, is_orig, id) {
-                self.manager.end(q, &mut InPacket(self.core.clone()), &id);
-            }
-        })();
+        if let Some(id) = self.id(q, conn, tag, is_orig, id) {
+            self.manager.end(q, &mut InPacket(self.core.clone()), &id);
+        }
         self.leave();
-        result
     }
 
     fn whole(
@@ -446,25 +443,22 @@ impl FileHandler for FileBridge {
         data: &[u8],
     ) -> Option<Rc<str>> {
         self.enter(conn);
-        let result = (|| {
-            let id = self.core.borrow().host.files.id(handle);
-            let mut carrier = OnConn {
-                source: registry::name(tag),
-                is_orig,
-                info: conn,
-            };
-            let mime = (!mime.is_empty()).then_some(mime);
-            let piece = Chunk {
-                offset: None,
-                data,
-                mime,
-            };
-            self.manager
-                .whole(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
-            Some(id)
-        })();
+        let id = self.core.borrow().host.files.id(handle);
+        let mut carrier = OnConn {
+            source: registry::name(tag),
+            is_orig,
+            info: conn,
+        };
+        let mime = (!mime.is_empty()).then_some(mime);
+        let piece = Chunk {
+            offset: None,
+            data,
+            mime,
+        };
+        self.manager
+            .whole(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
         self.leave();
-        result
+        Some(id)
     }
 }
 

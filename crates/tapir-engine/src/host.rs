@@ -19,15 +19,6 @@ use crate::weirds::Sampler;
 /// A change to flows or analyzers that a built-in asked for while a packet was being processed.
 pub type Deferred = Box<dyn FnOnce(&mut Net, &mut EventQueue)>;
 
-/// `Log::print_to_log`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PrintRedirect {
-    #[default]
-    None,
-    Stdout,
-    All,
-}
-
 /// State of the engine that built-ins reach.
 pub struct EngineHost {
     pub logs: Logs,
@@ -45,10 +36,6 @@ pub struct EngineHost {
     pub ships_logs: bool,
     /// Whether packets come from a network.
     pub live: bool,
-    /// What `print` becomes a log record of.
-    pub print_redirect: PrintRedirect,
-    /// Prints that wait to be logged.
-    pub prints: Vec<Vec<tapir_data::value::Str>>,
     pub terminating: bool,
     /// Set by `terminate()` or a signal.
     pub stop: bool,
@@ -94,8 +81,6 @@ impl EngineHost {
             stream_policy: None,
             ships_logs: false,
             live: false,
-            print_redirect: PrintRedirect::None,
-            prints: Vec::new(),
             terminating: false,
             stop: false,
             times_in_messages: false,
@@ -188,17 +173,6 @@ impl Host for EngineHost {
     }
 
     fn print(&mut self, vm: &Vm, file: Option<&Rc<File>>, values: &[Value]) {
-        let to_stdout = file.is_none_or(|f| matches!(&f.name[..], b"/dev/stdout" | b"-"));
-        if self.print_redirect == PrintRedirect::All || self.print_redirect == PrintRedirect::Stdout && to_stdout {
-            let first = file.map(|f| Value::File(f.clone()));
-            let texts = first
-                .iter()
-                .chain(values)
-                .map(|v| text::render(vm, v, Style::String).into())
-                .collect();
-            self.prints.push(texts);
-            return;
-        }
         let raw = file.is_some_and(|f| f.raw.get());
         let mut out = Vec::new();
         for (i, v) in values.iter().enumerate() {

@@ -245,8 +245,8 @@ impl ConnRules {
             _ => 40,
         };
         let packet = PacketFacts {
-            src: IpAddr::from(src.to_ip()),
-            dst: IpAddr::from(dst.to_ip()),
+            src: src.to_ip(),
+            dst: dst.to_ip(),
             proto: conn.ip_proto,
             ip,
             payload: ip.get(header_len..).unwrap_or(&[]),

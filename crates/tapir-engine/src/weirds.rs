@@ -67,7 +67,7 @@ impl Sampler {
     }
 
     fn verdict(&self, n: u64) -> bool {
-        n <= self.threshold || self.rate > 0 && (n - self.threshold) % self.rate == 0
+        n <= self.threshold || self.rate > 0 && (n - self.threshold).is_multiple_of(self.rate)
     }
 
     fn step(&self, c: &mut Counter, now: f64) -> bool {

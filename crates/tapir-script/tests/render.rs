@@ -56,12 +56,10 @@ fn bodies_are_shown_normalised() {
 fn prototypes_that_are_assigned_are_variables_everywhere() {
     let mut evaluator = NoEvaluator;
     let mut loader = Loader::new(
-        Box::new(One(
-            "global cb: function(n: count): count;
+        Box::new(One("global cb: function(n: count): count;
             function before(): count { return cb(1); }
             function set_it() { cb = function(n: count): count { return n; }; }
-            function after(): count { return cb(2); }",
-        )),
+            function after(): count { return cb(2); }")),
         &mut evaluator,
     );
     loader.load_file("t");

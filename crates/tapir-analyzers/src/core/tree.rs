@@ -211,7 +211,7 @@ impl Tree {
         if e.2 == 0.0 {
             e.2 = now;
         }
-        o.weird_sampling_rate > 0 && (e.1 - o.weird_sampling_threshold) % o.weird_sampling_rate == 0
+        o.weird_sampling_rate > 0 && (e.1 - o.weird_sampling_threshold).is_multiple_of(o.weird_sampling_rate)
     }
 
     /// Calls one node's analyzer.

@@ -624,7 +624,7 @@ fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
     };
     let mut v = Cursor::new(value);
     match key {
-        0 if value.len() % 2 == 0 && !value.is_empty() => {
+        0 if value.len().is_multiple_of(2) && !value.is_empty() => {
             let keys: Vec<u64> = value
                 .chunks_exact(2)
                 .map(|c| u16::from_be_bytes([c[0], c[1]]) as u64)
@@ -645,14 +645,14 @@ fn svcb_param(cx: &mut Cx, key: u16, value: &[u8]) -> Value {
             cx.weird("DNS_SVCB_port_length_invalid", "");
             p.raw = Some(value.into());
         }
-        4 if value.len() % 4 == 0 && !value.is_empty() => {
+        4 if value.len().is_multiple_of(4) && !value.is_empty() => {
             let a = value
                 .chunks_exact(4)
                 .map(|c| Value::Addr(Addr::v4([c[0], c[1], c[2], c[3]])))
                 .collect();
             p.hint = cx.vector(types::ADDR_VEC, a);
         }
-        6 if value.len() % 16 == 0 && !value.is_empty() => {
+        6 if value.len().is_multiple_of(16) && !value.is_empty() => {
             let a = value
                 .chunks_exact(16)
                 .map(|c| Value::Addr(Addr::v6(c.try_into().unwrap_or([0; 16]))))

@@ -281,7 +281,7 @@ impl Analyzer for Modbus {
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
-        while buf.len() - at >= HEADER + 1 {
+        while buf.len() - at > HEADER {
             let h = &buf[at..];
             let len = u16::from_be_bytes([h[4], h[5]]) as usize;
             if h[2] != 0 || h[3] != 0 {

@@ -88,9 +88,8 @@ impl Ssh {
     fn version_line(&mut self, cx: &mut Cx, is_orig: bool) -> bool {
         let s = &mut self.sides[is_orig as usize];
         let Some(n) = s.buf.iter().position(|&b| b == b'\n') else {
-            if s.buf.len() > MAX_VERSION_LINE {
-                self.bad_version(cx, is_orig);
-            } else if is_orig && s.buf.len() >= 4 && !s.buf.starts_with(b"SSH-") {
+            let foreign = is_orig && s.buf.len() >= 4 && !s.buf.starts_with(b"SSH-");
+            if foreign || s.buf.len() > MAX_VERSION_LINE {
                 self.bad_version(cx, is_orig);
             }
             return false;

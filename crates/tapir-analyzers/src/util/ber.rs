@@ -117,15 +117,22 @@ pub fn expect<'a>(c: &mut Cursor<'a>, id: u8) -> Option<Tlv<'a>> {
     read(c).filter(|t| t.id == id)
 }
 
+/// A length that the basic encoding rules do not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadLength;
+
 /// The length of the element at the start of `b` with its header; `Ok(None)` when more bytes are needed to tell.
-pub fn frame(b: &[u8]) -> Result<Option<usize>, ()> {
+///
+/// # Errors
+/// When the length is of the indefinite form or longer than four bytes.
+pub fn frame(b: &[u8]) -> Result<Option<usize>, BadLength> {
     let Some(&l) = b.get(1) else { return Ok(None) };
     if l < 0x80 {
         return Ok(Some(2 + l as usize));
     }
     let n = (l & 0x7f) as usize;
     if n == 0 || n > 4 {
-        return Err(());
+        return Err(BadLength);
     }
     let Some(bytes) = b.get(2..2 + n) else {
         return Ok(None);

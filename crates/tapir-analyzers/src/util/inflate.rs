@@ -85,7 +85,7 @@ impl Inflate {
                 }
                 None => return,
             }
-        } else if h[0] & 15 == 8 && (h[0] as u32 * 256 + h[1] as u32) % 31 == 0 {
+        } else if h[0] & 15 == 8 && (h[0] as u32 * 256 + h[1] as u32).is_multiple_of(31) {
             self.kind = Kind::Zlib;
             0
         } else {

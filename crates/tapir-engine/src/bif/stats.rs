@@ -140,10 +140,10 @@ fn matcher_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let mut r = records::MatcherStats::default();
     if let Some(rules) = &of(cx)?.files.rules {
         let s = rules.rules.stats();
-        r.matchers = s.matchers as u64;
-        r.nfa_states = s.nfa_states as u64;
-        r.dfa_states = s.dfa_states as u64;
-        r.mem = s.memory as u64;
+        r.matchers = s.matchers;
+        r.nfa_states = s.nfa_states;
+        r.dfa_states = s.dfa_states;
+        r.mem = s.memory;
         r.misses = s.misses;
     }
     Ok(r.build(cx.queue().bindings()))

@@ -150,7 +150,6 @@ fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
                 cid: cid.build(b),
                 tunnel_type: kind,
                 uid: Some(Str::from(e.uid.as_bytes())),
-                ..Default::default()
             }
             .build(b)
         })

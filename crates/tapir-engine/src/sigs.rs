@@ -1,6 +1,5 @@
 //! Signatures on connections: between the rule engine, the analyzers and scripts.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use tapir_analyzers::core::{ConnInfo, ConnMatcher, Enable, PatKind, SigHost, Transport as AppTransport};

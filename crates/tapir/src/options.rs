@@ -453,8 +453,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>) -> Result<(), String> {
-    let mut chars = letters.char_indices();
-    while let Some((i, c)) = chars.next() {
+    for (i, c) in letters.char_indices() {
         let opt = OPTIONS
             .iter()
             .find(|o| o.short == Some(c))

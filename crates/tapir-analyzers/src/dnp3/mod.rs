@@ -109,9 +109,8 @@ impl Dnp3 {
         if fin {
             s.open = false;
             let app = std::mem::take(&mut s.app);
-            if application(cx, is_orig, &app).is_none() {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: DNP3_PDU");
-            }
+            // Objects of unknown form end the fragment quietly.
+            let _ = application(cx, is_orig, &app);
         }
     }
 

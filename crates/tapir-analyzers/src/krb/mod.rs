@@ -45,6 +45,11 @@ fn time(seq: &Tlv, n: u32) -> Option<f64> {
     generalized_time(ctx(seq, n)?.body)
 }
 
+/// A time with its microseconds, which count as units of ten.
+fn fine_time(seq: &Tlv, n: u32, usec: u32) -> Option<f64> {
+    Some(time(seq, n)? + count(seq, usec).unwrap_or(0) as f64 / 100_000.0)
+}
+
 /// `YYYYMMDDHHMMSSZ` as seconds since 1970.
 pub(crate) fn generalized_time(b: &[u8]) -> Option<f64> {
     if b.len() < 14 || !b[..14].iter().all(u8::is_ascii_digit) {
@@ -136,7 +141,7 @@ impl Krb {
         let bits = opts.body.get(1).copied().unwrap_or(0);
         let t = ctx(seq, 3)?;
         // [3] Ticket is itself an application-tagged element.
-        let tk = ticket(cx, &t.inner()?)?;
+        let tk = ticket_with(cx, &t.inner()?, in_padata)?;
         let o = records::KRBAPOptions {
             use_session_key: bits & 0x40 != 0,
             mutual_required: bits & 0x20 != 0,
@@ -162,7 +167,13 @@ impl Krb {
                     }
                     continue;
                 }
-                2 if is_request => continue,
+                2 if is_request => {
+                    let cipher = ber::read(&mut Cursor::new(val.body)).and_then(|e| string(&e, 2));
+                    match cipher {
+                        Some(c) => c,
+                        None => continue,
+                    }
+                }
                 16 | 17 => {
                     self.certificate(cx, is_request, val.body);
                     continue;
@@ -255,7 +266,7 @@ impl Krb {
         r.rtime = time(&body, 6);
         r.nonce = count(&body, 7);
         if let Some(e) = ctx(&body, 8) {
-            r.encryption_types = cx.counts(e.children().filter_map(|t| t.int().map(|v| v as u64)));
+            r.encryption_types = cx.counts(e.children().map(|t| t.body.iter().fold(0u64, |v, b| v << 8 | *b as u64)));
         }
         if let Some(list) = ctx(&body, 9) {
             let v: Vec<Value> = list.children().filter_map(|a| host_address(cx, &a)).collect();
@@ -307,6 +318,11 @@ fn encrypted(cx: &Cx, t: &Tlv) -> Option<Value> {
 
 /// `seq` is the sequence within the application tag.
 fn ticket(cx: &Cx, seq: &Tlv) -> Option<Value> {
+    ticket_with(cx, seq, false)
+}
+
+/// A ticket; that of a request within another has an empty authentication info.
+fn ticket_with(cx: &Cx, seq: &Tlv, in_padata: bool) -> Option<Value> {
     let enc = ctx(seq, 3)?;
     Some(
         records::KRBTicket {
@@ -315,7 +331,7 @@ fn ticket(cx: &Cx, seq: &Tlv) -> Option<Value> {
             service_name: principal(seq, 2)?,
             cipher: count(&enc, 0)?,
             ciphertext: string(&enc, 2),
-            authenticationinfo: None,
+            authenticationinfo: in_padata.then(|| Rc::from(&b""[..])),
         }
         .build(cx.q.bindings()),
     )
@@ -363,8 +379,8 @@ fn error(cx: &mut Cx, seq: &Tlv) -> Option<Value> {
     let mut e = records::KRBErrorMsg {
         pvno: count(seq, 0),
         msg_type: count(seq, 1),
-        client_time: time(seq, 2),
-        server_time: time(seq, 4),
+        client_time: fine_time(seq, 2, 3),
+        server_time: fine_time(seq, 4, 5),
         error_code: count(seq, 6)?,
         client_realm: string(seq, 7),
         client_name: principal(seq, 8),
@@ -378,7 +394,8 @@ fn error(cx: &mut Cx, seq: &Tlv) -> Option<Value> {
             let mut out = Vec::new();
             if let Some(list) = ber::read(&mut Cursor::new(data.body)) {
                 for pa in list.children() {
-                    if let (Some(ty), Some(v)) = (count(&pa, 1), string(&pa, 2)) {
+                    if let Some(ty) = count(&pa, 1).or_else(|| count(&pa, 0)) {
+                        let v = string(&pa, 2).unwrap_or_default();
                         out.push(records::KRBTypeValue { data_type: ty, val: v }.build(cx.q.bindings()));
                     }
                 }

@@ -32,11 +32,17 @@ fn put(f: &Tlv, depth: usize, out: &mut Vec<u8>) -> Result<(), Bad> {
     }
     let op: &[u8] = match f.context().ok_or(Bad::Form)? {
         n @ 0..=2 => {
-            out.push(b'(');
-            out.push(b"&|!"[n as usize]);
-            for c in f.children() {
+            // Parts join two by two from the left.
+            let start = out.len();
+            let sign = b"&|!"[n as usize];
+            for (i, c) in f.children().enumerate() {
+                if i > 1 {
+                    out.splice(start..start, [b'(', sign]);
+                    out.push(b')');
+                }
                 put(&c, depth - 1, out)?;
             }
+            out.splice(start..start, [b'(', sign]);
             out.push(b')');
             return Ok(());
         }

@@ -37,6 +37,8 @@ pub struct Ldap {
     mech: Vec<u8>,
     starttls: Option<i64>,
     stopped: bool,
+    /// How much of the content of an unfinished SASL buffer is handled.
+    told: [usize; 2],
 }
 
 fn result_code(n: u64) -> i64 {
@@ -118,6 +120,9 @@ impl Ldap {
             argument: Vec::new(),
         };
         self.operation(cx, is_orig, id, &op, &mut t)?;
+        if self.stopped {
+            return Some(());
+        }
         cx.confirm();
         raise!(
             cx,
@@ -213,15 +218,15 @@ impl Ldap {
                 let mut a = auth.cursor();
                 self.mech = ber::expect(&mut a, ber::OCTETS)?.body.to_vec();
                 t.argument = self.mech.clone();
+                self.mode = Mode::Sasl;
                 if self.mech.starts_with(b"GSS") || self.mech == b"NTLM" {
-                    self.mode = Mode::Sasl;
                     if let Some(cred) = ber::expect(&mut a, ber::OCTETS) {
                         self.security_token(cx, is_orig, cred.body);
                     }
                 }
             }
             9..=11 => {
-                t.argument = if kind == 9 { Vec::new() } else { b"NTLM".to_vec() };
+                t.argument = if kind == 9 { Vec::new() } else { b"NTLMSSP".to_vec() };
                 self.security_token(cx, is_orig, auth.body);
             }
             _ => t.argument = auth.body.to_vec(),
@@ -267,7 +272,7 @@ impl Ldap {
         let text = match filter::text(&f, max) {
             Ok(s) => s,
             Err(filter::Bad::Depth) => {
-                cx.violation("LDAP exceeded max filter recursion depth");
+                self.fail(cx, "LDAP exceeded max filter recursion depth");
                 return Some(());
             }
             Err(filter::Bad::Form) => return None,
@@ -303,8 +308,16 @@ impl Ldap {
                 self.fail(cx, "LDAP SASL buffer too long");
                 return None;
             }
-            let token = b.get(4..4 + n)?.to_vec();
-            self.sealed(cx, is_orig, &token);
+            if !(self.mech.starts_with(b"GSS") || self.mech == b"NTLM") {
+                // What other mechanisms protect cannot be read.
+                return Some(b.len());
+            }
+            let token = &b[4..b.len().min(4 + n)];
+            self.sealed(cx, is_orig, token, n);
+            if b.len() < 4 + n {
+                return None;
+            }
+            self.told[is_orig as usize] = 0;
             return Some(4 + n);
         }
         match ber::frame(b) {
@@ -324,8 +337,8 @@ impl Ldap {
         }
     }
 
-    /// A token of a security layer: what is only signed can be read.
-    fn sealed(&mut self, cx: &mut Cx, is_orig: bool, token: &[u8]) {
+    /// What is there of a token of `len` bytes of a security layer: what is only signed can be read.
+    fn sealed(&mut self, cx: &mut Cx, is_orig: bool, token: &[u8], len: usize) {
         // Kerberos wrap token (RFC 4121): flags bit 1 says sealed; the checksum follows the data when not rotated.
         if token.len() >= 16 && token[..2] == [5, 4] && token[2] & 2 == 0 {
             let ec = u16::from_be_bytes([token[4], token[5]]) as usize;
@@ -334,7 +347,7 @@ impl Ldap {
             let plain = if rrc > 0 {
                 body.get(ec.min(body.len())..).unwrap_or(&[])
             } else {
-                body.get(..body.len().saturating_sub(ec)).unwrap_or(&[])
+                &body[..body.len().min((len - 16).saturating_sub(ec))]
             };
             self.signed(cx, is_orig, plain);
         } else if token.len() > 16 && token[..4] == [1, 0, 0, 0] {
@@ -343,22 +356,29 @@ impl Ldap {
         }
     }
 
-    fn signed(&mut self, cx: &mut Cx, is_orig: bool, mut b: &[u8]) {
+    fn signed(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) {
+        let mut b = b.get(self.told[is_orig as usize]..).unwrap_or(&[]);
         while b.first() == Some(&0x30) {
             let Ok(Some(n)) = ber::frame(b) else { return };
             let Some(m) = b.get(..n) else { return };
             if self.message(cx, is_orig, m).is_none() {
                 return;
             }
+            self.told[is_orig as usize] += n;
             b = &b[n..];
         }
     }
 }
 
+/// Text with what is not printable replaced.
+fn printable(s: &[u8]) -> Vec<u8> {
+    s.iter().map(|b| if matches!(b, 0x20..=0x7e) { *b } else { b'?' }).collect()
+}
+
 fn result(c: &mut Cursor, t: &mut Told) -> Option<()> {
     t.result = result_code(ber::read(c)?.uint()?);
-    t.matched = ber::expect(c, ber::OCTETS)?.body.to_vec();
-    t.diagnostic = ber::expect(c, ber::OCTETS)?.body.to_vec();
+    t.matched = printable(ber::expect(c, ber::OCTETS)?.body);
+    t.diagnostic = printable(ber::expect(c, ber::OCTETS)?.body);
     Some(())
 }
 
@@ -383,8 +403,8 @@ fn modifications(c: &mut Cursor) -> Option<Vec<u8>> {
         out.push(b'(');
         out.extend_from_slice(name);
         if let Some(vals) = ber::read(&mut a) {
-            for v in vals.children() {
-                out.extend_from_slice(b", ");
+            for (i, v) in vals.children().enumerate() {
+                out.extend_from_slice(if i == 0 { &b"="[..] } else { b", " });
                 out.extend_from_slice(v.body);
             }
         }

@@ -16,7 +16,6 @@ const HEADER: usize = 7;
 #[derive(Default)]
 pub struct Modbus {
     buf: [Vec<u8>; 2],
-    seen: [bool; 2],
     stopped: [bool; 2],
 }
 
@@ -49,7 +48,6 @@ impl Modbus {
             len,
         }
         .build(cx.q.bindings());
-        self.seen[is_orig as usize] = true;
         raise!(cx, modbus_message, h.clone(), is_orig);
         if fc & 0x80 != 0 && !is_orig {
             if let Some(code) = c.n8() {
@@ -62,9 +60,7 @@ impl Modbus {
         } else if response(cx, h, fc, &mut c).is_none() {
             cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_PDU");
         }
-        if self.seen == [true, true] {
-            cx.confirm();
-        }
+        cx.confirm();
     }
 }
 
@@ -312,7 +308,6 @@ impl Analyzer for Modbus {
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-        self.seen.swap(0, 1);
         self.stopped.swap(0, 1);
     }
 

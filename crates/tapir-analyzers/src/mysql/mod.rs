@@ -157,9 +157,8 @@ impl Mysql {
 
     fn error(&self, cx: &mut Cx, c: &mut Cursor) {
         let Some(code) = c.n16le() else { return };
-        if c.peek() == Some(b'#') {
-            let _ = c.skip(6);
-        }
+        // The state is taken to be there always.
+        let _ = c.skip(6.min(c.left()));
         raise!(cx, mysql_error, code, c.take_rest());
     }
 
@@ -180,7 +179,7 @@ impl Mysql {
             Expect::Nothing | Expect::Text => self.expect = Expect::Nothing,
             Expect::Status => {
                 c.u8();
-                if first == 0 {
+                if first == 0 || eof && self.no_eof() {
                     self.ok(cx, &mut c)?;
                 } else if eof {
                     raise!(cx, mysql_eof, false);

@@ -89,7 +89,9 @@ impl Ntlm {
         match c.u32le()? {
             1 => {
                 let f = c.u32le()?;
+                let domain_at = c.clone().take(8)?[4..].iter().rev().fold(0u32, |n, b| n << 8 | *b as u32);
                 let domain = field(&mut c)?.filter(|_| f & 0x1000 != 0);
+                let workstation_at = c.clone().take(8)?[4..].iter().rev().fold(0u32, |n, b| n << 8 | *b as u32);
                 let workstation = field(&mut c)?.filter(|_| f & 0x2000 != 0);
                 let mut m = records::NTLMNegotiate {
                     flags: flags(cx, f),
@@ -97,7 +99,8 @@ impl Ntlm {
                     workstation: text(workstation),
                     ..Default::default()
                 };
-                if f & VERSION != 0 {
+                // The version is there when the first string lies behind it.
+                if f & VERSION != 0 && domain_at.min(workstation_at) >= 40 {
                     m.version = version(cx, &mut c)?;
                 }
                 let m = m.build(cx.q.bindings());

@@ -194,8 +194,8 @@ impl Rdp {
 
     fn core_data(&mut self, cx: &mut Cx, b: &mut Cursor) -> Option<()> {
         // A version of four bytes: minor, then major.
-        let version_minor = b.n16le()?;
         let version_major = b.n16le()?;
+        let version_minor = b.n16le()?;
         let mut r = records::RDPClientCoreData {
             version_major,
             version_minor,

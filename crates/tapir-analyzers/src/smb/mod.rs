@@ -22,6 +22,8 @@ pub struct Smb {
     buf: [Vec<u8>; 2],
     seen: [bool; 2],
     stopped: [bool; 2],
+    /// After a gap: waiting for a message's beginning.
+    resync: bool,
     pub(crate) pipes: HashMap<u64, NodeIx>,
     pub(crate) pipe_trees: HashMap<u64, bool>,
     v1: v1::State,
@@ -134,6 +136,12 @@ impl Analyzer for Smb {
         if self.stopped[d] {
             return;
         }
+        if self.resync {
+            if matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
+                self.resync = false;
+            }
+            return;
+        }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
@@ -160,9 +168,9 @@ impl Analyzer for Smb {
         self.buf[d] = buf;
     }
 
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped[is_orig as usize] = true;
-        self.buf[is_orig as usize] = Vec::new();
+    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
+        self.resync = true;
+        self.buf = Default::default();
     }
 
     fn flip(&mut self) {

@@ -39,6 +39,8 @@ struct Head<'a> {
 
 /// One command's parameter words and data bytes.
 struct Block<'a> {
+    /// Where it begins in the message.
+    at: usize,
     words: Cursor<'a>,
     word_count: u64,
     bytes: Cursor<'a>,
@@ -55,6 +57,7 @@ fn block(m: &[u8], off: usize) -> Option<Block<'_>> {
     let bytes_at = c.pos();
     let bytes = Cursor::new(c.rest().get(..n.min(c.left()))?);
     Some(Block {
+        at: off,
         words,
         word_count,
         bytes,
@@ -392,19 +395,32 @@ impl Smb {
     }
 
     fn transaction(&mut self, cx: &mut Cx, is_orig: bool, h: &Head, b: &mut Block) -> Option<()> {
-        let w = &mut b.words;
-        w.skip(8)?;
-        w.skip(2)?;
-        w.skip(8)?;
+        // The count of words does not limit the setup words here.
+        let mut w = Cursor::new(h.msg);
+        w.seek(b.at + 1)?;
+        w.skip(18)?;
         let pc = w.u16le()? as usize;
         let po = w.u16le()? as usize;
         let dc = w.u16le()? as usize;
         let dof = w.u16le()? as usize;
         let setup = w.u8()?;
         w.u8()?;
-        let sub = if setup > 0 { w.n16le()? } else { 0 };
-        let fid = if setup > 1 { w.n16le()? } else { 0 };
-        let name = b.string(h);
+        let mut sub = if setup > 0 { w.n16le()? } else { 0 };
+        w.skip((setup.max(1) as usize - 1) * 2)?;
+        w.u16()?;
+        let bytes_at = w.pos();
+        let mut names = Block {
+            at: b.at,
+            words: Cursor::new(&[]),
+            word_count: 0,
+            bytes: Cursor::new(w.rest()),
+            bytes_at,
+        };
+        let name = names.string(h);
+        let fid = 0;
+        if name.eq_ignore_ascii_case(b"\\PIPE\\") {
+            sub = 0;
+        }
         let p = at(h.msg, po, pc)?;
         let d = at(h.msg, dof, dc)?;
         let is_pipe = name.to_ascii_uppercase().starts_with(b"\\PIPE\\");
@@ -445,6 +461,7 @@ impl Smb {
         let av = a.build(cx.q.bindings());
         raise!(cx, smb1_transaction2_request, hdr.clone(), av, sub);
         let mut pb = Block {
+            at: 0,
             words: Cursor::new(&[]),
             word_count: 0,
             bytes: Cursor::new(p),
@@ -647,6 +664,8 @@ impl Smb {
                 let n = w.u16le()? as usize;
                 w.u16le()?;
                 let key = b.bytes.take(n)?;
+                // Not aligned here.
+                b.bytes_at = b.bytes.pos();
                 let domain = b.string(h);
                 r.lanman = records::SMB1NegotiateResponseLANMAN {
                     word_count: wc,
@@ -717,7 +736,6 @@ impl Smb {
                 if bit(31) {
                     n.guid = Some(b.bytes.take(16)?.into());
                     blob = b.bytes.take_rest().to_vec();
-                    n.security_blob = blob[..].into();
                 } else {
                     n.encryption_key = Some(b.bytes.take(key_len)?.into());
                     n.domain_name = Some(b.string(h).into());

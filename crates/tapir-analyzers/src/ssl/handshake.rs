@@ -116,7 +116,7 @@ impl Handshake {
         let version = c.n16()?;
         let ts = c.u32()?;
         let random = c.take(28)?;
-        let session = c.vec8()?;
+        let session = session_id(c.vec8()?);
         if self.dtls {
             c.vec8()?;
         }
@@ -149,10 +149,10 @@ impl Handshake {
     fn server_hello(&mut self, cx: &mut Cx, client: bool, rv: u16, body: &[u8]) -> Option<()> {
         let mut c = Cursor::new(body);
         let version = c.u16()?;
-        let ts = c.u32()?;
-        let random = c.take(28)?;
+        let random = c.take(32)?;
+        let ts = u32::from_be_bytes([random[0], random[1], random[2], random[3]]);
         let draft = version >> 8 == 0x7f || version == 0x0304;
-        let session = if draft { &[] } else { c.vec8()? };
+        let session = session_id(if draft { &[] } else { c.vec8()? });
         let cipher = c.u16()?;
         let comp = if draft { 0 } else { c.n8()? };
         self.version = version;
@@ -539,4 +539,9 @@ fn sig_alg(cx: &Cx, a: [u8; 2]) -> Value {
 fn sig_algs(cx: &Cx, b: &[u8]) -> Value {
     let v = b.chunks_exact(2).map(|c| sig_alg(cx, [c[0], c[1]])).collect();
     cx.vector(types::SIGNATURE_AND_HASHALGORITHM_VEC, v)
+}
+
+/// A session id as events show it: an absent one is all zeros.
+fn session_id(id: &[u8]) -> &[u8] {
+    if id.is_empty() { &[0; 32] } else { id }
 }

@@ -101,8 +101,9 @@ pub fn to_hex(s: &[u8]) -> String {
     o
 }
 
-/// UTF-16LE as UTF-8; unpaired surrogates become the replacement character.
+/// UTF-16LE as UTF-8, without a terminating zero; unpaired surrogates become the replacement character.
 pub fn utf16le(s: &[u8]) -> String {
+    let s = s.strip_suffix(&[0, 0]).filter(|s| s.len() % 2 == 0).unwrap_or(s);
     // An odd last byte counts as a unit of its own.
     let units = s
         .chunks(2)

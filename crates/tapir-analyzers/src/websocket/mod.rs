@@ -39,7 +39,6 @@ impl WebSocket {
             self.told = true;
             let id = cx.id();
             raise!(cx, websocket_established, id);
-            cx.confirm();
         }
     }
 
@@ -80,6 +79,7 @@ impl WebSocket {
         }
         s.effective = if op == 0 { s.message } else { op };
         s.close.clear();
+        cx.confirm();
         raise!(cx, websocket_frame, is_orig, fin, rsv as u64, op as u64, len);
         let max = cx.sh.opts.websocket_max_control_frame_size;
         if op >= 8 && len > max {

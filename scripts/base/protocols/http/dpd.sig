@@ -2,7 +2,7 @@
 
 signature dpd_http_client {
   ip-proto == tcp
-  payload /^[[:space:]]*(OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|POLL|REPORT|SUBSCRIBE|BMOVE|SEARCH|QUERY|RPC_IN_DATA|RPC_OUT_DATA)[[:space:]]*/
+  payload /^[[:space:]]*(OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|POLL|REPORT|SUBSCRIBE|BMOVE|SEARCH|QUERY|RPC_IN_DATA|RPC_OUT_DATA)[[:space:]]+[^ \t\r\n]+[[:space:]]+[hH][tT][tT][pP]\/[0-9]/
   tcp-state originator
   enable "http"
 }

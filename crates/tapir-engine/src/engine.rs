@@ -175,7 +175,7 @@ impl Engine {
             None => true,
         };
         let Net { flow, shared } = &mut *net;
-        shared.now = flow.now();
+        shared.now = self.spare.now();
         flow.wants.packet_filter = !drops.is_empty();
         let mut sink = Sink {
             drops,

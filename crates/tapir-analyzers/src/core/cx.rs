@@ -32,7 +32,7 @@ impl Cx<'_> {
     /// The network time.
     #[inline]
     pub fn now(&self) -> f64 {
-        self.sh.now
+        self.q.now()
     }
 
     /// The id of the running analyzer.

@@ -266,7 +266,10 @@ impl Krb {
         r.rtime = time(&body, 6);
         r.nonce = count(&body, 7);
         if let Some(e) = ctx(&body, 8) {
-            r.encryption_types = cx.counts(e.children().map(|t| t.body.iter().fold(0u64, |v, b| v << 8 | *b as u64)));
+            r.encryption_types = cx.counts(
+                e.children()
+                    .map(|t| t.body.iter().fold(0u64, |v, b| v << 8 | *b as u64)),
+            );
         }
         if let Some(list) = ctx(&body, 9) {
             let v: Vec<Value> = list.children().filter_map(|a| host_address(cx, &a)).collect();

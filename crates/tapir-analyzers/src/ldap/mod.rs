@@ -372,7 +372,9 @@ impl Ldap {
 
 /// Text with what is not printable replaced.
 fn printable(s: &[u8]) -> Vec<u8> {
-    s.iter().map(|b| if matches!(b, 0x20..=0x7e) { *b } else { b'?' }).collect()
+    s.iter()
+        .map(|b| if matches!(b, 0x20..=0x7e) { *b } else { b'?' })
+        .collect()
 }
 
 fn result(c: &mut Cursor, t: &mut Told) -> Option<()> {

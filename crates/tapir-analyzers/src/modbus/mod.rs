@@ -302,7 +302,7 @@ impl Analyzer for Modbus {
     }
 
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped[is_orig as usize] = true;
+        // The next data is taken to begin with a message.
         self.buf[is_orig as usize] = Vec::new();
     }
 

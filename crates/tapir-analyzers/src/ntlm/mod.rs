@@ -89,9 +89,15 @@ impl Ntlm {
         match c.u32le()? {
             1 => {
                 let f = c.u32le()?;
-                let domain_at = c.clone().take(8)?[4..].iter().rev().fold(0u32, |n, b| n << 8 | *b as u32);
+                let domain_at = c.clone().take(8)?[4..]
+                    .iter()
+                    .rev()
+                    .fold(0u32, |n, b| n << 8 | *b as u32);
                 let domain = field(&mut c)?.filter(|_| f & 0x1000 != 0);
-                let workstation_at = c.clone().take(8)?[4..].iter().rev().fold(0u32, |n, b| n << 8 | *b as u32);
+                let workstation_at = c.clone().take(8)?[4..]
+                    .iter()
+                    .rev()
+                    .fold(0u32, |n, b| n << 8 | *b as u32);
                 let workstation = field(&mut c)?.filter(|_| f & 0x2000 != 0);
                 let mut m = records::NTLMNegotiate {
                     flags: flags(cx, f),

@@ -28,7 +28,9 @@ enum Auth {
 /// The analyzer.
 pub struct Pop3 {
     lines: [Lines; 2],
-    pending: VecDeque<&'static str>,
+    /// Requests whose answers are awaited; only the first is looked at.
+    pending: VecDeque<Vec<u8>>,
+    current: Option<&'static str>,
     greeted: bool,
     multi: bool,
     mail: Option<Mail>,
@@ -45,6 +47,7 @@ impl Default for Pop3 {
         Pop3 {
             lines: [Lines::default().quiet(), Lines::default().quiet()],
             pending: VecDeque::new(),
+            current: None,
             greeted: false,
             multi: false,
             mail: None,
@@ -64,6 +67,27 @@ impl Pop3 {
             self.auth_line(cx, line);
             return;
         }
+        if self.pending.len() as u64 >= cx.sh.opts.pop3_max_pending_commands.max(1) {
+            cx.weird("pop3_client_too_many_pending_commands", "");
+            self.pending.pop_front();
+        }
+        self.pending.push_back(line.to_vec());
+        if self.pending.len() == 1 {
+            self.command(cx, line);
+        }
+    }
+
+    /// The answer to the first request is complete.
+    fn finish(&mut self, cx: &mut Cx) {
+        self.pending.pop_front();
+        self.current = None;
+        if let Some(l) = self.pending.front().cloned() {
+            self.command(cx, &l);
+        }
+    }
+
+    fn command(&mut self, cx: &mut Cx, line: &[u8]) {
+        self.current = None;
         let (w, arg) = word(line);
         let Some(&cmd) = COMMANDS.iter().find(|c| ieq(c.as_bytes(), w)) else {
             let shown = String::from_utf8_lossy(w).into_owned();
@@ -75,11 +99,7 @@ impl Pop3 {
             }
             return;
         };
-        if self.pending.len() as u64 >= cx.sh.opts.pop3_max_pending_commands {
-            cx.weird("pop3_client_too_many_pending_commands", "");
-            self.pending.pop_front();
-        }
-        self.pending.push_back(cmd);
+        self.current = Some(cmd);
         raise!(cx, pop3_request, true, cmd, arg);
         match cmd {
             "USER" => self.user = arg.to_vec(),
@@ -136,6 +156,7 @@ impl Pop3 {
                 if let Some(m) = self.mail.take() {
                     m.end(cx);
                 }
+                self.finish(cx);
                 return;
             }
             let line = if line.starts_with(b"..") { &line[1..] } else { line };
@@ -161,8 +182,17 @@ impl Pop3 {
             self.greeted = true;
             return;
         }
-        let Some(cmd) = self.pending.pop_front() else { return };
-        cx.confirm();
+        if ok {
+            cx.confirm();
+        }
+        self.answered(cx, ok, msg);
+        if !self.multi && !self.tls {
+            self.finish(cx);
+        }
+    }
+
+    fn answered(&mut self, cx: &mut Cx, ok: bool, msg: &[u8]) {
+        let Some(cmd) = self.current else { return };
         match (cmd, ok) {
             ("PASS" | "APOP" | "AUTH", _) => {
                 self.auth = Auth::None;

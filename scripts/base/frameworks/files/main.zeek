@@ -273,10 +273,24 @@ function describe(f: fa_file): string
 	return registered_protocols[tag]$describe(f);
 	}
 
+# Protocols whose files have no handle of their own, told once.
+global without_handler: set[Analyzer::Tag];
+
 event get_file_handle(tag: Analyzer::Tag, c: connection, is_orig: bool) &priority=5
 	{
 	if ( tag in registered_protocols )
+		{
 		set_file_handle(registered_protocols[tag]$get_file_handle(c, is_orig));
+		return;
+		}
+
+	if ( tag !in without_handler )
+		{
+		add without_handler[tag];
+		Reporter::warning(fmt("get_file_handle() handler missing for %s", tag));
+		}
+
+	set_file_handle(fmt("%s-fallback-%s", tag, c$uid));
 	}
 
 event file_new(f: fa_file) &priority=10

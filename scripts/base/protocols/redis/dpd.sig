@@ -4,6 +4,7 @@ signature dpd_redis_tcp_server {
   ip-proto == tcp
   payload /^([-+].*\r\n|[:$*#,(!=%`~>_].*\r\n)/
   tcp-state responder
+  enable "Redis"
 }
 
 signature dpd_redis_tcp_client {

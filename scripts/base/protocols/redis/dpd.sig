@@ -2,7 +2,7 @@
 
 signature dpd_redis_tcp_server {
   ip-proto == tcp
-  payload /^([-+].*\r\n|[:$*#,(!=%`~>_].*\r\n)/
+  payload /^([-+].*\r\n|[:$*,(!=%`~>][-+]?[0-9].*\r\n|#[tf]\r\n|_\r\n)/
   tcp-state responder
   enable "Redis"
 }

@@ -43,7 +43,7 @@ struct Side {
 impl Default for Side {
     fn default() -> Self {
         Side {
-            lines: Lines::default(),
+            lines: Lines::default().quiet(),
             state: State::Line,
             msg: None,
             version: None,
@@ -397,7 +397,10 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 impl Analyzer for Http {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        self.run(cx, is_orig, data);
+        // Nobody knows where a connection that was joined in the middle stands.
+        if !cx.conn.partial {
+            self.run(cx, is_orig, data);
+        }
     }
 
     fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {

@@ -38,18 +38,13 @@ fn version(s: &[u8]) -> Option<Version> {
 
 /// Reads a request line; the error is the weird's name.
 pub fn request_line(s: &[u8]) -> Result<RequestLine<'_>, &'static str> {
-    let bad = || {
-        let at = s.windows(5).position(|w| w.eq_ignore_ascii_case(b"HTTP/"));
-        if at.is_some() {
-            "bad_HTTP_request_with_version"
-        } else {
-            "bad_HTTP_request"
-        }
-    };
     let m = s.iter().take_while(|&&b| is_token(b)).count();
     let rest = skip(s, m);
+    if m == 0 && s.windows(5).any(|w| w.eq_ignore_ascii_case(b"HTTP/")) {
+        return Err("bad_HTTP_request_with_version");
+    }
     if m == 0 || rest == m {
-        return Err(bad());
+        return Err("bad_HTTP_request");
     }
     let mut weirds = Vec::new();
     let mut uri_end = rest;

@@ -1,1 +1,4 @@
-//! See ARCHITECTURE.md for what this crate owns.
+//! Clusters: topics, serializers, transports. Nothing of it is built yet; nodes run alone.
+//!
+//! Must not know: the VM, flows, packets.
+#![forbid(unsafe_code)]

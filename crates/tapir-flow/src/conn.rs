@@ -314,12 +314,12 @@ impl<X> Conn<X> {
         }
     }
 
-    /// The sequence number of the last byte sent, as `get_orig_seq` and `get_resp_seq` give it; 0 if there was none, and
+    /// The highest sequence number sent, as `get_orig_seq` and `get_resp_seq` give it; 0 if there was none, and
     /// for everything but TCP.
     pub fn sequence(&self, is_orig: bool) -> u64 {
         let e = self.end(is_orig);
         if self.transport == Transport::Tcp && e.last_rel() > 0 {
-            u64::from(e.last_seq.wrapping_sub(1))
+            u64::from(e.last_seq)
         } else {
             0
         }

@@ -107,21 +107,21 @@ fn name(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Str(name_of(cx, args.first()).into_bytes().into()))
 }
 
-/// The enumerator of `AllAnalyzers::Tag` with a name, whatever its case.
+/// The enumerator of an analyzer with a name, whatever its case: protocols first, then packet and file analyzers.
 fn find_tag(cx: &CallCtx<'_>, wanted: &str) -> Option<Value> {
     let types = cx.types();
-    let ty = match cx.program().names.get("AllAnalyzers::Tag") {
-        Some(tapir_script::hir::Ident::Type(t)) => *t,
-        _ => return None,
-    };
-    let tapir_data::types::Kind::Enum(e) = types.kind(ty) else {
-        return None;
-    };
-    let items = &types.enums[e.0 as usize].items;
-    items
-        .iter()
-        .find(|(_, n)| name_of(cx, Some(&Value::Enum(ty, *n))).eq_ignore_ascii_case(wanted))
-        .map(|(_, n)| Value::Enum(ty, *n))
+    ["Analyzer", "PacketAnalyzer", "Files"].iter().find_map(|module| {
+        let Some(tapir_script::hir::Ident::Type(ty)) = cx.program().names.get(&*format!("{module}::Tag")) else {
+            return None;
+        };
+        let tapir_data::types::Kind::Enum(e) = types.kind(*ty) else {
+            return None;
+        };
+        let full = format!("{module}::ANALYZER_{wanted}");
+        let items = &types.enums[e.0 as usize].items;
+        let found = items.iter().find(|(name, _)| name.eq_ignore_ascii_case(&full));
+        found.map(|(_, n)| Value::Enum(*ty, *n))
+    })
 }
 
 fn tag(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {

@@ -337,7 +337,7 @@ const OPTIONS: &[Opt] = &[
         short: None,
         long: Some("workers"),
         arity: Arity::Value("N"),
-        help: "spread the packets of a capture over N workers in this process",
+        help: "workers that share the packets of a capture (only 1 so far)",
         apply: |p, v| {
             let text = value(v);
             let n: usize = text
@@ -345,6 +345,11 @@ const OPTIONS: &[Opt] = &[
                 .ok()
                 .filter(|n| (1..=256).contains(n))
                 .ok_or_else(|| format!("'{text}' is no number of workers between 1 and 256"))?;
+            if n > 1 {
+                return Err(format!(
+                    "{n}: captures are read by one worker so far; leave the option out or give 1"
+                ));
+            }
             p.config.workers = n;
             Ok(())
         },

@@ -366,6 +366,8 @@ event ssl_connection_flipped(c: connection) &priority=5
 
 event ssl_established(c: connection) &priority=20
 	{
+	# A connection seen from its middle has no session yet.
+	set_session(c);
 	hook ssl_finishing(c);
 	}
 

@@ -43,8 +43,6 @@ pub struct Config {
     pub profile: Option<PathBuf>,
     /// A function's name, or everything when empty.
     pub disassemble: Option<String>,
-    /// Workers that share a capture within the process.
-    pub workers: usize,
 }
 
 impl Default for Config {
@@ -75,7 +73,6 @@ impl Default for Config {
             pseudo_realtime: None,
             profile: None,
             disassemble: None,
-            workers: 1,
         }
     }
 }

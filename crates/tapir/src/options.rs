@@ -338,7 +338,7 @@ const OPTIONS: &[Opt] = &[
         long: Some("workers"),
         arity: Arity::Value("N"),
         help: "workers that share the packets of a capture (only 1 so far)",
-        apply: |p, v| {
+        apply: |_, v| {
             let text = value(v);
             let n: usize = text
                 .parse()
@@ -350,7 +350,6 @@ const OPTIONS: &[Opt] = &[
                     "{n}: captures are read by one worker so far; leave the option out or give 1"
                 ));
             }
-            p.config.workers = n;
             Ok(())
         },
     },

@@ -1,4 +1,9 @@
-//! Clusters: topics, serializers, transports. Nothing of it is built yet; nodes run alone.
+//! Clusters: how nodes reach each other and what travels between them.
 //!
-//! Must not know: the VM, flows, packets.
-#![forbid(unsafe_code)]
+//! [`Backend`] is what a node needs; events travel in the envelope of [`tapir_data::broker::EventMessage`], logs as
+//! [`LogBatch`]. Must not know: the VM, flows, packets, files.
+#![deny(unsafe_code)]
+
+pub mod backend;
+
+pub use backend::{Backend, Counters, Incoming, LogBatch, Refused};

@@ -1,0 +1,108 @@
+//! What a node needs of a backend, whatever carries the messages.
+//!
+//! A backend has threads of its own for all that can wait; none of its methods blocks, so packet processing never stands
+//! still for a peer. What arrives is picked up with [`Backend::poll`] by the engine's loop.
+//!
+//! Must not know: the VM, script values, how logs are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapir_data::broker::EventMessage;
+use tapir_logging::Column;
+
+/// Rows of one stream, filter and path on their way to a logger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogBatch {
+    /// The stream's enumerator, e.g. `Conn::LOG`.
+    pub stream: String,
+    /// The writer's enumerator, e.g. `Log::WRITER_ASCII`.
+    pub writer: String,
+    pub filter: String,
+    pub path: String,
+    pub columns: Arc<[Column]>,
+    pub n_rows: u32,
+    /// Rows as [`tapir_logging::RowEncoder`] writes them, one after the other.
+    pub rows: Vec<u8>,
+}
+
+/// What a backend hands to its node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// An event that a peer has published on a topic that this node subscribes to.
+    Event { topic: Vec<u8>, event: EventMessage },
+    /// A topic prefix that somebody in the cluster (this node included) subscribes to now.
+    Subscribed(Vec<u8>),
+    /// The last subscriber of a topic prefix is gone.
+    Unsubscribed(Vec<u8>),
+    /// Log rows for this node to write.
+    Logs(LogBatch),
+    /// Something that went wrong, for the reporter. `tag` names the kind of trouble for `Cluster::Backend::error`.
+    Error { tag: &'static str, message: String },
+    /// The node cannot go on, e.g. it was refused by the cluster's authentication.
+    Fatal(String),
+}
+
+/// Why something was not sent. It is counted in [`Counters`] already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A queue is at its high-water mark.
+    Full,
+    /// Nobody to send to: no logger is configured or none subscribes.
+    Nobody,
+    /// The backend has ended or has not started yet.
+    Closed,
+}
+
+/// What a backend has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub events_out: u64,
+    pub events_in: u64,
+    /// Events dropped because the sending queue was full.
+    pub event_drops: u64,
+    /// Incoming events dropped because the node did not take them in time.
+    pub incoming_drops: u64,
+    /// Malformed messages.
+    pub malformed: u64,
+    /// Log rows sent, and dropped because all loggers' queues were full.
+    pub log_rows_out: u64,
+    pub log_rows_in: u64,
+    pub log_row_drops: u64,
+}
+
+/// The way of one node to its cluster.
+pub trait Backend: Send {
+    /// Unique per process start and stable for its life.
+    fn node_id(&self) -> &str;
+
+    /// Sends an event to all other nodes that subscribe to a prefix of `topic`. Never blocks.
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    fn publish(&mut self, topic: &[u8], event: &EventMessage) -> Result<(), Refused>;
+
+    /// Asks for everything published by others on topics that begin with `prefix`.
+    fn subscribe(&mut self, prefix: &[u8]);
+
+    /// Takes a subscription back.
+    fn unsubscribe(&mut self, prefix: &[u8]);
+
+    /// Sends rows to one of the loggers. Never blocks.
+    ///
+    /// # Errors
+    /// Why they were not sent; the rows are lost and counted then.
+    fn ship(&mut self, batch: LogBatch) -> Result<(), Refused>;
+
+    /// Takes at most `limit` messages that have arrived. Gives whether there may be more.
+    fn poll(&mut self, limit: usize, out: &mut Vec<Incoming>) -> bool;
+
+    /// Waits until [`Backend::poll`] may have something, or the time is over.
+    fn wait(&mut self, at_most: Duration);
+
+    /// What was counted so far.
+    fn counters(&self) -> Counters;
+
+    /// Sends what is queued, for at most the backend's linger time, and ends. Later calls are refused.
+    fn close(&mut self);
+}

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapir_data::broker::EventMessage;
+use tapir_data::broker::event::EventMessage;
 use tapir_logging::Column;
 
 /// Rows of one stream, filter and path on their way to a logger.

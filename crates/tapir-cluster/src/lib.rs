@@ -1,6 +1,6 @@
 //! Clusters: how nodes reach each other and what travels between them.
 //!
-//! [`Backend`] is what a node needs; events travel in the envelope of [`tapir_data::broker::EventMessage`], logs as
+//! [`Backend`] is what a node needs; events travel in the envelope of [`tapir_data::broker::event::EventMessage`], logs as
 //! [`LogBatch`]. Must not know: the VM, flows, packets, files.
 #![deny(unsafe_code)]
 

@@ -17,6 +17,7 @@ pub mod link;
 pub mod live;
 pub mod pcap;
 pub mod pcapng;
+pub mod share;
 #[cfg(unix)]
 pub mod signals;
 pub mod source;
@@ -26,6 +27,7 @@ pub mod types;
 pub use filter::{Filter, FilterError};
 pub use ip::{ExtHeader, IpPacket};
 pub use link::{Layer, LayerStack, LinkInfo, VlanTag};
+pub use share::Sharer;
 pub use source::{RawPacket, Source, SourceError, open_capture};
 pub use types::{Ip, Weird, Weirds};
 

@@ -1,0 +1,189 @@
+//! Which of several workers a packet is for.
+//!
+//! Packets are shared out by the unordered pair of addresses of the outermost IP header. Everything that belongs
+//! together stays together that way without any state: both directions of a flow, fragments, the packets within a
+//! tunnel and the tunnel's own flow, ICMP errors and the exchange that they belong to, data channels between the hosts
+//! of a control channel, and the parts of one file that several connections carry. The price is that one pair of hosts
+//! is never more than one worker's work.
+
+use crate::bytes::u8_at;
+use crate::ip::{self, IpOptions, proto};
+use crate::link::{self, LayerStack, Link, LinkInfo};
+use crate::source::RawPacket;
+use crate::types::{Ip, Weirds};
+
+/// Shares packets out. It keeps nothing but room to work in: equal packets always get the same share.
+#[derive(Debug)]
+pub struct Sharer {
+    n: usize,
+    stack: LayerStack,
+    weirds: Weirds,
+}
+
+/// Tunnels deeper than this are of no interest here: only the outermost IP header counts.
+const LAYERS: usize = 16;
+
+impl Sharer {
+    /// For `n` workers; none counts as one.
+    pub fn new(n: usize) -> Self {
+        Sharer {
+            n: n.max(1),
+            stack: LayerStack::new(LAYERS),
+            weirds: Weirds::default(),
+        }
+    }
+
+    /// The worker that a packet is for, from 0. What has no IP addresses is for the first.
+    pub fn share(&mut self, raw: &RawPacket<'_>) -> usize {
+        if self.n == 1 {
+            return 0;
+        }
+        let pair = self.pair(raw);
+        pair.map_or(0, |(a, b)| share_of_pair(&a, &b, self.n))
+    }
+
+    fn pair(&mut self, raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
+        let layer = link::layer_of_link_type(raw.link_type);
+        let mut info = LinkInfo::default();
+        self.stack.clear();
+        let outcome = link::decode(
+            layer,
+            raw.data,
+            raw.len as usize,
+            &mut info,
+            &mut self.stack,
+            &mut self.weirds,
+        );
+        let pair = match outcome {
+            Link::Ip { data, wire } => self.of_ip(data, wire),
+            Link::Arp { data } => of_arp(data),
+            Link::Aggregate(frames) => frames.first().and_then(|(_, data)| self.of_ip(data, data.len())),
+            Link::Unknown { .. } | Link::Nothing => None,
+        };
+        self.weirds.drain();
+        pair
+    }
+
+    fn of_ip(&mut self, data: &[u8], wire: usize) -> Option<(Ip, Ip)> {
+        match u8_at(data, 0)? >> 4 {
+            4 => Some((Ip::from_slice(data.get(12..16)?), Ip::from_slice(data.get(16..20)?))),
+            6 => {
+                let plain = matches!(
+                    u8_at(data, 6)?,
+                    proto::TCP | proto::UDP | proto::ICMPV6 | proto::FRAGMENT
+                );
+                if !plain {
+                    // Routing headers and home addresses tell who really talks.
+                    let found = ip::decode(data, wire, IpOptions::default(), &mut self.weirds);
+                    if let Some(p) = found {
+                        return Some((p.src, p.dst));
+                    }
+                }
+                Some((Ip::from_slice(data.get(8..24)?), Ip::from_slice(data.get(24..40)?)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Sender's and target's protocol address of ARP over IPv4 (RFC 826).
+fn of_arp(data: &[u8]) -> Option<(Ip, Ip)> {
+    let hardware = usize::from(u8_at(data, 4)?);
+    if u8_at(data, 5)? != 4 {
+        return None;
+    }
+    let sender = 8 + hardware;
+    let target = sender + 4 + hardware;
+    Some((
+        Ip::from_slice(data.get(sender..sender + 4)?),
+        Ip::from_slice(data.get(target..target + 4)?),
+    ))
+}
+
+fn fold(v: u128) -> u64 {
+    (v as u64) ^ ((v >> 64) as u64)
+}
+
+/// The worker, from 0, of a pair of addresses in either order.
+pub fn share_of_pair(a: &Ip, b: &Ip, n: usize) -> usize {
+    let (a, b) = (u128::from_be_bytes(a.0), u128::from_be_bytes(b.0));
+    // Symmetric in both; then mixed, since neighbouring addresses differ in few bits.
+    let (x, y) = (fold(a ^ b), fold(a.wrapping_add(b)));
+    let hash = fold(u128::from(x ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93);
+    let hash = fold(u128::from(hash ^ y) * 0xa076_1d64_78bd_642f);
+    // The upper bits of a product are the best mixed ones; this takes them without a division.
+    ((u128::from(hash) * n as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(data: &[u8]) -> RawPacket<'_> {
+        RawPacket {
+            ts_sec: 0,
+            ts_usec: 0,
+            len: data.len() as u32,
+            data,
+            link_type: 1,
+        }
+    }
+
+    fn frame(src: [u8; 4], dst: [u8; 4], fragment: u16, rest: &[u8]) -> Vec<u8> {
+        let mut f = vec![0; 12];
+        f.extend([0x08, 0x00, 0x45, 0]);
+        f.extend((20 + rest.len() as u16).to_be_bytes());
+        f.extend([0, 1]);
+        f.extend(fragment.to_be_bytes());
+        f.extend([64, 17, 0, 0]);
+        f.extend(src);
+        f.extend(dst);
+        f.extend(rest);
+        f
+    }
+
+    #[test]
+    fn directions_and_fragments_stay_together() {
+        for n in 1..9 {
+            let mut s = Sharer::new(n);
+            for last in 0..50 {
+                let (a, b) = ([10, 0, 0, last], [192, 168, 1, 7]);
+                let whole = s.share(&packet(&frame(a, b, 0, &[0; 20])));
+                assert!(whole < n);
+                assert_eq!(whole, s.share(&packet(&frame(b, a, 0, &[1; 9]))));
+                assert_eq!(whole, s.share(&packet(&frame(a, b, 0x2001, &[2; 16]))));
+            }
+        }
+    }
+
+    #[test]
+    fn tagged_frames_go_where_plain_ones_go() {
+        let mut s = Sharer::new(5);
+        for last in 0..50 {
+            let plain = frame([10, 1, 2, last], [8, 8, 8, 8], 0, &[0; 8]);
+            let mut tagged = plain.clone();
+            tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+            assert_eq!(s.share(&packet(&plain)), s.share(&packet(&tagged)));
+        }
+    }
+
+    #[test]
+    fn neighbouring_hosts_spread() {
+        let mut counts = [0; 4];
+        for host in 0..=255u8 {
+            for net in 0..16u8 {
+                counts[share_of_pair(&Ip::v4([10, 0, net, host]), &Ip::v4([10, 0, 0, 1]), 4)] += 1;
+            }
+        }
+        assert!(counts.iter().all(|&c| c > 850 && c < 1200), "{counts:?}");
+    }
+
+    #[test]
+    fn what_breaks_off_is_for_somebody() {
+        let mut s = Sharer::new(3);
+        let whole = frame([10, 1, 2, 3], [8, 8, 8, 8], 0, &[0; 8]);
+        for n in 0..whole.len() {
+            assert!(s.share(&packet(&whole[..n])) < 3);
+        }
+    }
+}

@@ -40,6 +40,11 @@ pub fn environment(vm: &mut Vm) -> Vec<(OsString, OsString)> {
     set.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
+/// Sets a variable for one machine, as `setenv` does.
+pub fn set_environment(vm: &mut Vm, name: &str, value: &str) {
+    vm.state::<Environment>().0.insert(name.into(), value.into());
+}
+
 fn getenv(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let name = a.str(0)?.clone();
     let name = os_string(ctx, &name);

@@ -1,6 +1,8 @@
 //! What a run is asked to do, independent of how the command line spells it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 /// Where packets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,14 @@ pub struct Config {
     pub profile: Option<PathBuf>,
     /// A function's name, or everything when empty.
     pub disassemble: Option<String>,
+    /// Variables of the environment for this node alone; they hide the process's own.
+    pub environment: Vec<(String, String)>,
+    /// Scripts that stand in no file, by name: found before all others.
+    pub texts: Vec<(String, String)>,
+    /// Which node of several with the same seeds this is, so that their identifiers differ; 0 for the first or only one.
+    pub node_index: u32,
+    /// Messages of loading that another node of this process has printed already.
+    pub said: Option<Arc<Mutex<HashSet<String>>>>,
 }
 
 impl Default for Config {
@@ -73,6 +83,10 @@ impl Default for Config {
             pseudo_realtime: None,
             profile: None,
             disassemble: None,
+            environment: Vec::new(),
+            texts: Vec::new(),
+            node_index: 0,
+            said: None,
         }
     }
 }

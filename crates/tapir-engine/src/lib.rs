@@ -11,6 +11,7 @@ pub mod core;
 mod dump;
 pub mod embedded;
 pub mod engine;
+pub mod feed;
 pub mod files;
 pub mod globals;
 pub mod host;

@@ -18,6 +18,9 @@ use crate::seeds::Seeds;
 /// The name under which embedded scripts appear in messages.
 pub const ROOT: &str = "tapir:";
 
+/// The directory under which scripts of the configuration appear.
+const RUN: &str = "tapir-run:";
+
 /// What loading gives.
 pub struct Loaded {
     pub core: Core,
@@ -103,15 +106,21 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
         eprintln!("fatal error: {text}");
         1
     };
-    let seeds = seeds(config).map_err(fail)?;
+    let seeds = seeds(config).map_err(fail)?.of_node(config.node_index);
     let mut vm = Vm::incremental();
     vm.set_registry(registry());
     tapir_builtins::random::seed(&mut vm, u64::from(seeds.random));
+    for (name, value) in &config.environment {
+        tapir_builtins::os::set_environment(&mut vm, name, value);
+    }
     let mut evaluator = Evaluator {
         vm,
         host: EngineHost::new(),
     };
-    let source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
+    let mut source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
+    for (name, text) in &config.texts {
+        source = source.with_text(RUN, name, text);
+    }
     let mut loader = Loader::new(Box::new(source), &mut evaluator);
     loader.unused_warnings(config.unused_warnings);
     loader.usage_issues(config.usage_issues);
@@ -156,7 +165,14 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
             shown.push('\n');
         }
     }
-    eprint!("{shown}");
+    let first = config
+        .said
+        .as_ref()
+        .and_then(|s| s.lock().ok())
+        .is_none_or(|mut said| said.insert(shown.clone()));
+    if first {
+        eprint!("{shown}");
+    }
     if has_errors(&diagnostics) {
         return Err(1);
     }

@@ -85,6 +85,17 @@ impl Seeds {
         std::fs::write(path, text).map_err(|e| format!("Could not write seeds to file '{}': {e}.", path.display()))
     }
 
+    /// The seeds of one of several nodes that were given the same ones: the first keeps them.
+    pub fn of_node(mut self, index: u32) -> Self {
+        if index > 0 {
+            self.random = self.random.wrapping_add(index.wrapping_mul(0x9e37_79b9));
+            for h in &mut self.hashes[16..] {
+                *h = h.wrapping_add(index.wrapping_mul(0x85eb_ca6b));
+            }
+        }
+        self
+    }
+
     /// The key of SipHash: the last 16 of the 80 bytes.
     pub fn sip_key(&self) -> [u8; 16] {
         let mut key = [0; 16];

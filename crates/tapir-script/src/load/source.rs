@@ -31,6 +31,8 @@ pub struct Files {
     embedded: Embedded,
     /// The directory under which embedded scripts appear.
     root: String,
+    /// Scripts of this run: full paths and texts.
+    texts: Vec<(String, Rc<[u8]>)>,
 }
 
 impl Files {
@@ -40,7 +42,18 @@ impl Files {
             path,
             embedded: &[],
             root: String::new(),
+            texts: Vec::new(),
         }
+    }
+
+    /// Adds a script that stands in no file. It is found under `dir`, a name that no directory has, which is searched
+    /// before all others.
+    pub fn with_text(mut self, dir: &str, name: &str, text: &str) -> Self {
+        if !self.path.iter().any(|d| d == dir) {
+            self.path.insert(0, dir.to_string());
+        }
+        self.texts.push((format!("{dir}/{name}"), text.as_bytes().into()));
+        self
     }
 
     /// Adds embedded scripts under `root`, a name that no directory has. Whether they are found depends on `root` or
@@ -64,6 +77,12 @@ impl ScriptSource for Files {
             return Some(Found::File {
                 text: text.into(),
                 canonical: "<stdin>".into(),
+            });
+        }
+        if let Some((name, text)) = self.texts.iter().find(|t| t.0 == path) {
+            return Some(Found::File {
+                text: text.clone(),
+                canonical: name.clone(),
             });
         }
         if !self.root.is_empty() {

@@ -301,6 +301,7 @@ impl<X: Default> FlowTable<X> {
                 return Some(c);
             }
         };
+        self.confirmation(&mut c, UdpTunnel::Vxlan, sink);
         if v.inner.is_empty() {
             self.flow_weird(p, "vxlan_empty_packet", "", "VXLAN", sink);
             return Some(c);
@@ -322,7 +323,6 @@ impl<X: Default> FlowTable<X> {
             sink,
         )?;
         if let Some(inner) = self.peek_ethernet(v.inner) {
-            self.confirmation(&mut c, UdpTunnel::Vxlan, sink);
             sink.on_vxlan(self, &mut c, &inner, v.vni);
         }
         Some(c)
@@ -357,6 +357,7 @@ impl<X: Default> FlowTable<X> {
                 return Some(c);
             }
         };
+        self.confirmation(&mut c, UdpTunnel::Geneve, sink);
         if g.inner.is_empty() {
             self.flow_weird(p, "geneve_empty_packet", "", "GENEVE", sink);
             return Some(c);
@@ -393,7 +394,6 @@ impl<X: Default> FlowTable<X> {
             peek_ip(g.inner, self.ip_options())
         };
         if let Some(inner) = inner {
-            self.confirmation(&mut c, UdpTunnel::Geneve, sink);
             sink.on_geneve(self, &mut c, &inner, g.vni, g.options);
         }
         Some(c)
@@ -425,9 +425,8 @@ impl<X: Default> FlowTable<X> {
                     encap: &encap,
                     in_teredo: false,
                 };
-                let mut c = self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)?;
                 self.confirmation(&mut c, UdpTunnel::Ayiya, sink);
-                Some(c)
+                self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
             }
             Err(reason) => {
                 self.violation(&mut c, UdpTunnel::Ayiya, reason, payload, sink);
@@ -499,14 +498,14 @@ impl<X: Default> FlowTable<X> {
         const KIND: UdpTunnel = UdpTunnel::Gtpv1;
         self.new_state(&mut c, KIND, sink);
         if p.encap.iter().any(|e| e.kind == TunnelKind::Gtpv1) {
-            self.violation(&mut c, KIND, "GTP-in-GTP", payload, sink);
+            self.violation(&mut c, KIND, "GTP-in-GTP", &[], sink);
             return Some(c);
         }
         let g = match tunnel::gtp(payload) {
             Ok(g) => g,
             Err("") => return Some(c),
             Err(reason) => {
-                self.violation(&mut c, KIND, reason, payload, sink);
+                self.violation(&mut c, KIND, reason, &[], sink);
                 return Some(c);
             }
         };
@@ -517,27 +516,27 @@ impl<X: Default> FlowTable<X> {
         let inner = g.body;
         let total = match inner.first().map(|b| b >> 4) {
             None => {
-                self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+                self.violation(&mut c, KIND, "Truncated GTPv1", &[], sink);
                 return Some(c);
             }
             Some(4) => be16(inner, 2).map(usize::from),
             Some(6) => be16(inner, 4).map(|n| 40 + usize::from(n)),
             Some(_) => {
-                self.violation(&mut c, KIND, "non-IP packet in GTPv1", payload, sink);
+                self.violation(&mut c, KIND, "non-IP packet in GTPv1", &[], sink);
                 return Some(c);
             }
         };
         let min = if inner[0] >> 4 == 4 { 20 } else { 40 };
         if inner.len() < min || total.is_some_and(|t| t > inner.len()) {
-            self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+            self.violation(&mut c, KIND, "Truncated GTPv1", &[], sink);
             return Some(c);
         }
         if total != Some(inner.len()) {
-            self.violation(&mut c, KIND, "GTPv1 payload length", payload, sink);
+            self.violation(&mut c, KIND, "GTPv1 payload length", &[], sink);
             return Some(c);
         }
         let Some(ip) = peek_ip(inner, self.ip_options()) else {
-            self.violation(&mut c, KIND, "Truncated GTPv1", payload, sink);
+            self.violation(&mut c, KIND, "Truncated GTPv1", &[], sink);
             return Some(c);
         };
         if c.tunnel_violated & 1 << (KIND as u8) == 0 {

@@ -58,7 +58,7 @@ impl Dhcp {
         let file = c.take(128)?;
         let cookie = c.u32()?;
         if cookie != COOKIE {
-            cx.violation_data(&format!("bad cookie ({cookie})"), data);
+            cx.violation(&format!("bad cookie ({cookie})"));
             return Some(());
         }
         let mut o = records::DHCPOptions::default();
@@ -187,7 +187,7 @@ fn option(
 impl Analyzer for Dhcp {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if Self::message(cx, is_orig, data).is_none() {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: DHCP_Message", data);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: DHCP_Message");
         }
     }
 

@@ -8,8 +8,7 @@ use crate::util::lines::{Lines, Piece};
 use crate::util::text::{istarts, skip_lws, trim};
 
 /// A request or reply line is at most this long.
-const MAX_REQUEST: usize = 1024;
-const MAX_REPLY: usize = 65_536;
+const MAX_LINE: usize = 1024;
 
 /// The analyzer.
 pub struct Finger {
@@ -58,8 +57,13 @@ impl Analyzer for Finger {
         let d = is_orig as usize;
         let mut lines = std::mem::take(&mut self.lines[d]);
         let mut at = 0;
+        let mut too_long = false;
         while let Some(p) = lines.next(data, &mut at) {
             match p {
+                Piece::Line(l) if l.len() > MAX_LINE => {
+                    too_long = true;
+                    break;
+                }
                 Piece::Line(l) if is_orig => self.request(cx, &l),
                 Piece::Line(l) => {
                     raise!(cx, finger_reply, l);
@@ -67,9 +71,8 @@ impl Analyzer for Finger {
                 _ => {}
             }
         }
-        let max = if is_orig { MAX_REQUEST } else { MAX_REPLY };
-        if lines.pending() > max {
-            cx.violation("parsing not done within &max-size bytes");
+        if too_long || lines.pending() > MAX_LINE {
+            cx.violation_data("parsing not done within &max-size bytes", data);
             self.stopped = true;
             lines.clear();
         }

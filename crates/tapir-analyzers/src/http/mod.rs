@@ -179,7 +179,7 @@ impl Http {
             Ok(r) => r,
             Err(w) => {
                 cx.weird(w, "");
-                cx.violation_data("not a http request line", line);
+                cx.violation("not a http request line");
                 self.sides[1].state = State::Nothing;
                 return;
             }
@@ -237,7 +237,7 @@ impl Http {
 
     fn reply_line(&mut self, cx: &mut Cx, line: &[u8]) {
         let Some(r) = wire::reply_line(line) else {
-            cx.violation_data("not a http reply line", line);
+            cx.violation("not a http reply line");
             self.sides[0].state = State::Nothing;
             return;
         };

@@ -124,13 +124,11 @@ impl Krb {
                 raise!(cx, krb_error, r);
             }
             _ => {
-                cx.violation_data(
+                cx.violation(
                     &format!(
                         "Binpac exception: binpac exception: invalid index for case: KRB_PDU: {}",
                         m.tag
-                    ),
-                    data,
-                );
+                    ));
             }
         }
         Some(())
@@ -412,7 +410,7 @@ fn error(cx: &mut Cx, seq: &Tlv) -> Option<Value> {
 impl Analyzer for Krb {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if self.message(cx, is_orig, data).is_none() {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: KRB_PDU", data);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: KRB_PDU");
         }
     }
 

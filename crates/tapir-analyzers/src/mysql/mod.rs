@@ -393,7 +393,7 @@ impl Analyzer for Mysql {
             };
             at += 4 + n;
             if r.is_none() && n > 0 {
-                cx.violation_data("Binpac exception: binpac exception: out_of_bound: MySQL_PDU", p);
+                cx.violation("Binpac exception: binpac exception: out_of_bound: MySQL_PDU");
                 self.stopped = true;
                 return;
             }

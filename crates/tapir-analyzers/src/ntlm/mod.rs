@@ -202,7 +202,7 @@ fn avs(cx: &Cx, info: &[u8]) -> Option<Value> {
 impl Analyzer for Ntlm {
     fn deliver(&mut self, cx: &mut Cx, _is_orig: bool, data: &[u8]) {
         if Self::message(cx, data).is_none() {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: NTLM_SSP_Token", data);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: NTLM_SSP_Token");
         }
     }
 

@@ -147,7 +147,7 @@ impl Analyzer for Ntp {
             1..=5 => match Self::standard(cx, &mut c, version) {
                 Ok(v) => v,
                 Err(why) => {
-                    cx.violation_data(why, data);
+                    cx.violation(why);
                     return;
                 }
             },
@@ -156,7 +156,7 @@ impl Analyzer for Ntp {
             _ => return,
         };
         let Some(part) = part else {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: NTP_Message", data);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: NTP_Message");
             return;
         };
         match mode {

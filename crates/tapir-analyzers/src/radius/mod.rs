@@ -60,7 +60,7 @@ impl Radius {
 impl Analyzer for Radius {
     fn deliver(&mut self, cx: &mut Cx, _is_orig: bool, data: &[u8]) {
         if Self::message(cx, data).is_none() {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: RADIUS_PDU", data);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: RADIUS_PDU");
         }
     }
 

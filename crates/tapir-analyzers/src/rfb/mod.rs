@@ -38,7 +38,7 @@ impl Rfb {
             (State::ServerVersion, false) | (State::ClientVersion, true) => {
                 let line = c.take(12)?;
                 if !line.starts_with(b"RFB ") {
-                    cx.violation_data("invalid RFB version line", line);
+                    cx.violation("invalid RFB version line");
                     self.state = State::Done;
                     return None;
                 }

@@ -127,7 +127,7 @@ impl Analyzer for Sip {
             return;
         }
         if Self::message(cx, is_orig, data).is_none() {
-            cx.violation_data("Binpac exception: binpac exception: string mismatch: SIP message", data);
+            cx.violation("Binpac exception: binpac exception: string mismatch: SIP message");
         }
     }
 

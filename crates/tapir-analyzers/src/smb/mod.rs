@@ -49,9 +49,7 @@ pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed
 
 impl Smb {
     fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
-        if self.seen == [true, true] {
-            cx.confirm();
-        }
+        let answered = self.seen == [true, true];
         self.seen[is_orig as usize] = true;
         let ok = match m.first() {
             Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
@@ -60,8 +58,11 @@ impl Smb {
             Some(0xfc) => Some(()),
             _ => None,
         };
+        if answered && ok.is_some() {
+            cx.confirm();
+        }
         if ok.is_none() {
-            cx.violation_data("Binpac exception: binpac exception: out_of_bound: SMB_PDU", m);
+            cx.violation("Binpac exception: binpac exception: out_of_bound: SMB_PDU");
             self.stopped[is_orig as usize] = true;
         }
     }

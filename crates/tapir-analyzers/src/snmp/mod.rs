@@ -272,7 +272,7 @@ impl Analyzer for Snmp {
         match self.message(cx, is_orig, data) {
             Ok(()) => {}
             Err(Bad::Form) => {
-                cx.violation_data("Binpac exception: binpac exception: out_of_bound: ASN1Encoding", data);
+                cx.violation("Binpac exception: binpac exception: out_of_bound: ASN1Encoding");
             }
         }
     }

@@ -206,7 +206,7 @@ impl Analyzer for Socks {
                 Ok(n) => at += n,
                 Err(Read::More) => break,
                 Err(Read::Bad(why)) => {
-                    cx.violation_data(&why, &buf[at..]);
+                    cx.violation(&why);
                     self.state = State::Dead;
                     return;
                 }

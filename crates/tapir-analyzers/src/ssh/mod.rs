@@ -121,12 +121,10 @@ impl Ssh {
     fn bad_version(&mut self, cx: &mut Cx, is_orig: bool) {
         let data = self.sides[is_orig as usize].buf.clone();
         let shown: String = data.iter().take(40).map(|b| *b as char).collect();
-        cx.violation_data(
+        cx.violation(
             &format!(
                 "Binpac exception: binpac exception: string mismatch: \nexpected pattern: \"SSH-.*\"\nactual data: \"{shown}\""
-            ),
-            &data,
-        );
+            ));
         self.dead = true;
     }
 

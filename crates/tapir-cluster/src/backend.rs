@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::inbox::Inbox;
 use tapir_data::broker::event::EventMessage;
 use tapir_logging::Column;
 
@@ -37,6 +38,8 @@ pub enum Incoming {
     Unsubscribed(Vec<u8>),
     /// Log rows for this node to write.
     Logs(LogBatch),
+    /// What this node publishes from now on reaches all who subscribed before [`Backend::probe`] was asked for.
+    Ready,
     /// Something that went wrong, for the reporter. `tag` names the kind of trouble for `Cluster::Backend::error`.
     Error { tag: &'static str, message: String },
     /// The node cannot go on, e.g. it was refused by the cluster's authentication.
@@ -76,6 +79,28 @@ pub trait Backend: Send {
     /// Unique per process start and stable for its life.
     fn node_id(&self) -> &str;
 
+    /// Opens the sockets and starts to send and receive. Subscriptions made before are kept until then; events and log
+    /// rows are refused as [`Refused::Closed`].
+    ///
+    /// # Errors
+    /// Why the node cannot take part, for the user.
+    fn start(&mut self) -> Result<(), String>;
+
+    /// One more participant for a client that this node speaks for: its id is `id`, it has subscriptions of its own and
+    /// sees what this node publishes. It handles no log rows. It is not started yet.
+    ///
+    /// # Errors
+    /// Why there is none, for the user.
+    fn client(&self, id: &str) -> Result<Box<dyn Backend>, String>;
+
+    /// Where incoming messages wait for [`Backend::poll`]. Others that work for the node, as the WebSocket server does,
+    /// put theirs there too.
+    fn inbox(&self) -> Arc<Inbox>;
+
+    /// Asks for [`Incoming::Ready`] as soon as subscriptions of others are known here. What is published before may be
+    /// lost without a trace.
+    fn probe(&mut self);
+
     /// Sends an event to all other nodes that subscribe to a prefix of `topic`. Never blocks.
     ///
     /// # Errors
@@ -95,10 +120,14 @@ pub trait Backend: Send {
     fn ship(&mut self, batch: LogBatch) -> Result<(), Refused>;
 
     /// Takes at most `limit` messages that have arrived. Gives whether there may be more.
-    fn poll(&mut self, limit: usize, out: &mut Vec<Incoming>) -> bool;
+    fn poll(&mut self, limit: usize, out: &mut Vec<Incoming>) -> bool {
+        self.inbox().take(limit, out)
+    }
 
     /// Waits until [`Backend::poll`] may have something, or the time is over.
-    fn wait(&mut self, at_most: Duration);
+    fn wait(&mut self, at_most: Duration) {
+        self.inbox().wait(at_most);
+    }
 
     /// What was counted so far.
     fn counters(&self) -> Counters;

@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub struct Column {
     pub name: String,
     pub type_name: String,
+    /// Whether the field may be unset. Writers do not ask; peers are told.
+    pub optional: bool,
 }
 
 /// Everything a writer needs to start.

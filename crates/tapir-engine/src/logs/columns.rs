@@ -11,6 +11,8 @@ use tapir_logging::Column;
 pub struct FieldPath {
     pub steps: Rc<[(u32, bool)]>,
     pub ty: TypeId,
+    /// Whether the leaf itself is `&optional`.
+    pub optional: bool,
 }
 
 /// A filter's columns in order: extension first.
@@ -118,6 +120,7 @@ fn walk(
                 FieldPath {
                     steps: steps[..].into(),
                     ty: f.ty,
+                    optional: f.optional,
                 },
             ));
         } else {
@@ -146,19 +149,20 @@ pub fn flatten_filter(
         fields: Vec::new(),
         columns: Vec::new(),
     };
-    let mut add = |name: String, ty: TypeId| {
+    let mut add = |name: String, path: &FieldPath| {
         let mapped = name_map.iter().find(|m| &m.0[..] == name.as_bytes());
         let name = mapped.map_or(name, |m| String::from_utf8_lossy(&m.1).into_owned());
         flat.columns.push(Column {
             name,
-            type_name: type_name(types, ty),
+            type_name: type_name(types, path.ty),
+            optional: path.optional,
         });
     };
     if let Some(Value::Func(f)) = ext_func {
         if let Kind::Func(sig) = types.kind(f.ty) {
             if types.record(sig.yields).is_some() {
                 for (name, path) in flatten(types, sig.yields, &sep, false)? {
-                    add(format!("{prefix}{name}"), path.ty);
+                    add(format!("{prefix}{name}"), &path);
                     flat.ext.push(path);
                 }
             }
@@ -169,7 +173,7 @@ pub fn flatten_filter(
         if include.is_some_and(|l| !listed(l)) || exclude.is_some_and(listed) {
             continue;
         }
-        add(name, path.ty);
+        add(name, &path);
         flat.fields.push(path);
     }
     Ok(flat)

@@ -1,0 +1,264 @@
+//! Where messages wait until the engine's loop takes them.
+//!
+//! Events are limited in number and dropped beyond, log rows are limited in bytes and their sender is told to wait; notices
+//! about subscriptions and errors are always taken. Must not know: where messages come from.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::backend::{Counters, Incoming, LogBatch};
+
+/// How much waits at most. Zero is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct InboxLimits {
+    /// Events beyond this number are dropped.
+    pub events: usize,
+    /// Log batches are taken while less than this many bytes of them wait.
+    pub log_bytes: usize,
+}
+
+impl Default for InboxLimits {
+    fn default() -> Self {
+        InboxLimits {
+            events: 10_000,
+            log_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Messages on their way to one node.
+#[derive(Debug)]
+pub struct Inbox {
+    limits: InboxLimits,
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// Signalled when log rows were taken.
+    room: Condvar,
+    pub(crate) tally: Tally,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Incoming>,
+    events: usize,
+    log_bytes: usize,
+    /// Nobody takes messages any more.
+    closed: bool,
+    wake: Option<Box<dyn Fn() + Send>>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("waiting", &self.queue.len())
+            .field("closed", &self.closed)
+            .finish()
+    }
+}
+
+/// [`Counters`] that several threads add to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub events_out: AtomicU64,
+    pub events_in: AtomicU64,
+    pub event_drops: AtomicU64,
+    pub incoming_drops: AtomicU64,
+    pub malformed: AtomicU64,
+    pub log_rows_out: AtomicU64,
+    pub log_rows_in: AtomicU64,
+    pub log_row_drops: AtomicU64,
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+impl Tally {
+    /// The figures now.
+    pub fn read(&self) -> Counters {
+        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        Counters {
+            events_out: get(&self.events_out),
+            events_in: get(&self.events_in),
+            event_drops: get(&self.event_drops),
+            incoming_drops: get(&self.incoming_drops),
+            malformed: get(&self.malformed),
+            log_rows_out: get(&self.log_rows_out),
+            log_rows_in: get(&self.log_rows_in),
+            log_row_drops: get(&self.log_row_drops),
+        }
+    }
+}
+
+impl Inbox {
+    /// An empty inbox.
+    pub fn new(limits: InboxLimits) -> Self {
+        Inbox {
+            limits,
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            room: Condvar::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent between any two statements that may panic: there are none.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `wake` called after each message that arrives; it must not block.
+    pub fn on_arrival(&self, wake: Box<dyn Fn() + Send>) {
+        self.lock().wake = Some(wake);
+    }
+
+    fn enter(&self, state: &mut State, message: Incoming) {
+        state.queue.push_back(message);
+        if let Some(wake) = &state.wake {
+            wake();
+        }
+        self.arrived.notify_one();
+    }
+
+    /// Puts an event in. Gives false, and counts, when there is no room.
+    pub fn event(&self, topic: Vec<u8>, event: tapir_data::broker::event::EventMessage) -> bool {
+        let mut state = self.lock();
+        if state.closed || self.limits.events > 0 && state.events >= self.limits.events {
+            drop(state);
+            add(&self.tally.incoming_drops, 1);
+            return false;
+        }
+        state.events += 1;
+        self.enter(&mut state, Incoming::Event { topic, event });
+        drop(state);
+        add(&self.tally.events_in, 1);
+        true
+    }
+
+    /// Puts log rows in, or gives them back when there is no room.
+    pub fn logs(&self, batch: LogBatch) -> Option<LogBatch> {
+        let mut state = self.lock();
+        if state.closed || !self.room_in(&state) {
+            return Some(batch);
+        }
+        state.log_bytes += batch.rows.len();
+        add(&self.tally.log_rows_in, batch.n_rows.into());
+        self.enter(&mut state, Incoming::Logs(batch));
+        None
+    }
+
+    fn room_in(&self, state: &State) -> bool {
+        self.limits.log_bytes == 0 || state.log_bytes < self.limits.log_bytes
+    }
+
+    /// Whether log rows would be taken now.
+    pub fn has_log_room(&self) -> bool {
+        let state = self.lock();
+        !state.closed && self.room_in(&state)
+    }
+
+    /// Waits until there is room for log rows, the inbox is closed, or the time is over.
+    pub fn wait_for_log_room(&self, at_most: Duration) {
+        let state = self.lock();
+        if !state.closed && !self.room_in(&state) {
+            drop(self.room.wait_timeout(state, at_most));
+        }
+    }
+
+    /// Puts in what no limit applies to.
+    pub fn notice(&self, message: Incoming) {
+        let mut state = self.lock();
+        if !state.closed {
+            self.enter(&mut state, message);
+        }
+    }
+
+    /// Takes at most `limit` messages. Gives whether there are more.
+    pub fn take(&self, limit: usize, out: &mut Vec<Incoming>) -> bool {
+        let mut state = self.lock();
+        let n = limit.min(state.queue.len());
+        let start = out.len();
+        out.extend(state.queue.drain(..n));
+        let mut logs = false;
+        for message in &out[start..] {
+            match message {
+                Incoming::Event { .. } => state.events -= 1,
+                Incoming::Logs(batch) => {
+                    state.log_bytes -= batch.rows.len();
+                    logs = true;
+                }
+                _ => {}
+            }
+        }
+        if logs {
+            self.room.notify_all();
+        }
+        !state.queue.is_empty()
+    }
+
+    /// Waits until something is there, the inbox is closed, or the time is over.
+    pub fn wait(&self, at_most: Duration) {
+        let state = self.lock();
+        if state.queue.is_empty() && !state.closed {
+            drop(self.arrived.wait_timeout(state, at_most));
+        }
+    }
+
+    /// Takes nothing in any more. What waits can still be taken out.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.wake = None;
+        self.arrived.notify_all();
+        self.room.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tapir_data::broker::event::EventMessage;
+
+    use super::*;
+
+    fn rows(n: usize) -> LogBatch {
+        LogBatch {
+            stream: "T::LOG".into(),
+            writer: "Log::WRITER_ASCII".into(),
+            filter: "default".into(),
+            path: "t".into(),
+            columns: Arc::from([]),
+            n_rows: 1,
+            rows: vec![0; n],
+        }
+    }
+
+    #[test]
+    fn limits_hold_and_notices_pass() {
+        let inbox = Inbox::new(InboxLimits {
+            events: 2,
+            log_bytes: 10,
+        });
+        let event = || EventMessage::new("e", Vec::new());
+        assert!(inbox.event(b"t".to_vec(), event()));
+        assert!(inbox.event(b"t".to_vec(), event()));
+        assert!(!inbox.event(b"t".to_vec(), event()));
+        assert!(inbox.logs(rows(9)).is_none());
+        assert!(inbox.logs(rows(9)).is_none());
+        assert!(inbox.logs(rows(1)).is_some());
+        inbox.notice(Incoming::Ready);
+        let mut out = Vec::new();
+        assert!(inbox.take(3, &mut out));
+        assert!(inbox.has_log_room());
+        assert!(!inbox.take(9, &mut out));
+        assert_eq!(out.len(), 5);
+        assert_eq!(inbox.tally.read().incoming_drops, 1);
+        inbox.close();
+        assert!(!inbox.event(b"t".to_vec(), event()));
+        inbox.wait(Duration::from_secs(100));
+    }
+}

@@ -32,6 +32,7 @@ pub mod util;
 mod weird;
 pub mod x509;
 
+pub use runtime::{event_call, metadata_type};
 pub use tapir_vm::Registry;
 
 /// Adds every built-in of this crate.

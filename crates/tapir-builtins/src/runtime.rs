@@ -207,6 +207,12 @@ struct Metadata(BTreeMap<i64, TypeId>);
 /// The id of the network timestamp.
 const NETWORK_TIMESTAMP: u64 = 1;
 
+/// The type that scripts registered for a metadata id.
+pub fn metadata_type(vm: &mut tapir_vm::Vm, id: u64) -> Option<TypeId> {
+    let id = i64::try_from(id).ok()?;
+    vm.state::<Metadata>().0.get(&id).copied()
+}
+
 fn metadata_register(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let (Value::Enum(_, id), Value::Type(ty)) = (a.any(0)?, a.any(1)?) else {
         ctx.error("register() requires a type argument");
@@ -233,7 +239,7 @@ fn metadata(ctx: &CallCtx<'_>) -> Vec<(u64, Value)> {
         if stamped && !more.iter().any(|m| m.0 == NETWORK_TIMESTAMP) {
             all.push((NETWORK_TIMESTAMP, Value::Time(*time)));
         }
-        all.extend(more.iter().cloned());
+        all.extend(more.iter().filter(|m| m.0 != tapir_interface::queue::REMOTE).cloned());
     }
     all
 }
@@ -289,7 +295,10 @@ fn current_event_time(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
 // ---- events as values ----
 
 /// Name and arguments of an event to be sent, converted to the declared types; `None` after a report.
-fn event_call(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Result<Option<(String, Vec<Value>)>, RtError> {
+///
+/// # Errors
+/// Those of conversions between record types.
+pub fn event_call(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Result<Option<(String, Vec<Value>)>, RtError> {
     let Some(Value::Func(f)) = a.first() else {
         ctx.error(format!("{what} expects an event as its first argument"));
         return Ok(None);

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tapir_analyzers::core::Shared;
 use tapir_data::value::Value;
@@ -28,7 +28,7 @@ use crate::node::KeptPacket;
 use crate::sigs::SigBridge;
 use crate::sink::Sink;
 use crate::weirds::Sampler;
-use crate::{load, logs, options, script, tags, weirds};
+use crate::{cluster, load, logs, options, script, tags, weirds};
 
 /// One node.
 pub struct Engine {
@@ -48,12 +48,23 @@ pub struct Engine {
 
 /// Loads, runs and ends a node. Gives the exit status of the process.
 pub fn run(config: &Config) -> u8 {
+    run_with(config, None)
+}
+
+/// The same for a node of a cluster that reaches the others through a given backend, instead of the one that its scripts
+/// choose.
+pub fn run_with(config: &Config, backend: Option<Box<dyn tapir_cluster::Backend>>) -> u8 {
     let begun = Instant::now();
     let status = match load::load(config) {
         Err(status) => status,
         Ok(loaded) => match Engine::new(config, loaded) {
             Err(status) => status,
-            Ok(mut engine) => engine.run(config),
+            Ok(mut engine) => {
+                if let Some(backend) = backend {
+                    engine.core.borrow_mut().host.cluster.offer(backend);
+                }
+                engine.run(config)
+            }
         },
     };
     if config.print_times {
@@ -64,8 +75,12 @@ pub fn run(config: &Config) -> u8 {
 
 /// Input streams are looked at each time so many packets were processed.
 const INPUT_PACKETS: u64 = 256;
+/// The cluster is looked at each time so many packets were processed.
+const CLUSTER_PACKETS: u64 = 64;
 /// How long the loop rests when nothing has happened.
-const IDLE_MILLIS: u64 = 5;
+const IDLE: Duration = Duration::from_millis(5);
+/// The same where only timers and the cluster can make something happen; the latter ends the rest.
+const IDLE_IN_CLUSTER: Duration = Duration::from_millis(20);
 
 fn complain(text: &str) {
     eprintln!("{text}");
@@ -131,6 +146,15 @@ impl Engine {
         core.host.net = Some(Box::new(Net { flow, shared }));
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
+        core.host.node.in_cluster = crate::globals::string(&core.vm, "Cluster::node").is_some_and(|n| !n.is_empty());
+        core.host.ships_logs = core.host.node.in_cluster;
+        let outgoing = &mut core.host.logs.outgoing;
+        if let Some(n) = crate::globals::count(&core.vm, "Log::write_buffer_size") {
+            outgoing.rows_max = n;
+        }
+        if let Some(s) = crate::globals::seconds(&core.vm, "Log::flush_interval") {
+            outgoing.interval = s;
+        }
         let manager = core.host.files.manager.clone();
         let core: SharedCore = Rc::new(RefCell::new(core));
         if let Some(net) = &mut core.borrow_mut().host.net {
@@ -210,6 +234,22 @@ impl Engine {
         let core = &mut *self.core.borrow_mut();
         let any = core.with_cx(crate::input::poll).unwrap_or(false);
         (any, tapir_builtins::dns::poll(&mut core.vm) > 0)
+    }
+
+    /// Lets the cluster have its turn: whether there was something.
+    fn poll_cluster(&mut self) -> bool {
+        let core = &mut *self.core.borrow_mut();
+        if !core.host.in_cluster() {
+            return false;
+        }
+        let any = core.with_cx(cluster::poll).unwrap_or(false);
+        let now = core.vm.network_time();
+        core.with_cx(|cx| logs::send_due(cx, now));
+        if let Some(why) = core.host.cluster.fatal.take() {
+            core.vm.report(&mut core.host, Severity::Fatal, why, None);
+            core.exit.get_or_insert(1);
+        }
+        any
     }
 
     fn drain(&mut self) {
@@ -446,19 +486,27 @@ impl Engine {
         if core.host.logs.has_delays() {
             core.with_cx(|cx| logs::expire_delays(cx, false));
         }
+        if self.n_packets.is_multiple_of(CLUSTER_PACKETS) && core.host.in_cluster() {
+            core.with_cx(cluster::poll);
+            core.with_cx(|cx| logs::send_due(cx, now));
+        }
         now
     }
 
     /// Runs without packets: input streams, timers and asynchronous results, until nothing can happen any more or a
     /// script terminates the run.
     fn idle(&mut self, config: &Config) {
-        let stay = crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") == Some(true);
         let wall = config.input.is_none();
+        let asked = crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") == Some(true);
+        // Nodes of a cluster serve the others until they are told to end.
+        let serves = wall && self.core.borrow().host.node.in_cluster;
+        let stay = asked || serves;
         loop {
             if self.stopping() {
                 return;
             }
             let (any, asking) = self.poll_inputs();
+            let any = self.poll_cluster() || any;
             if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {
                 return;
             }
@@ -471,9 +519,17 @@ impl Engine {
             }
             self.drain();
             if !any {
-                std::thread::sleep(std::time::Duration::from_millis(IDLE_MILLIS));
+                self.rest(asking);
             }
         }
+    }
+
+    /// Sleeps for a moment, or until the cluster has something.
+    fn rest(&mut self, asking: bool) {
+        let mut node = std::mem::take(&mut self.core.borrow_mut().host.cluster);
+        let busy = asking || !node.is_running() || self.core.borrow().host.inputs.is_active();
+        node.wait(if busy { IDLE } else { IDLE_IN_CLUSTER });
+        self.core.borrow_mut().host.cluster = node;
     }
 
     /// The end of the run: timers, connections, files, `zeek_done`, logs.
@@ -506,6 +562,10 @@ impl Engine {
         core.note(result);
         core.drain_all();
         core.with_cx(|cx| logs::expire_delays(cx, true));
+        if core.host.in_cluster() {
+            core.with_cx(cluster::poll);
+            logs::send_rows(&mut core.host, None);
+        }
         core.with_cx(logs::rotate_final);
     }
 
@@ -513,6 +573,7 @@ impl Engine {
     fn leave(&mut self, status: u8) -> u8 {
         let core = &mut *self.core.borrow_mut();
         tapir_builtins::files::flush_all(&mut core.vm);
+        core.host.cluster.close();
         for error in core.host.logs.finish() {
             complain(&format!("error: {error}"));
         }

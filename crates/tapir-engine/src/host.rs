@@ -32,6 +32,8 @@ pub struct EngineHost {
     pub current: Option<Value>,
     /// `Log::log_stream_policy`.
     pub stream_policy: Option<Value>,
+    /// This node's part in its cluster.
+    pub cluster: crate::cluster::ClusterNode,
     /// Whether log rows go to the cluster.
     pub ships_logs: bool,
     /// Whether packets come from a network.
@@ -79,6 +81,7 @@ impl EngineHost {
             deferred: Vec::new(),
             current: None,
             stream_policy: None,
+            cluster: Default::default(),
             ships_logs: false,
             live: false,
             terminating: false,
@@ -224,6 +227,26 @@ impl Host for EngineHost {
             result_type: tapir_data::types::builtin::VOID,
         };
         crate::logs::write_print(&mut cx, texts)
+    }
+
+    fn table_change(
+        &mut self,
+        vm: &mut Vm,
+        table: &Rc<tapir_data::value::Table>,
+        change: i64,
+        keys: &[Value],
+        old: &Value,
+    ) -> Result<(), RtError> {
+        if !self.in_cluster() {
+            return Ok(());
+        }
+        let mut cx = CallCtx {
+            vm,
+            host: self,
+            arg_types: &[],
+            result_type: tapir_data::types::builtin::VOID,
+        };
+        crate::cluster::table_change(&mut cx, table, change, keys, old)
     }
 
     fn report(&mut self, message: &Message) {

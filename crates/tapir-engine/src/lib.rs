@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bif;
+pub mod cluster;
 pub mod config;
 pub mod contents;
 pub mod core;
@@ -30,4 +31,4 @@ pub mod tags;
 pub mod telemetry;
 pub mod weirds;
 
-pub use engine::run;
+pub use engine::{run, run_with};

@@ -32,6 +32,8 @@ pub struct Node {
     pub bare: bool,
     pub trace: Option<String>,
     pub interface: Option<String>,
+    /// Whether this is a node of a cluster.
+    pub in_cluster: bool,
     pub link_type: u32,
     pub keeps_packets: bool,
     pub packet: Option<KeptPacket>,
@@ -66,6 +68,7 @@ impl Default for Node {
             bare: false,
             trace: None,
             interface: None,
+            in_cluster: false,
             link_type: 1,
             keeps_packets: false,
             packet: None,

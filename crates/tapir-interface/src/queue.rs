@@ -15,6 +15,9 @@ use crate::bindings::Bindings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub u32);
 
+/// Key of metadata that marks an event as raised by another node; its value means nothing and scripts do not see it.
+pub const REMOTE: u64 = u64::MAX - 1;
+
 /// An event on its way to the handlers.
 #[derive(Clone)]
 pub struct QueuedEvent {

@@ -125,6 +125,16 @@ impl Logger {
         }
     }
 
+    /// Adds rows that were encoded elsewhere: `n` times as many cells as the writer has columns.
+    pub fn rows(&mut self, id: WriterId, n: u64, rows: &[u8]) {
+        let pending = &mut self.pending[id.0 as usize];
+        pending.batch.extend_from_slice(rows);
+        pending.n_rows += n;
+        if pending.batch.len() >= BATCH_BYTES {
+            self.send_batch(id);
+        }
+    }
+
     fn send_batch(&mut self, id: WriterId) {
         let pending = &mut self.pending[id.0 as usize];
         if pending.batch.is_empty() {

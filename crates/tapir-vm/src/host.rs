@@ -173,6 +173,22 @@ pub trait Host {
         Ok(false)
     }
 
+    /// An entry of a table with `&publish_on_change` is new (0), changed (1), removed (2) or expired (3). `old` is the
+    /// value that it had before, or its value when it is new; unset for sets.
+    ///
+    /// # Errors
+    /// Those of script functions that choose where the change goes.
+    fn table_change(
+        &mut self,
+        _vm: &mut Vm,
+        _table: &Rc<tapir_data::value::Table>,
+        _change: i64,
+        _keys: &[Value],
+        _old: &Value,
+    ) -> Result<(), RtError> {
+        Ok(())
+    }
+
     /// A message for standard error. The `reporter_*` events are raised by the machine.
     fn report(&mut self, message: &Message);
 

@@ -332,7 +332,7 @@ impl Vm {
         }
     }
 
-    /// Calls `&on_change`.
+    /// Calls `&on_change`, and tells the host of changes that are to be published.
     pub(crate) fn notify_change(
         &mut self,
         host: &mut dyn Host,
@@ -344,6 +344,9 @@ impl Vm {
         let Some(attrs) = t.attrs() else {
             return Ok(());
         };
+        if attrs.publish_on_change.is_some() {
+            host.table_change(self, t, what as i64, keys, &v)?;
+        }
         let Some(f) = &attrs.on_change else {
             return Ok(());
         };
@@ -425,7 +428,11 @@ impl Vm {
     }
 
     /// `add s[keys]`.
-    pub(crate) fn add_member(&mut self, host: &mut dyn Host, container: &Value, keys: &[Value]) -> Result<(), RtError> {
+    /// `add container[keys]`.
+    ///
+    /// # Errors
+    /// Those of functions that see the change.
+    pub fn add_member(&mut self, host: &mut dyn Host, container: &Value, keys: &[Value]) -> Result<(), RtError> {
         let Value::Table(t) = container else {
             return Err(self.detailed_here("value used but not set"));
         };
@@ -443,7 +450,7 @@ impl Vm {
             self.register_expiry(t);
         }
         self.table_changed(t);
-        if attrs.on_change.is_none() {
+        if attrs.on_change.is_none() && (present || attrs.publish_on_change.is_none()) {
             return Ok(());
         }
         let what = if present { Change::Changed } else { Change::New };
@@ -451,7 +458,10 @@ impl Vm {
     }
 
     /// `delete t[keys]`.
-    pub(crate) fn delete_member(
+    ///
+    /// # Errors
+    /// Those of functions that see the change.
+    pub fn delete_member(
         &mut self,
         host: &mut dyn Host,
         container: &Value,

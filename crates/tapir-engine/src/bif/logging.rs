@@ -64,15 +64,21 @@ fn write(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn set_buf(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    if !truth(args.get(1)) {
+        logs::send_rows(of(cx)?, Some(id(args)));
+    }
     Ok(Value::Bool(of(cx)?.logs.set_buffered(id(args), truth(args.get(1)))))
 }
 
 fn flush(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    logs::send_rows(of(cx)?, Some(id(args)));
     Ok(Value::Bool(of(cx)?.logs.flush(id(args))))
 }
 
 fn flush_all(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    of(cx)?.logs.flush_all();
+    let h = of(cx)?;
+    h.logs.flush_all();
+    logs::send_rows(h, None);
     Ok(Value::Unset)
 }
 

@@ -64,6 +64,7 @@ impl Engine {
                 self.core.borrow_mut().host.node.n_dropped = stats.dropped;
             }
             let (busy, _) = self.poll_inputs();
+            let busy = self.poll_cluster() || busy;
             self.drain();
             if !any && !busy {
                 source.wait(WAIT);

@@ -6,12 +6,14 @@
 
 mod columns;
 mod delay;
+mod remote;
 mod rotate;
 mod write;
 mod writers;
 
 pub use columns::{FieldPath, flatten};
 pub use delay::{delay, delay_finish, expire_delays, queue_size, set_max_delay, set_max_queue};
+pub use remote::{Outgoing, accept, send_due, send_rows};
 pub use rotate::{reports, rotate_due, rotate_final};
 pub use write::{write, write_print};
 
@@ -31,7 +33,7 @@ pub struct Logs {
     writers: HashMap<(i64, Str), WriterSlot>,
     logger: Option<Logger>,
     /// Rows that leave this node for the cluster's loggers.
-    pub remote: Vec<RemoteRow>,
+    pub outgoing: Outgoing,
     /// Writers by the id of the logging crate, for reports.
     by_id: HashMap<WriterId, (i64, Str)>,
     /// The stream being written, for `Log::delay`.
@@ -44,17 +46,6 @@ pub struct Logs {
     max_record: u64,
     /// When the next writer wants to rotate.
     next_rotation: f64,
-}
-
-/// A row for the cluster: everything a receiving logger needs.
-pub struct RemoteRow {
-    pub stream: Rc<str>,
-    pub writer: Rc<str>,
-    pub filter: Str,
-    pub path: Str,
-    pub columns: std::sync::Arc<[tapir_logging::Column]>,
-    /// Encoded by `tapir_logging::RowEncoder`.
-    pub row: Vec<u8>,
 }
 
 struct Stream {
@@ -118,7 +109,7 @@ impl Logs {
             streams: HashMap::new(),
             writers: HashMap::new(),
             logger: None,
-            remote: Vec::new(),
+            outgoing: Outgoing::default(),
             by_id: HashMap::new(),
             active: None,
             delays: delay::Delays::default(),

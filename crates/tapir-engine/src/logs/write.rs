@@ -8,7 +8,7 @@ use tapir_data::value::{Proto, Record, Str, Value};
 use tapir_logging::{CellRef, RowEncoder};
 use tapir_vm::{CallCtx, RtError};
 
-use super::{FieldPath, Limits, RemoteRow, coerce, delay, host, writers};
+use super::{FieldPath, Limits, coerce, delay, host, remote, writers};
 
 /// `Log::__write`.
 pub fn write(cx: &mut CallCtx<'_>, id: &Value, columns: &Value) -> Result<bool, RtError> {
@@ -243,28 +243,11 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
             }
         }
         if plan.log_remote && host(cx)?.ships_logs {
-            ship(cx, id, i, path, row)?;
+            remote::ship(cx, id, i, path, &row)?;
         }
     }
     leaves.clear();
     host(cx)?.logs.leaves = leaves;
-    Ok(())
-}
-
-fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: Vec<u8>) -> Result<(), RtError> {
-    let writer_name = writers::writer_name(cx, id, i)?;
-    let logs = &mut host(cx)?.logs;
-    if let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) {
-        let remote = RemoteRow {
-            stream: s.name.clone(),
-            writer: writer_name,
-            filter: f.name.clone(),
-            path,
-            columns: f.columns.clone(),
-            row,
-        };
-        logs.remote.push(remote);
-    }
     Ok(())
 }
 

@@ -1,0 +1,220 @@
+//! A node's part in its cluster: the backend, what was subscribed to, what arrives and what is to be sent.
+//!
+//! Scripts start it with `Cluster::Backend::__init`. The transport is a [`Backend`]: one that whoever runs the engine has
+//! handed over ([`ClusterNode::offer`]), or one made from the scripts' options ([`start`]). The engine's loop calls [`poll`]
+//! every so many packets and [`ClusterNode::wait`] instead of sleeping; nothing here waits for a peer.
+
+mod changes;
+mod receive;
+mod start;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tapir_cluster::{Backend, Incoming, Refused};
+use tapir_data::broker::convert;
+use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
+use tapir_data::broker::{Data, event};
+use tapir_data::types::TypeId;
+use tapir_data::value::{FuncId, Value};
+use tapir_interface::queue::EventId;
+use tapir_vm::{CallCtx, RtError, Severity};
+
+pub use changes::{apply, publish_table, table_change};
+pub use start::start;
+
+use crate::host::{EngineHost, of};
+
+/// Messages taken from the backend in one turn.
+const TURN: usize = 512;
+
+/// An event of this program as the network knows it.
+struct Known {
+    func: FuncId,
+    id: EventId,
+    params: Vec<TypeId>,
+}
+
+/// What a node has of its cluster.
+#[derive(Default)]
+pub struct ClusterNode {
+    backend: Option<Box<dyn Backend>>,
+    /// A backend from outside that `Cluster::Backend::__init` will take.
+    offered: Option<Box<dyn Backend>>,
+    /// The node id that scripts chose.
+    node_id: String,
+    /// Subscriptions (true) and their ends (false) from before the start.
+    early: Vec<(bool, Vec<u8>)>,
+    /// Topic prefixes that somebody subscribes to.
+    seen: HashSet<Vec<u8>>,
+    inbox: Vec<Incoming>,
+    known: HashMap<String, Option<Known>>,
+    changes: changes::Changes,
+    /// Whether the loss of events was told; it is counted after that.
+    told_full: bool,
+    /// A message that ends the node.
+    pub fatal: Option<String>,
+}
+
+impl ClusterNode {
+    /// Gives the node a backend to use instead of one of its own making.
+    pub fn offer(&mut self, backend: Box<dyn Backend>) {
+        self.offered = Some(backend);
+    }
+
+    /// Whether a backend was handed over and not used so far.
+    pub fn has_offer(&self) -> bool {
+        self.offered.is_some()
+    }
+
+    /// Whether the node takes part in a cluster.
+    pub fn is_running(&self) -> bool {
+        self.backend.is_some()
+    }
+
+    /// The id of this node in its cluster; empty before the start.
+    pub fn node_id(&self) -> &str {
+        &self.node_id
+    }
+
+    fn run(&mut self, mut backend: Box<dyn Backend>, node_id: String) {
+        for (on, prefix) in self.early.drain(..) {
+            match on {
+                true => backend.subscribe(&prefix),
+                false => backend.unsubscribe(&prefix),
+            }
+        }
+        self.node_id = node_id;
+        self.backend = Some(backend);
+    }
+
+    /// Subscribes to a topic prefix, now or at the start.
+    pub fn subscribe(&mut self, prefix: &[u8]) {
+        match &mut self.backend {
+            Some(b) => b.subscribe(prefix),
+            None => self.early.push((true, prefix.to_vec())),
+        }
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, prefix: &[u8]) {
+        match &mut self.backend {
+            Some(b) => b.unsubscribe(prefix),
+            None => self.early.push((false, prefix.to_vec())),
+        }
+    }
+
+    /// Sends changes of tables to a topic for another node to pass on.
+    pub fn set_forward_topic(&mut self, topic: Vec<u8>) {
+        self.changes.forward_topic = topic;
+    }
+
+    /// Sends rows to a logger.
+    ///
+    /// # Errors
+    /// Why they were not sent.
+    pub fn ship(&mut self, batch: tapir_cluster::LogBatch) -> Result<(), Refused> {
+        match &mut self.backend {
+            Some(b) => b.ship(batch),
+            None => Err(Refused::Closed),
+        }
+    }
+
+    /// Sleeps until a message may have arrived, at most for a while.
+    pub fn wait(&mut self, at_most: Duration) {
+        match &mut self.backend {
+            Some(b) => b.wait(at_most),
+            None => std::thread::sleep(at_most),
+        }
+    }
+
+    /// What was sent, received and lost.
+    pub fn counters(&self) -> Option<tapir_cluster::Counters> {
+        self.backend.as_ref().map(|b| b.counters())
+    }
+
+    /// Sends what is left and leaves the cluster.
+    pub fn close(&mut self) {
+        if let Some(mut b) = self.backend.take() {
+            b.close();
+        }
+    }
+}
+
+/// Takes what has arrived and queues its events. Gives whether there was something.
+///
+/// # Errors
+/// Those of script functions that run for it.
+pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
+    let cluster = &mut of(cx)?.cluster;
+    let mut inbox = std::mem::take(&mut cluster.inbox);
+    if let Some(b) = &mut cluster.backend {
+        b.poll(TURN, &mut inbox);
+    }
+    let any = !inbox.is_empty();
+    for message in inbox.drain(..) {
+        receive::take(cx, message)?;
+    }
+    changes::send_due(cx)?;
+    let cluster = &mut of(cx)?.cluster;
+    cluster.inbox = inbox;
+    Ok(any)
+}
+
+/// Sends an event on a topic to the other nodes. False when it was refused.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) -> Result<bool, RtError> {
+    if crate::globals::flag(cx.vm, "EventMetadata::add_network_timestamp") == Some(true) {
+        let now = cx.vm.current_event().map_or(cx.vm.network_time(), |e| e.0);
+        message
+            .metadata
+            .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
+    }
+    let cluster = &mut of(cx)?.cluster;
+    let Some(backend) = &mut cluster.backend else {
+        return Ok(true);
+    };
+    match backend.publish(topic, &message) {
+        Ok(()) => Ok(true),
+        Err(Refused::Nobody) => Ok(true),
+        Err(Refused::Closed) => Ok(false),
+        Err(Refused::Full) => {
+            if !std::mem::replace(&mut cluster.told_full, true) {
+                cx.report_plain(
+                    Severity::Warning,
+                    "the cluster does not take events as fast as they are published; some are dropped (they are \
+                     counted as zeek_cluster_zeromq_xpub_drops_total, this message comes once)",
+                );
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// An event with its arguments as data; `None` after a report.
+///
+/// # Errors
+/// Those of field defaults that scripts compute.
+pub fn message(cx: &mut CallCtx<'_>, name: String, args: &[Value]) -> Result<Option<event::EventMessage>, RtError> {
+    let mut data = Vec::with_capacity(args.len());
+    for v in args {
+        cx.materialize(v)?;
+        match convert::to_data(&tapir_builtins::util::VmText(cx.vm), v) {
+            Ok(d) => data.push(d),
+            Err(why) => {
+                cx.error(format!("cannot publish event {name}: {why}"));
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(EventMessage::new(name, data)))
+}
+
+impl EngineHost {
+    /// Whether events and logs have somewhere to go.
+    pub fn in_cluster(&self) -> bool {
+        self.cluster.is_running()
+    }
+}

@@ -1,0 +1,163 @@
+//! What arrives from the cluster: events become queued events with typed arguments, rows go to the local writers.
+
+use tapir_cluster::Incoming;
+use tapir_data::broker::Data;
+use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
+use tapir_data::types::{Flavor, Kind};
+use tapir_data::value::Value;
+use tapir_interface::queue::{QueuedEvent, REMOTE};
+use tapir_vm::{CallCtx, RtError, Severity};
+
+use super::Known;
+use crate::host::of;
+
+/// Handles one message.
+pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtError> {
+    match message {
+        Incoming::Event { event, .. } => queue(cx, &event),
+        Incoming::Subscribed(topic) => {
+            // Repetitions mean nothing: only whether anybody subscribes.
+            if of(cx)?.cluster.seen.insert(topic.clone()) {
+                raise_topic(cx, "Cluster::Backend::ZeroMQ::subscription", topic);
+            }
+            Ok(())
+        }
+        Incoming::Unsubscribed(topic) => {
+            of(cx)?.cluster.seen.remove(&topic);
+            raise_topic(cx, "Cluster::Backend::ZeroMQ::unsubscription", topic);
+            Ok(())
+        }
+        Incoming::Logs(batch) => crate::logs::accept(cx, &batch),
+        Incoming::Error { tag, message } => {
+            cx.report_plain(Severity::Error, format!("cluster: {message}"));
+            let args = [tag.as_bytes(), message.as_bytes()];
+            let args = args.iter().map(|s| Value::Str((*s).into())).collect();
+            cx.vm.raise_named("Cluster::Backend::error", args);
+            Ok(())
+        }
+        Incoming::Fatal(why) => {
+            of(cx)?.cluster.fatal = Some(why);
+            Ok(())
+        }
+    }
+}
+
+fn raise_topic(cx: &mut CallCtx<'_>, event: &str, topic: Vec<u8>) {
+    cx.vm.raise_named(event, vec![Value::Str(topic.as_slice().into())]);
+}
+
+fn look_up(cx: &CallCtx<'_>, name: &str) -> Option<Known> {
+    let func = cx.vm.func_id(name)?;
+    let sig = &cx.program().functions[func.0 as usize].sig;
+    if sig.flavor != Flavor::Event {
+        return None;
+    }
+    Some(Known {
+        func,
+        id: cx.vm.event_id(func)?,
+        params: sig.params.iter().map(|p| p.ty).collect(),
+    })
+}
+
+/// Names beyond this are looked up each time: foreign names must not fill the memory.
+const KNOWN_MAX: usize = 4096;
+
+fn complain(cx: &mut CallCtx<'_>, text: String) -> Result<(), RtError> {
+    cx.report_plain(Severity::Error, text);
+    Ok(())
+}
+
+/// Queues an event of another node if it is declared here and its arguments fit; says so if not.
+fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
+    if !of(cx)?.cluster.known.contains_key(&event.name) {
+        let found = look_up(cx, &event.name);
+        let known = &mut of(cx)?.cluster.known;
+        if known.len() < KNOWN_MAX {
+            known.insert(event.name.clone(), found);
+        }
+    }
+    let fresh;
+    let cluster = &of(cx)?.cluster;
+    let found = match cluster.known.get(&event.name) {
+        Some(k) => k.as_ref().map(|k| (k.func, k.id, k.params.clone())),
+        None => {
+            fresh = look_up(cx, &event.name);
+            fresh.map(|k| (k.func, k.id, k.params))
+        }
+    };
+    let Some((_, id, params)) = found else {
+        return complain(
+            cx,
+            format!("event '{}' arrived from the cluster, but is not declared here", event.name),
+        );
+    };
+    if params.len() != event.args.len() {
+        let text = format!(
+            "event '{}' arrived from the cluster with {} arguments instead of {}",
+            event.name,
+            event.args.len(),
+            params.len()
+        );
+        return complain(cx, text);
+    }
+    if !cx.queue().wants(id) {
+        return Ok(());
+    }
+    let mut args = Vec::with_capacity(params.len());
+    for (i, (d, ty)) in event.args.iter().zip(&params).enumerate() {
+        match cx.vm.value_from_data(cx.host, d, *ty) {
+            Some(v) => args.push(v),
+            None => {
+                let want = tapir_data::text::type_text(cx.types(), *ty);
+                let text = format!(
+                    "argument {} of event '{}' from the cluster is no {want}",
+                    i + 1,
+                    event.name
+                );
+                return complain(cx, text);
+            }
+        }
+    }
+    let mut time = cx.network_time();
+    let mut metadata = vec![(REMOTE, Value::Unset)];
+    for (key, d) in &event.metadata {
+        if *key == NETWORK_TIMESTAMP {
+            if let Data::Timestamp(ns) = d {
+                time = *ns as f64 / 1e9;
+                metadata.push((*key, Value::Time(time)));
+            }
+            continue;
+        }
+        let Some(ty) = tapir_builtins::metadata_type(cx.vm, *key) else {
+            continue;
+        };
+        match cx.vm.value_from_data(cx.host, d, ty) {
+            Some(v) => metadata.push((*key, v)),
+            None => complain(
+                cx,
+                format!("metadata {key} of event '{}' from the cluster has another type", event.name),
+            )?,
+        }
+    }
+    let stamped = metadata.iter().any(|m| m.0 == NETWORK_TIMESTAMP);
+    if !stamped && crate::globals::flag(cx.vm, "EventMetadata::add_missing_remote_network_timestamp") == Some(true) {
+        metadata.push((NETWORK_TIMESTAMP, Value::Time(time)));
+    }
+    cx.queue().push_event(QueuedEvent {
+        id,
+        args,
+        time,
+        metadata,
+    });
+    Ok(())
+}
+
+/// Data as the type that a script value needs; used for indexes and values of changed tables.
+pub(super) fn is_unset(v: &Value) -> bool {
+    matches!(v, Value::Unset)
+}
+
+/// Whether a type is a set.
+pub(super) fn is_set(kind: &Kind) -> bool {
+    matches!(kind, Kind::Table { yields: None, .. })
+}

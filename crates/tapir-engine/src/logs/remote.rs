@@ -1,0 +1,228 @@
+//! Rows that travel: those that leave this node for the cluster's loggers, and those that other nodes send here.
+//!
+//! There is one buffer per stream, filter and path. It is sent when it has `Log::write_buffer_size` rows, every
+//! `Log::flush_interval`, at once for streams without buffering, and at the end.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tapir_cluster::{LogBatch, Refused};
+use tapir_data::value::Str;
+use tapir_logging::Column;
+use tapir_script::hir::Ident;
+use tapir_vm::{CallCtx, RtError, Severity};
+
+use super::{host, writers};
+use crate::host::EngineHost;
+
+/// Rows on their way out.
+pub struct Outgoing {
+    buffers: HashMap<(i64, Str, Str), Buffer>,
+    /// `Log::write_buffer_size`.
+    pub rows_max: u64,
+    /// `Log::flush_interval` in seconds; 0 never.
+    pub interval: f64,
+    next_flush: f64,
+    /// Rows lost since the last message about it, and when that was.
+    lost: u64,
+    told: Option<Instant>,
+}
+
+struct Buffer {
+    stream: Rc<str>,
+    writer: Rc<str>,
+    columns: Arc<[Column]>,
+    n_rows: u32,
+    rows: Vec<u8>,
+}
+
+/// A buffer that is sent whatever its number of rows.
+const BYTES_MAX: usize = 4 << 20;
+/// How often the loss of rows is told.
+const TELL: Duration = Duration::from_secs(10);
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Outgoing {
+            buffers: HashMap::new(),
+            rows_max: 1000,
+            interval: 1.0,
+            next_flush: 0.0,
+            lost: 0,
+            told: None,
+        }
+    }
+}
+
+/// Adds a row to its buffer, and sends the buffer if it is full.
+pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8]) -> Result<(), RtError> {
+    let writer = writers::writer_name(cx, id, i)?;
+    let h = host(cx)?;
+    let logs = &mut h.logs;
+    let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) else {
+        return Ok(());
+    };
+    let key = (id, f.name.clone(), path);
+    let buffer = logs.outgoing.buffers.entry(key.clone()).or_insert_with(|| Buffer {
+        stream: s.name.clone(),
+        writer,
+        columns: f.columns.clone(),
+        n_rows: 0,
+        rows: Vec::new(),
+    });
+    buffer.rows.extend_from_slice(row);
+    buffer.n_rows += 1;
+    let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= BYTES_MAX;
+    if full || !s.buffered || h.terminating {
+        send(h, &key);
+    }
+    Ok(())
+}
+
+fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
+    // Until the backend runs rows wait, but not without a bound.
+    let waits = !h.cluster.is_running() && !h.terminating;
+    let Some(b) = h.logs.outgoing.buffers.get_mut(key).filter(|b| b.n_rows > 0) else {
+        return;
+    };
+    if waits && b.rows.len() < BYTES_MAX {
+        return;
+    }
+    let n = std::mem::take(&mut b.n_rows);
+    let text = |s: &[u8]| String::from_utf8_lossy(s).into_owned();
+    let batch = LogBatch {
+        stream: b.stream.to_string(),
+        writer: b.writer.to_string(),
+        filter: text(&key.1),
+        path: text(&key.2),
+        columns: b.columns.clone(),
+        n_rows: n,
+        rows: std::mem::take(&mut b.rows),
+    };
+    match h.cluster.ship(batch) {
+        Ok(()) | Err(Refused::Nobody) => {}
+        Err(Refused::Full | Refused::Closed) => h.logs.outgoing.lost += u64::from(n),
+    }
+}
+
+/// Sends the rows of all streams, or of one.
+pub fn send_rows(h: &mut EngineHost, only: Option<i64>) {
+    let buffers = h.logs.outgoing.buffers.iter();
+    let due: Vec<_> = buffers
+        .filter(|(k, b)| b.n_rows > 0 && only.is_none_or(|id| k.0 == id))
+        .map(|(k, _)| k.clone())
+        .collect();
+    for key in due {
+        send(h, &key);
+    }
+}
+
+/// Sends what is due at a time, and tells what was lost.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn send_due(cx: &mut CallCtx<'_>, now: f64) -> Result<(), RtError> {
+    let h = host(cx)?;
+    let out = &mut h.logs.outgoing;
+    if out.interval > 0.0 && now >= out.next_flush {
+        out.next_flush = now + out.interval;
+        send_rows(h, None);
+        // Where logs are written, files follow their rows at the same pace.
+        h.logs.flush_all();
+    }
+    let out = &mut h.logs.outgoing;
+    if out.lost > 0 && out.told.is_none_or(|t| t.elapsed() >= TELL) {
+        let lost = std::mem::take(&mut out.lost);
+        out.told = Some(Instant::now());
+        let text = format!("Failed to send log write. HWM reached? {lost} rows were lost.");
+        cx.report_plain(Severity::Error, text);
+    }
+    Ok(())
+}
+
+/// The kind of a column's values, without what containers hold.
+fn kind(c: &Column) -> &str {
+    c.type_name.split('[').next().unwrap_or(&c.type_name)
+}
+
+fn enumerator(cx: &CallCtx<'_>, name: &str, of: &str) -> Option<i64> {
+    match cx.program().names.get(name)? {
+        Ident::Enumerator(ty, n) => (cx.types().name(*ty).map(|t| &**t) == Some(of)).then_some(*n),
+        _ => None,
+    }
+}
+
+/// Why rows of another node are not written; `Ok` gives the stream and the position of the filter.
+fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), String>, RtError> {
+    let Some(id) = enumerator(cx, &batch.stream, "Log::ID") else {
+        return Ok(Err(format!("unknown stream {}", batch.stream)));
+    };
+    let Some(writer) = enumerator(cx, &batch.writer, "Log::Writer") else {
+        return Ok(Err(format!("unknown writer {}", batch.writer)));
+    };
+    let Some(stream) = host(cx)?.logs.streams.get(&id) else {
+        return Ok(Err(format!("no stream {}", batch.stream)));
+    };
+    let found = stream.filters.iter().position(|f| *f.name == *batch.filter.as_bytes());
+    let Some(i) = found else {
+        return Ok(Err(format!("stream {} has no filter {}", batch.stream, batch.filter)));
+    };
+    let filter = &stream.filters[i];
+    let what = |text: &str| Ok(Err(format!("{text} (stream {}, filter {})", batch.stream, batch.filter)));
+    if filter.log_remote {
+        return what("the filter here is remote itself");
+    }
+    if filter.writer != writer {
+        return what("the filter here has another writer");
+    }
+    if filter.columns.len() != batch.columns.len() {
+        return Ok(Err(format!(
+            "{} fields instead of {} (stream {}, filter {})",
+            batch.columns.len(),
+            filter.columns.len(),
+            batch.stream,
+            batch.filter
+        )));
+    }
+    let mut pairs = filter.columns.iter().zip(batch.columns.iter());
+    if let Some((mine, theirs)) = pairs.find(|(a, b)| kind(a) != kind(b)) {
+        return Ok(Err(format!(
+            "field {} is {} instead of {} (stream {}, filter {})",
+            mine.name, theirs.type_name, mine.type_name, batch.stream, batch.filter
+        )));
+    }
+    Ok(Ok((id, i)))
+}
+
+/// Writes rows of another node to the local log of their path.
+///
+/// # Errors
+/// Those of script functions that name files.
+pub fn accept(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<(), RtError> {
+    let (id, i) = match check(cx, batch)? {
+        Ok(found) => found,
+        Err(why) => {
+            cx.report_plain(Severity::Error, format!("Remote write failed: {why}"));
+            return Ok(());
+        }
+    };
+    let path: Str = batch.path.as_bytes().into();
+    let Some(writer) = writers::writer_for(cx, id, i, path)? else {
+        return Ok(());
+    };
+    let logs = &mut host(cx)?.logs;
+    let unbuffered = logs.streams.get(&id).is_some_and(|s| !s.buffered);
+    if let Some(s) = logs.streams.get(&id) {
+        *logs.n_writes.entry(s.name.clone()).or_insert(0) += u64::from(batch.n_rows);
+    }
+    if let Some(logger) = &mut logs.logger {
+        logger.rows(writer, u64::from(batch.n_rows), &batch.rows);
+        if unbuffered {
+            logger.flush(writer);
+        }
+    }
+    Ok(())
+}
+

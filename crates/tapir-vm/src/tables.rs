@@ -461,12 +461,7 @@ impl Vm {
     ///
     /// # Errors
     /// Those of functions that see the change.
-    pub fn delete_member(
-        &mut self,
-        host: &mut dyn Host,
-        container: &Value,
-        keys: &[Value],
-    ) -> Result<(), RtError> {
+    pub fn delete_member(&mut self, host: &mut dyn Host, container: &Value, keys: &[Value]) -> Result<(), RtError> {
         match container {
             Value::Table(t) => {
                 self.complete_keys(host, keys)?;

@@ -88,8 +88,7 @@ impl Gssapi {
 impl Analyzer for Gssapi {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if !data.is_empty() && Self::token(cx, is_orig, data, 0).is_none() {
-            cx.violation(
-                "Binpac exception: binpac exception: out_of_bound: GSSAPI_NEG_TOKEN");
+            cx.violation("Binpac exception: binpac exception: out_of_bound: GSSAPI_NEG_TOKEN");
         }
     }
 

@@ -124,11 +124,10 @@ impl Krb {
                 raise!(cx, krb_error, r);
             }
             _ => {
-                cx.violation(
-                    &format!(
-                        "Binpac exception: binpac exception: invalid index for case: KRB_PDU: {}",
-                        m.tag
-                    ));
+                cx.violation(&format!(
+                    "Binpac exception: binpac exception: invalid index for case: KRB_PDU: {}",
+                    m.tag
+                ));
             }
         }
         Some(())

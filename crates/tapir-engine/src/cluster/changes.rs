@@ -332,7 +332,7 @@ pub fn apply(cx: &mut CallCtx<'_>, header: &Value, changes: &Value) -> Result<bo
     let Some(Value::Table(t)) = cx.vm.global_value(&id) else {
         return Ok(false);
     };
-    if !t.attrs().is_some_and(|a| a.publish_on_change.is_some()) {
+    if t.attrs().is_none_or(|a| a.publish_on_change.is_none()) {
         return Ok(false);
     }
     let outer = std::mem::replace(&mut of(cx)?.cluster.changes.applying, true);

@@ -88,7 +88,10 @@ fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
     let Some((_, id, params)) = found else {
         return complain(
             cx,
-            format!("event '{}' arrived from the cluster, but is not declared here", event.name),
+            format!(
+                "event '{}' arrived from the cluster, but is not declared here",
+                event.name
+            ),
         );
     };
     if params.len() != event.args.len() {
@@ -135,7 +138,10 @@ fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
             Some(v) => metadata.push((*key, v)),
             None => complain(
                 cx,
-                format!("metadata {key} of event '{}' from the cluster has another type", event.name),
+                format!(
+                    "metadata {key} of event '{}' from the cluster has another type",
+                    event.name
+                ),
             )?,
         }
     }

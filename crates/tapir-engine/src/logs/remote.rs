@@ -170,7 +170,12 @@ fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), 
         return Ok(Err(format!("stream {} has no filter {}", batch.stream, batch.filter)));
     };
     let filter = &stream.filters[i];
-    let what = |text: &str| Ok(Err(format!("{text} (stream {}, filter {})", batch.stream, batch.filter)));
+    let what = |text: &str| {
+        Ok(Err(format!(
+            "{text} (stream {}, filter {})",
+            batch.stream, batch.filter
+        )))
+    };
     if filter.log_remote {
         return what("the filter here is remote itself");
     }
@@ -225,4 +230,3 @@ pub fn accept(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<(), RtError> {
     }
     Ok(())
 }
-

@@ -29,7 +29,7 @@ export {
 	const worker_topic: string = "zeek/cluster/worker" &redef;
 
 	## All of these together reach every node.
-	const broadcast_topics: set[string] = { logger_topic, manager_topic, proxy_topic, worker_topic };
+	const broadcast_topics: set[string] = { logger_topic, manager_topic, proxy_topic, worker_topic } &redef;
 
 	## Topics of one node begin with these.
 	const node_topic_prefix: string = "zeek/cluster/node/" &redef;
@@ -194,7 +194,7 @@ event Cluster::hello(name: string, id: string) &priority=10
 	{
 	if ( name !in nodes )
 		{
-		Reporter::error(fmt("got hello from unknown node '%s' with id %s", name, id));
+		Reporter::error(fmt("Got Cluster::hello msg from unexpected node: %s (%s)", name, id));
 		return;
 		}
 
@@ -205,9 +205,14 @@ event Cluster::hello(name: string, id: string) &priority=10
 		if ( n$id == id )
 			return;
 
-		Reporter::error(fmt("node '%s' with id %s says hello while id %s is still up", name, id, n$id));
+		Reporter::error(fmt("Got Cluster::hello msg from duplicate node: %s (id %s, before %s)", name, id, n$id));
+		delete active_names[n$id];
+
+		if ( n$node_type in active_ids )
+			delete active_ids[n$node_type][n$id];
 		}
 
+	local is_new = ! n?$id;
 	n$id = id;
 	active_names[id] = name;
 	Cluster::log(fmt("got hello from %s (%s)", name, id));
@@ -216,7 +221,9 @@ event Cluster::hello(name: string, id: string) &priority=10
 		active_ids[n$node_type] = set();
 
 	add active_ids[n$node_type][id];
-	event Cluster::node_up(name, id);
+
+	if ( is_new )
+		event Cluster::node_up(name, id);
 	}
 
 event Cluster::node_down(name: string, id: string) &priority=10

@@ -5,7 +5,7 @@
 module Cluster::Experimental;
 
 export {
-	## Raised on the manager when a node has connected to all it should.
+	## Raised on the manager when a node has connected to all it should. The node tells it again to a manager that is new.
 	global node_fully_connected: event(name: string, id: string, resending: bool);
 
 	## Raised on every node when the whole cluster is connected.
@@ -14,7 +14,9 @@ export {
 	const cluster_started_topic = "zeek/cluster/experimental/started" &redef;
 }
 
-@if ( Cluster::is_enabled() && Cluster::local_node_type() == Cluster::MANAGER )
+@if ( Cluster::is_enabled() )
+
+@if ( Cluster::local_node_type() == Cluster::MANAGER )
 @load ./nodes-experimental/manager
 @endif
 
@@ -22,23 +24,23 @@ export {
 global expected: set[string] = set();
 global found: set[string] = set();
 
-# Whether one type of node connects to the other.
+# Whether this node was complete before.
+global told = F;
+
+# Whether nodes of one kind connect to those of another. Broker connects in pairs, others connect everybody.
 function connects(mine: Cluster::NodeType, theirs: Cluster::NodeType): bool
 	{
-	if ( mine == Cluster::LOGGER || mine == Cluster::MANAGER )
-		return T;
-
-	if ( mine == theirs )
+	if ( theirs == Cluster::CONTROL || theirs == Cluster::NONE )
 		return F;
 
-	return T;
+	if ( Cluster::backend != Cluster::CLUSTER_BACKEND_BROKER )
+		return T;
+
+	return mine == Cluster::LOGGER || mine == Cluster::MANAGER || mine != theirs;
 	}
 
 event zeek_init() &priority=-5
 	{
-	if ( ! Cluster::is_enabled() )
-		return;
-
 	Cluster::subscribe(cluster_started_topic);
 
 	for ( name, n in Cluster::nodes )
@@ -51,18 +53,26 @@ event Cluster::node_up(name: string, id: string) &priority=-10
 	if ( name !in expected )
 		return;
 
-	local before = |found|;
 	add found[name];
 
-	# The manager itself counts as well.
-	if ( |found| == |expected| && Cluster::local_node_type() != Cluster::MANAGER )
+	if ( |found| < |expected| )
+		return;
+
+	if ( ! told )
+		Cluster::log("fully connected");
+
+	if ( Cluster::local_node_type() == Cluster::MANAGER )
+		event Cluster::Experimental::node_fully_connected(Cluster::node, Cluster::node_id(), told);
+	else if ( ! told || Cluster::nodes[name]$node_type == Cluster::MANAGER )
 		Cluster::publish(Cluster::manager_topic, Cluster::Experimental::node_fully_connected,
-		                 Cluster::node, Cluster::node_id(), before == |found|);
-	else if ( |found| == |expected| )
-		event Cluster::Experimental::node_fully_connected(Cluster::node, "", F);
+		                 Cluster::node, Cluster::node_id(), told);
+
+	told = T;
 	}
 
 event Cluster::node_down(name: string, id: string)
 	{
 	delete found[name];
 	}
+
+@endif

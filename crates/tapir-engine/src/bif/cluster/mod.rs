@@ -94,9 +94,7 @@ fn publish_to_pool(cx: &mut CallCtx<'_>, chooser: &str, what: &str, args: &[Valu
         return Err(RtError::new(format!("{what} needs the script function {chooser}")));
     };
     match cx.call(&choose, &[pool.clone(), key.clone()])? {
-        Value::Str(topic) if !topic.is_empty() => {
-            truth(send(cx, &topic, what, args.get(2..).unwrap_or_default())?)
-        }
+        Value::Str(topic) if !topic.is_empty() => truth(send(cx, &topic, what, args.get(2..).unwrap_or_default())?),
         _ => truth(false),
     }
 }

@@ -1,9 +1,28 @@
-##! Lets programs take part in a cluster through the WebSocket API of the manager.
+##! Lets programs take part in a cluster through the WebSocket API of the manager. The address can be given with the
+##! environment variables `ZEEK_WEBSOCKET_LISTEN_ADDRESS` and `ZEEK_WEBSOCKET_LISTEN_PORT`.
 
 @load base/frameworks/cluster
 
+module Cluster;
+
+function websocket_address(): addr
+	{
+	local text = getenv("ZEEK_WEBSOCKET_LISTEN_ADDRESS");
+	return text == "" ? 127.0.0.1 : to_addr(text);
+	}
+
+function websocket_port(): port
+	{
+	local text = getenv("ZEEK_WEBSOCKET_LISTEN_PORT");
+
+	if ( text == "" )
+		return 27759/tcp;
+
+	return to_port(/\// in text ? text : text + "/tcp");
+	}
+
 event zeek_init()
 	{
-	if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER )
-		Cluster::listen_websocket(Cluster::WebSocketServerOptions($listen_addr=127.0.0.1, $listen_port=27759/tcp));
+	if ( ! is_enabled() || local_node_type() == MANAGER )
+		listen_websocket(WebSocketServerOptions($listen_addr=websocket_address(), $listen_port=websocket_port()));
 	}

@@ -1,0 +1,3 @@
+@load ./options
+@load ./main
+@load ./connect

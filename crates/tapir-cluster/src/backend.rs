@@ -74,6 +74,24 @@ pub struct Counters {
     pub log_row_drops: u64,
 }
 
+/// What a central forwarder has counted since its start. One event counts as four messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwarderCounters {
+    /// The side that nodes publish to.
+    pub frontend: SideCounters,
+    /// The side that nodes subscribe at.
+    pub backend: SideCounters,
+}
+
+/// One side of [`ForwarderCounters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SideCounters {
+    pub messages_received: u64,
+    pub bytes_received: u64,
+    pub messages_sent: u64,
+    pub bytes_sent: u64,
+}
+
 /// The way of one node to its cluster.
 pub trait Backend: Send {
     /// Unique per process start and stable for its life.
@@ -130,7 +148,14 @@ pub trait Backend: Send {
     }
 
     /// What was counted so far.
-    fn counters(&self) -> Counters;
+    fn counters(&self) -> Counters {
+        self.inbox().tally.read()
+    }
+
+    /// What the central forwarder has counted, where this node runs it.
+    fn forwarder_counters(&self) -> Option<ForwarderCounters> {
+        None
+    }
 
     /// Sends what is queued, for at most the backend's linger time, and ends. Later calls are refused.
     fn close(&mut self);

@@ -28,6 +28,9 @@ impl Default for InboxLimits {
     }
 }
 
+/// Reports of trouble beyond this number are dropped while nobody takes any.
+const ERRORS_MAX: usize = 100;
+
 /// Messages on their way to one node.
 #[derive(Debug)]
 pub struct Inbox {
@@ -44,6 +47,7 @@ struct State {
     queue: VecDeque<Incoming>,
     events: usize,
     log_bytes: usize,
+    errors: usize,
     /// Nobody takes messages any more.
     closed: bool,
     wake: Option<Box<dyn Fn() + Send>>,
@@ -176,6 +180,15 @@ impl Inbox {
         }
     }
 
+    /// Puts in a report of trouble, unless many wait already.
+    pub fn error(&self, tag: &'static str, message: String) {
+        let mut state = self.lock();
+        if !state.closed && state.errors < ERRORS_MAX {
+            state.errors += 1;
+            self.enter(&mut state, Incoming::Error { tag, message });
+        }
+    }
+
     /// Takes at most `limit` messages. Gives whether there are more.
     pub fn take(&self, limit: usize, out: &mut Vec<Incoming>) -> bool {
         let mut state = self.lock();
@@ -190,6 +203,7 @@ impl Inbox {
                     state.log_bytes -= batch.rows.len();
                     logs = true;
                 }
+                Incoming::Error { .. } => state.errors = state.errors.saturating_sub(1),
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tapir_data::broker::event::EventMessage;
 
-use crate::backend::{Backend, Counters, Incoming, LogBatch, Refused};
+use crate::backend::{Backend, Incoming, LogBatch, Refused};
 use crate::ident::node_id;
 use crate::inbox::{Inbox, InboxLimits, add};
 
@@ -267,10 +267,6 @@ impl Backend for Inproc {
             // Another logger may have room or end meanwhile, so the wait is cut in pieces.
             full.wait_for_log_room(left.min(Duration::from_millis(20)));
         }
-    }
-
-    fn counters(&self) -> Counters {
-        self.inbox.tally.read()
     }
 
     fn close(&mut self) {

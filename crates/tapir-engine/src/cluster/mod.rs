@@ -77,15 +77,17 @@ impl ClusterNode {
         &self.node_id
     }
 
-    fn run(&mut self, mut backend: Box<dyn Backend>, node_id: String) {
+    fn run(&mut self, mut backend: Box<dyn Backend>, node_id: String) -> Result<(), String> {
         for (on, prefix) in self.early.drain(..) {
             match on {
                 true => backend.subscribe(&prefix),
                 false => backend.unsubscribe(&prefix),
             }
         }
+        backend.start()?;
         self.node_id = node_id;
         self.backend = Some(backend);
+        Ok(())
     }
 
     /// Subscribes to a topic prefix, now or at the start.

@@ -27,6 +27,8 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
             raise_topic(cx, "Cluster::Backend::ZeroMQ::unsubscription", topic);
             Ok(())
         }
+        // Nodes know from greetings that they reach each other.
+        Incoming::Ready => Ok(()),
         Incoming::Logs(batch) => crate::logs::accept(cx, &batch),
         Incoming::Error { tag, message } => {
             cx.report_plain(Severity::Error, format!("cluster: {message}"));

@@ -20,6 +20,11 @@ pub fn start(cx: &mut CallCtx<'_>, node_id: &str) -> Result<bool, RtError> {
             return Ok(false);
         }
     };
-    of(cx)?.cluster.run(backend, node_id.to_string());
-    Ok(true)
+    match of(cx)?.cluster.run(backend, node_id.to_string()) {
+        Ok(()) => Ok(true),
+        Err(why) => {
+            cx.report_plain(Severity::Fatal, format!("cannot join the cluster: {why}"));
+            Ok(false)
+        }
+    }
 }

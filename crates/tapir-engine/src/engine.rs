@@ -26,7 +26,7 @@ use crate::load::Loaded;
 use crate::net::{ConnExt, Net};
 use crate::node::KeptPacket;
 use crate::sigs::SigBridge;
-use crate::sink::Sink;
+use crate::sink::{Discarder, Sink};
 use crate::weirds::Sampler;
 use crate::{cluster, load, logs, options, script, tags, weirds};
 
@@ -39,6 +39,7 @@ pub struct Engine {
     contents: Contents,
     packet_tags: HashMap<String, Value>,
     timing_out: Option<Value>,
+    discarders: Rc<Discarders>,
     started: bool,
     weirds: Weirds,
     n_packets: u64,
@@ -71,6 +72,29 @@ pub fn run_with(config: &Config, backend: Option<Box<dyn tapir_cluster::Backend>
         eprintln!("# total time: {:.3} s", begun.elapsed().as_secs_f64());
     }
     status
+}
+
+/// The `discarder_check_*` functions that scripts define.
+struct Discarders {
+    /// In the order of [`Discarder`].
+    functions: [Option<Value>; 4],
+    /// Bytes of payload that they are shown (`discarder_maxlen`).
+    max_len: usize,
+}
+
+impl Discarders {
+    fn find(vm: &mut tapir_vm::Vm) -> Self {
+        let functions = ["ip", "tcp", "udp", "icmp"].map(|kind| {
+            let f = script::function(vm, &format!("discarder_check_{kind}"))?;
+            script::has_bodies(vm, &f).then_some(f)
+        });
+        let max_len = crate::globals::count(vm, "discarder_maxlen").unwrap_or(128) as usize;
+        Discarders { functions, max_len }
+    }
+
+    fn any(&self) -> bool {
+        self.functions.iter().any(Option::is_some)
+    }
 }
 
 /// Input streams are looked at each time so many packets were processed.
@@ -106,6 +130,10 @@ impl Engine {
         options::analyzers(&core.vm, &mut shared.opts);
         core.host.tag_values = tags::protocol_values(&core.vm);
         shared.tag_values = core.host.tag_values.clone();
+        if flow_options.key_with_vlan {
+            let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
+            shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
+        }
         options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
         let sampler = core.host.sampler.clone();
         let contents = options::contents(&core.vm);
@@ -128,6 +156,7 @@ impl Engine {
         core.host.disabling_hook = script::function(&mut core.vm, "Analyzer::disabling_analyzer");
         let timing_out =
             script::function(&mut core.vm, "connection_timing_out").filter(|h| script::has_bodies(&mut core.vm, h));
+        let discarders = Discarders::find(&mut core.vm);
         let uids = UidGenerator::new(
             key,
             if seeds.fixed {
@@ -142,7 +171,7 @@ impl Engine {
             .rules()
             .iter()
             .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
-        flow.wants = options::wants(&mut core.vm, false, false, connections, timing_out.is_some());
+        flow.wants = options::wants(&mut core.vm, false, discarders.any(), connections, timing_out.is_some());
         core.host.net = Some(Box::new(Net { flow, shared }));
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
@@ -174,6 +203,7 @@ impl Engine {
             contents,
             packet_tags,
             timing_out,
+            discarders: Rc::new(discarders),
             started: false,
             weirds: Weirds::default(),
             n_packets: 0,
@@ -198,6 +228,18 @@ impl Engine {
             Some(h) => !matches!(with_queue(&core, q, |c| c.call(h, &[conn])), Some(Value::Bool(false))),
             None => true,
         };
+        let core = self.core.clone();
+        let discarders = self.discarders.clone();
+        let mut discard = |q: &mut EventQueue, which: Discarder, header: Value, data: &[u8]| {
+            let Some(f) = &discarders.functions[which as usize] else {
+                return false;
+            };
+            let mut args = vec![header];
+            if matches!(which, Discarder::Tcp | Discarder::Udp) {
+                args.push(Value::Str(data[..data.len().min(discarders.max_len)].into()));
+            }
+            matches!(with_queue(&core, q, |c| c.call(f, &args)), Some(Value::Bool(true)))
+        };
         let Net { flow, shared } = &mut *net;
         shared.now = self.spare.now();
         flow.wants.packet_filter = !drops.is_empty();
@@ -211,6 +253,11 @@ impl Engine {
             remove: Vec::new(),
             timing_out: if self.timing_out.is_some() {
                 Some(&mut ask)
+            } else {
+                None
+            },
+            discarders: if self.discarders.any() {
+                Some(&mut discard)
             } else {
                 None
             },
@@ -468,6 +515,10 @@ impl Engine {
             let now = core.vm.network_time().max(ts).max(1.0);
             if !self.started {
                 self.started = true;
+                // Scripts registered their ports by now.
+                if let Some(net) = &mut core.host.net {
+                    options::likely_server_ports(&core.vm, &mut net.flow.options);
+                }
                 core.vm.set_network_time(now);
                 core.vm.queue().set_now(now);
                 core.vm.queue().push(events::NETWORK_TIME_INIT, Vec::new());

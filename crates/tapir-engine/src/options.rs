@@ -4,6 +4,7 @@ use tapir_analyzers::core::Options as AnalyzerOptions;
 use tapir_data::value::{Proto, Value};
 use tapir_flow::{Ip, Options as FlowOptions, Wants};
 use tapir_interface::events;
+use tapir_packet::Layer;
 use tapir_vm::Vm;
 
 use crate::contents::{Contents, PortTable};
@@ -64,6 +65,27 @@ pub fn flow(vm: &Vm, o: &mut FlowOptions) {
             _ => None,
         })
         .collect();
+    let unknown = &mut o.unknown_protocols;
+    read!(vm, count,
+        unknown.threshold => "UnknownProtocol::sampling_threshold",
+        unknown.rate => "UnknownProtocol::sampling_rate",
+        unknown.first_bytes => "UnknownProtocol::first_bytes_count",
+    );
+    read!(vm, seconds, unknown.duration => "UnknownProtocol::sampling_duration");
+    o.dispatch.skip_bytes = count(vm, "PacketAnalyzer::SKIP::skip_bytes").unwrap_or(0) as usize;
+    for (module, parent) in DEFAULT_CHILDREN {
+        let name = crate::globals::string(vm, &format!("PacketAnalyzer::{module}::default_analyzer"));
+        if let Some(name) = name {
+            let short = name.rsplit("::ANALYZER_").next().unwrap_or_default();
+            o.dispatch.set_default(*parent, Layer::named(short));
+        }
+    }
+    likely_server_ports(vm, o);
+    o.key_with_vlan = crate::globals::string(vm, "ConnKey::factory").is_some_and(|f| f.contains("VLAN"));
+}
+
+/// Ports that servers are likely to listen on; scripts add to them until packets flow.
+pub fn likely_server_ports(vm: &Vm, o: &mut FlowOptions) {
     o.likely_server_ports = keys(vm, "likely_server_ports")
         .into_iter()
         .filter_map(|k| match k {
@@ -71,8 +93,17 @@ pub fn flow(vm: &Vm, o: &mut FlowOptions) {
             _ => None,
         })
         .collect();
-    o.key_with_vlan = crate::globals::string(vm, "ConnKey::factory").is_some_and(|f| f.contains("VLAN"));
 }
+
+/// Layers whose default child scripts may choose, by the module that has the option.
+const DEFAULT_CHILDREN: &[(&str, Layer)] = &[
+    ("ROOT", Layer::Root),
+    ("IP", Layer::Ip),
+    ("FDDI", Layer::Fddi),
+    ("MPLS", Layer::Mpls),
+    ("PBB", Layer::Pbb),
+    ("SKIP", Layer::Skip),
+];
 
 /// Limits and switches of the analyzers.
 pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {

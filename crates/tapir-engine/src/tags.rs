@@ -55,6 +55,18 @@ pub fn packet_values(vm: &Vm) -> HashMap<String, Value> {
         .collect()
 }
 
+/// Where a record type has a field, if it has it.
+pub fn record_slot(vm: &Vm, record: &str, field: &str) -> Option<usize> {
+    let Some(Ident::Type(t)) = vm.program().names.get(record) else {
+        return None;
+    };
+    let Kind::Record(r) = vm.types().kind(*t) else {
+        return None;
+    };
+    let slot = vm.types().records[r.0 as usize].by_name.get(field);
+    slot.map(|n| *n as usize)
+}
+
 /// A tag's value, `Unset` for protocols that scripts do not know.
 pub fn value(values: &[Value], tag: Tag) -> Value {
     values.get(tag.0 as usize).cloned().unwrap_or_default()

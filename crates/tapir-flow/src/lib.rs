@@ -28,7 +28,7 @@ pub use conn::{Conn, ConnId, EncapEntry, Endpoint, TcpState, Transport, TunnelKi
 pub use key::{ConnTuple, Key};
 pub use options::{Options, Wants};
 pub use sink::{FlowSink, IcmpPacket, MultipleKind, Packet, SynPacket, TcpPacket};
-pub use table::{FlowStats, FlowTable};
+pub use table::{FlowStats, FlowTable, PacketNotes};
 pub use tapir_packet as packet_crate;
 pub use tapir_packet::{Ip, IpPacket, RawPacket};
 pub use thresholds::Thresholds;

@@ -1,11 +1,10 @@
 //! What can be set: the script options that matter to flows under their own names, and what the caller listens to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use tapir_packet::Dispatch;
 use tapir_packet::frag::FragOptions;
 use tapir_packet::types::Ip;
-
-use tapir_packet::tunnel::UdpTunnel;
 
 /// All settings of the flow layer. Intervals are in seconds.
 #[derive(Clone, Debug)]
@@ -54,12 +53,9 @@ pub struct Options {
     pub tunnel_validate_vxlan_checksums: bool,
     pub tunnel_delay_teredo_confirmation: bool,
     pub tunnel_delay_gtp_confirmation: bool,
-    /// Tunnels over UDP by the responder's port.
-    pub udp_tunnel_ports: HashMap<u16, UdpTunnel>,
-    /// Recognise AYIYA and Teredo on other ports by their content.
-    pub detect_udp_tunnels: bool,
-    /// Follow connections of IP protocols that have no analyzer.
-    pub unknown_ip_protocols: bool,
+    /// Which layer takes what another one carries, with the tunnels over UDP by the responder's port.
+    pub dispatch: Dispatch,
+    pub unknown_protocols: UnknownProtocols,
     /// Connections at most; beyond, the one idle for longest of a sample is removed. 0: no limit.
     pub max_connections: usize,
     /// Tunnels of IP in IP and GRE remembered at most.
@@ -112,9 +108,8 @@ impl Default for Options {
             tunnel_validate_vxlan_checksums: true,
             tunnel_delay_teredo_confirmation: true,
             tunnel_delay_gtp_confirmation: false,
-            udp_tunnel_ports: default_udp_tunnel_ports(),
-            detect_udp_tunnels: true,
-            unknown_ip_protocols: true,
+            dispatch: Dispatch::default(),
+            unknown_protocols: UnknownProtocols::default(),
             max_connections: 1_000_000,
             max_ip_tunnels: 65_536,
             max_app_timers: 64,
@@ -124,18 +119,28 @@ impl Default for Options {
     }
 }
 
-/// The ports on which tunnels over UDP are expected.
-pub fn default_udp_tunnel_ports() -> HashMap<u16, UdpTunnel> {
-    [
-        (2123, UdpTunnel::Gtpv1),
-        (2152, UdpTunnel::Gtpv1),
-        (3544, UdpTunnel::Teredo),
-        (4754, UdpTunnel::Gre),
-        (4789, UdpTunnel::Vxlan),
-        (5072, UdpTunnel::Ayiya),
-        (6081, UdpTunnel::Geneve),
-    ]
-    .into()
+/// How often an identifier that leads nowhere is reported (`UnknownProtocol::*`).
+#[derive(Clone, Copy, Debug)]
+pub struct UnknownProtocols {
+    /// From this occurrence on only some are reported.
+    pub threshold: u64,
+    /// One of so many is; 0: none.
+    pub rate: u64,
+    /// Seconds after which counting begins anew.
+    pub duration: f64,
+    /// Bytes that are shown.
+    pub first_bytes: usize,
+}
+
+impl Default for UnknownProtocols {
+    fn default() -> Self {
+        UnknownProtocols {
+            threshold: 3,
+            rate: 100_000,
+            duration: 3600.0,
+            first_bytes: 10,
+        }
+    }
 }
 
 /// Callbacks that cost something per packet, or switch a mechanism on; all off by default.

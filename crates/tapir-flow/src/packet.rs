@@ -16,6 +16,9 @@ use crate::table::FlowTable;
 use crate::tcp::TcpFirst;
 use crate::timers::TimerKind;
 
+/// Unknown identifiers that are counted one by one at most.
+const MAX_UNKNOWN: usize = 65_536;
+
 /// Where an IP packet comes from.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -33,9 +36,19 @@ impl<X: Default> FlowTable<X> {
     pub fn process<S: FlowSink<X>>(&mut self, raw: &RawPacket<'_>, sink: &mut S) -> bool {
         self.stats.packets += 1;
         self.lengths = (raw.len, raw.data.len() as u32);
-        let layer = link::layer_of_link_type(raw.link_type);
         self.stack.clear();
+        self.notes.pppoe_session = None;
+        self.notes.geneve_options.clear();
+        self.notes.tcp_options.clear();
+        let root = self.options.dispatch.child(Layer::Root, raw.link_type);
+        let Some(layer) = root.filter(|l| self.options.dispatch.is_enabled(*l)) else {
+            return self.after_packet(raw, false, sink);
+        };
         let done = self.link_in(layer, raw.data, raw.len as usize, raw.link_type, raw.ts(), &[], sink);
+        self.after_packet(raw, done, sink)
+    }
+
+    fn after_packet<S: FlowSink<X>>(&mut self, raw: &RawPacket<'_>, done: bool, sink: &mut S) -> bool {
         if !done && self.wants.packet_not_processed {
             sink.on_packet_not_processed(self, raw);
         }
@@ -63,7 +76,11 @@ impl<X: Default> FlowTable<X> {
             ..LinkInfo::default()
         };
         self.weirds.flow = None;
-        let outcome = link::decode(layer, data, wire, &mut info, &mut self.stack, &mut self.weirds);
+        let table = &self.options.dispatch;
+        let outcome = link::decode_with(table, layer, data, wire, &mut info, &mut self.stack, &mut self.weirds);
+        if info.pppoe_session.is_some() {
+            self.notes.pppoe_session = info.pppoe_session;
+        }
         self.report_weirds(!encap.is_empty(), sink);
         match outcome {
             Link::Ip { data, wire } => self.ip_in(
@@ -79,8 +96,7 @@ impl<X: Default> FlowTable<X> {
             ),
             Link::Arp { data } => self.arp_in(data, &info, encap, sink),
             Link::Unknown { layer, id, data } => {
-                let stack = self.stack;
-                sink.on_unknown_protocol(self, layer, id, data, stack.layers());
+                self.unknown(layer, id, data, sink);
                 false
             }
             Link::Aggregate(frames) => {
@@ -127,6 +143,27 @@ impl<X: Default> FlowTable<X> {
                 false
             }
             ArpOutcome::Ignored => true,
+        }
+    }
+
+    /// Reports an identifier that leads nowhere, unless it did so too often lately.
+    pub(crate) fn unknown<S: FlowSink<X>>(&mut self, layer: Layer, id: u32, data: &[u8], sink: &mut S) {
+        let o = &self.options.unknown_protocols;
+        if self.unknown_seen.len() >= MAX_UNKNOWN && !self.unknown_seen.contains_key(&(layer, id)) {
+            self.unknown_seen.clear();
+        }
+        let (count, since) = self.unknown_seen.entry((layer, id)).or_insert((0, self.now));
+        if self.now > *since + o.duration {
+            (*count, *since) = (0, self.now);
+        }
+        *count += 1;
+        let passes = match count.checked_sub(o.threshold) {
+            None => true,
+            Some(above) => o.rate > 0 && above % o.rate == 0,
+        };
+        if passes {
+            let (stack, first) = (self.stack, &data[..data.len().min(o.first_bytes)]);
+            sink.on_unknown_protocol(self, layer, id, first, stack.layers());
         }
     }
 
@@ -253,12 +290,31 @@ impl<X: Default> FlowTable<X> {
     /// Dispatches by what the last IP header names.
     fn above_ip<S: FlowSink<X>>(&mut self, p: &Packet<'_>, cx: Context<'_>, sink: &mut S) -> bool {
         match p.ip.proto {
-            proto::TCP => self.tcp_in(p, sink),
-            proto::UDP => self.udp_in(p, sink),
-            proto::ICMP | proto::ICMPV6 => self.icmp_in(p, sink),
-            proto::IPIP | proto::IPV6 => self.ip_tunnel_in(p, sink),
-            proto::GRE => self.gre_in(p, sink),
-            proto::IGMP => {
+            proto::ESP if p.ip.version == 6 => {
+                sink.on_esp(self, p.ip);
+                return true;
+            }
+            proto::MOBILITY if p.ip.version == 6 => return self.mobility_in(p, sink),
+            proto::NONE => {
+                if !cx.in_teredo {
+                    self.flow_weird(p, "ipv6_no_next", "", "IP", sink);
+                }
+                return cx.in_teredo;
+            }
+            _ => {}
+        }
+        let id = u32::from(p.ip.proto);
+        let child = self.options.dispatch.child(Layer::Ip, id);
+        if child.is_some_and(|l| !self.options.dispatch.is_enabled(l)) {
+            return false;
+        }
+        match child {
+            Some(Layer::Tcp) => self.tcp_in(p, sink),
+            Some(Layer::Udp) => self.udp_in(p, sink),
+            Some(Layer::Icmp) => self.icmp_in(p, sink),
+            Some(Layer::IpTunnel) => self.ip_tunnel_in(p, sink),
+            Some(Layer::Gre) => self.gre_in(p, sink),
+            Some(Layer::Igmp) => {
                 let valid = checksum::Sum::default().add_bytes(p.ip.payload()).is_valid();
                 if !valid {
                     self.flow_weird(p, "igmp_invalid_checksum", "", "IGMP", sink);
@@ -266,29 +322,18 @@ impl<X: Default> FlowTable<X> {
                 sink.on_igmp(self, p, valid);
                 false
             }
-            proto::ESP if p.ip.version == 6 => {
-                sink.on_esp(self, p.ip);
-                true
+            Some(Layer::UnknownIpTransport) => {
+                self.unknown(Layer::UnknownIpTransport, id, p.ip.payload(), sink);
+                self.other_ip_in(p, sink);
+                false
             }
-            proto::MOBILITY if p.ip.version == 6 => self.mobility_in(p, sink),
-            proto::NONE => {
-                if !cx.in_teredo {
-                    self.flow_weird(p, "ipv6_no_next", "", "IP", sink);
-                }
-                cx.in_teredo
+            Some(other) => {
+                // Scripts put a layer there that needs no IP header, such as Ethernet over IP.
+                let (data, wire) = (p.ip.payload(), p.ip.payload_len());
+                self.link_in(other, data, wire, p.link.link_type, cx.ts, cx.encap, sink)
             }
-            other => {
-                let stack = self.stack;
-                sink.on_unknown_protocol(
-                    self,
-                    Layer::UnknownIpTransport,
-                    u32::from(other),
-                    p.ip.payload(),
-                    stack.layers(),
-                );
-                if self.options.unknown_ip_protocols {
-                    self.other_ip_in(p, sink);
-                }
+            None => {
+                self.unknown(Layer::Ip, id, p.ip.payload(), sink);
                 false
             }
         }

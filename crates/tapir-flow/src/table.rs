@@ -7,7 +7,7 @@ use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 use tapir_packet::Ip;
 use tapir_packet::frag::FragTable;
-use tapir_packet::link::LayerStack;
+use tapir_packet::link::{Layer, LayerStack};
 use tapir_packet::types::Weirds;
 
 use crate::conn::{Conn, ConnId, Transport};
@@ -40,6 +40,17 @@ pub struct FlowStats {
     pub ack_bytes: u64,
 }
 
+/// What scripts may ask about the packet at hand.
+#[derive(Clone, Debug, Default)]
+pub struct PacketNotes {
+    /// The session of the innermost PPPoE header.
+    pub pppoe_session: Option<u16>,
+    /// The options of each GENEVE header, as they were sent.
+    pub geneve_options: Vec<Vec<u8>>,
+    /// The options of the innermost TCP header, as they were sent.
+    pub tcp_options: Vec<u8>,
+}
+
 pub(crate) struct Slot<X> {
     generation: u32,
     /// Empty while free, or while the connection is being worked on.
@@ -69,6 +80,9 @@ pub struct FlowTable<X> {
     /// More timers were due than may run at once; they do after the packet.
     pub(crate) timers_left: bool,
     pub(crate) lengths: (u32, u32),
+    pub(crate) notes: PacketNotes,
+    /// Identifiers without a child: how often they came, and since when that is counted.
+    pub(crate) unknown_seen: HashMap<(Layer, u32), (u64, f64), FixedState>,
     shed_hand: usize,
 }
 
@@ -87,7 +101,7 @@ impl<X: Default> FlowTable<X> {
             now: 0.0,
             uids,
             frags: FragTable::new(options.frag, hasher.clone()),
-            ip_tunnels: HashMap::with_hasher(hasher),
+            ip_tunnels: HashMap::with_hasher(hasher.clone()),
             weirds: Weirds::default(),
             stack: LayerStack::new(options.max_analyzer_depth),
             spare: Vec::new(),
@@ -95,6 +109,8 @@ impl<X: Default> FlowTable<X> {
             terminating: false,
             timers_left: false,
             lengths: (0, 0),
+            notes: PacketNotes::default(),
+            unknown_seen: HashMap::with_hasher(hasher),
             shed_hand: 0,
             options,
         }
@@ -108,6 +124,11 @@ impl<X: Default> FlowTable<X> {
     /// Length on the wire and captured length of the packet at hand, link layer included.
     pub fn packet_lengths(&self) -> (u32, u32) {
         self.lengths
+    }
+
+    /// What scripts may ask about the packet at hand.
+    pub fn packet_notes(&self) -> &PacketNotes {
+        &self.notes
     }
 
     /// Connections in the table.

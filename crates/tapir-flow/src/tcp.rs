@@ -155,6 +155,8 @@ impl<X: Default> FlowTable<X> {
             self.put(c);
             return true;
         }
+        self.notes.tcp_options.clear();
+        self.notes.tcp_options.extend_from_slice(&data[20..header_len]);
         let segment = Segment {
             is_orig,
             flags: first.flags,

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use tapir_packet::Ip;
 use tapir_packet::bytes::be16;
 use tapir_packet::ip::proto;
-use tapir_packet::link::Layer;
+use tapir_packet::link::{self, Layer};
 use tapir_packet::tunnel::{self, GeneveError, UdpTunnel};
 
 use crate::conn::{Conn, EncapEntry, Transport, TunnelKind};
@@ -179,8 +179,26 @@ impl<X: Default> FlowTable<X> {
         self.link_in(gre.inner, gre.data, wire, link_type, p.ts, encap, sink)
     }
 
-    pub(crate) fn udp_tunnel_of_port(&self, port: u16) -> Option<UdpTunnel> {
-        self.options.udp_tunnel_ports.get(&port).copied()
+    /// What is registered for datagrams to a port.
+    pub(crate) fn udp_layer_of_port(&self, port: u16) -> Option<Layer> {
+        let table = &self.options.dispatch;
+        table
+            .by_id(Layer::Udp, u32::from(port))
+            .filter(|layer| table.is_enabled(*layer))
+    }
+
+    /// Who takes a datagram: by port, or else by its content.
+    fn udp_child(&self, port: u16, payload: &[u8]) -> Option<Layer> {
+        let table = &self.options.dispatch;
+        self.udp_layer_of_port(port).or_else(|| {
+            let is_its = |l: &Layer| match l {
+                Layer::Ayiya => tunnel::detect_ayiya(payload),
+                Layer::Teredo => tunnel::detect_teredo(payload),
+                _ => false,
+            };
+            let mut all = table.detecting(Layer::Udp).iter().copied();
+            all.find(|l| table.is_enabled(*l) && is_its(l))
+        })
     }
 
     /// Looks for a tunnel in a datagram. The connection comes back unless inner packets made it go.
@@ -192,13 +210,18 @@ impl<X: Default> FlowTable<X> {
         p: &Packet<'_>,
         sink: &mut S,
     ) -> Option<Box<Conn<X>>> {
-        let by_port = self.udp_tunnel_of_port(c.resp.port);
-        let kind = match by_port {
-            Some(k) => k,
-            None if !self.options.detect_udp_tunnels => return Some(c),
-            None if tunnel::detect_ayiya(payload) => UdpTunnel::Ayiya,
-            None if tunnel::detect_teredo(payload) => UdpTunnel::Teredo,
-            None => return Some(c),
+        let Some(layer) = self.udp_child(c.resp.port, payload) else {
+            return Some(c);
+        };
+        let Some(kind) = UdpTunnel::of_layer(layer) else {
+            // Scripts put another layer there: what it carries has no encapsulation of its own.
+            let wire = wire_len(p, payload, payload);
+            let link_type = p.link.link_type;
+            return self.inner(
+                c,
+                |t, sink| t.link_in(layer, payload, wire, link_type, p.ts, p.encap, sink),
+                sink,
+            );
         };
         let bit = 1 << (kind as u8);
         if c.tunnel_violated & bit != 0 && kind != UdpTunnel::Gtpv1 {
@@ -333,8 +356,17 @@ impl<X: Default> FlowTable<X> {
         let mut info = tapir_packet::LinkInfo::default();
         let mut stack = tapir_packet::LayerStack::new(self.options.max_analyzer_depth);
         let mut unheard = tapir_packet::Weirds::default();
-        match tapir_packet::link::decode(Layer::Ethernet, frame, frame.len(), &mut info, &mut stack, &mut unheard) {
-            tapir_packet::link::Link::Ip { data, .. } => peek_ip(data, self.ip_options()),
+        let table = &self.options.dispatch;
+        match link::decode_with(
+            table,
+            Layer::Ethernet,
+            frame,
+            frame.len(),
+            &mut info,
+            &mut stack,
+            &mut unheard,
+        ) {
+            link::Link::Ip { data, .. } => peek_ip(data, self.ip_options()),
             _ => None,
         }
     }
@@ -358,21 +390,21 @@ impl<X: Default> FlowTable<X> {
             }
         };
         self.confirmation(&mut c, UdpTunnel::Geneve, sink);
+        self.notes.geneve_options.push(g.options.to_vec());
         if g.inner.is_empty() {
             self.flow_weird(p, "geneve_empty_packet", "", "GENEVE", sink);
             return Some(c);
         }
         let encap = self.udp_stack(&mut c, p, TunnelKind::Geneve);
-        let (layer, link_type) = match g.proto {
-            0x6558 => (Layer::Ethernet, 1),
-            0x0800 | 0x86dd => (Layer::Ip, 101),
-            0x0806 => (Layer::Arp, 101),
-            other => {
-                let stack = self.stack;
-                sink.on_unknown_protocol(self, Layer::Geneve, u32::from(other), g.inner, stack.layers());
-                return Some(c);
-            }
+        let id = u32::from(g.proto);
+        let Some(layer) = self.options.dispatch.child(Layer::Geneve, id) else {
+            self.unknown(Layer::Geneve, id, g.inner, sink);
+            return Some(c);
         };
+        if !self.options.dispatch.is_enabled(layer) {
+            return Some(c);
+        }
+        let link_type = if layer == Layer::Ethernet { 1 } else { 101 };
         let mut c = self.inner(
             c,
             |t, sink| {

@@ -79,7 +79,7 @@ impl<X: Default> FlowTable<X> {
 
     /// A sum of zero means that there is none, over IPv4 and for VXLAN.
     fn sum_may_be_zero(&self, sum: u16, p: &Packet<'_>, c: &crate::conn::Conn<X>) -> bool {
-        let vxlan = self.udp_tunnel_of_port(c.resp.port) == Some(tapir_packet::tunnel::UdpTunnel::Vxlan);
+        let vxlan = self.udp_layer_of_port(c.resp.port) == Some(tapir_packet::Layer::Vxlan);
         if vxlan && !self.options.tunnel_validate_vxlan_checksums {
             return true;
         }

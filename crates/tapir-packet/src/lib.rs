@@ -9,6 +9,7 @@
 pub mod arp;
 pub mod bytes;
 pub mod checksum;
+pub mod dispatch;
 pub mod filter;
 pub mod frag;
 pub mod ip;
@@ -24,6 +25,7 @@ pub mod source;
 pub mod tunnel;
 pub mod types;
 
+pub use dispatch::Dispatch;
 pub use filter::{Filter, FilterError};
 pub use ip::{ExtHeader, IpPacket};
 pub use link::{Layer, LayerStack, LinkInfo, VlanTag};

@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::bytes::{be16, be32, head, le16, le32, tail};
+use crate::dispatch::{self, Dispatch, key};
 use crate::types::Weirds;
 
 /// A layer that packets pass through, with the name that events and weirds show.
@@ -50,6 +51,49 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// All layers, in the order of their numbers.
+    pub const ALL: &[Layer] = &[
+        Layer::Root,
+        Layer::Ethernet,
+        Layer::Vlan,
+        Layer::Vntag,
+        Layer::Mpls,
+        Layer::Pbb,
+        Layer::Pppoe,
+        Layer::Ppp,
+        Layer::PppSerial,
+        Layer::Llc,
+        Layer::Snap,
+        Layer::Novell8023,
+        Layer::LinuxSll,
+        Layer::LinuxSll2,
+        Layer::Null,
+        Layer::Nflog,
+        Layer::Fddi,
+        Layer::Ieee80211,
+        Layer::Radiotap,
+        Layer::Arp,
+        Layer::Ip,
+        Layer::IpTunnel,
+        Layer::Gre,
+        Layer::Icmp,
+        Layer::Igmp,
+        Layer::Tcp,
+        Layer::Udp,
+        Layer::Vxlan,
+        Layer::Geneve,
+        Layer::Ayiya,
+        Layer::Teredo,
+        Layer::Gtpv1,
+        Layer::UnknownIpTransport,
+        Layer::Skip,
+    ];
+
+    /// The layer with a canonical name.
+    pub fn named(name: &str) -> Option<Layer> {
+        Layer::ALL.iter().copied().find(|l| l.name() == name)
+    }
+
     /// The canonical name.
     pub fn name(self) -> &'static str {
         match self {
@@ -197,44 +241,30 @@ pub enum Link<'a> {
 
 /// The layer that a capture's link type starts with.
 pub fn layer_of_link_type(link_type: u32) -> Layer {
-    match link_type {
-        0 => Layer::Null,
-        1 => Layer::Ethernet,
-        9 => Layer::Ppp,
-        10 => Layer::Fddi,
-        50 => Layer::PppSerial,
-        105 => Layer::Ieee80211,
-        113 => Layer::LinuxSll,
-        127 => Layer::Radiotap,
-        239 => Layer::Nflog,
-        276 => Layer::LinuxSll2,
-        _ => Layer::Ip,
-    }
+    dispatch::standard().child(Layer::Root, link_type).unwrap_or(Layer::Ip)
 }
 
 fn mac(b: &[u8], at: usize) -> Option<[u8; 6]> {
     b.get(at..at + 6)?.try_into().ok()
 }
 
-/// The child of a layer that dispatches by Ethernet type.
-fn child_of_ether_type(layer: Layer, t: u16) -> Option<Layer> {
-    Some(match t {
-        0x0800 | 0x86dd => Layer::Ip,
-        0x0806 | 0x8035 => Layer::Arp,
-        0x8100 => Layer::Vlan,
-        0x88a8 | 0x9100 if layer == Layer::Ethernet => Layer::Vlan,
-        0x8847 => Layer::Mpls,
-        0x8864 => Layer::Pppoe,
-        0x88e7 => Layer::Pbb,
-        0x8926 => Layer::Vntag,
-        _ => return None,
-    })
-}
-
 /// Walks from `start` to the network layer.
 ///
 /// `wire` is the length on the wire from `data` on; `info` and `stack` are filled on the way.
 pub fn decode<'a>(
+    start: Layer,
+    data: &'a [u8],
+    wire: usize,
+    info: &mut LinkInfo,
+    stack: &mut LayerStack,
+    weirds: &mut Weirds,
+) -> Link<'a> {
+    decode_with(dispatch::standard(), start, data, wire, info, stack, weirds)
+}
+
+/// As [`decode`], with a table of layers of one's own.
+pub fn decode_with<'a>(
+    table: &Dispatch,
     start: Layer,
     data: &'a [u8],
     wire: usize,
@@ -264,30 +294,20 @@ pub fn decode<'a>(
             Layer::Ethernet => ethernet(data, info),
             Layer::Vlan => vlan(data, info, weirds),
             Layer::Vntag => fixed(data, 6, "truncated_vntag_header", |d| {
-                let id = be16(d, 4)?;
-                Some((
-                    matches!(id, 0x8100 | 0x88a8 | 0x9100).then_some(Layer::Vlan),
-                    u32::from(id),
-                ))
+                be16(d, 4).map(|id| Some(u32::from(id)))
             }),
             Layer::Mpls => mpls(data),
-            Layer::Pbb => fixed(data, 18, "truncated_PBB_header", |_| Some((Some(Layer::Ethernet), 0))).with_skip(4),
+            Layer::Pbb => fixed(data, 18, "truncated_PBB_header", |_| Some(None)).with_skip(4),
             Layer::Pppoe => pppoe(data, info, weirds),
             Layer::Ppp => ppp(data),
             Layer::PppSerial => fixed(data, 4, "truncated_ppp_serial_header", |d| {
-                let id = be16(d, 2)?;
-                Some((ppp_child(id), u32::from(id)))
+                be16(d, 2).map(|id| Some(u32::from(id)))
             }),
             Layer::Llc => match data.get(2) {
                 None => Step::Weird("truncated_llc_header"),
                 Some(control) => {
                     let len = if control & 3 == 3 { 3 } else { 4 };
-                    Step::Next {
-                        child: None,
-                        id: u32::from(data[0]),
-                        skip: len,
-                        cut: None,
-                    }
+                    Step::next(u32::from(data[0]), len)
                 }
             },
             Layer::Snap => snap(data),
@@ -295,54 +315,47 @@ pub fn decode<'a>(
             Layer::LinuxSll2 => sll(data, 20, "truncated_Linux_SLL2_header", 12, 0, info),
             Layer::Null => match le32(data, 0) {
                 None => Step::Weird("null_analyzer_failed"),
-                Some(family) => {
-                    let child = matches!(family, 2 | 24 | 28 | 30).then_some(Layer::Ip);
-                    Step::Next {
-                        child,
-                        id: family,
-                        skip: 4,
-                        cut: None,
-                    }
-                }
+                Some(family) => Step::next(family, 4),
             },
             Layer::Nflog => nflog(data, weirds),
             Layer::Fddi => {
                 if data.len() <= 21 {
                     Step::Weird("FDDI_analyzer_failed")
                 } else {
-                    Step::Next {
-                        child: Some(Layer::Ip),
-                        id: 0,
-                        skip: 21,
-                        cut: None,
-                    }
+                    Step::by_default(21)
                 }
             }
             Layer::Radiotap => match le16(data, 2) {
-                Some(len) if data.len() > usize::from(len) && len >= 4 => Step::Next {
-                    child: Some(Layer::Ieee80211),
-                    id: 105,
-                    skip: usize::from(len),
-                    cut: None,
-                },
+                Some(len) if data.len() > usize::from(len) && len >= 4 => Step::next(105, usize::from(len)),
                 _ => Step::Weird("truncated_radiotap_header"),
             },
             Layer::Ieee80211 => match ieee80211(data, info, weirds) {
                 Wireless::Step(s) => s,
                 Wireless::Aggregate(frames) => return Link::Aggregate(frames),
             },
+            Layer::Skip if table.skip_bytes > data.len() => Step::Weird("skip_bad_length"),
+            Layer::Skip => Step::by_default(table.skip_bytes),
             _ => Step::NoChild,
         };
         match step {
-            Step::Next { child, id, skip, cut } => {
+            Step::Next { id, skip, cut } => {
                 data = tail(data, skip);
                 wire = wire.saturating_sub(skip);
                 if let Some(cut) = cut {
                     data = head(data, cut);
                 }
-                match child {
-                    Some(next) => layer = next,
-                    None => return Link::Unknown { layer, id, data },
+                let child = match id {
+                    Some(id) => table.child(layer, id),
+                    None => table.default_of(layer),
+                };
+                match (child, id) {
+                    (Some(next), _) if !table.is_enabled(next) => return Link::Nothing,
+                    (Some(next), _) => layer = next,
+                    (None, Some(id)) => return Link::Unknown { layer, id, data },
+                    (None, None) => {
+                        weirds.push("no_suitable_analyzer_found", layer.name());
+                        return Link::Nothing;
+                    }
                 }
             }
             Step::Weird(name) => {
@@ -360,10 +373,9 @@ pub fn decode<'a>(
 
 /// What a single link layer says.
 enum Step {
-    /// Go on after `skip` bytes, using at most `cut` bytes of what follows.
+    /// Go on after `skip` bytes, using at most `cut` bytes of what follows; without an identifier, with the default.
     Next {
-        child: Option<Layer>,
-        id: u32,
+        id: Option<u32>,
         skip: usize,
         cut: Option<usize>,
     },
@@ -375,29 +387,35 @@ enum Step {
 impl Step {
     fn with_skip(self, n: usize) -> Self {
         match self {
-            Step::Next { child, id, cut, .. } => Step::Next {
-                child,
-                id,
-                skip: n,
-                cut,
-            },
+            Step::Next { id, cut, .. } => Step::Next { id, skip: n, cut },
             other => other,
+        }
+    }
+
+    fn next(id: u32, skip: usize) -> Self {
+        Step::Next {
+            id: Some(id),
+            skip,
+            cut: None,
+        }
+    }
+
+    fn by_default(skip: usize) -> Self {
+        Step::Next {
+            id: None,
+            skip,
+            cut: None,
         }
     }
 }
 
 /// A header of `n` bytes after which something must follow.
-fn fixed(data: &[u8], n: usize, weird: &'static str, child: impl Fn(&[u8]) -> Option<(Option<Layer>, u32)>) -> Step {
+fn fixed(data: &[u8], n: usize, weird: &'static str, id: impl Fn(&[u8]) -> Option<Option<u32>>) -> Step {
     if data.len() <= n {
         return Step::Weird(weird);
     }
-    match child(data) {
-        Some((child, id)) => Step::Next {
-            child,
-            id,
-            skip: n,
-            cut: None,
-        },
+    match id(data) {
+        Some(id) => Step::Next { id, skip: n, cut: None },
         None => Step::Weird(weird),
     }
 }
@@ -422,31 +440,25 @@ fn ethernet(data: &[u8], info: &mut LinkInfo) -> Step {
         return Step::Weird("truncated_ethernet_frame");
     };
     info.eth_type = Some(t);
-    by_type_or_length(Layer::Ethernet, frame, t, 14, skip, "undefined_ether_type")
+    by_type_or_length(frame, t, 14, skip, "undefined_ether_type")
 }
 
 /// The number behind an Ethernet or VLAN header is a type or a length.
-fn by_type_or_length(layer: Layer, frame: &[u8], t: u16, header: usize, skip: usize, weird: &'static str) -> Step {
+fn by_type_or_length(frame: &[u8], t: u16, header: usize, skip: usize, weird: &'static str) -> Step {
     if t >= 1536 {
-        return Step::Next {
-            child: child_of_ether_type(layer, t),
-            id: u32::from(t),
-            skip: skip + header,
-            cut: None,
-        };
+        return Step::next(u32::from(t), skip + header);
     }
     if t > 1500 {
         return Step::Weird(weird);
     }
     let body = tail(frame, header);
-    let child = match be16(body, 0) {
-        Some(0xaaaa) => Layer::Snap,
-        Some(0xffff) => Layer::Novell8023,
-        _ => Layer::Llc,
+    let id = match be16(body, 0) {
+        Some(0xaaaa) => key::SNAP,
+        Some(0xffff) => key::NOVELL,
+        _ => key::LLC,
     };
     Step::Next {
-        child: Some(child),
-        id: 0,
+        id: Some(id),
         skip: skip + header,
         cut: Some(usize::from(t)),
     }
@@ -477,7 +489,7 @@ fn vlan(data: &[u8], info: &mut LinkInfo, weirds: &mut Weirds) -> Step {
         info.inner_vlan = Some(tag);
     }
     info.eth_type = Some(t);
-    by_type_or_length(Layer::Vlan, data, t, 4, 0, "undefined_vlan_protocol")
+    by_type_or_length(data, t, 4, 0, "undefined_vlan_protocol")
 }
 
 fn mpls(data: &[u8]) -> Step {
@@ -488,23 +500,10 @@ fn mpls(data: &[u8]) -> Step {
             Some(label) => {
                 at += 4;
                 if label[2] & 1 != 0 {
-                    return Step::Next {
-                        child: Some(Layer::Ip),
-                        id: 0,
-                        skip: at,
-                        cut: None,
-                    };
+                    return Step::by_default(at);
                 }
             }
         }
-    }
-}
-
-fn ppp_child(id: u16) -> Option<Layer> {
-    match id {
-        0x0021 | 0x0057 => Some(Layer::Ip),
-        0x0281 => Some(Layer::Mpls),
-        _ => None,
     }
 }
 
@@ -516,12 +515,7 @@ fn ppp(data: &[u8]) -> Step {
     };
     match be16(data, skip) {
         None => Step::Weird("truncated_ppp_hdlc_header"),
-        Some(id) => Step::Next {
-            child: ppp_child(id),
-            id: u32::from(id),
-            skip: skip + 2,
-            cut: None,
-        },
+        Some(id) => Step::next(u32::from(id), skip + 2),
     }
 }
 
@@ -540,10 +534,8 @@ fn pppoe(data: &[u8], info: &mut LinkInfo, weirds: &mut Weirds) -> Step {
     } else if len > there {
         weirds.push("pppoe_truncated_payload", Layer::Pppoe.name());
     }
-    let child = matches!(id, 0x0021 | 0x0057).then_some(Layer::Ip);
     Step::Next {
-        child,
-        id: u32::from(id),
+        id: Some(u32::from(id)),
         skip: 8,
         cut: Some(len.saturating_sub(2)),
     }
@@ -559,17 +551,7 @@ fn snap(data: &[u8]) -> Step {
     };
     let oui = u32::from(o) << 16 | u32::from(low);
     let id = oui << 16 | u32::from(t);
-    let child = match id {
-        0x0800 | 0x86dd => Some(Layer::Ip),
-        0x0806 | 0x8035 => Some(Layer::Arp),
-        _ => None,
-    };
-    Step::Next {
-        child,
-        id,
-        skip: llc + 5,
-        cut: None,
-    }
+    Step::next(id, llc + 5)
 }
 
 fn sll(data: &[u8], n: usize, weird: &'static str, mac_at: usize, type_at: usize, info: &mut LinkInfo) -> Step {
@@ -582,17 +564,7 @@ fn sll(data: &[u8], n: usize, weird: &'static str, mac_at: usize, type_at: usize
     info.src = mac(data, mac_at);
     info.dst = Some([0; 6]);
     info.eth_type = Some(t);
-    let child = match t {
-        0x0800 | 0x86dd => Some(Layer::Ip),
-        0x0806 | 0x8035 => Some(Layer::Arp),
-        _ => None,
-    };
-    Step::Next {
-        child,
-        id: u32::from(t),
-        skip: n,
-        cut: None,
-    }
+    Step::next(u32::from(t), n)
 }
 
 fn nflog(data: &[u8], weirds: &mut Weirds) -> Step {
@@ -610,13 +582,7 @@ fn nflog(data: &[u8], weirds: &mut Weirds) -> Step {
         };
         let (len, left) = (usize::from(len), data.len() - at);
         if kind == 9 {
-            let child = matches!(family, 2 | 10).then_some(Layer::Ip);
-            return Step::Next {
-                child,
-                id: u32::from(family),
-                skip: at + 4,
-                cut: None,
-            };
+            return Step::next(u32::from(family), at + 4);
         }
         let padded = len.next_multiple_of(4);
         // Below four a record would not even hold its own header, and the walk would not advance.
@@ -682,17 +648,7 @@ fn ieee80211<'a>(data: &'a [u8], info: &mut LinkInfo, weirds: &mut Weirds) -> Wi
     }
     let t = u16::from_be_bytes([llc[6], llc[7]]);
     info.eth_type = Some(t);
-    let child = match t {
-        0x0800 | 0x86dd => Some(Layer::Ip),
-        0x0806 | 0x8035 => Some(Layer::Arp),
-        _ => None,
-    };
-    Wireless::Step(Step::Next {
-        child,
-        id: u32::from(t),
-        skip: len + 8,
-        cut: None,
-    })
+    Wireless::Step(Step::next(u32::from(t), len + 8))
 }
 
 /// The frames of an A-MSDU; each is padded to four bytes.

@@ -135,6 +135,19 @@ pub enum UdpTunnel {
 }
 
 impl UdpTunnel {
+    /// The tunnel that a layer is.
+    pub fn of_layer(layer: Layer) -> Option<Self> {
+        Some(match layer {
+            Layer::Vxlan => UdpTunnel::Vxlan,
+            Layer::Geneve => UdpTunnel::Geneve,
+            Layer::Ayiya => UdpTunnel::Ayiya,
+            Layer::Teredo => UdpTunnel::Teredo,
+            Layer::Gtpv1 => UdpTunnel::Gtpv1,
+            Layer::Gre => UdpTunnel::Gre,
+            _ => return None,
+        })
+    }
+
     /// The layer of this tunnel.
     pub fn layer(self) -> Layer {
         match self {
@@ -210,6 +223,31 @@ pub fn geneve(data: &[u8]) -> Result<Geneve<'_>, GeneveError> {
         proto,
         options,
         inner: tail(data, len),
+    })
+}
+
+/// An option of a GENEVE header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GeneveOption<'a> {
+    pub class: u16,
+    pub critical: bool,
+    pub kind: u8,
+    pub data: &'a [u8],
+}
+
+/// The options of a GENEVE header; those behind a broken one are not reached.
+pub fn geneve_options(mut data: &[u8]) -> impl Iterator<Item = GeneveOption<'_>> {
+    std::iter::from_fn(move || {
+        let (class, kind, len) = (be16(data, 0)?, u8_at(data, 2)?, u8_at(data, 3)?);
+        let end = 4 + usize::from(len & 0x1f) * 4;
+        let value = data.get(4..end)?;
+        data = &data[end..];
+        Some(GeneveOption {
+            class,
+            critical: kind & 0x80 != 0,
+            kind: kind & 0x7f,
+            data: value,
+        })
     })
 }
 

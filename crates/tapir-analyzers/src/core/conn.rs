@@ -142,14 +142,22 @@ impl ConnInfo {
         if is_orig { self.stats.orig } else { self.stats.resp }
     }
 
-    fn id_value(&self, q: &EventQueue) -> Value {
+    fn id_value(&self, q: &EventQueue, sh: &Shared) -> Value {
+        let ctx = records::ConnIdCtx {}.build(q.bindings());
+        if let (Some((outer, inner)), Value::Record(r)) = (sh.ctx_vlan_slots, &ctx) {
+            for (at, id) in [(outer, self.vlan), (inner, self.inner_vlan)] {
+                if let Some(id) = id {
+                    r.set(at, Value::Int(id));
+                }
+            }
+        }
         records::ConnId {
             orig_h: self.orig_h,
             orig_p: self.port(self.orig_p),
             resp_h: self.resp_h,
             resp_p: self.port(self.resp_p),
             proto: Some(self.ip_proto as u64),
-            ctx: records::ConnIdCtx {}.build(q.bindings()),
+            ctx,
         }
         .build(q.bindings())
     }
@@ -165,7 +173,7 @@ impl ConnInfo {
             let c = c.clone();
             let flipped = std::mem::take(&mut self.flipped);
             if flipped {
-                c.set(slot::ID, self.id_value(q));
+                c.set(slot::ID, self.id_value(q, sh));
             }
             for (is_orig, at) in [(true, slot::ORIG), (false, slot::RESP)] {
                 if let Value::Record(r) = c.get(at) {
@@ -213,7 +221,7 @@ impl ConnInfo {
         let [orig, resp] = ends;
         self.flipped = false;
         let v = records::Connection {
-            id: self.id_value(q),
+            id: self.id_value(q, sh),
             orig,
             resp,
             start_time: self.start_time,

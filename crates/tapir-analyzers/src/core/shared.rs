@@ -53,6 +53,8 @@ pub struct Shared {
     pub uid_source: Option<Box<dyn FnMut() -> Rc<str>>>,
     /// What is attached to the connection at work; renewed before files are handed over.
     pub nodes: Rc<RefCell<ShownNodes>>,
+    /// Where `conn_id_ctx` has `vlan` and `inner_vlan`, when these tell connections apart.
+    pub ctx_vlan_slots: Option<(usize, usize)>,
     /// Net weirds of text decoders and the like: name, addl, source.
     pub net_weirds: Vec<(&'static str, String, &'static str)>,
 }
@@ -82,6 +84,7 @@ impl Shared {
             next_id: 0,
             uid_source: None,
             nodes: Rc::default(),
+            ctx_vlan_slots: None,
             net_weirds: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use crate::host::of;
 type Out = Result<Value, RtError>;
 
 /// The canonical name behind an enumerator such as `Analyzer::ANALYZER_HTTP`.
-fn name_of(cx: &CallCtx<'_>, v: Option<&Value>) -> String {
+pub(super) fn name_of(cx: &CallCtx<'_>, v: Option<&Value>) -> String {
     match v {
         Some(Value::Enum(ty, n)) => {
             let full = enum_text(cx.types(), *ty, *n);

@@ -8,6 +8,7 @@ mod input;
 mod logging;
 mod misc;
 mod node;
+mod packet_analyzers;
 mod pcap;
 mod reporter;
 mod signatures;
@@ -26,6 +27,7 @@ pub fn register(r: &mut Registry) {
     files::register(r);
     node::register(r);
     misc::register(r);
+    packet_analyzers::register(r);
     pcap::register(r);
     storage::register(r);
     telemetry::register(r);

@@ -62,10 +62,6 @@ fn no(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Bool(false))
 }
 
-fn yes(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(Value::Bool(true))
-}
-
 fn nothing(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Unset)
 }
@@ -292,17 +288,6 @@ fn stem_pid(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 /// No PPPoE session is known: all bits set.
-fn no_session(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(Value::Count(u64::from(u32::MAX)))
-}
-
-fn empty_vector(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(Value::Vector(tapir_data::value::Vector::new(
-        cx.result_type,
-        Vec::new(),
-    )))
-}
-
 /// Adds the built-ins.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
@@ -337,13 +322,5 @@ pub fn register(r: &mut Registry) {
         ("Supervisor::__create", supervisor_create),
         ("Supervisor::__destroy", supervisor_change),
         ("Supervisor::__restart", supervisor_change),
-        // Tunnels are followed by the packet layer, which forgets their state by itself.
-        ("PacketAnalyzer::TEREDO::remove_teredo_connection", yes),
-        ("PacketAnalyzer::GTPV1::remove_gtpv1_connection", yes),
-        ("PacketAnalyzer::PPPoE::session_id", no_session),
-        ("PacketAnalyzer::Geneve::get_options", empty_vector),
-        ("PacketAnalyzer::register_packet_analyzer", yes),
-        ("PacketAnalyzer::register_protocol_detection", yes),
-        ("PacketAnalyzer::try_register_packet_analyzer_by_name", yes),
     ]);
 }

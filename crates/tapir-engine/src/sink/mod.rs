@@ -14,7 +14,7 @@ pub use headers::{link_encap, raw_pkt_hdr};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use tapir_analyzers::core::{Shared, pia};
+use tapir_analyzers::core::{PatKind, Shared, pia};
 use tapir_data::value::{Str, Value};
 use tapir_flow::sink::{AppTimer, flag_letters};
 use tapir_flow::{
@@ -48,6 +48,17 @@ pub struct Sink<'a> {
     pub remove: Vec<tapir_flow::ConnId>,
     /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
     pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
+    /// Runs a `discarder_check_*` function; `None` when there is none.
+    pub discarders: Option<&'a mut dyn FnMut(&mut EventQueue, Discarder, Value, &[u8]) -> bool>,
+}
+
+/// Which `discarder_check_*` function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discarder {
+    Ip,
+    Tcp,
+    Udp,
+    Icmp,
 }
 
 type Table = FlowTable<ConnExt>;
@@ -228,6 +239,13 @@ impl FlowSink<ConnExt> for Sink<'_> {
         packets::dropped(&self.drops, ip)
     }
 
+    fn discard(&mut self, _: &mut Table, ip: &IpPacket<'_>) -> bool {
+        let Some(ask) = &mut self.discarders else {
+            return false;
+        };
+        packets::discarded(self.q, ip, *ask)
+    }
+
     fn on_unknown_protocol(&mut self, _: &mut Table, layer: Layer, id: u32, data: &[u8], layers: &[Layer]) {
         packets::unknown_protocol(self.q, layer, id, data, layers);
     }
@@ -266,7 +284,6 @@ impl FlowSink<ConnExt> for Sink<'_> {
         t.uid(c);
         let app = net::attach(c);
         let applied = pia::attach(&mut app.tree, &app.info, self.shared);
-        self.raise(t, c, events::NEW_CONNECTION);
         for tag in applied {
             let tag = self.shared.tag_values[tag.0 as usize].clone();
             self.raise_with(t, c, events::SCHEDULED_ANALYZER_APPLIED, |_| vec![tag]);
@@ -274,6 +291,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         if c.transport == Transport::Tcp {
             self.raise(t, c, events::NEW_CONNECTION_CONTENTS);
         }
+        self.raise(t, c, events::NEW_CONNECTION);
         self.asks(t, c);
     }
 
@@ -455,6 +473,26 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {
         self.analyzers(t, c, |q, app, sh| app.tree.gap(q, &mut app.info, sh, is_orig, seq, len));
+    }
+
+    fn on_undelivered(&mut self, t: &mut Table, c: &mut C, is_orig: bool, _: u64, data: &[u8]) {
+        self.analyzers(t, c, |q, app, _| {
+            if let Some(mut m) = app.info.matcher.take() {
+                // Nothing can be attached any more: what signatures would enable is of no use.
+                let mut enables = Vec::new();
+                m.feed(
+                    q,
+                    &mut app.info,
+                    PatKind::Payload,
+                    is_orig,
+                    data,
+                    false,
+                    false,
+                    &mut enables,
+                );
+                app.info.matcher = Some(m);
+            }
+        });
     }
 
     fn on_content_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {

@@ -7,7 +7,7 @@ use tapir_interface::{events, records, types};
 use tapir_packet::arp::ArpPacket;
 use tapir_packet::link::Layer;
 
-use super::{C, Sink, Table, bytes, text};
+use super::{C, Discarder, Sink, Table, bytes, text};
 use crate::net::addr;
 
 fn be16(d: &[u8], at: usize) -> u64 {
@@ -138,9 +138,6 @@ pub fn not_processed(q: &mut EventQueue, raw: &RawPacket<'_>) {
     }
 }
 
-/// Bytes of an unknown protocol that are shown.
-const FIRST_BYTES: usize = 10;
-
 /// `unknown_protocol`.
 pub fn unknown_protocol(q: &mut EventQueue, layer: Layer, id: u32, data: &[u8], layers: &[Layer]) {
     if q.wants(events::UNKNOWN_PROTOCOL) {
@@ -148,7 +145,7 @@ pub fn unknown_protocol(q: &mut EventQueue, layer: Layer, id: u32, data: &[u8], 
         let args = vec![
             text(layer.name()),
             Value::Count(id.into()),
-            bytes(&data[..data.len().min(FIRST_BYTES)]),
+            bytes(data),
             q.bindings().vector(types::STRING_VEC, history),
         ];
         q.push(events::UNKNOWN_PROTOCOL, args);
@@ -251,6 +248,28 @@ pub fn tunnel_violation(s: &mut Sink<'_>, t: &mut Table, c: &mut C, layer: Layer
         let tag = s.packet_tags.get(layer.name()).cloned().unwrap_or_default();
         s.q.push(events::ANALYZER_VIOLATION_INFO, vec![tag, info]);
     }
+}
+
+/// Whether a script's discarder wants nothing to be seen of a packet: the one for all of IP first, then that of the
+/// transport, which is not asked about fragments.
+pub fn discarded(
+    q: &mut EventQueue,
+    ip: &IpPacket<'_>,
+    ask: &mut dyn FnMut(&mut EventQueue, Discarder, Value, &[u8]) -> bool,
+) -> bool {
+    let header = pkt_hdr(q, ip);
+    if ask(q, Discarder::Ip, header.clone(), &[]) {
+        return true;
+    }
+    let data = ip.payload();
+    let (which, skip) = match ip.proto {
+        _ if ip.is_fragment() => return false,
+        6 if data.len() >= 20 => (Discarder::Tcp, usize::from(data[12] >> 4) * 4),
+        17 if data.len() >= 8 => (Discarder::Udp, 8),
+        1 | 58 if data.len() >= 8 => (Discarder::Icmp, data.len()),
+        _ => return false,
+    };
+    ask(q, which, header, data.get(skip..).unwrap_or(&[]))
 }
 
 /// Whether a dynamic filter drops a packet. A chance below 100 percent is decided by the packet's own bytes, so that runs

@@ -4,8 +4,7 @@
 
 redef record Conn::Info$ip_proto -= { &log };
 
-hook Conn::log_policy(rec: Conn::Info, id: Log::ID, filter: Log::Filter)
+event zeek_init() &priority=5
 	{
-	if ( rec$proto == unknown_transport )
-		break;
+	PacketAnalyzer::__disable_analyzer(PacketAnalyzer::ANALYZER_UNKNOWN_IP_TRANSPORT);
 	}

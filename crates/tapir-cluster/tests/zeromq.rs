@@ -78,7 +78,12 @@ fn rows(n: u32) -> LogBatch {
         writer: "Log::WRITER_ASCII".into(),
         filter: "default".into(),
         path: "t".into(),
-        columns: Arc::from([column("ts", "time"), column("s", "string"), column("n", "count"), column("m", "set[addr]")]),
+        columns: Arc::from([
+            column("ts", "time"),
+            column("s", "string"),
+            column("n", "count"),
+            column("m", "set[addr]"),
+        ]),
         n_rows: n,
         rows,
     }
@@ -136,7 +141,9 @@ fn events_pass_and_ends_are_seen() {
         drop(c);
         b.close();
         assert_eq!(b.publish(b"x", &event), Err(Refused::Closed));
-        until(&mut a, "the end of b", |m| *m == Incoming::Unsubscribed(b"to.b".to_vec()));
+        until(&mut a, "the end of b", |m| {
+            *m == Incoming::Unsubscribed(b"to.b".to_vec())
+        });
         assert!(f.counters().backend.messages_sent >= 12);
         assert!(f.counters().frontend.messages_received >= 12);
     }
@@ -272,7 +279,11 @@ fn keys_let_members_in_and_keep_others_out() {
     worker.publish(b"t", &EventMessage::new("x", Vec::new())).unwrap();
     until(&mut logger, "the event", |m| matches!(m, Incoming::Event { .. }));
     worker.ship(rows(3)).unwrap();
-    until(&mut logger, "log rows", |m| matches!(m, Incoming::Logs(b) if *b == rows(3)));
+    until(
+        &mut logger,
+        "log rows",
+        |m| matches!(m, Incoming::Logs(b) if *b == rows(3)),
+    );
 
     let (public, secret) = lib.keypair().unwrap();
     let stranger = Curve {
@@ -285,8 +296,27 @@ fn keys_let_members_in_and_keep_others_out() {
         node.subscribe(b"t");
         until(&mut node, "being refused", |m| matches!(m, Incoming::Fatal(_)));
     }
-    assert!(ZeroMq::new(with("half", &Curve { server_secretkey: String::new(), client_secretkey: String::new(), ..curve.clone() })).is_err());
-    assert!(ZeroMq::new(with("bad", &Curve { server_publickey: "x".into(), ..curve.clone() })).is_err());
+    assert!(
+        ZeroMq::new(with(
+            "half",
+            &Curve {
+                server_secretkey: String::new(),
+                client_secretkey: String::new(),
+                ..curve.clone()
+            }
+        ))
+        .is_err()
+    );
+    assert!(
+        ZeroMq::new(with(
+            "bad",
+            &Curve {
+                server_publickey: "x".into(),
+                ..curve.clone()
+            }
+        ))
+        .is_err()
+    );
     let get = |name: &str| name.ends_with("CURVE_SERVER_PUBLICKEY").then(|| "key".to_owned());
     assert!(curve.with_environment(get).is_err());
     assert_eq!(Curve::default().with_environment(get).unwrap().server_publickey, "key");

@@ -45,6 +45,8 @@ pub struct Config {
     pub profile: Option<PathBuf>,
     /// A function's name, or everything when empty.
     pub disassemble: Option<String>,
+    /// Workers that share the packets of a capture; above 1 the process runs a whole cluster.
+    pub workers: usize,
     /// Variables of the environment for this node alone; they hide the process's own.
     pub environment: Vec<(String, String)>,
     /// Scripts that stand in no file, by name: found before all others.
@@ -83,6 +85,7 @@ impl Default for Config {
             pseudo_realtime: None,
             profile: None,
             disassemble: None,
+            workers: 1,
             environment: Vec::new(),
             texts: Vec::new(),
             node_index: 0,

@@ -1,7 +1,10 @@
 //! The main loop: start-up, packets, timers, shutdown.
 
+mod fed;
 #[cfg(target_os = "linux")]
 mod live;
+
+pub use fed::{Place, run_in};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,6 +52,11 @@ pub struct Engine {
 
 /// Loads, runs and ends a node. Gives the exit status of the process.
 pub fn run(config: &Config) -> u8 {
+    // What ends before packets are read needs no cluster.
+    let only_looks = config.parse_only || config.print_id.is_some() || config.disassemble.is_some();
+    if config.workers > 1 && !only_looks {
+        return crate::parallel::run(config);
+    }
     run_with(config, None)
 }
 

@@ -1,9 +1,10 @@
 //! Packets on their way from the thread that reads a capture to the workers that analyse them.
 //!
-//! The reader cuts the capture into slices; each worker gets its share of every slice together with the time at which
-//! the slice ends, so that all workers' clocks, and those of nodes without packets, go on together. Queues are short:
-//! the reader waits for the slowest worker, and no worker runs far ahead of another.
+//! The reader cuts the capture into slices; each worker gets its share of every slice together with the times of all its
+//! packets, so that every node's clock ticks as that of a single worker does, and timers run at the same moments. Queues
+//! are short: the reader waits for the slowest worker, and no worker runs far ahead of another.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tapir_packet::{RawPacket, Sharer, Source, SourceError, Weirds};
@@ -24,6 +25,8 @@ struct Entry {
     link_type: u32,
     start: u32,
     end: u32,
+    /// Its place among the packets of all workers.
+    place: u32,
 }
 
 /// One worker's share of a slice.
@@ -33,12 +36,21 @@ pub struct Slice {
     bytes: Vec<u8>,
     /// Oddities of the source, given to the first worker.
     pub weirds: Weirds,
-    /// The time of the slice's last packet, whoever got it.
-    pub until: f64,
+    /// The times of all packets of the slice, whoever got them.
+    times: Arc<[f64]>,
+}
+
+/// What a node does next.
+#[derive(Debug)]
+pub enum Tick<'a> {
+    /// A packet of its own.
+    Packet(RawPacket<'a>),
+    /// Another node's packet: only its time matters here.
+    Time(f64),
 }
 
 impl Slice {
-    fn push(&mut self, raw: &RawPacket<'_>) {
+    fn push(&mut self, raw: &RawPacket<'_>, place: u32) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(raw.data);
         self.entries.push(Entry {
@@ -48,18 +60,26 @@ impl Slice {
             link_type: raw.link_type,
             start,
             end: self.bytes.len() as u32,
+            place,
         });
     }
 
-    /// The packets in order.
-    pub fn packets(&self) -> impl Iterator<Item = RawPacket<'_>> {
-        self.entries.iter().map(|e| RawPacket {
-            ts_sec: e.ts_sec,
-            ts_usec: e.ts_usec,
-            len: e.len,
-            link_type: e.link_type,
-            data: &self.bytes[e.start as usize..e.end as usize],
-        })
+    /// The node's packets and the moments between them, in order.
+    pub fn ticks(&self) -> impl Iterator<Item = Tick<'_>> {
+        let mut own = self.entries.iter().peekable();
+        self.times
+            .iter()
+            .enumerate()
+            .map(move |(i, time)| match own.next_if(|e| e.place as usize == i) {
+                None => Tick::Time(*time),
+                Some(e) => Tick::Packet(RawPacket {
+                    ts_sec: e.ts_sec,
+                    ts_usec: e.ts_usec,
+                    len: e.len,
+                    link_type: e.link_type,
+                    data: &self.bytes[e.start as usize..e.end as usize],
+                }),
+            })
     }
 }
 
@@ -71,7 +91,7 @@ pub struct Dispatcher {
     sharer: Sharer,
     workers: Vec<(SyncSender<Slice>, Slice)>,
     /// Nodes that get the time only.
-    others: Vec<SyncSender<Slice>>,
+    others: Vec<Option<SyncSender<Slice>>>,
 }
 
 impl Dispatcher {
@@ -82,7 +102,7 @@ impl Dispatcher {
         let dispatcher = Dispatcher {
             sharer: Sharer::new(workers),
             workers: to_workers.into_iter().map(|q| (q, Slice::default())).collect(),
-            others: to_others,
+            others: to_others.into_iter().map(Some).collect(),
         };
         (dispatcher, from_workers, from_others)
     }
@@ -92,19 +112,19 @@ impl Dispatcher {
     /// # Errors
     /// Where the source breaks; everything before was shared out.
     pub fn run(&mut self, source: &mut dyn Source, keep_on: impl Fn() -> bool) -> Result<(), SourceError> {
-        let (mut n_packets, mut n_bytes, mut until) = (0, 0, 0.0_f64);
+        let mut n_bytes = 0;
+        let mut times = Vec::with_capacity(SLICE_PACKETS);
         let mut weirds = Weirds::default();
         let result = loop {
             match source.next_packet(&mut weirds) {
                 Ok(Some(raw)) => {
                     let to = self.sharer.share(&raw);
-                    self.workers[to].1.push(&raw);
-                    until = until.max(raw.ts());
-                    n_packets += 1;
+                    self.workers[to].1.push(&raw, times.len() as u32);
+                    times.push(raw.ts());
                     n_bytes += raw.data.len();
-                    if n_packets >= SLICE_PACKETS || n_bytes >= SLICE_BYTES {
-                        (n_packets, n_bytes) = (0, 0);
-                        if !keep_on() || !self.send(until, &mut weirds) {
+                    if times.len() >= SLICE_PACKETS || n_bytes >= SLICE_BYTES {
+                        n_bytes = 0;
+                        if !keep_on() || !self.send(&mut times, &mut weirds) {
                             break Ok(());
                         }
                     }
@@ -113,23 +133,37 @@ impl Dispatcher {
                 Err(e) => break Err(e),
             }
         };
-        self.send(until, &mut weirds);
+        self.send(&mut times, &mut weirds);
         result
     }
 
+    /// Tells the workers that nothing more comes.
+    pub fn end_workers(&mut self) {
+        self.workers.clear();
+    }
+
+    /// Tells one of the other nodes, by its number, that time goes no further.
+    pub fn end_other(&mut self, i: usize) {
+        if let Some(queue) = self.others.get_mut(i) {
+            *queue = None;
+        }
+    }
+
     /// Hands the slice out; false when no worker is left.
-    fn send(&mut self, until: f64, weirds: &mut Weirds) -> bool {
+    fn send(&mut self, times: &mut Vec<f64>, weirds: &mut Weirds) -> bool {
+        let all: Arc<[f64]> = times.as_slice().into();
+        times.clear();
         let mut anybody = false;
         for (queue, slice) in &mut self.workers {
             let mut slice = std::mem::take(slice);
-            slice.until = until;
+            slice.times = all.clone();
             slice.weirds = std::mem::take(weirds);
             // A worker that ended early (an error, `terminate()`) takes no more; its share is lost with it.
             anybody |= queue.send(slice).is_ok();
         }
-        for queue in &self.others {
+        for queue in self.others.iter().flatten() {
             let _ = queue.send(Slice {
-                until,
+                times: all.clone(),
                 ..Slice::default()
             });
         }
@@ -174,10 +208,21 @@ mod tests {
         let (mut d, workers, others) = Dispatcher::new(3, 1);
         let read = |feed: Feed| {
             std::thread::spawn(move || {
-                feed.iter().fold((0, 0.0_f64), |(n, t), s| {
-                    assert!(s.until >= t);
-                    (n + s.packets().count(), s.until)
-                })
+                let (mut n, mut last) = (0, 0.0);
+                for s in feed {
+                    for tick in s.ticks() {
+                        let now = match tick {
+                            Tick::Packet(p) => {
+                                n += 1;
+                                p.ts()
+                            }
+                            Tick::Time(t) => t,
+                        };
+                        assert!(now > last, "{now} after {last}");
+                        last = now;
+                    }
+                }
+                (n, last)
             })
         };
         let threads: Vec<_> = workers.into_iter().chain(others).map(read).collect();

@@ -22,6 +22,7 @@ pub mod logs;
 pub mod net;
 pub mod node;
 pub mod options;
+pub mod parallel;
 pub mod patterns;
 mod script;
 pub mod seeds;

@@ -35,3 +35,11 @@ pub fn event_by_name(vm: &Vm, name: &str) -> Option<(EventId, usize)> {
     }
     Some((vm.event_id(f)?, sig.params.len()))
 }
+
+/// An enumerator by its name.
+pub fn enumerator(vm: &Vm, name: &str) -> Option<Value> {
+    match vm.program().names.get(name) {
+        Some(tapir_script::hir::Ident::Enumerator(ty, n)) => Some(Value::Enum(*ty, *n)),
+        _ => None,
+    }
+}

@@ -337,19 +337,14 @@ const OPTIONS: &[Opt] = &[
         short: None,
         long: Some("workers"),
         arity: Arity::Value("N"),
-        help: "workers that share the packets of a capture (only 1 so far)",
-        apply: |_, v| {
+        help: "share the packets of a capture among N workers on threads of their own",
+        apply: |p, v| {
             let text = value(v);
-            let n: usize = text
+            p.config.workers = text
                 .parse()
                 .ok()
                 .filter(|n| (1..=256).contains(n))
                 .ok_or_else(|| format!("'{text}' is no number of workers between 1 and 256"))?;
-            if n > 1 {
-                return Err(format!(
-                    "{n}: captures are read by one worker so far; leave the option out or give 1"
-                ));
-            }
             Ok(())
         },
     },

@@ -1,0 +1,160 @@
+//! A node whose packets and clock come from another thread of the process, see [`crate::parallel`].
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tapir_cluster::Backend;
+use tapir_data::value::Value;
+
+use super::{Engine, complain};
+use crate::config::Config;
+use crate::feed::{Feed, Tick};
+use crate::parallel::Start;
+use crate::{load, script};
+
+/// Where a node stands in a process of several.
+pub struct Place {
+    /// The way to the other nodes.
+    pub backend: Box<dyn Backend>,
+    /// Packets and the time.
+    pub feed: Feed,
+    /// Whether packets come from it, or only the time.
+    pub has_packets: bool,
+    /// Hears when this node knows all others.
+    pub start: Arc<Start>,
+    /// How many others there are.
+    pub peers: usize,
+}
+
+/// How long a node looks for the others before it begins without them.
+const SEARCH: Duration = Duration::from_secs(10);
+/// How long to wait for packets or peers before looking at the other ones again.
+const WAIT: Duration = Duration::from_millis(1);
+
+/// Loads, runs and ends a node among others of the same process. Gives its exit status.
+pub fn run_in(config: &Config, place: Place) -> u8 {
+    let Place {
+        backend,
+        feed,
+        has_packets,
+        start,
+        peers,
+    } = place;
+    match load::load(config).and_then(|loaded| Engine::new(config, loaded)) {
+        Err(status) => status,
+        Ok(mut engine) => {
+            {
+                let host = &mut engine.core.borrow_mut().host;
+                host.cluster.offer(backend);
+                if !has_packets {
+                    host.node.trace = None;
+                }
+            }
+            if let Err(status) = engine.start(config) {
+                return engine.leave(status);
+            }
+            engine.meet(peers);
+            start.ready();
+            let mut status = 0;
+            if let Err(e) = engine.feed(&feed) {
+                complain(&format!("fatal error: {e}"));
+                status = 1;
+            }
+            // The reader must not wait for a node that ended early.
+            drop(feed);
+            engine.finish();
+            engine.leave(status)
+        }
+    }
+}
+
+impl Engine {
+    /// Waits until the scripts know all others.
+    fn meet(&mut self, peers: usize) {
+        let begun = Instant::now();
+        while !self.stopping() && begun.elapsed() < SEARCH && self.n_known() < peers {
+            if self.poll_cluster() {
+                self.drain();
+            } else {
+                self.core.borrow_mut().host.cluster.wait(WAIT);
+            }
+        }
+    }
+
+    /// How many other nodes are up, as scripts see it.
+    fn n_known(&mut self) -> usize {
+        let core = &mut *self.core.borrow_mut();
+        let Some(count) = script::function(&mut core.vm, "Cluster::get_active_node_count") else {
+            return usize::MAX;
+        };
+        let kinds = [
+            "Cluster::LOGGER",
+            "Cluster::MANAGER",
+            "Cluster::PROXY",
+            "Cluster::WORKER",
+        ];
+        let kinds: Vec<_> = kinds.iter().filter_map(|k| script::enumerator(&core.vm, k)).collect();
+        let mut n = 0;
+        for kind in kinds {
+            if let Some(Value::Count(up)) = core.call(&count, &[kind]) {
+                n += up as usize;
+            }
+        }
+        n
+    }
+
+    /// Somebody else's packet: time goes on here, too.
+    fn tick(&mut self, now: f64) {
+        self.advance(now);
+        self.drain();
+    }
+
+    /// Processes what comes until the feed ends.
+    fn feed(&mut self, feed: &Feed) -> Result<(), String> {
+        while !self.stopping() {
+            let mut slice = match feed.try_recv() {
+                Ok(slice) => slice,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    if self.poll_cluster() {
+                        self.drain();
+                        continue;
+                    }
+                    match feed.recv_timeout(WAIT) {
+                        Ok(slice) => slice,
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        Err(RecvTimeoutError::Disconnected) => break,
+                    }
+                }
+            };
+            for w in slice.weirds.drain() {
+                self.weirds.push_addl(w.name, w.addl, w.source);
+            }
+            for tick in slice.ticks() {
+                match tick {
+                    Tick::Time(t) => self.tick(t),
+                    Tick::Packet(raw) => {
+                        self.refilter()?;
+                        if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
+                            self.core.borrow_mut().host.node.n_filtered += 1;
+                            continue;
+                        }
+                        self.packet(&raw);
+                    }
+                }
+                if self.stopping() {
+                    return Ok(());
+                }
+            }
+            if self.poll_cluster() {
+                self.drain();
+            }
+        }
+        // What the others said last: they have ended, or this one is a worker and says its own last words next.
+        while self.poll_cluster() {
+            self.drain();
+        }
+        Ok(())
+    }
+}

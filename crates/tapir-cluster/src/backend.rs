@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::inbox::Inbox;
+use crate::websocket::{ClientEvent, ClientInfo};
 use tapir_data::broker::event::EventMessage;
 use tapir_logging::Column;
 
@@ -40,6 +41,19 @@ pub enum Incoming {
     Logs(LogBatch),
     /// What this node publishes from now on reaches all who subscribed before [`Backend::probe`] was asked for.
     Ready,
+    /// A WebSocket client takes part from now on. Subscriptions are sorted, without repetitions.
+    ClientAdded {
+        client: Arc<ClientInfo>,
+        subscriptions: Vec<String>,
+    },
+    /// A WebSocket client wants to publish. The node accepts or rejects it; dropping it does neither.
+    ClientEvent(ClientEvent),
+    /// A WebSocket client is gone.
+    ClientLost {
+        client: Arc<ClientInfo>,
+        code: u16,
+        reason: String,
+    },
     /// Something that went wrong, for the reporter. `tag` names the kind of trouble for `Cluster::Backend::error`.
     Error { tag: &'static str, message: String },
     /// The node cannot go on, e.g. it was refused by the cluster's authentication.
@@ -92,6 +106,10 @@ pub struct SideCounters {
     pub bytes_sent: u64,
 }
 
+/// Makes one more participant for a client: its id is the given one, it has subscriptions of its own and sees what its node
+/// publishes. It handles no log rows. It is not started yet. Fails with a text for the user.
+pub type ClientFactory = Arc<dyn Fn(&str) -> Result<Box<dyn Backend>, String> + Send + Sync>;
+
 /// The way of one node to its cluster.
 pub trait Backend: Send {
     /// Unique per process start and stable for its life.
@@ -104,12 +122,8 @@ pub trait Backend: Send {
     /// Why the node cannot take part, for the user.
     fn start(&mut self) -> Result<(), String>;
 
-    /// One more participant for a client that this node speaks for: its id is `id`, it has subscriptions of its own and
-    /// sees what this node publishes. It handles no log rows. It is not started yet.
-    ///
-    /// # Errors
-    /// Why there is none, for the user.
-    fn client(&self, id: &str) -> Result<Box<dyn Backend>, String>;
+    /// Makes participants for clients that this node speaks for.
+    fn clients(&self) -> ClientFactory;
 
     /// Where incoming messages wait for [`Backend::poll`]. Others that work for the node, as the WebSocket server does,
     /// put theirs there too.

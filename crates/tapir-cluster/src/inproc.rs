@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tapir_data::broker::event::EventMessage;
 
-use crate::backend::{Backend, Incoming, LogBatch, Refused};
+use crate::backend::{Backend, ClientFactory, Incoming, LogBatch, Refused};
 use crate::ident::node_id;
 use crate::inbox::{Inbox, InboxLimits, add};
 
@@ -187,8 +187,9 @@ impl Backend for Inproc {
         Ok(())
     }
 
-    fn client(&self, id: &str) -> Result<Box<dyn Backend>, String> {
-        Ok(self.hub.member(id.into(), false))
+    fn clients(&self) -> ClientFactory {
+        let hub = self.hub.clone();
+        Arc::new(move |id| Ok(hub.member(id.into(), false)))
     }
 
     fn inbox(&self) -> Arc<Inbox> {
@@ -345,7 +346,7 @@ mod tests {
         b.publish(b"zeek.cluster", &event).unwrap();
         assert_eq!(taken(&mut a), []);
         // A client sees what its node publishes, and the other way round.
-        let mut c = started(a.client("a-websocket-0").unwrap());
+        let mut c = started(a.clients()("a-websocket-0").unwrap());
         assert_eq!(c.node_id(), "a-websocket-0");
         c.publish(b"zeek.cluster.worker", &event).unwrap();
         assert_eq!(taken(&mut a).len(), 1);

@@ -126,7 +126,7 @@ fn events_pass_and_ends_are_seen() {
             _ => unreachable!(),
         }
         // A client of b sees what b publishes.
-        let mut c = b.client("id-b-websocket-0").unwrap();
+        let mut c = b.clients()("id-b-websocket-0").unwrap();
         c.subscribe(b"to.c");
         c.start().unwrap();
         until_subscribed(&mut b, "to.c");

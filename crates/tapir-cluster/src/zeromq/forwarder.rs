@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::config::ForwarderConfig;
 use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, kind, opt, poll};
-use super::wake::{self, signal};
 use super::zap::{self, Zap};
 use crate::backend::{ForwarderCounters, SideCounters};
 use crate::inbox::add;
+use crate::wake;
 
 /// Messages passed on from one side before the other has its turn.
 const TURN: usize = 1000;
@@ -107,7 +107,7 @@ impl Forwarder {
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        signal(&self.stop);
+        wake::signal(&self.stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

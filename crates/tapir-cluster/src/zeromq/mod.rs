@@ -7,7 +7,6 @@ pub mod config;
 pub mod ffi;
 pub mod forwarder;
 mod node;
-mod wake;
 mod zap;
 
 use std::collections::VecDeque;
@@ -22,8 +21,9 @@ pub use config::{Config, Curve, ForwarderConfig};
 pub use ffi::Lib;
 pub use forwarder::Forwarder;
 
-use crate::backend::{Backend, ForwarderCounters, LogBatch, Refused};
+use crate::backend::{Backend, ClientFactory, ForwarderCounters, LogBatch, Refused};
 use crate::inbox::{Inbox, InboxLimits, add};
+use crate::wake;
 
 /// A node that reaches its cluster through ZeroMQ.
 #[derive(Debug)]
@@ -140,15 +140,18 @@ impl Backend for ZeroMq {
         Ok(())
     }
 
-    fn client(&self, id: &str) -> Result<Box<dyn Backend>, String> {
-        let config = Config {
-            node_id: id.into(),
-            forwarder: None,
-            connect_log_endpoints: Vec::new(),
-            listen_log_endpoint: String::new(),
-            ..self.config.clone()
-        };
-        Ok(Box::new(Self::with(self.lib.clone(), config)?))
+    fn clients(&self) -> ClientFactory {
+        let (lib, config) = (self.lib.clone(), self.config.clone());
+        Arc::new(move |id| {
+            let config = Config {
+                node_id: id.into(),
+                forwarder: None,
+                connect_log_endpoints: Vec::new(),
+                listen_log_endpoint: String::new(),
+                ..config.clone()
+            };
+            Ok(Box::new(Self::with(lib.clone(), config)?))
+        })
     }
 
     fn inbox(&self) -> Arc<Inbox> {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::config::Config;
 use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, event, kind, opt, poll};
 use super::zap::{self, Zap};
-use super::{Command, Outbox, wake};
+use super::{Command, Outbox};
 use crate::backend::{Incoming, LogBatch};
 use crate::inbox::{Inbox, add};
-use crate::logwire;
+use crate::{logwire, wake};
 
 /// `Cluster::Backend::error`'s tag for trouble with messages.
 const TAG: &str = "zeromq";

@@ -7,7 +7,7 @@ mod files;
 mod input;
 mod logging;
 mod misc;
-mod node;
+pub(crate) mod node;
 mod packet_analyzers;
 mod pcap;
 mod reporter;

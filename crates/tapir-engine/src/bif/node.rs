@@ -11,7 +11,7 @@ use crate::sink::link_encap;
 type Out = Result<Value, RtError>;
 
 /// The version of the script environment that is reproduced.
-const ZEEK_VERSION: &str = "9.0.0";
+pub(crate) const ZEEK_VERSION: &str = "9.0.0";
 
 fn string(s: &str) -> Value {
     Value::Str(s.as_bytes().into())

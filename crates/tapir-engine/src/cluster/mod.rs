@@ -7,21 +7,24 @@
 mod changes;
 mod receive;
 mod start;
+mod websocket;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use tapir_cluster::websocket::Servers;
 use tapir_cluster::{Backend, Incoming, Refused};
 use tapir_data::broker::convert;
 use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
 use tapir_data::broker::{Data, event};
 use tapir_data::types::TypeId;
-use tapir_data::value::{FuncId, Value};
+use tapir_data::value::Value;
 use tapir_interface::queue::EventId;
 use tapir_vm::{CallCtx, RtError, Severity};
 
 pub use changes::{apply, publish_table, table_change};
 pub use start::start;
+pub use websocket::listen;
 
 use crate::host::{EngineHost, of};
 
@@ -30,7 +33,6 @@ const TURN: usize = 512;
 
 /// An event of this program as the network knows it.
 struct Known {
-    func: FuncId,
     id: EventId,
     params: Vec<TypeId>,
 }
@@ -39,6 +41,8 @@ struct Known {
 #[derive(Default)]
 pub struct ClusterNode {
     backend: Option<Box<dyn Backend>>,
+    /// Servers for WebSocket clients, from the first on.
+    servers: Option<Servers>,
     /// A backend from outside that `Cluster::Backend::__init` will take.
     offered: Option<Box<dyn Backend>>,
     /// The node id that scripts chose.
@@ -137,6 +141,7 @@ impl ClusterNode {
 
     /// Sends what is left and leaves the cluster.
     pub fn close(&mut self) {
+        self.servers = None;
         if let Some(mut b) = self.backend.take() {
             b.close();
         }

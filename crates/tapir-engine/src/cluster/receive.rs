@@ -3,12 +3,12 @@
 use tapir_cluster::Incoming;
 use tapir_data::broker::Data;
 use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
-use tapir_data::types::{Flavor, Kind};
+use tapir_data::types::{Flavor, Kind, TypeId};
 use tapir_data::value::Value;
-use tapir_interface::queue::{QueuedEvent, REMOTE};
+use tapir_interface::queue::{EventId, QueuedEvent, REMOTE};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::Known;
+use super::{Known, websocket};
 use crate::host::of;
 
 /// Handles one message.
@@ -37,6 +37,15 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
             cx.vm.raise_named("Cluster::Backend::error", args);
             Ok(())
         }
+        Incoming::ClientAdded { client, subscriptions } => {
+            websocket::added(cx, &client, &subscriptions);
+            Ok(())
+        }
+        Incoming::ClientLost { client, code, reason } => {
+            websocket::lost(cx, &client, code, &reason);
+            Ok(())
+        }
+        Incoming::ClientEvent(e) => websocket::publish(cx, &e),
         Incoming::Fatal(why) => {
             of(cx)?.cluster.fatal = Some(why);
             Ok(())
@@ -55,7 +64,6 @@ fn look_up(cx: &CallCtx<'_>, name: &str) -> Option<Known> {
         return None;
     }
     Some(Known {
-        func,
         id: cx.vm.event_id(func)?,
         params: sig.params.iter().map(|p| p.ty).collect(),
     })
@@ -69,25 +77,36 @@ fn complain(cx: &mut CallCtx<'_>, text: String) -> Result<(), RtError> {
     Ok(())
 }
 
+/// An event of this program by its name, with the types of its parameters.
+fn known(cx: &mut CallCtx<'_>, name: &str) -> Result<Option<(EventId, Vec<TypeId>)>, RtError> {
+    if let Some(k) = of(cx)?.cluster.known.get(name) {
+        return Ok(k.as_ref().map(|k| (k.id, k.params.clone())));
+    }
+    let found = look_up(cx, name);
+    let result = found.as_ref().map(|k| (k.id, k.params.clone()));
+    let known = &mut of(cx)?.cluster.known;
+    if known.len() < KNOWN_MAX {
+        known.insert(name.to_string(), found);
+    }
+    Ok(result)
+}
+
+/// Whether an event is declared here and its arguments fit.
+pub(super) fn fits(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<bool, RtError> {
+    let Some((_, params)) = known(cx, &event.name)? else {
+        return Ok(false);
+    };
+    Ok(params.len() == event.args.len()
+        && event
+            .args
+            .iter()
+            .zip(&params)
+            .all(|(d, ty)| cx.vm.value_from_data(cx.host, d, *ty).is_some()))
+}
+
 /// Queues an event of another node if it is declared here and its arguments fit; says so if not.
 fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
-    if !of(cx)?.cluster.known.contains_key(&event.name) {
-        let found = look_up(cx, &event.name);
-        let known = &mut of(cx)?.cluster.known;
-        if known.len() < KNOWN_MAX {
-            known.insert(event.name.clone(), found);
-        }
-    }
-    let fresh;
-    let cluster = &of(cx)?.cluster;
-    let found = match cluster.known.get(&event.name) {
-        Some(k) => k.as_ref().map(|k| (k.func, k.id, k.params.clone())),
-        None => {
-            fresh = look_up(cx, &event.name);
-            fresh.map(|k| (k.func, k.id, k.params))
-        }
-    };
-    let Some((_, id, params)) = found else {
+    let Some((id, params)) = known(cx, &event.name)? else {
         return complain(
             cx,
             format!(

@@ -162,6 +162,11 @@ fn init(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     truth(cluster::start(cx, &id)?)
 }
 
+fn listen_websocket(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let options = args.first().cloned().unwrap_or_default();
+    truth(cluster::listen(cx, &options)?)
+}
+
 fn is_remote_event(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let event = cx.vm.current_event();
     truth(event.is_some_and(|e| e.1.iter().any(|m| m.0 == REMOTE)))
@@ -184,7 +189,7 @@ pub fn register(r: &mut Registry) {
         ("Cluster::__publish_table", publish_table),
         ("Cluster::set_table_change_infos_forward_topic", forward_changes),
         ("Cluster::apply_table_change_infos", apply_changes),
-        ("Cluster::__listen_websocket", needs_transport),
+        ("Cluster::__listen_websocket", listen_websocket),
         ("Cluster::Backend::__init", init),
         ("Cluster::Backend::ZeroMQ::spawn_zmq_proxy_thread", needs_transport),
         ("Cluster::Backend::ZeroMQ::generate_keypair", needs_transport),

@@ -109,6 +109,15 @@ ssh() {
 		$client /usr/bin/ssh -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o PubkeyAuthentication=no root@10.99.0.2 true
 	}
 	capture ssh ssh_client
+	guesses() {
+		local i n
+		for n in 1 2 3; do ssh-keygen -q -t ed25519 -N "" -f "$work/wrong$n"; done
+		for i in 1 2 3 4 5 6; do
+			$client /usr/bin/ssh -F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o IdentitiesOnly=yes \
+				-i "$work/wrong1" -i "$work/wrong2" -i "$work/wrong3" root@10.99.0.2 true
+		done
+	}
+	capture ssh-guesses guesses
 }
 
 scans() {

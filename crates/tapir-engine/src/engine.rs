@@ -407,6 +407,7 @@ impl Engine {
         let mut shown = 0;
         let mut pace = config.pseudo_realtime.map(|speed| Pace { speed, first: None });
         loop {
+            self.while_suspended();
             if self.stopping() {
                 return Ok(());
             }
@@ -443,6 +444,17 @@ impl Engine {
             eprintln!();
         }
         Ok(())
+    }
+
+    /// Waits while scripts have suspended the processing of packets, as until a list is read.
+    fn while_suspended(&mut self) {
+        while self.core.borrow().host.node.suspended && !self.stopping() {
+            let (any, _) = self.poll_inputs();
+            self.drain();
+            if !any {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
     }
 
     /// Takes a capture filter into use that scripts have installed.

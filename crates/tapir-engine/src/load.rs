@@ -270,16 +270,11 @@ fn bind(vm: &Vm) -> Result<Bindings, Vec<String>> {
 }
 
 fn signature_files(config: &Config, vm: &Vm) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut names: Vec<String> = vm
-        .program()
-        .signature_files
-        .iter()
-        .map(|p| p.display().to_string())
-        .collect();
-    names.extend(config.signatures.iter().cloned());
+    let mut names: Vec<String> = config.signatures.clone();
     if let Some(tapir_data::value::Value::Str(s)) = vm.global_value("signature_files") {
         names.extend(String::from_utf8_lossy(&s).split_whitespace().map(str::to_string));
     }
+    names.extend(vm.program().signature_files.iter().map(|p| p.display().to_string()));
     let mut out = Vec::new();
     for name in names {
         if out.iter().any(|(n, _)| *n == name) {

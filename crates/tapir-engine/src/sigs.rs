@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use tapir_analyzers::core::{ConnInfo, ConnMatcher, Enable, PatKind, SigHost, Transport as AppTransport};
+use tapir_analyzers::core::{ConnInfo, ConnMatcher, Enable, PatKind, Shared, SigHost, Transport as AppTransport};
+use tapir_data::types::{Flavor, builtin};
 use tapir_data::value::{Str, Value};
 use tapir_interface::queue::{EventId, EventQueue};
 use tapir_interface::{events, records};
+use tapir_script::hir::{GlobalId, Ident};
 use tapir_signatures::{
     Action, ConnFacts, Fire, Host, Kind, Names, PacketFacts, Rule, RuleSet, RuleState, ScriptValue, Transport,
 };
@@ -16,16 +18,24 @@ use crate::core::{SharedCore, with_queue};
 /// A loaded set of rules with what its conditions and actions refer to.
 pub struct Signatures {
     pub rules: RuleSet,
-    /// Functions and boolean variables of `eval` conditions, by name.
-    evals: Vec<String>,
+    /// Functions and boolean variables of `eval` conditions.
+    evals: Vec<Eval>,
     /// Events of `event NAME` actions: their ids and numbers of parameters.
     custom: std::collections::HashMap<String, (EventId, usize)>,
 }
 
+/// What an `eval` condition asks.
+enum Eval {
+    /// A variable, as it is at that time: boolean, or a function.
+    Variable(GlobalId),
+    Function(Value),
+}
+
 /// Script names as the loader of signatures asks for them.
 struct ScriptNames<'a> {
-    vm: &'a Vm,
-    evals: Vec<String>,
+    vm: &'a mut Vm,
+    evals: Vec<Eval>,
+    known: std::collections::HashMap<String, u32>,
 }
 
 impl Names for ScriptNames<'_> {
@@ -34,6 +44,8 @@ impl Names for ScriptNames<'_> {
             Some(match v {
                 Value::Count(n) => ScriptValue::Number(*n),
                 Value::Int(n) => ScriptValue::Number(*n as u64),
+                Value::Bool(b) => ScriptValue::Number(u64::from(*b)),
+                Value::Enum(_, n) => ScriptValue::Number(*n as u64),
                 Value::Port(p) => ScriptValue::Number(u64::from(p.num)),
                 Value::Addr(a) => ScriptValue::Net(a.to_ip(), if a.is_v4() { 32 } else { 128 }),
                 Value::Subnet(s) => ScriptValue::Net(s.addr.to_ip(), s.shown_width()),
@@ -41,24 +53,52 @@ impl Names for ScriptNames<'_> {
                 _ => return None,
             })
         }
-        match self.vm.global_value(ident)? {
-            Value::Table(t) => Some(t.keys().iter().filter_map(one).collect()),
-            Value::Vector(v) => Some(v.to_vec().iter().filter_map(one).collect()),
-            v => one(&v).map(|v| vec![v]),
+        match self.vm.program().names.get(ident)? {
+            Ident::Enumerator(_, n) => Some(vec![ScriptValue::Number(*n as u64)]),
+            Ident::Global(g) => match self.vm.global(*g) {
+                Value::Table(t) => t.keys().iter().map(one).collect(),
+                Value::Vector(v) => v.to_vec().iter().map(one).collect(),
+                v => one(v).map(|v| vec![v]),
+            },
+            Ident::Func(_) | Ident::Type(_) => None,
         }
     }
 
+    fn is_known(&self, ident: &str) -> bool {
+        self.vm.program().names.contains_key(ident)
+    }
+
+    fn near(&self, ident: &str) -> Option<String> {
+        let mut names: Vec<&str> = self.vm.program().names.keys().map(|n| &**n).collect();
+        names.sort_unstable();
+        tapir_script::diag::nearest(ident, names.into_iter()).map(str::to_string)
+    }
+
     fn eval(&mut self, ident: &str) -> Result<u32, String> {
-        match self.vm.global_value(ident) {
-            Some(Value::Func(_) | Value::Bool(_)) => {}
-            Some(_) => return Err(format!("{ident} is neither a function nor a boolean variable")),
-            None => return Err(format!("unknown script-level identifier {ident}")),
+        if let Some(n) = self.known.get(ident) {
+            return Ok(*n);
         }
-        let at = self.evals.iter().position(|e| e == ident).unwrap_or_else(|| {
-            self.evals.push(ident.to_string());
-            self.evals.len() - 1
-        });
-        Ok(at as u32)
+        let unfit =
+            || format!("{ident} is neither a function of a signature_state and a string nor a boolean variable");
+        let eval = match self.vm.program().names.get(ident) {
+            Some(Ident::Func(f)) => {
+                let f = *f;
+                let sig = &self.vm.program().functions[f.0 as usize].sig;
+                if sig.flavor != Flavor::Function || sig.params.len() != 2 || sig.yields != builtin::BOOL {
+                    return Err(unfit());
+                }
+                Eval::Function(self.vm.func_value(f))
+            }
+            Some(Ident::Global(g)) if matches!(self.vm.global(*g), Value::Bool(_) | Value::Func(_)) => {
+                Eval::Variable(*g)
+            }
+            Some(_) => return Err(unfit()),
+            None => return Err(format!("unknown script-level identifier {ident}")),
+        };
+        let number = self.evals.len() as u32;
+        self.evals.push(eval);
+        self.known.insert(ident.to_string(), number);
+        Ok(number)
     }
 }
 
@@ -67,7 +107,11 @@ impl Names for ScriptNames<'_> {
 /// # Errors
 /// All mistakes of all files, each with file and line.
 pub fn load(vm: &mut Vm, files: &[(String, Vec<u8>)]) -> Result<(Signatures, Vec<String>), Vec<String>> {
-    let mut names = ScriptNames { vm, evals: Vec::new() };
+    let mut names = ScriptNames {
+        vm,
+        evals: Vec::new(),
+        known: std::collections::HashMap::new(),
+    };
     let texts = |list: Vec<tapir_signatures::LoadError>| list.iter().map(|e| e.to_string()).collect::<Vec<_>>();
     let (rules, warnings) = RuleSet::load(files, &mut names).map_err(texts)?;
     let mut custom = std::collections::HashMap::new();
@@ -75,14 +119,19 @@ pub fn load(vm: &mut Vm, files: &[(String, Vec<u8>)]) -> Result<(Signatures, Vec
     for rule in rules.rules() {
         for action in &rule.actions {
             if let Action::Custom { event, .. } = action {
-                match crate::script::event_by_name(vm, event) {
+                match crate::script::event_by_name(names.vm, event) {
                     Some((id, n_params)) => {
                         custom.insert(event.clone(), (id, n_params));
                     }
-                    None => unknown.push(format!(
-                        "Error in signature ({}:{}): unknown event {event} ({})",
-                        rule.file, rule.line, rule.id
-                    )),
+                    None => {
+                        let near = names
+                            .near(event)
+                            .map_or(String::new(), |n| format!("; did you mean {n}?"));
+                        unknown.push(format!(
+                            "Error in signature ({}:{}): no event is called {event} (signature {}){near}",
+                            rule.file, rule.line, rule.id
+                        ));
+                    }
                 }
             }
         }
@@ -107,27 +156,14 @@ pub struct SigBridge {
 }
 
 impl SigHost for SigBridge {
-    fn matcher(&mut self, conn: &ConnInfo, is_orig: bool, header: &[u8], inner: bool) -> Option<Box<dyn ConnMatcher>> {
-        let mut m = ConnRules {
+    fn matcher(&mut self) -> Box<dyn ConnMatcher> {
+        Box::new(ConnRules {
             set: self.set.clone(),
             core: self.core.clone(),
             state: RuleState::default(),
-            early: Vec::new(),
+            enables: Vec::new(),
             clear: Vec::new(),
-        };
-        // A stream within a proxy has no packets of its own: header tests see a made-up TCP header of the endpoints.
-        let made_up = if inner || header.is_empty() {
-            Some(synthetic(conn, is_orig))
-        } else {
-            None
-        };
-        let ip = made_up.as_deref().unwrap_or(header);
-        m.begin_with(conn, is_orig, ip);
-        if inner {
-            let back = synthetic(conn, !is_orig);
-            m.begin_with(conn, !is_orig, &back);
-        }
-        Some(Box::new(m))
+        })
     }
 }
 
@@ -157,13 +193,32 @@ fn synthetic(conn: &ConnInfo, is_orig: bool) -> Vec<u8> {
     h
 }
 
+/// The length of an IP header with its extension headers.
+fn header_len(ip: &[u8]) -> usize {
+    if ip.first().is_some_and(|b| b >> 4 == 4) {
+        return usize::from(ip[0] & 15) * 4;
+    }
+    let mut next = ip.get(6).copied().unwrap_or(59);
+    let mut at = 40;
+    while let Some(&[following, len]) = ip.get(at..at + 2).and_then(|h| h.first_chunk::<2>()) {
+        at += match next {
+            0 | 43 | 60 | 135 | 139 | 140 => (usize::from(len) + 1) * 8,
+            44 => 8,
+            51 => (usize::from(len) + 2) * 4,
+            _ => break,
+        };
+        next = following;
+    }
+    at
+}
+
 /// The rules' state of one connection.
 struct ConnRules {
     set: Rc<Signatures>,
     core: SharedCore,
     state: RuleState,
-    /// Fired on headers alone, not yet acted on.
-    early: Vec<Fire>,
+    /// Analyzers enabled by headers alone, to attach with the first data.
+    enables: Vec<Enable>,
     /// Streams to start anew with the next data.
     clear: Vec<(PatKind, bool)>,
 }
@@ -172,8 +227,9 @@ struct Facts<'a> {
     facts: ConnFacts,
     set: &'a Signatures,
     core: &'a SharedCore,
-    q: Option<&'a mut EventQueue>,
-    conn: Value,
+    q: &'a mut EventQueue,
+    conn: &'a mut ConnInfo,
+    sh: &'a mut Shared,
 }
 
 impl Host for Facts<'_> {
@@ -182,20 +238,26 @@ impl Host for Facts<'_> {
     }
 
     fn eval(&mut self, eval: u32, rule: &Rule, is_orig: bool, payload_size: i64, data: &[u8]) -> bool {
-        let Some(name) = self.set.evals.get(eval as usize) else {
+        let Some(asked) = self.set.evals.get(eval as usize) else {
             return false;
         };
-        let Some(q) = self.q.as_deref_mut() else { return false };
         // A built-in that matches by hand holds the machine: conditions in scripts cannot be asked then.
         if self.core.try_borrow_mut().is_err() {
             return false;
         }
-        let state = signature_state(q, rule, self.conn.clone(), is_orig, payload_size);
+        let conn = self.conn.value_now(self.q, self.sh);
+        let state = signature_state(self.q, rule, conn, is_orig, payload_size);
         let data = Value::Str(data.into());
-        with_queue(self.core, q, |core| match core.vm.global_value(name) {
-            Some(Value::Bool(b)) => b,
-            Some(f @ Value::Func(_)) => matches!(core.call(&f, &[state, data]), Some(Value::Bool(true))),
-            _ => false,
+        with_queue(self.core, self.q, |core| {
+            let value = match asked {
+                Eval::Function(f) => f.clone(),
+                Eval::Variable(g) => core.vm.global(*g).clone(),
+            };
+            match value {
+                Value::Bool(b) => b,
+                f @ Value::Func(_) => matches!(core.call(&f, &[state, data]), Some(Value::Bool(true))),
+                _ => false,
+            }
         })
     }
 }
@@ -205,7 +267,8 @@ fn signature_state(q: &EventQueue, rule: &Rule, conn: Value, is_orig: bool, payl
         sig_id: Str::from(rule.id.as_bytes()),
         conn,
         is_orig,
-        payload_size: payload_size.max(0) as u64,
+        // All ones before there was any data.
+        payload_size: payload_size as u64,
     }
     .build(q.bindings())
 }
@@ -231,34 +294,29 @@ fn facts(conn: &ConnInfo) -> ConnFacts {
 }
 
 impl ConnRules {
-    /// Tests headers. Rules that fire here have no patterns; they are kept for the first data, as nothing is queued
-    /// before `new_connection`.
-    fn begin_with(&mut self, conn: &ConnInfo, is_orig: bool, ip: &[u8]) {
-        let (src, dst) = if is_orig {
-            (conn.orig_h, conn.resp_h)
-        } else {
-            (conn.resp_h, conn.orig_h)
-        };
-        let header_len = match ip.first().map(|b| b >> 4) {
-            Some(4) => usize::from(ip[0] & 15) * 4,
-            _ => 40,
-        };
-        let packet = PacketFacts {
-            src: src.to_ip(),
-            dst: dst.to_ip(),
-            proto: conn.ip_proto,
-            ip,
-            payload: ip.get(header_len..).unwrap_or(&[]),
-        };
+    /// Runs the rules on something and acts on what fires. `fed` is the data in hand.
+    fn run(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        sh: &mut Shared,
+        fed: &[u8],
+        enables: &mut Vec<Enable>,
+        step: impl FnOnce(&RuleSet, &mut RuleState, &mut Facts<'_>) -> Vec<Fire>,
+    ) {
         let mut host = Facts {
             facts: facts(conn),
             set: &self.set,
             core: &self.core,
-            q: None,
-            conn: Value::Unset,
+            q: &mut *q,
+            conn: &mut *conn,
+            sh: &mut *sh,
         };
-        let fires = self.set.rules.begin(&mut self.state, is_orig, &packet, &mut host);
-        self.early.extend(fires);
+        let fires = step(&self.set.rules, &mut self.state, &mut host);
+        if !fires.is_empty() {
+            let value = conn.value_now(q, sh);
+            self.act(q, value, fires, fed, enables);
+        }
     }
 
     fn act(&self, q: &mut EventQueue, conn: Value, fires: Vec<Fire>, fed: &[u8], enables: &mut Vec<Enable>) {
@@ -320,16 +378,41 @@ fn kind(k: PatKind) -> Kind {
 }
 
 impl ConnMatcher for ConnRules {
-    fn begin(&mut self, conn: &ConnInfo, is_orig: bool, ip_header: &[u8]) {
-        if !self.set.rules.has_begun(&self.state, is_orig) {
-            self.begin_with(conn, is_orig, ip_header);
+    fn begin(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, ip_header: &[u8]) {
+        if self.set.rules.has_begun(&self.state, is_orig) {
+            return;
         }
+        let made_up;
+        let ip = if ip_header.is_empty() {
+            made_up = synthetic(conn, is_orig);
+            &made_up
+        } else {
+            ip_header
+        };
+        let (src, dst) = if is_orig {
+            (conn.orig_h, conn.resp_h)
+        } else {
+            (conn.resp_h, conn.orig_h)
+        };
+        let packet = PacketFacts {
+            src: src.to_ip(),
+            dst: dst.to_ip(),
+            proto: conn.ip_proto,
+            ip,
+            payload: ip.get(header_len(ip)..).unwrap_or(&[]),
+        };
+        let mut enables = std::mem::take(&mut self.enables);
+        self.run(q, conn, sh, b"", &mut enables, |rules, state, host| {
+            rules.begin(state, is_orig, &packet, host)
+        });
+        self.enables = enables;
     }
 
     fn feed(
         &mut self,
         q: &mut EventQueue,
         conn: &mut ConnInfo,
+        sh: &mut Shared,
         pat: PatKind,
         is_orig: bool,
         data: &[u8],
@@ -337,49 +420,26 @@ impl ConnMatcher for ConnRules {
         eol: bool,
         enables: &mut Vec<Enable>,
     ) {
-        let set = self.set.clone();
-        let value = conn.value.clone().unwrap_or_default();
-        let now = facts(conn);
-        let mut host = Facts {
-            facts: now,
-            set: &set,
-            core: &self.core,
-            q: Some(q),
-            conn: value.clone(),
-        };
         let clear = std::mem::take(&mut self.clear).contains(&(pat, is_orig));
-        let mut fires = std::mem::take(&mut self.early);
-        fires.extend(
-            set.rules
-                .feed(&mut self.state, kind(pat), is_orig, data, bol, eol, clear, &mut host),
-        );
-        if now.transport == Transport::Udp && pat == PatKind::Payload {
-            fires.extend(set.rules.end_of_packet(&mut self.state, is_orig, &mut host));
-        }
-        if !fires.is_empty() {
-            self.act(q, value, fires, data, enables);
-        }
+        let per_packet = conn.transport == AppTransport::Udp && pat == PatKind::Payload;
+        enables.append(&mut self.enables);
+        self.run(q, conn, sh, data, enables, |rules, state, host| {
+            let mut fires = rules.feed(state, kind(pat), is_orig, data, bol, eol, clear, host);
+            if per_packet {
+                fires.extend(rules.end_of_packet(state, is_orig, host));
+            }
+            fires
+        });
     }
 
     fn reset(&mut self, pat: PatKind, is_orig: bool) {
         self.clear.push((pat, is_orig));
     }
 
-    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo) {
-        let set = self.set.clone();
-        let value = conn.value.clone().unwrap_or_default();
-        let mut host = Facts {
-            facts: facts(conn),
-            set: &set,
-            core: &self.core,
-            q: Some(q),
-            conn: value.clone(),
-        };
-        let mut fires = std::mem::take(&mut self.early);
-        fires.extend(set.rules.finish(&mut self.state, &mut host));
-        if !fires.is_empty() {
-            // Analyzers are gone already: nothing can be attached any more.
-            self.act(q, value, fires, b"", &mut Vec::new());
-        }
+    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
+        // Analyzers are gone already: nothing can be attached any more.
+        self.run(q, conn, sh, b"", &mut Vec::new(), |rules, state, host| {
+            rules.finish(state, host)
+        });
     }
 }

@@ -104,11 +104,12 @@ impl<X: Default> FlowTable<X> {
             ttl: p.ip.ttl,
             data,
         };
+        // Signatures look at the header before they get the data.
+        self.first_packet(&mut c, is_orig, p, sink);
         sink.on_icmp(self, &mut c, &icmp, p);
         if p.ip.is_complete() {
             self.count_packet(&mut c, is_orig, p, sink);
         }
-        self.first_packet(&mut c, is_orig, p, sink);
         sink.on_packet_done(self, &mut c, is_orig, p);
         self.put(c);
         true

@@ -51,7 +51,14 @@ impl ByteSet {
 
     /// The bytes in rising order.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=255u8).filter(|b| self.has(*b))
+        self.0.iter().enumerate().flat_map(|(i, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                (bit < 64).then(|| (i as u32 * 64 + bit) as u8)
+            })
+        })
     }
 }
 

@@ -14,14 +14,8 @@ use crate::nfa::{Marks, NO_OWNER, Nfa, State};
 pub const STOP: u32 = 1 << 31;
 /// The state accepts.
 pub const ACCEPT: u32 = 1 << 30;
-/// Two bits that say how deep in the literal trie the state is: [`IDLE`] not at all, 1 or 2 bytes and nothing else
-/// alive but the shared `.*`, 0 for everything else.
-pub const DEPTH: u32 = 3 << DEPTH_SHIFT;
-pub const DEPTH_SHIFT: u32 = 28;
-/// The depth of the state in which only the shared `.*` is alive.
-pub const IDLE: u32 = 3;
 /// Takes the flags off a state number.
-pub const ID: u32 = (1 << DEPTH_SHIFT) - 1;
+pub const ID: u32 = (1 << 30) - 1;
 /// The state from which nothing matches.
 pub const DEAD: u32 = 0;
 const UNKNOWN: u32 = u32::MAX;
@@ -56,7 +50,6 @@ pub struct Dfa {
     marks: Marks,
     scratch: Vec<u32>,
     start: u32,
-    idle: u32,
     /// Whether states of an expression are dropped once it has matched (it is then known to have).
     prune: bool,
     /// Table look-ups that found or missed a transition, for statistics.
@@ -82,7 +75,6 @@ impl Dfa {
             marks: Marks::new(n),
             scratch: Vec::new(),
             start: 0,
-            idle: u32::MAX,
             prune,
             misses: 0,
         };
@@ -95,21 +87,12 @@ impl Dfa {
             dfa.nfa.closure(s, &mut dfa.marks, &mut dfa.scratch);
         }
         dfa.start = dfa.intern_scratch(true).unwrap_or(DEAD) & ID;
-        if let Some(i) = dfa.nfa.states.iter().position(|s| matches!(s, State::Idle)) {
-            dfa.scratch = vec![i as u32];
-            dfa.idle = dfa.intern_scratch(true).unwrap_or(u32::MAX);
-        }
         dfa
     }
 
     /// The state before any symbol.
     pub fn start(&self) -> u32 {
         self.start
-    }
-
-    /// The state in which only the shared `.*` is alive; `u32::MAX` when there is none.
-    pub fn idle(&self) -> u32 {
-        self.idle
     }
 
     /// The automaton underneath.
@@ -136,29 +119,7 @@ impl Dfa {
     pub fn flagged(&self, state: u32) -> u32 {
         let accept = if self.accepts(state).is_empty() { 0 } else { ACCEPT };
         let stop = if state & ID == DEAD { STOP } else { 0 };
-        (state & ID) | accept | stop | (self.depth_of(state) << DEPTH_SHIFT)
-    }
-
-    /// See [`DEPTH`].
-    pub fn depth_of(&self, state: u32) -> u32 {
-        self.set_depth(&self.infos[(state & ID) as usize / self.stride].set)
-    }
-
-    fn set_depth(&self, set: &[u32]) -> u32 {
-        let mut depth = 0;
-        let mut idle = false;
-        for s in set {
-            match &self.nfa.states[*s as usize] {
-                State::Idle => idle = true,
-                State::Trie(_, d) if *d <= 2 => depth = depth.max(u32::from(*d)),
-                _ => return 0,
-            }
-        }
-        match (idle, depth) {
-            (false, _) => 0,
-            (true, 0) => IDLE,
-            (true, d) => d,
-        }
+        (state & ID) | accept | stop
     }
 
     /// The set of automaton states that a state stands for.
@@ -204,6 +165,20 @@ impl Dfa {
         self.scratch.clone()
     }
 
+    /// The state for a state's set and further states, with flags; `None` when the size limit forbids.
+    pub fn joined(&mut self, state: u32, more: &[u32]) -> Option<u32> {
+        let set = self.set_of(state);
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&set);
+        self.scratch.extend_from_slice(more);
+        self.intern_scratch(false)
+    }
+
+    /// The state for a set, if there is one already, with flags.
+    pub fn known(&self, set: &[u32]) -> Option<u32> {
+        self.known.get(set).copied()
+    }
+
     /// The expressions that a set accepts.
     pub fn set_accepts<'a>(&'a self, set: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         set.iter().filter_map(|s| match self.nfa.states[*s as usize] {
@@ -221,22 +196,10 @@ impl Dfa {
                 (State::Byte(x, to), Symbol::Byte(b)) if *x == b => *to,
                 (State::Set(i, to), Symbol::Byte(b)) if nfa.sets[*i as usize].has(b) => *to,
                 (State::Begin(to), Symbol::Begin) | (State::End(to), Symbol::End) => *to,
-                (State::Trie(next, _), Symbol::Byte(b)) => match next.binary_search_by_key(&b, |e| e.0) {
+                (State::Trie(next), Symbol::Byte(b)) => match next.binary_search_by_key(&b, |e| e.0) {
                     Ok(i) => next[i].1,
                     Err(_) => continue,
                 },
-                (State::Idle, Symbol::Byte(b)) => {
-                    self.scratch.push(s);
-                    match nfa.trie_first[b as usize] {
-                        u32::MAX => continue,
-                        to => to,
-                    }
-                }
-                // The shared `.*` is there before and after the begin of the data.
-                (State::Idle, Symbol::Begin) => {
-                    self.scratch.push(s);
-                    continue;
-                }
                 _ => continue,
             };
             nfa.closure(to, &mut self.marks, &mut self.scratch);
@@ -245,9 +208,7 @@ impl Dfa {
         if symbol == Symbol::Begin {
             for &s in set {
                 if !matches!(nfa.states[s as usize], State::Begin(_)) && self.marks.mark(s) {
-                    if !matches!(nfa.states[s as usize], State::Idle) {
-                        self.scratch.push(s);
-                    }
+                    self.scratch.push(s);
                 }
             }
         }
@@ -300,7 +261,6 @@ impl Dfa {
         if !accepts.is_empty() {
             flagged |= ACCEPT;
         }
-        flagged |= self.set_depth(&set) << DEPTH_SHIFT;
         self.known.insert(set.clone(), flagged);
         self.infos.push(Info { set, accepts });
         flagged
@@ -313,12 +273,9 @@ fn byte_classes(nfa: &Nfa) -> (Box<[u8; 256]>, Vec<u8>) {
     for s in &nfa.states {
         match s {
             State::Byte(b, _) => singles[*b as usize] = true,
-            State::Trie(next, _) => next.iter().for_each(|(b, _)| singles[*b as usize] = true),
+            State::Trie(next) => next.iter().for_each(|(b, _)| singles[*b as usize] = true),
             _ => {}
         }
-    }
-    for (b, to) in nfa.trie_first.iter().enumerate() {
-        singles[b] |= *to != u32::MAX;
     }
     let mut class: [u32; 256] = [0; 256];
     let mut n = 1;

@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::ast::Node;
+use crate::groups::Groups;
 pub use crate::header::PacketFacts;
-use crate::header::test_header;
 use crate::matcher::{Matcher, Stream};
 use crate::rules::{self, Action, Cmp, Condition, HeaderTest, Kind, LoadError, N_KINDS, Names, Rule, States};
 
@@ -56,7 +57,7 @@ pub struct Fire {
 pub struct RuleSet {
     rules: Vec<Rule>,
     /// Distinct lists of header tests.
-    groups: Vec<Vec<HeaderTest>>,
+    groups: Groups,
     group_of: Vec<u32>,
     /// Rules without patterns, by group.
     pure: Vec<Vec<u32>>,
@@ -82,8 +83,8 @@ pub struct RuleState {
 #[derive(Debug, Default)]
 struct Direction {
     seen: bool,
-    /// Bitmap over groups.
-    groups: Vec<u64>,
+    /// The groups whose tests hold, sorted.
+    groups: Rc<[u32]>,
     streams: Vec<(u8, Stream, u64)>,
     /// Numbers of matched patterns, sorted.
     patterns: Vec<u32>,
@@ -126,6 +127,7 @@ impl RuleSet {
             }
         }
         let mut dependents = vec![Vec::new(); rules.len()];
+        let all: Vec<&str> = ids.keys().map(String::as_str).collect();
         for (i, rule) in rules.iter_mut().enumerate() {
             for c in &mut rule.conditions {
                 if let Condition::Requires { rule: name, index, .. } = c {
@@ -137,7 +139,10 @@ impl RuleSet {
                         None => errors.push(LoadError {
                             file: rule.file.clone(),
                             line: rule.line,
-                            reason: format!("unknown rule referenced ({name})"),
+                            reason: match rules::nearest(name, &all) {
+                                Some(near) => format!("unknown rule referenced ({name}); did you mean {near}?"),
+                                None => format!("unknown rule referenced ({name})"),
+                            },
                         }),
                     }
                 }
@@ -153,7 +158,7 @@ impl RuleSet {
 
     fn build(rules: Vec<Rule>, dependents: Vec<Vec<u32>>) -> RuleSet {
         let mut set = RuleSet {
-            groups: Vec::new(),
+            groups: Groups::default(),
             group_of: Vec::with_capacity(rules.len()),
             pure: Vec::new(),
             dependents,
@@ -162,14 +167,12 @@ impl RuleSet {
             matchers: (0..SLOTS).map(|_| None).collect(),
             rules: Vec::new(),
         };
-        let mut known: HashMap<&[HeaderTest], u32> = HashMap::new();
         let mut nodes: Vec<Vec<(u32, Node)>> = vec![Vec::new(); SLOTS];
         for (i, rule) in rules.iter().enumerate() {
-            let group = *known.entry(rule.header.as_slice()).or_insert_with(|| {
-                set.groups.push(rule.header.clone());
+            let group = set.groups.number(&rule.header);
+            if group as usize == set.pure.len() {
                 set.pure.push(Vec::new());
-                set.groups.len() as u32 - 1
-            });
+            }
             set.group_of.push(group);
             set.first_pattern.push(set.patterns.len() as u32);
             if !rule.active {
@@ -186,7 +189,6 @@ impl RuleSet {
                 }
             }
         }
-        drop(known);
         for (slot, list) in nodes.into_iter().enumerate() {
             if !list.is_empty() {
                 set.matchers[slot] = Some(RefCell::new(Matcher::new(&list)));
@@ -237,7 +239,7 @@ impl RuleSet {
             return out;
         };
         let mut matched: Vec<u32> = Vec::new();
-        m.borrow_mut().feed(&mut Stream::Fresh, data, true, false, |p, at| {
+        m.borrow_mut().feed(&mut Stream::default(), data, true, false, |p, at| {
             if self.patterns[p as usize].1.is_none_or(|d| at as u64 <= d) && !matched.contains(&p) {
                 matched.push(p);
             }
@@ -268,14 +270,8 @@ impl RuleSet {
             return fires;
         }
         dir.seen = true;
-        dir.groups = vec![0; self.groups.len().div_ceil(64)];
-        let mut any_pure = false;
-        for (i, tests) in self.groups.iter().enumerate() {
-            if tests.iter().all(|t| test_header(t, packet)) {
-                dir.groups[i >> 6] |= 1 << (i & 63);
-                any_pure |= !self.pure[i].is_empty();
-            }
-        }
+        dir.groups = self.groups.holding(packet);
+        let any_pure = dir.groups.iter().any(|g| !self.pure[*g as usize].is_empty());
         if any_pure {
             self.test_pure(state, is_orig, false, host, &mut fires);
         }
@@ -315,18 +311,17 @@ impl RuleSet {
         };
         let mut stream = match dir.streams.iter().position(|s| s.0 == slot as u8) {
             Some(i) => dir.streams.swap_remove(i),
-            None => (slot as u8, Stream::Fresh, 0),
+            None => (slot as u8, Stream::default(), 0),
         };
         if clear {
-            stream.1 = Stream::Fresh;
+            stream.1 = Stream::default();
             stream.2 = 0;
         }
         let base = stream.2;
         let mut candidates: Vec<(u32, u64)> = Vec::new();
         matcher.borrow_mut().feed(&mut stream.1, data, begin, end, |p, at| {
             let (rule, depth) = self.patterns[p as usize];
-            let group = self.group_of[rule as usize] as usize;
-            if dir.groups.get(group >> 6).is_none_or(|w| w & (1 << (group & 63)) == 0) {
+            if !self.group_holds(dir, rule) {
                 return;
             }
             if depth.is_some_and(|d| base + at as u64 > d) {
@@ -341,6 +336,8 @@ impl RuleSet {
         });
         stream.2 += data.len() as u64;
         dir.streams.push(stream);
+        // What matched in the same piece fires in the order of the rules.
+        candidates.sort_by_key(|c| c.0);
         for (rule, at) in candidates {
             if !self.try_rule(state, rule, is_orig, data, at, false, true, host, &mut fires) {
                 let copy = data[..data.len().min(PENDING_DATA_MAX)].to_vec();
@@ -387,12 +384,11 @@ impl RuleSet {
     fn all_matched(&self, rule: u32, matched: &[u32]) -> bool {
         let first = self.first_pattern[rule as usize];
         let n = self.rules[rule as usize].patterns.len() as u32;
-        (first..first + n).all(|p| matched.contains(&p))
+        (first..first + n).all(|p| matched.binary_search(&p).is_ok())
     }
 
     fn group_holds(&self, dir: &Direction, rule: u32) -> bool {
-        let g = self.group_of[rule as usize] as usize;
-        dir.groups.get(g >> 6).is_some_and(|w| w & (1 << (g & 63)) != 0)
+        dir.groups.binary_search(&self.group_of[rule as usize]).is_ok()
     }
 
     fn test_pure(
@@ -403,17 +399,9 @@ impl RuleSet {
         host: &mut dyn Host,
         fires: &mut Vec<Fire>,
     ) {
-        for (g, rules) in self.pure.iter().enumerate() {
-            let holds = |s: &RuleState| {
-                s.directions[usize::from(!is_orig)]
-                    .groups
-                    .get(g >> 6)
-                    .is_some_and(|w| w & (1 << (g & 63)) != 0)
-            };
-            if rules.is_empty() || !holds(state) {
-                continue;
-            }
-            for &rule in rules {
+        let groups = state.directions[usize::from(!is_orig)].groups.clone();
+        for g in groups.iter() {
+            for &rule in &self.pure[*g as usize] {
                 self.try_rule(state, rule, is_orig, b"", 0, at_end, false, host, fires);
             }
         }
@@ -709,6 +697,11 @@ mod tests {
         let lines: Vec<u32> = errors.iter().map(|e| e.line).collect();
         assert_eq!(lines, [2, 3, 5, 8], "{errors:?}");
         assert!(errors[0].to_string().starts_with("Error in signature (f.sig:2): "));
+        let text = "signature one { pay_load /x/\n requires-signature oen\n}";
+        let Err(errors) = RuleSet::load(&[("f.sig".into(), text.as_bytes().to_vec())], &mut NoNames) else {
+            panic!("must not load");
+        };
+        assert!(errors[0].reason.ends_with("did you mean payload?"), "{errors:?}");
     }
 
     #[test]

@@ -9,10 +9,13 @@
 pub mod ast;
 pub mod dfa;
 pub mod engine;
+mod groups;
 pub mod header;
+mod literals;
 pub mod matcher;
 pub mod nfa;
 pub mod pattern;
+mod prefilter;
 pub mod rules;
 mod rules_parser;
 

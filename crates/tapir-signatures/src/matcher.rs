@@ -1,28 +1,91 @@
 //! Streaming search for many patterns at once.
 //!
-//! A [`Matcher`] holds one lazy automaton for all patterns of a group; a [`Stream`] is the few bytes that one direction
-//! of one connection keeps. Data arrives in pieces of any size. While no pattern is under way a bitmap over three bytes
-//! skips ahead, so speed hardly depends on how many patterns there are.
+//! A [`Matcher`] is made for all patterns of a group; a [`Stream`] is what one direction of one connection keeps. Data
+//! arrives in pieces of any size. Patterns are cut at their `.*` into segments ([`literals`](crate::literals)). While
+//! none is under way, data only passes the [`Prefilter`], so speed hardly depends on how many patterns there are. Where
+//! it finds the fixed bytes with which a segment begins, the segment's states join those of a lazy automaton, which
+//! runs until they have died. A segment that has matched arms the next one of its pattern.
 
-use crate::ast::Node;
-use crate::dfa::{ACCEPT, DEAD, DEPTH, DEPTH_SHIFT, Dfa, ID, IDLE, STOP, Symbol};
-use crate::nfa::Nfa;
+use foldhash::HashMap;
+
+use crate::ast::{ByteSet, Node};
+use crate::dfa::{ACCEPT, DEAD, Dfa, ID, STOP, Symbol};
+use crate::literals::{self, Crowds, Place, SEQUENCE_MAX, Sequence, Shared, admits};
+use crate::nfa::{Marks, Nfa, State};
+use crate::prefilter::Prefilter;
 
 /// All patterns of one group.
 #[derive(Debug)]
 pub struct Matcher {
     dfa: Dfa,
+    filter: Prefilter,
+    segments: Vec<Segment>,
+    entries: Vec<Entry>,
+    /// The places of all entries, one after the other.
+    places: Vec<Place>,
+    /// What a state becomes when an entry's or a segment's states join it.
+    joined: HashMap<(u32, u32), u32>,
+    joined_max: usize,
+    /// Segments that matched at the position in hand.
+    found: Vec<u32>,
+    /// Entries whose states join at the position in hand.
+    joining: Vec<u32>,
 }
+
+/// A part of a pattern between two `.*`.
+#[derive(Debug)]
+struct Segment {
+    pattern: u32,
+    /// The segment behind, or [`NONE`].
+    next: u32,
+    /// Whether it waits for the segment before.
+    waits: bool,
+    /// States that search by themselves once the segment is armed; for segments that begin with nothing fixed.
+    search: Box<[u32]>,
+}
+
+/// Fixed bytes that start a segment, or the same ones of several.
+#[derive(Debug)]
+struct Entry {
+    /// The last places in [`Matcher::places`]; they reach back to the end of the entry before.
+    places_end: u32,
+    /// Segments that match here.
+    matched: Box<[u32]>,
+    /// States alive behind it.
+    states: Box<[u32]>,
+    /// The segment that must be armed, or [`NONE`].
+    needs: u32,
+}
+
+const NONE: u32 = u32::MAX;
+/// The automaton is full: the stream keeps a set of states instead of one.
+const IN_SET: u32 = u32::MAX;
 
 /// Where one stream stands.
 #[derive(Debug, Default, Clone)]
-pub enum Stream {
-    /// No data yet.
-    #[default]
-    Fresh,
-    State(u32),
-    /// The automaton is full; a set of states instead of one.
-    Set(Box<[u32]>),
+pub struct Stream {
+    started: bool,
+    tail_len: u8,
+    /// The last bytes of the data before.
+    tail: [u8; SEQUENCE_MAX - 1],
+    at: u32,
+    /// How much data there was.
+    pos: u64,
+    set: Vec<u32>,
+    /// Segments whose predecessor matched, sorted, with the first position where they may begin.
+    armed: Vec<(u32, u64)>,
+}
+
+impl Stream {
+    /// Whether nothing can match any more, whatever comes, as far as states go.
+    fn is_idle(&self) -> bool {
+        self.at == DEAD
+    }
+
+    fn armed_at(&self, segment: u32) -> Option<u64> {
+        let i = self.armed.binary_search_by_key(&segment, |a| a.0).ok()?;
+        Some(self.armed[i].1)
+    }
 }
 
 const MEMORY_MAX: usize = 64 << 20;
@@ -36,16 +99,18 @@ impl Matcher {
 
     /// Like [`new`](Matcher::new), with a limit for the memory of lazily made states.
     pub fn with_limit(patterns: &[(u32, Node)], limit: usize) -> Matcher {
-        let nfa = Nfa::many(patterns);
-        let base = nfa.states.len() * 40;
-        Matcher {
-            dfa: Dfa::new(nfa, base + limit, true),
-        }
+        Builder::default().build(patterns, limit)
     }
 
-    /// About how many bytes the automaton holds.
+    /// About how many bytes the automaton and the filter hold.
     pub fn memory(&self) -> usize {
+        let entries = self.entries.iter().map(|e| (e.states.len() + e.matched.len()) * 4);
         self.dfa.memory()
+            + self.filter.memory()
+            + entries.sum::<usize>()
+            + self.entries.len() * size_of::<Entry>()
+            + self.places.len() * 4
+            + self.segments.len() * size_of::<Segment>()
     }
 
     /// How many states were made so far.
@@ -65,237 +130,411 @@ impl Matcher {
 
     /// Feeds a piece of data. `hit` receives a pattern's number and the offset in `data` behind the match; it may be
     /// called more than once for a pattern. `begin` says that the data starts here, `end` that it ends behind `data`.
-    pub fn feed(&mut self, stream: &mut Stream, data: &[u8], begin: bool, end: bool, mut hit: impl FnMut(u32, usize)) {
-        if let Stream::Fresh = stream {
-            let start = self.dfa.start();
-            self.report(start, 0, &mut hit);
-            *stream = Stream::State(start);
+    pub fn feed(&mut self, s: &mut Stream, data: &[u8], begin: bool, end: bool, mut hit: impl FnMut(u32, usize)) {
+        let hit: &mut dyn FnMut(u32, usize) = &mut hit;
+        if !s.started {
+            s.started = true;
+            s.at = self.dfa.start();
+            self.found.extend_from_slice(self.dfa.accepts(s.at));
+            self.settle(s, 0, hit);
         }
         if begin {
-            self.step(stream, Symbol::Begin, 0, &mut hit);
+            s.tail_len = 0;
+            self.symbol(s, Symbol::Begin, 0, hit);
         }
-        let mut pos = 0;
-        if let Stream::State(at) = stream {
-            let (to, n) = self.run(*at, data, &mut hit);
-            pos = n;
-            *stream = to;
-        }
-        if let Stream::Set(set) = stream {
-            let mut set = std::mem::take(set).into_vec();
-            for (i, &b) in data.iter().enumerate().skip(pos) {
-                if set.is_empty() {
-                    break;
-                }
-                set = self.dfa.step_set(&set, Symbol::Byte(b));
-                self.dfa.set_accepts(&set).for_each(|p| hit(p, i + 1));
-            }
-            *stream = if set.is_empty() {
-                Stream::State(DEAD)
-            } else {
-                Stream::Set(set.into())
-            };
-        }
+        self.run(s, data, hit);
         if end {
-            self.step(stream, Symbol::End, data.len(), &mut hit);
+            self.symbol(s, Symbol::End, data.len(), hit);
         }
+        remember(s, data);
     }
 
-    /// Runs over known states; gives where it stands and how many bytes it took.
-    fn run(&mut self, at: u32, data: &[u8], hit: &mut impl FnMut(u32, usize)) -> (Stream, usize) {
-        let idle = self.dfa.idle() & ID;
-        let filtered = self.dfa.nfa().filter.is_some();
-        let mut at = if filtered { self.dfa.flagged(at) } else { at & ID };
+    fn run(&mut self, s: &mut Stream, data: &[u8], hit: &mut dyn FnMut(u32, usize)) {
+        let filtered = !self.filter.is_empty();
+        // The last four bytes, the latest one highest.
+        let mut last4 = s.tail[..usize::from(s.tail_len)]
+            .iter()
+            .rev()
+            .take(4)
+            .rev()
+            .fold(0u32, |w, b| w >> 8 | u32::from(*b) << 24);
         let mut i = 0;
         while i < data.len() {
-            if at & DEPTH != 0
-                && let Some(filter) = &self.dfa.nfa().filter
-            {
-                // Only the first bytes of literals are under way: look ahead before following them.
-                let depth = (at & DEPTH) >> DEPTH_SHIFT;
-                if depth == IDLE {
-                    i = filter.skip(data, i);
-                } else if i >= depth as usize && i - depth as usize + 3 <= data.len() {
-                    let from = i - depth as usize;
-                    if !filter.test(data, from) {
-                        i = filter.skip(data, from + 1);
-                        at = idle;
-                    }
-                }
-            }
-            let b = data[i];
-            let mut t = self.dfa.lookup(at & ID, b);
-            if t & (STOP | ACCEPT) != 0 {
-                t = match self.dfa.next(at, Symbol::Byte(b)) {
-                    Some(t) => t,
-                    None => {
-                        let set = self.dfa.set_of(at);
-                        return (Stream::Set(set.iter().copied().collect()), i);
-                    }
-                };
-                if t & ACCEPT != 0 {
-                    self.report(t, i + 1, hit);
-                }
-                if t & STOP != 0 {
-                    return (Stream::State(DEAD), data.len());
-                }
-            }
-            at = t;
-            i += 1;
-        }
-        (Stream::State(at & ID), i)
-    }
-
-    fn step(&mut self, stream: &mut Stream, symbol: Symbol, at: usize, hit: &mut impl FnMut(u32, usize)) {
-        let set = match stream {
-            Stream::Fresh => return,
-            Stream::State(s) => match self.dfa.next(*s, symbol) {
-                Some(t) => {
-                    self.report(t, at, hit);
-                    *stream = Stream::State(t & ID);
+            if s.is_idle() {
+                if !filtered {
                     return;
                 }
-                None => self.dfa.set_of(*s).to_vec(),
-            },
-            Stream::Set(set) => set.to_vec(),
-        };
-        let set = self.dfa.step_set(&set, symbol);
-        self.dfa.set_accepts(&set).for_each(|p| hit(p, at));
-        *stream = Stream::Set(set.into());
+                if i >= 3 {
+                    i = self.filter.next_end(data, i + 1);
+                    if i > data.len() {
+                        return;
+                    }
+                    last4 = u32::from_le_bytes([data[i - 4], data[i - 3], data[i - 2], data[i - 1]]);
+                } else {
+                    last4 = last4 >> 8 | u32::from(data[i]) << 24;
+                    i += 1;
+                    if !self.filter.may_end(last4) {
+                        continue;
+                    }
+                }
+            } else {
+                let b = data[i];
+                i += 1;
+                last4 = last4 >> 8 | u32::from(b) << 24;
+                let quiet = s.at != IN_SET && {
+                    let t = self.dfa.lookup(s.at, b);
+                    if t & (STOP | ACCEPT) == 0 {
+                        s.at = t;
+                    }
+                    t & (STOP | ACCEPT) == 0
+                };
+                if !quiet {
+                    self.step(s, Symbol::Byte(b));
+                }
+                if !(filtered && self.filter.may_end(last4)) {
+                    if !quiet && !self.found.is_empty() {
+                        self.settle(s, i, hit);
+                    }
+                    continue;
+                }
+            }
+            self.windows(s, data, i, last4);
+            if !self.found.is_empty() || !self.joining.is_empty() {
+                self.settle(s, i, hit);
+            }
+        }
     }
 
-    fn report(&self, state: u32, at: usize, hit: &mut impl FnMut(u32, usize)) {
-        self.dfa.accepts(state).iter().for_each(|p| hit(*p, at));
+    /// Looks at the windows that end before `end`; puts what they start into `found` and `joining`.
+    fn windows(&mut self, s: &Stream, data: &[u8], end: usize, last4: u32) {
+        let Matcher {
+            filter,
+            entries,
+            places,
+            segments,
+            found,
+            joining,
+            dfa,
+            ..
+        } = self;
+        filter.ending(last4, |number| {
+            let entry = &entries[number as usize];
+            let from = number.checked_sub(1).map_or(0, |n| entries[n as usize].places_end) as usize;
+            let places = &places[from..entry.places_end as usize];
+            let n = places.len();
+            if n > usize::from(s.tail_len) + end {
+                return;
+            }
+            let fits = places.iter().enumerate().all(|(j, place)| {
+                let b = match (end + j).checked_sub(n) {
+                    Some(at) => data[at],
+                    None => s.tail[usize::from(s.tail_len) + end + j - n],
+                };
+                admits(dfa.nfa(), *place, b)
+            });
+            if !fits {
+                return;
+            }
+            if entry.needs != NONE {
+                let start = s.pos + end as u64 - n as u64;
+                let next = segments[entry.needs as usize].next;
+                let ready = s.armed_at(entry.needs).is_some_and(|from| from <= start);
+                if !ready || (next != NONE && s.armed_at(next).is_some()) {
+                    return;
+                }
+            }
+            found.extend_from_slice(&entry.matched);
+            if !entry.states.is_empty() {
+                joining.push(number);
+            }
+        });
     }
+
+    /// Reports and arms what was found before `at`, and lets states join.
+    fn settle(&mut self, s: &mut Stream, at: usize, hit: &mut dyn FnMut(u32, usize)) {
+        let mut round = Vec::new();
+        loop {
+            std::mem::swap(&mut round, &mut self.found);
+            round.sort_unstable();
+            round.dedup();
+            for n in round.drain(..) {
+                let segment = &self.segments[n as usize];
+                let next = segment.next;
+                if next == NONE {
+                    hit(segment.pattern, at);
+                } else if let Err(i) = s.armed.binary_search_by_key(&next, |a| a.0) {
+                    s.armed.insert(i, (next, s.pos + at as u64));
+                    if !self.segments[next as usize].search.is_empty() {
+                        self.join(s, next, true);
+                    }
+                }
+            }
+            while let Some(entry) = self.joining.pop() {
+                self.join(s, entry, false);
+            }
+            // A segment that may be empty matches where it is armed.
+            if self.found.is_empty() {
+                self.found = round;
+                return;
+            }
+        }
+    }
+
+    /// Adds the states of a segment or an entry.
+    fn join(&mut self, s: &mut Stream, number: u32, segment: bool) {
+        let more: &[u32] = if segment {
+            &self.segments[number as usize].search
+        } else {
+            &self.entries[number as usize].states
+        };
+        if s.at == IN_SET {
+            add_states(&mut s.set, more);
+            if segment {
+                self.found.extend(self.dfa.set_accepts(more));
+            }
+            return;
+        }
+        let key = (s.at, number | if segment { 1 << 31 } else { 0 });
+        let known = self.joined.get(&key).copied();
+        match known.or_else(|| self.dfa.joined(s.at, more)) {
+            Some(t) => {
+                if known.is_none() && self.joined.len() < self.joined_max {
+                    self.joined.insert(key, t);
+                }
+                if segment && t & ACCEPT != 0 {
+                    self.found.extend_from_slice(self.dfa.accepts(t));
+                }
+                s.at = t & ID;
+            }
+            None => {
+                s.set = self.dfa.set_of(s.at).to_vec();
+                s.at = IN_SET;
+                add_states(&mut s.set, more);
+                if segment {
+                    self.found.extend(self.dfa.set_accepts(more));
+                }
+            }
+        }
+    }
+
+    fn symbol(&mut self, s: &mut Stream, symbol: Symbol, at: usize, hit: &mut dyn FnMut(u32, usize)) {
+        if !s.is_idle() {
+            self.step(s, symbol);
+            self.settle(s, at, hit);
+        }
+    }
+
+    /// One step of the automaton; what matches goes to `found`.
+    fn step(&mut self, s: &mut Stream, symbol: Symbol) {
+        if s.at != IN_SET {
+            match self.dfa.next(s.at, symbol) {
+                Some(t) => {
+                    s.at = t & ID;
+                    if t & ACCEPT != 0 {
+                        self.found.extend_from_slice(self.dfa.accepts(t));
+                    }
+                    return;
+                }
+                None => s.set = self.dfa.set_of(s.at).to_vec(),
+            }
+        }
+        s.set = self.dfa.step_set(&s.set, symbol);
+        self.found.extend(self.dfa.set_accepts(&s.set));
+        s.at = self.dfa.known(&s.set).map_or(IN_SET, |t| t & ID);
+        if s.at != IN_SET {
+            s.set = Vec::new();
+        }
+    }
+}
+
+fn add_states(set: &mut Vec<u32>, more: &[u32]) {
+    set.extend_from_slice(more);
+    set.sort_unstable();
+    set.dedup();
+}
+
+/// Keeps the last bytes.
+fn remember(s: &mut Stream, data: &[u8]) {
+    s.pos += data.len() as u64;
+    let room = s.tail.len();
+    if data.len() >= room {
+        s.tail.copy_from_slice(&data[data.len() - room..]);
+        s.tail_len = room as u8;
+    } else {
+        let have = usize::from(s.tail_len);
+        let keep = have.min(room - data.len());
+        s.tail.copy_within(have - keep..have, 0);
+        s.tail[keep..keep + data.len()].copy_from_slice(data);
+        s.tail_len = (keep + data.len()) as u8;
+    }
+}
+
+/// A matcher under construction.
+#[derive(Default)]
+struct Builder {
+    segments: Vec<Segment>,
+    /// Literals at the start of the data, and behind a `^`, with the states behind them.
+    literals: [Vec<(Vec<u8>, u32)>; 2],
+    sequences: Vec<(u32, Sequence)>,
+}
+
+/// Longest literal that anchored patterns share.
+const LITERAL_MAX: usize = 32;
+
+impl Builder {
+    fn build(mut self, patterns: &[(u32, Node)], limit: usize) -> Matcher {
+        let mut nfa = Nfa::empty();
+        let mut marks = Marks::new(0);
+        for (number, node) in patterns {
+            for parts in literals::split(node) {
+                self.pattern(&mut nfa, &mut marks, *number, parts);
+            }
+        }
+        let [plain, behind_begin] = &mut self.literals;
+        if !plain.is_empty() {
+            let trie = nfa.trie(plain);
+            nfa.starts.push(trie);
+        }
+        if !behind_begin.is_empty() {
+            let trie = nfa.trie(behind_begin);
+            let begin = nfa.push(State::Begin(trie));
+            nfa.starts.push(begin);
+        }
+        let mut m = Matcher {
+            dfa: Dfa::new(Nfa::empty(), 0, true),
+            filter: Prefilter::default(),
+            segments: self.segments,
+            entries: Vec::new(),
+            places: Vec::new(),
+            joined: HashMap::default(),
+            joined_max: limit / 256,
+            found: Vec::new(),
+            joining: Vec::new(),
+        };
+        let windows = add_entries(&mut m, &nfa, self.sequences);
+        m.filter = Prefilter::new(&windows);
+        let base = nfa.states.len() * 40;
+        m.dfa = Dfa::new(nfa, base + limit, true);
+        m
+    }
+
+    fn pattern(&mut self, nfa: &mut Nfa, marks: &mut Marks, number: u32, parts: literals::Segments) {
+        let anchored = parts.anchored != Node::Empty || parts.floating.is_empty();
+        let n = parts.floating.len() + usize::from(anchored);
+        for (i, node) in anchored
+            .then_some(&parts.anchored)
+            .into_iter()
+            .chain(&parts.floating)
+            .enumerate()
+        {
+            let segment = self.segments.len() as u32;
+            self.segments.push(Segment {
+                pattern: number,
+                next: if i + 1 < n { segment + 1 } else { NONE },
+                waits: i > 0,
+                search: Box::new([]),
+            });
+            nfa.set_owner(segment);
+            let accept = nfa.push(State::Match(segment));
+            let start = nfa.build(node, accept);
+            if anchored && i == 0 {
+                self.anchored(nfa, start);
+            } else {
+                self.floating(nfa, marks, segment, start);
+            }
+        }
+    }
+
+    /// A segment at the start of the data: literal text is shared with others.
+    fn anchored(&mut self, nfa: &mut Nfa, start: u32) {
+        let (mut at, behind_begin) = match nfa.states[start as usize] {
+            State::Begin(to) => (to, true),
+            _ => (start, false),
+        };
+        let mut text = Vec::new();
+        while let State::Byte(b, to) = nfa.states[at as usize]
+            && text.len() < LITERAL_MAX
+        {
+            text.push(b);
+            at = to;
+        }
+        if text.is_empty() {
+            nfa.starts.push(start);
+        } else {
+            self.literals[usize::from(behind_begin)].push((text, at));
+        }
+    }
+
+    /// A segment behind a `.*`.
+    fn floating(&mut self, nfa: &mut Nfa, marks: &mut Marks, segment: u32, start: u32) {
+        let sequences = literals::sequences(nfa, start, marks);
+        if sequences.iter().all(|s| literals::has_window(nfa, &s.places)) {
+            self.sequences.extend(sequences.into_iter().map(|s| (segment, s)));
+            return;
+        }
+        let search = nfa.build(&Node::Repeat(Box::new(Node::Set(ByteSet::ALL)), 0, None), start);
+        if self.segments[segment as usize].waits {
+            marks.grow(nfa.states.len());
+            marks.clear();
+            let mut states = Vec::new();
+            nfa.closure(search, marks, &mut states);
+            self.segments[segment as usize].search = states.into();
+        } else {
+            nfa.starts.push(search);
+        }
+    }
+}
+
+/// Picks a window for each sequence and files them; gives width, value and entry of all windows.
+fn add_entries(m: &mut Matcher, nfa: &Nfa, sequences: Vec<(u32, Sequence)>) -> Vec<(usize, u32, u32)> {
+    let crowds = Crowds::of(nfa, sequences.iter().map(|s| &s.1));
+    let mut shared = Shared::default();
+    let mut windows = Vec::new();
+    let mut pending: Vec<(Vec<u32>, Vec<u32>, u32)> = Vec::new();
+    let mut marks = Marks::new(nfa.states.len());
+    for (segment, seq) in sequences {
+        let Some(w) = crowds.pick(nfa, &seq.places) else {
+            continue;
+        };
+        let needs = if m.segments[segment as usize].waits {
+            segment
+        } else {
+            NONE
+        };
+        let fresh = pending.len();
+        let number = if needs == NONE {
+            shared.number(&w.places, fresh)
+        } else {
+            fresh
+        };
+        if number == fresh {
+            m.places.extend_from_slice(&w.places);
+            m.entries.push(Entry {
+                places_end: m.places.len() as u32,
+                matched: Box::new([]),
+                states: Box::new([]),
+                needs,
+            });
+            pending.push((Vec::new(), Vec::new(), needs));
+            windows.extend(w.keys.iter().map(|k| (w.width, *k, fresh as u32)));
+        }
+        let (matched, states, _) = &mut pending[number];
+        let behind = seq.behind(nfa, w.places.len(), &mut marks);
+        let is_match = |s: &u32| matches!(nfa.states[*s as usize], State::Match(_));
+        if behind.iter().any(is_match) {
+            matched.push(segment);
+        } else {
+            states.extend(behind);
+        }
+    }
+    for (entry, (matched, mut states, _)) in m.entries.iter_mut().zip(pending) {
+        states.sort_unstable();
+        states.dedup();
+        entry.matched = matched.into();
+        entry.states = states.into();
+    }
+    windows
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ast;
-
-    fn matcher(texts: &[&str]) -> Vec<(u32, Node)> {
-        texts
-            .iter()
-            .enumerate()
-            .map(|(i, t)| (i as u32, ast::parse(t.as_bytes(), true).unwrap()))
-            .collect()
-    }
-
-    fn hits(m: &mut Matcher, chunks: &[&[u8]]) -> Vec<(u32, usize)> {
-        let mut s = Stream::Fresh;
-        let mut out: Vec<(u32, usize)> = Vec::new();
-        let mut base = 0;
-        for (i, c) in chunks.iter().enumerate() {
-            m.feed(&mut s, c, i == 0, i + 1 == chunks.len(), |p, at| {
-                if !out.iter().any(|o| o.0 == p) {
-                    out.push((p, base + at));
-                }
-            });
-            base += c.len();
-        }
-        out
-    }
-
-    #[test]
-    fn splitting_the_stream_changes_nothing() {
-        let texts = [
-            "GET ",
-            ".*needle",
-            ".*(foo|bar)+baz",
-            ".*[0-9]{3}x",
-            "^.*\\x00\\xff",
-            ".*end$",
-            ".*(?i:cAsE)[a-z]*!",
-            ".*ab",
-        ];
-        let data = b"GET /needles/barfoobaz 123x\x00\xff some cAse! at the end";
-        let whole = hits(&mut Matcher::new(&matcher(&texts)), &[data]);
-        assert_eq!(whole.len(), 7, "{whole:?}");
-        for limit in [0, 64 << 20] {
-            let mut m = Matcher::with_limit(&matcher(&texts), limit);
-            for cut in 0..=data.len() {
-                let (a, b) = data.split_at(cut);
-                assert_eq!(hits(&mut m, &[a, b]), whole, "cut {cut} limit {limit}");
-            }
-            let bytes: Vec<&[u8]> = data.chunks(1).collect();
-            assert_eq!(hits(&mut m, &bytes), whole);
-        }
-    }
-
-    #[test]
-    fn anchored_patterns_die() {
-        let mut m = Matcher::new(&matcher(&["abc", "^abd"]));
-        let mut s = Stream::Fresh;
-        m.feed(&mut s, b"xxabcabd", true, false, |_, _| panic!("no match expected"));
-        assert!(matches!(s, Stream::State(DEAD)));
-    }
-
-    /// Throughput, compile time and memory with 10, 1,000 and 20,000 patterns.
-    #[test]
-    #[ignore = "a measurement"]
-    fn speed() {
-        use std::time::Instant;
-        let mut seed = 1u64;
-        let mut rnd = move || {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (seed >> 33) as usize
-        };
-        let words = [
-            "GET", "Host", "cookie", "index", "html", "image", "login", "select", "union", "admin", "cmd", "exe",
-        ];
-        let mut text: Vec<u8> = Vec::new();
-        while text.len() < 16 << 20 {
-            text.extend_from_slice(words[rnd() % words.len()].as_bytes());
-            text.extend_from_slice(&[b" /=&?.-_"[rnd() % 8], b"abcdefghijklmnop"[rnd() % 16]]);
-            if rnd() % 16 == 0 {
-                text.extend_from_slice(&rnd().to_le_bytes());
-            }
-        }
-        let mut noise = Vec::with_capacity(16 << 20);
-        while noise.len() < 16 << 20 {
-            noise.extend_from_slice(&(rnd() as u32 >> 3).to_le_bytes()[..3]);
-        }
-        for n in [10, 1_000, 20_000] {
-            let patterns: Vec<(u32, Node)> = (0..n)
-                .map(|i| {
-                    let mut s = String::from(".*");
-                    s.push_str(words[rnd() % words.len()]);
-                    s.push_str(&format!("[\\/=?]{}{:x}", words[rnd() % words.len()], rnd() & 0xffff));
-                    if i % 3 == 0 {
-                        s = format!(
-                            ".*\\x{:02x}\\x{:02x}\\x{:02x}{}",
-                            rnd() & 255,
-                            rnd() & 255,
-                            rnd() & 255,
-                            words[rnd() % 12]
-                        );
-                    }
-                    if i % 5 == 0 {
-                        s.push_str(".*[0-9]+end");
-                    }
-                    (i as u32, ast::parse(s.as_bytes(), true).unwrap())
-                })
-                .collect();
-            let t = Instant::now();
-            let mut m = Matcher::new(&patterns);
-            let compile = t.elapsed();
-            for (name, data) in [("text", &text), ("noise", &noise)] {
-                let t = Instant::now();
-                let mut hits = 0u64;
-                for conn in data.chunks(64 << 10) {
-                    let mut s = Stream::Fresh;
-                    for (i, c) in conn.chunks(1460).enumerate() {
-                        m.feed(&mut s, c, i == 0, false, |_, _| hits += 1);
-                    }
-                }
-                let secs = t.elapsed().as_secs_f64();
-                eprintln!(
-                    "{n} patterns, {name}: compile {compile:?}, {:.0} MB/s, {} states, {} KiB, {hits} hits",
-                    data.len() as f64 / secs / 1e6,
-                    m.n_states(),
-                    m.memory() >> 10
-                );
-            }
-        }
-    }
-}
+mod tests;

@@ -2,13 +2,8 @@
 //!
 //! Symbols are the 256 bytes plus *begin* and *end*. States that consume nothing exist only here; sets of states
 //! kept by the automata above hold consuming and accepting states only. Several expressions can live in one
-//! automaton, told apart by the number in [`State::Match`].
-//!
-//! Expressions of the form `.*REST` are common in signatures. They do not get a loop of their own each: one shared
-//! [`State::Idle`] stands for all of them and leads into a trie of the literal text with which the RESTs begin, so
-//! that the number of states alive at a time does not grow with the number of expressions.
-
-use std::collections::BTreeMap;
+//! automaton, told apart by the number in [`State::Match`]. Literal text with which many anchored expressions begin
+//! is shared in a trie, so that the number of states alive at a time does not grow with the number of expressions.
 
 use foldhash::HashMap;
 
@@ -25,10 +20,8 @@ pub enum State {
     /// Goes to all of these without consuming.
     Split(Box<[u32]>),
     Match(u32),
-    /// A node of the literal trie: sorted bytes with their next states, and how many bytes lead here.
-    Trie(Box<[(u8, u32)]>, u8),
-    /// Stays on every byte and starts the literal trie.
-    Idle,
+    /// A node of a literal trie: sorted bytes with their next states.
+    Trie(Box<[(u8, u32)]>),
     /// Never goes anywhere.
     Fail,
 }
@@ -44,75 +37,18 @@ pub struct Nfa {
     pub sets: Vec<ByteSet>,
     /// Where matching starts.
     pub starts: Vec<u32>,
-    /// First step of the literal trie by byte; `u32::MAX` for none. Empty without an idle state.
-    pub trie_first: Vec<u32>,
-    /// The literals' first three bytes as a bitmap; `None` when some literal is too short for that.
-    pub filter: Option<Filter>,
     set_index: HashMap<ByteSet, u32>,
     owner: u32,
 }
 
-/// A bitmap over three consecutive bytes that says where a literal may begin.
-#[derive(Debug)]
-pub struct Filter {
-    bits: Vec<u64>,
-    shift: u32,
-}
-
-impl Filter {
-    fn new(n: usize) -> Filter {
-        let log = ((n * 16).next_power_of_two().trailing_zeros()).clamp(12, 19);
-        Filter {
-            bits: vec![0; 1 << (log - 6)],
-            shift: 32 - log,
-        }
-    }
-
-    #[inline(always)]
-    fn hash(&self, a: u8, b: u8, c: u8) -> usize {
-        let w = u32::from(a) | u32::from(b) << 8 | u32::from(c) << 16;
-        (w.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
-    }
-
-    fn add(&mut self, a: u8, b: u8, c: u8) {
-        let h = self.hash(a, b, c);
-        self.bits[h >> 6] |= 1 << (h & 63);
-    }
-
-    /// Whether a literal may begin at `pos`, where three bytes must be left.
-    #[inline(always)]
-    pub fn test(&self, data: &[u8], pos: usize) -> bool {
-        let h = self.hash(data[pos], data[pos + 1], data[pos + 2]);
-        self.bits[h >> 6] & (1 << (h & 63)) != 0
-    }
-
-    /// The first position at or behind `pos` where a literal may begin, or where fewer than three bytes are left.
-    #[inline]
-    pub fn skip(&self, data: &[u8], pos: usize) -> usize {
-        let mut i = pos;
-        for w in data[pos..].windows(3) {
-            let h = self.hash(w[0], w[1], w[2]);
-            if self.bits[h >> 6] & (1 << (h & 63)) != 0 {
-                return i;
-            }
-            i += 1;
-        }
-        i
-    }
-}
-
-const LITERALS_PER_PATTERN_MAX: usize = 48;
-const LITERAL_LEN_MAX: usize = 8;
-
 impl Nfa {
-    fn empty() -> Nfa {
+    /// An automaton without expressions.
+    pub fn empty() -> Nfa {
         Nfa {
             states: vec![State::Fail],
             owners: vec![NO_OWNER],
             sets: Vec::new(),
             starts: Vec::new(),
-            trie_first: Vec::new(),
-            filter: None,
             set_index: HashMap::default(),
             owner: NO_OWNER,
         }
@@ -127,35 +63,13 @@ impl Nfa {
         nfa
     }
 
-    /// An automaton for many expressions, anchored at the first byte; the numbers are the caller's.
-    pub fn many(nodes: &[(u32, Node)]) -> Nfa {
-        let mut nfa = Nfa::empty();
-        let mut trie = TrieBuilder::default();
-        for (number, node) in nodes {
-            nfa.owner = *number;
-            let accept = nfa.push(State::Match(*number));
-            let rest = strip_any_star(node);
-            if let Some(rest) = rest {
-                let start = nfa.build(&rest, accept);
-                if let Some(leaves) = nfa.prefixes(start) {
-                    leaves.into_iter().for_each(|(lit, set)| trie.insert(&lit, &set));
-                    continue;
-                }
-            }
-            let start = nfa.build(node, accept);
-            nfa.starts.push(start);
-        }
-        nfa.owner = NO_OWNER;
-        if !trie.nodes.is_empty() {
-            nfa.filter = trie.filter();
-            trie.emit(&mut nfa);
-            let idle = nfa.push(State::Idle);
-            nfa.starts.push(idle);
-        }
-        nfa
+    /// Says which expression the states made from now on belong to.
+    pub fn set_owner(&mut self, owner: u32) {
+        self.owner = owner;
     }
 
-    fn push(&mut self, s: State) -> u32 {
+    /// Adds a state.
+    pub fn push(&mut self, s: State) -> u32 {
         self.states.push(s);
         self.owners.push(self.owner);
         (self.states.len() - 1) as u32
@@ -169,7 +83,7 @@ impl Nfa {
     }
 
     /// Builds `node` so that it continues at `next`; gives its first state.
-    fn build(&mut self, node: &Node, next: u32) -> u32 {
+    pub fn build(&mut self, node: &Node, next: u32) -> u32 {
         match node {
             Node::Empty => next,
             Node::Set(set) => {
@@ -227,67 +141,33 @@ impl Nfa {
         }
     }
 
-    /// The literal texts with which matches from `start` begin, each with the states alive behind it.
-    fn prefixes(&self, start: u32) -> Option<Vec<(Vec<u8>, Vec<u32>)>> {
-        let mut seen = Marks::new(self.states.len());
-        let mut set = Vec::new();
-        self.closure(start, &mut seen, &mut set);
-        let mut open = vec![(Vec::new(), set)];
-        let mut done: Vec<(Vec<u8>, Vec<u32>)> = Vec::new();
-        while !open.is_empty() {
-            let mut next = Vec::new();
-            let total = open.len() + done.len();
-            for (lit, set) in open {
-                let mut by_byte: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
-                let mut stop = lit.len() >= LITERAL_LEN_MAX;
-                for &s in &set {
-                    match &self.states[s as usize] {
-                        State::Byte(b, to) => by_byte.entry(*b).or_default().push(*to),
-                        State::Set(i, to) => {
-                            let bytes = &self.sets[*i as usize];
-                            if bytes.count() as usize > LITERALS_PER_PATTERN_MAX {
-                                stop = true;
-                            } else {
-                                bytes.iter().for_each(|b| by_byte.entry(b).or_default().push(*to));
-                            }
-                        }
-                        _ => stop = true,
-                    }
-                }
-                let grows = total + next.len() + by_byte.len() > LITERALS_PER_PATTERN_MAX;
-                // A wide class is only worth following while the text is too short to filter by.
-                let wide = lit.len() >= 3 && by_byte.len() > 2;
-                if stop || grows || wide || by_byte.is_empty() {
-                    if lit.is_empty() {
-                        return None;
-                    }
-                    done.push((lit, set));
-                    continue;
-                }
-                for (b, targets) in by_byte {
-                    seen.clear();
-                    let mut to = Vec::new();
-                    targets.into_iter().for_each(|t| self.closure(t, &mut seen, &mut to));
-                    let mut text = lit.clone();
-                    text.push(b);
-                    next.push((text, to));
-                }
-            }
-            open = next;
-        }
-        Some(done)
+    /// A trie of literals, each with the state behind it. Sorts `literals`.
+    pub fn trie(&mut self, literals: &mut [(Vec<u8>, u32)]) -> u32 {
+        self.owner = NO_OWNER;
+        literals.sort_unstable();
+        self.trie_level(literals, 0)
     }
-}
 
-/// `REST` of `.*REST`, where the dot is any byte.
-fn strip_any_star(node: &Node) -> Option<Node> {
-    let is_any_star = |n: &Node| matches!(n, Node::Repeat(inner, 0, None) if **inner == Node::Set(ByteSet::ALL));
-    match node {
-        Node::Concat(v) if v.len() > 1 && is_any_star(&v[0]) => {
-            let skip = v.iter().take_while(|n| is_any_star(n)).count();
-            Some(Node::concat(v[skip..].to_vec()))
+    fn trie_level(&mut self, literals: &[(Vec<u8>, u32)], depth: usize) -> u32 {
+        if let [(lit, to)] = literals
+            && lit.len() == depth
+        {
+            return *to;
         }
-        _ => None,
+        let ended = literals.iter().take_while(|l| l.0.len() == depth).count();
+        let mut to: Vec<u32> = literals[..ended].iter().map(|l| l.1).collect();
+        let children: Vec<(u8, u32)> = literals[ended..]
+            .chunk_by(|a, b| a.0[depth] == b.0[depth])
+            .map(|part| (part[0].0[depth], self.trie_level(part, depth + 1)))
+            .collect();
+        if !children.is_empty() {
+            to.push(self.push(State::Trie(children.into())));
+        }
+        if let [one] = to[..] {
+            one
+        } else {
+            self.push(State::Split(to.into()))
+        }
     }
 }
 
@@ -307,6 +187,13 @@ impl Marks {
         }
     }
 
+    /// Makes room for `n` states.
+    pub fn grow(&mut self, n: usize) {
+        if self.at.len() < n {
+            self.at.resize(n, 0);
+        }
+    }
+
     /// Forgets all marks.
     pub fn clear(&mut self) {
         if self.generation == u32::MAX {
@@ -322,80 +209,5 @@ impl Marks {
         let fresh = *slot != self.generation;
         *slot = self.generation;
         fresh
-    }
-}
-
-#[derive(Default)]
-struct TrieBuilder {
-    nodes: Vec<(BTreeMap<u8, usize>, Vec<u32>)>,
-}
-
-impl TrieBuilder {
-    fn insert(&mut self, lit: &[u8], set: &[u32]) {
-        if self.nodes.is_empty() {
-            self.nodes.push(Default::default());
-        }
-        let mut at = 0;
-        for b in lit {
-            at = match self.nodes[at].0.get(b) {
-                Some(n) => *n,
-                None => {
-                    self.nodes.push(Default::default());
-                    let n = self.nodes.len() - 1;
-                    self.nodes[at].0.insert(*b, n);
-                    n
-                }
-            };
-        }
-        self.nodes[at].1.extend_from_slice(set);
-    }
-
-    fn filter(&self) -> Option<Filter> {
-        let mut triples = Vec::new();
-        for (a, n1) in &self.nodes[0].0 {
-            if !self.nodes[*n1].1.is_empty() {
-                return None;
-            }
-            for (b, n2) in &self.nodes[*n1].0 {
-                if self.nodes[*n2].1.is_empty() {
-                    triples.extend(self.nodes[*n2].0.keys().map(|c| (*a, *b, *c)));
-                } else {
-                    triples.extend((0..=255u8).map(|c| (*a, *b, c)));
-                }
-            }
-        }
-        let mut f = Filter::new(triples.len());
-        triples.into_iter().for_each(|(a, b, c)| f.add(a, b, c));
-        Some(f)
-    }
-
-    /// Adds the trie's states; children come after parents in `nodes`, so the order is reversed.
-    fn emit(self, nfa: &mut Nfa) {
-        let mut ids = vec![0u32; self.nodes.len()];
-        let mut depths = vec![0u8; self.nodes.len()];
-        for i in 0..self.nodes.len() {
-            for child in self.nodes[i].0.values() {
-                depths[*child] = depths[i] + 1;
-            }
-        }
-        for (i, (children, leaves)) in self.nodes.iter().enumerate().rev() {
-            if i == 0 {
-                break;
-            }
-            let mut to = leaves.clone();
-            if !children.is_empty() {
-                let next = children.iter().map(|(b, n)| (*b, ids[*n])).collect();
-                to.push(nfa.push(State::Trie(next, depths[i])));
-            }
-            ids[i] = if to.len() == 1 {
-                to[0]
-            } else {
-                nfa.push(State::Split(to.into_boxed_slice()))
-            };
-        }
-        nfa.trie_first = vec![u32::MAX; 256];
-        for (b, n) in &self.nodes[0].0 {
-            nfa.trie_first[*b as usize] = ids[*n];
-        }
     }
 }

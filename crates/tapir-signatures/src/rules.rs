@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::ast::Node;
 
+pub(crate) use crate::rules_parser::nearest;
 pub use crate::rules_parser::parse_file;
 
 /// What a pattern is matched against.
@@ -202,6 +203,14 @@ pub enum ScriptValue {
 pub trait Names {
     /// The values of a constant: one, or the members of a set.
     fn values(&self, ident: &str) -> Option<Vec<ScriptValue>>;
+    /// Whether scripts know the name at all.
+    fn is_known(&self, ident: &str) -> bool {
+        self.values(ident).is_some()
+    }
+    /// A known name that looks much like this one.
+    fn near(&self, _ident: &str) -> Option<String> {
+        None
+    }
     /// A number for a function or boolean variable used by `eval`, or why it cannot be one.
     fn eval(&mut self, ident: &str) -> Result<u32, String>;
 }

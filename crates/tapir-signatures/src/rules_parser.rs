@@ -322,7 +322,7 @@ impl Parser<'_> {
             }
             "eval" => {
                 let name = self.expect_ident("the name of a function")?;
-                let number = self.names.eval(&name)?;
+                let number = self.names.eval(&name).map_err(|e| self.with_near(e, &name))?;
                 rule.conditions.push(Condition::Eval(number));
             }
             "payload-size" => {
@@ -389,7 +389,10 @@ impl Parser<'_> {
                 }
                 rule.actions.push(Action::Mime { mime, strength });
             }
-            other => return Err(format!("syntax error, unknown attribute {other}")),
+            other => {
+                let near = nearest(other, ATTRIBUTES).map_or(String::new(), |n| format!("; did you mean {n}?"));
+                return Err(format!("syntax error, unknown attribute {other}{near}"));
+            }
         }
         Ok(())
     }
@@ -478,6 +481,26 @@ impl Parser<'_> {
         })
     }
 
+    /// The values of a script constant.
+    fn script_values(&self, name: &str) -> Res<Vec<ScriptValue>> {
+        self.names.values(name).ok_or_else(|| {
+            if self.names.is_known(name) {
+                format!("{name} cannot be used here: its type does not fit")
+            } else {
+                self.with_near(format!("unknown script-level identifier {name}"), name)
+            }
+        })
+    }
+
+    fn with_near(&self, mut error: String, name: &str) -> String {
+        if !self.names.is_known(name)
+            && let Some(near) = self.names.near(name)
+        {
+            error.push_str(&format!("; did you mean {near}?"));
+        }
+        error
+    }
+
     /// Numbers, ranges, IPv4 networks and script constants, as inclusive ranges.
     fn value_list(&mut self) -> Res<Vec<(u64, u64)>> {
         let mut out = Vec::new();
@@ -495,10 +518,7 @@ impl Parser<'_> {
                 }
             } else {
                 let name = self.expect_ident("a value")?;
-                let values = self
-                    .names
-                    .values(&name)
-                    .ok_or_else(|| format!("unknown script-level identifier {name}"))?;
+                let values = self.script_values(&name)?;
                 for v in values {
                     match v {
                         ScriptValue::Number(n) => out.push((n, n)),
@@ -521,10 +541,7 @@ impl Parser<'_> {
                 out.push(net);
             } else {
                 let name = self.expect_ident("an address")?;
-                let values = self
-                    .names
-                    .values(&name)
-                    .ok_or_else(|| format!("unknown script-level identifier {name}"))?;
+                let values = self.script_values(&name)?;
                 for v in values {
                     match v {
                         ScriptValue::Net(a, len) => out.push((a, len)),
@@ -597,10 +614,9 @@ impl Parser<'_> {
             compile(s.as_bytes(), false)?
         } else {
             let name = self.expect_ident("a pattern")?;
-            match self.names.values(&name).as_deref() {
-                Some([ScriptValue::Text(t)]) => compile(t, false)?,
-                Some(_) => return Err(format!("{name} is no string")),
-                None => return Err(format!("unknown script-level identifier {name}")),
+            match self.script_values(&name)?.as_slice() {
+                [ScriptValue::Text(t)] => compile(t, false)?,
+                _ => return Err(format!("{name} is no string")),
             }
         };
         Ok(RulePattern { kind, node, depth })
@@ -620,6 +636,60 @@ fn v4_range(a: Ipv4Addr, len: u8) -> (u64, u64) {
     let host = if len >= 32 { 0 } else { u32::MAX >> len };
     let lo = u32::from(a) & !host;
     (u64::from(lo), u64::from(lo | host))
+}
+
+const ATTRIBUTES: &[&str] = &[
+    "active",
+    "dst-ip",
+    "dst-port",
+    "enable",
+    "eval",
+    "event",
+    "file-magic",
+    "file-mime",
+    "finger",
+    "ftp",
+    "header",
+    "http",
+    "http-body",
+    "http-reply-body",
+    "http-reply-header",
+    "http-request",
+    "http-request-body",
+    "http-request-header",
+    "ip-options",
+    "ip-proto",
+    "payload",
+    "payload-size",
+    "requires-reverse-signature",
+    "requires-signature",
+    "same-ip",
+    "src-ip",
+    "src-port",
+    "tcp-state",
+    "udp-state",
+];
+
+/// The word that `s` was probably meant to be: one or two letters off, or with `_` for `-`.
+pub fn nearest<'a>(s: &str, words: &[&'a str]) -> Option<&'a str> {
+    let s = s.to_ascii_lowercase().replace('_', "-");
+    let best = words.iter().map(|w| (distance(s.as_bytes(), w.as_bytes()), *w)).min()?;
+    (best.0 <= 2 && best.0 * 3 <= s.len()).then_some(best.1)
+}
+
+/// How many letters to insert, delete or replace.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
 }
 
 fn is_keyword(s: &str) -> bool {

@@ -380,16 +380,13 @@ impl Cx<'_> {
         let Some(mut m) = self.conn.matcher.take() else {
             return;
         };
-        let mut enables = Vec::new();
-        m.feed(self.q, self.conn, kind, is_orig, data, bol, eol, &mut enables);
-        self.conn.matcher = Some(m);
-    }
-
-    /// Forgets partial matches before a new body.
-    pub fn match_reset(&mut self, kind: super::PatKind, is_orig: bool) {
-        if let Some(m) = self.conn.matcher.as_mut() {
+        // A text that begins has nothing to do with the one before.
+        if bol {
             m.reset(kind, is_orig);
         }
+        let mut enables = Vec::new();
+        m.feed(self.q, self.conn, self.sh, kind, is_orig, data, bol, eol, &mut enables);
+        self.conn.matcher = Some(m);
     }
 }
 

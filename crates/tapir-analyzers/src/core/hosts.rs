@@ -1,7 +1,7 @@
 //! What analyzers need from the layers beside them, as traits: file analysis and signature matching.
 
-use crate::core::Tag;
 use crate::core::conn::ConnInfo;
+use crate::core::{Shared, Tag};
 use std::rc::Rc;
 use tapir_interface::queue::EventQueue;
 
@@ -87,13 +87,15 @@ pub struct Enable {
 
 /// The signature state of one connection.
 pub trait ConnMatcher {
-    /// The first packet of a direction, from its IP header on: header conditions are tested.
-    fn begin(&mut self, conn: &ConnInfo, is_orig: bool, ip_header: &[u8]);
+    /// The first packet of a direction, from its IP header on: header conditions are tested. Without a header, as for
+    /// the stream within a proxy or upgrade, they see a made-up TCP header of the endpoints.
+    fn begin(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, ip_header: &[u8]);
     /// Matches a chunk; `bol` and `eol` mark the ends of the matched text. Matching `enable` actions are appended.
     fn feed(
         &mut self,
         q: &mut EventQueue,
         conn: &mut ConnInfo,
+        sh: &mut Shared,
         kind: PatKind,
         is_orig: bool,
         data: &[u8],
@@ -101,21 +103,14 @@ pub trait ConnMatcher {
         eol: bool,
         enables: &mut Vec<Enable>,
     );
-    /// Forgets the partial matches of one kind in one direction, as before a new HTTP body.
+    /// Forgets the partial matches of one kind in one direction, as before a new text.
     fn reset(&mut self, kind: PatKind, is_orig: bool);
     /// The connection ends: pending rules are tested a last time.
-    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo);
+    fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared);
 }
 
 /// Makes matchers.
 pub trait SigHost {
-    /// A matcher for a connection; `inner` for the stream within a proxy or upgrade, whose header tests see a
-    /// synthetic TCP header.
-    fn matcher(
-        &mut self,
-        conn: &ConnInfo,
-        is_orig: bool,
-        ip_header: &[u8],
-        inner: bool,
-    ) -> Option<Box<dyn ConnMatcher>>;
+    /// A matcher for a connection that has seen nothing yet.
+    fn matcher(&mut self) -> Box<dyn ConnMatcher>;
 }

@@ -63,8 +63,12 @@ impl Pia {
         if self.inner && !self.made {
             self.made = true;
             if let Some(mut s) = cx.sh.sigs.take() {
-                self.own = s.matcher(cx.conn, is_orig, &[], true);
+                let mut m = s.matcher();
                 cx.sh.sigs = Some(s);
+                for side in [is_orig, !is_orig] {
+                    m.begin(cx.q, cx.conn, cx.sh, side, &[]);
+                }
+                self.own = Some(m);
             }
         }
         let first = !self.begun[is_orig as usize];
@@ -76,7 +80,20 @@ impl Pia {
         };
         let Some(mut m) = m else { return };
         let bol = first || self.udp;
-        m.feed(cx.q, cx.conn, PatKind::Payload, is_orig, data, bol, self.udp, enables);
+        if self.udp {
+            m.reset(PatKind::Payload, is_orig);
+        }
+        m.feed(
+            cx.q,
+            cx.conn,
+            cx.sh,
+            PatKind::Payload,
+            is_orig,
+            data,
+            bol,
+            self.udp,
+            enables,
+        );
         if self.inner {
             self.own = Some(m);
         } else {
@@ -193,7 +210,7 @@ impl Analyzer for Pia {
     fn done(&mut self, cx: &mut Cx) {
         self.buf = Vec::new();
         if let Some(mut m) = self.own.take() {
-            m.end(cx.q, cx.conn);
+            m.end(cx.q, cx.conn, cx.sh);
         }
     }
 

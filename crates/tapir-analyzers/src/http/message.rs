@@ -362,9 +362,6 @@ impl Message {
         } else {
             PatKind::HttpReplyBody
         };
-        if first {
-            cx.match_reset(kind, self.is_orig);
-        }
         cx.match_text(kind, self.is_orig, data, first, false);
         if let Some(mut p) = self.parts.take() {
             let mut sink = PartSink {

@@ -46,6 +46,7 @@ fn match_signatures(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         truth(args.get(6)),
     );
     change_with_queue(cx, Some(&id), move |net, conn, q| {
+        let shared = &mut net.shared;
         net.flow.with_conn(conn, |_, c| {
             let app = attach(c);
             if let Some(mut m) = app.info.matcher.take() {
@@ -53,7 +54,17 @@ fn match_signatures(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
                     m.reset(kind, is_orig);
                 }
                 // Analyzers cannot be attached from here.
-                m.feed(q, &mut app.info, kind, is_orig, &data, bol, eol, &mut Vec::new());
+                m.feed(
+                    q,
+                    &mut app.info,
+                    shared,
+                    kind,
+                    is_orig,
+                    &data,
+                    bol,
+                    eol,
+                    &mut Vec::new(),
+                );
                 app.info.matcher = Some(m);
             }
         });

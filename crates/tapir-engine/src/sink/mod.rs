@@ -313,22 +313,21 @@ impl FlowSink<ConnExt> for Sink<'_> {
         self.raise_with(t, c, events::PACKET_CONTENTS, |_| vec![bytes(contents)]);
     }
 
-    fn on_first_packet(&mut self, _: &mut Table, c: &mut C, is_orig: bool, p: &Packet<'_>) {
-        let Some(mut sigs) = self.shared.sigs.take() else {
+    fn on_first_packet(&mut self, t: &mut Table, c: &mut C, is_orig: bool, p: &Packet<'_>) {
+        if self.shared.sigs.is_none() {
             return;
-        };
-        let app = net::attach(c);
-        match &mut app.info.matcher {
-            None => app.info.matcher = sigs.matcher(&app.info, is_orig, p.ip.data, false),
-            Some(_) => {
-                let mut m = app.info.matcher.take();
-                if let Some(m) = &mut m {
-                    m.begin(&app.info, is_orig, p.ip.data);
-                }
-                app.info.matcher = m;
-            }
         }
-        self.shared.sigs = Some(sigs);
+        net::sync(c);
+        let uid = t.uid(c);
+        let app = net::attach(c);
+        if app.info.uid.is_empty() {
+            app.info.uid = uid.as_str().into();
+        }
+        let made = || self.shared.sigs.as_mut().map(|s| s.matcher());
+        if let Some(mut m) = app.info.matcher.take().or_else(made) {
+            m.begin(self.q, &mut app.info, self.shared, is_orig, p.ip.data);
+            app.info.matcher = Some(m);
+        }
     }
 
     fn connection_timing_out(&mut self, t: &mut Table, c: &mut C) -> bool {
@@ -358,7 +357,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         self.analyzers(t, c, |q, app, sh| {
             app.tree.done(q, &mut app.info, sh);
             if let Some(mut m) = app.info.matcher.take() {
-                m.end(q, &mut app.info);
+                m.end(q, &mut app.info, sh);
             }
         });
         if c.transport == Transport::Udp {
@@ -588,7 +587,24 @@ impl FlowSink<ConnExt> for Sink<'_> {
             let payload = icmp.data.get(8..).unwrap_or(&[]);
             let is_orig = icmp.is_orig;
             self.analyzers(t, c, |q, app, sh| {
-                app.tree.packet(q, &mut app.info, sh, is_orig, payload)
+                app.tree.packet(q, &mut app.info, sh, is_orig, payload);
+                // Each message is looked at by itself, and as if it had begun before.
+                if let Some(mut m) = app.info.matcher.take() {
+                    m.reset(PatKind::Payload, is_orig);
+                    let mut enables = Vec::new();
+                    m.feed(
+                        q,
+                        &mut app.info,
+                        sh,
+                        PatKind::Payload,
+                        is_orig,
+                        payload,
+                        false,
+                        false,
+                        &mut enables,
+                    );
+                    app.info.matcher = Some(m);
+                }
             });
         }
     }

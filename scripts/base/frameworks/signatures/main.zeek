@@ -56,7 +56,7 @@ export {
 		["unspecified"] = SIG_IGNORE,
 	} &default=SIG_ALARM &redef;
 
-	## Signatures that do not count for scans.
+	## Signatures of which nothing is made here: others handle their matches.
 	option ignored_ids: pattern = /NO_DEFAULT_MATCHES/ &redef;
 
 	## Numbers of hosts and of signatures that raise notices.
@@ -107,7 +107,7 @@ event signature_match(state: signature_state, msg: string, data: string)
 	local sig_id = state$sig_id;
 	local action = actions[sig_id];
 
-	if ( action == SIG_IGNORE )
+	if ( action == SIG_IGNORE || ignored_ids in sig_id )
 		return;
 
 	local id = state$conn$id;
@@ -155,7 +155,7 @@ event signature_match(state: signature_state, msg: string, data: string)
 		NOTICE(Notice::Info($note=Sensitive_Signature, $conn=state$conn, $src=src_addr, $dst=dst_addr,
 		                    $msg=fmt("%s: %s", src_addr, msg), $sub=excerpt));
 
-	if ( action == SIG_FILE_BUT_NO_SCAN || action == SIG_SUMMARY || ignored_ids == sig_id )
+	if ( action == SIG_FILE_BUT_NO_SCAN || action == SIG_SUMMARY )
 		return;
 
 	local orig = id$orig_h;

@@ -1,0 +1,201 @@
+//! Where in the data a literal may end: one small table that every position is tested against.
+//!
+//! A window is up to four bytes with cases folded. Windows of three and four bytes are in a blocked Bloom filter (two
+//! bits of one word, 64 KiB at most, so that it stays in the processor's second cache); shorter ones in exact bitmaps.
+//! A position that passes is looked up exactly.
+
+use foldhash::HashMap;
+
+use crate::literals::FOLD;
+
+const FOLD4: u32 = u32::from_le_bytes([FOLD; 4]);
+const LOG_WORDS_MAX: u32 = 14;
+
+/// Tells which entries have a window that ends at a position.
+#[derive(Debug, Default)]
+pub struct Prefilter {
+    four: Option<Bloom>,
+    three: Option<Bloom>,
+    /// Exact bitmap over two bytes; single bytes are in it with everything before them.
+    two: Option<Box<[u64]>>,
+    /// Entries by width and window.
+    entries: [HashMap<u32, Vec<u32>>; 4],
+}
+
+#[derive(Debug)]
+struct Bloom {
+    words: Box<[u64]>,
+    shift: u32,
+}
+
+impl Bloom {
+    fn new<'a>(keys: impl ExactSizeIterator<Item = &'a u32>) -> Option<Bloom> {
+        let n = keys.len();
+        if n == 0 {
+            return None;
+        }
+        let log = (n.next_power_of_two().trailing_zeros()).clamp(6, LOG_WORDS_MAX);
+        let mut bloom = Bloom {
+            words: vec![0; 1 << log].into(),
+            shift: 64 - log,
+        };
+        for key in keys {
+            let (word, mask) = bloom.place(*key);
+            bloom.words[word] |= mask;
+        }
+        Some(bloom)
+    }
+
+    #[inline(always)]
+    fn place(&self, key: u32) -> (usize, u64) {
+        let h = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mask = 1u64 << ((h >> 32) & 63) | 1u64 << ((h >> 38) & 63);
+        ((h >> self.shift) as usize, mask)
+    }
+
+    #[inline(always)]
+    fn has(&self, key: u32) -> bool {
+        let (word, mask) = self.place(key);
+        self.words[word] & mask == mask
+    }
+}
+
+#[inline(always)]
+fn two_has(bits: &[u64], pair: u32) -> bool {
+    bits[(pair >> 6) as usize & 1023] & (1 << (pair & 63)) != 0
+}
+
+impl Prefilter {
+    /// A filter for windows: width, value (first byte lowest, cases folded) and the entry it stands for.
+    pub fn new(windows: &[(usize, u32, u32)]) -> Prefilter {
+        let mut filter = Prefilter::default();
+        for (width, key, entry) in windows {
+            filter.entries[width - 1].entry(*key).or_default().push(*entry);
+        }
+        let [one, two, three, four] = &filter.entries;
+        if !one.is_empty() || !two.is_empty() {
+            let mut bits = vec![0u64; 1024];
+            let pairs = one.keys().flat_map(|k| (0..256).map(move |first| k << 8 | first));
+            for pair in two.keys().copied().chain(pairs) {
+                bits[(pair >> 6) as usize] |= 1 << (pair & 63);
+            }
+            filter.two = Some(bits.into());
+        }
+        filter.three = Bloom::new(three.keys());
+        filter.four = Bloom::new(four.keys());
+        filter
+    }
+
+    /// Whether there is nothing to find.
+    pub fn is_empty(&self) -> bool {
+        self.entries.iter().all(HashMap::is_empty)
+    }
+
+    /// About how many bytes it holds.
+    pub fn memory(&self) -> usize {
+        let blooms = [&self.four, &self.three].into_iter().flatten();
+        let entries = self.entries.iter().flat_map(|m| m.values()).map(|v| 40 + v.len() * 4);
+        blooms.map(|b| b.words.len() * 8).sum::<usize>() + entries.sum::<usize>() + 8192
+    }
+
+    /// Whether a window may end with these four bytes, the last one highest.
+    #[inline(always)]
+    pub fn may_end(&self, last4: u32) -> bool {
+        let w = last4 & FOLD4;
+        self.four.as_ref().is_some_and(|f| f.has(w))
+            || self.three.as_ref().is_some_and(|f| f.has(w >> 8))
+            || self.two.as_ref().is_some_and(|t| two_has(t, w >> 16))
+    }
+
+    /// The first position at or behind `from` (four at least) behind which a window may end, or the end of the data.
+    /// Positions count the bytes before them; the result is one more than the length when there is none.
+    pub fn next_end(&self, data: &[u8], from: usize) -> usize {
+        match (&self.four, &self.three, &self.two) {
+            (Some(f), None, None) => scan(data, from, |w| f.has(w)),
+            (Some(f), None, Some(t)) => scan(data, from, |w| f.has(w) | two_has(t, w >> 16)),
+            (Some(f), Some(h), None) => scan(data, from, |w| f.has(w) | h.has(w >> 8)),
+            (None, Some(h), None) => scan(data, from, |w| h.has(w >> 8)),
+            (None, None, Some(t)) => scan(data, from, |w| two_has(t, w >> 16)),
+            (None, Some(h), Some(t)) => scan(data, from, |w| h.has(w >> 8) | two_has(t, w >> 16)),
+            (Some(f), Some(h), Some(t)) => scan(data, from, |w| f.has(w) | h.has(w >> 8) | two_has(t, w >> 16)),
+            (None, None, None) => data.len() + 1,
+        }
+    }
+
+    /// The entries whose windows end with these four bytes.
+    pub fn ending(&self, last4: u32, mut each: impl FnMut(u32)) {
+        let w = last4 & FOLD4;
+        for (i, map) in self.entries.iter().enumerate() {
+            if let Some(list) = (!map.is_empty()).then(|| map.get(&(w >> (8 * (3 - i))))).flatten() {
+                list.iter().for_each(|e| each(*e));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn scan(data: &[u8], from: usize, test: impl Fn(u32) -> bool) -> usize {
+    if from > data.len() {
+        return data.len() + 1;
+    }
+    let mut end = from;
+    // Five windows lie in eight bytes; taking four at a time lets their table accesses overlap.
+    for eight in data[from - 4..].windows(8).step_by(4) {
+        let v = u64::from_le_bytes([
+            eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7],
+        ]);
+        let hits = [0, 8, 16, 24].map(|s| test((v >> s) as u32 & FOLD4));
+        if hits[0] | hits[1] | hits[2] | hits[3] {
+            return end + hits.iter().position(|h| *h).unwrap_or(0);
+        }
+        end += 4;
+    }
+    while end <= data.len() {
+        let w = u32::from_le_bytes([data[end - 4], data[end - 3], data[end - 2], data[end - 1]]);
+        if test(w & FOLD4) {
+            return end;
+        }
+        end += 1;
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &[u8]) -> u32 {
+        text.iter()
+            .enumerate()
+            .fold(0, |k, (i, b)| k | u32::from(b & FOLD) << (8 * i))
+    }
+
+    #[test]
+    fn windows_of_all_widths_are_found_where_they_end() {
+        let all = [&b"needle"[2..6], b"abc", b"\x01\x02", b"~"];
+        for used in 1..16u32 {
+            let windows: Vec<(usize, u32, u32)> = (0..4)
+                .filter(|i| used & 1 << i != 0)
+                .map(|i| (all[i].len(), key(all[i]), i as u32))
+                .collect();
+            let filter = Prefilter::new(&windows);
+            for (_, _, i) in &windows {
+                for before in 0..12 {
+                    let mut data = vec![b'.'; before + 4];
+                    data.extend_from_slice(all[*i as usize]);
+                    let want = data.len();
+                    data.extend_from_slice(b"....");
+                    let end = filter.next_end(&data, 4);
+                    assert_eq!(end, want, "{used} {before}");
+                    let last4 = u32::from_le_bytes([data[end - 4], data[end - 3], data[end - 2], data[end - 1]]);
+                    let mut got = Vec::new();
+                    filter.ending(last4, |e| got.push(e));
+                    assert_eq!(got, [*i]);
+                    assert!(filter.may_end(last4));
+                }
+            }
+            assert_eq!(filter.next_end(b"nothing is here", 4), 16);
+        }
+        assert!(Prefilter::new(&[]).is_empty());
+    }
+}

@@ -1,0 +1,2 @@
+@load ./ja3
+@load ./ja3s

@@ -113,7 +113,7 @@ def signatures(cap):
     ])
     cap.tcp(a, 40003, b, 79, [(True, b"needle\r\n"), (False, b"no such user\r\n")])
     cap.tcp(a, 40004, b, 9000, [(True, b"first nee"), (True, b"dle second"), (False, b"answer one"), (False, b" and the end")])
-    cap.tcp(b, 40005, b, 9001, [(True, b"to myself")])
+    cap.tcp(b, 40005, b, 9001, [(True, b"to myself\r\n")])
     cap.tcp("fd00:99::1", 40006, "fd00:99::2", 9002, [(True, b"over six"), (False, b"six too")])
     cap.udp(a, 40007, b, 9003, b"abc")
     cap.udp(a, 40007, b, 9003, b"needle")

@@ -189,11 +189,16 @@ impl RuleSet {
                 }
             }
         }
+        set.groups.finish();
         for (slot, list) in nodes.into_iter().enumerate() {
             if !list.is_empty() {
                 set.matchers[slot] = Some(RefCell::new(Matcher::new(&list)));
             }
         }
+        // The automata are all that is needed of the patterns from here on.
+        let mut rules = rules;
+        let patterns = rules.iter_mut().flat_map(|r| &mut r.patterns);
+        patterns.for_each(|p| p.node = Node::Empty);
         set.rules = rules;
         set
     }

@@ -1,7 +1,8 @@
 //! Distinct lists of header tests, and which of them hold for a packet.
 //!
-//! Many signatures share their header tests, and most others differ in one port or address only. Lists that ask for a
-//! few ports or addresses are found by the packet's own; only the others are tried one by one.
+//! Many signatures share some or all of their header tests. The lists are the paths of a tree, with the tests that most
+//! lists have nearest to the root, so that one that fails rules out all lists below it. Of many tests in one place that
+//! each ask for a few ports or addresses, those that can hold are found by the packet's own.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -19,55 +20,116 @@ enum Key {
     Address { source: bool, addr: IpAddr },
 }
 
-const KEYS_PER_GROUP_MAX: u64 = 64;
+const KEYS_PER_TEST_MAX: u64 = 64;
 const SHARED_MAX: usize = 4096;
 
 /// All lists of header tests, by number.
 #[derive(Debug, Default)]
 pub struct Groups {
-    tests: Vec<Vec<HeaderTest>>,
-    known: HashMap<Vec<HeaderTest>, u32>,
-    keyed: HashMap<Key, Vec<u32>>,
-    others: Vec<u32>,
+    tests: Vec<HeaderTest>,
+    test_numbers: HashMap<HeaderTest, u32>,
+    /// Numbers of tests, sorted, by list.
+    lists: Vec<Vec<u32>>,
+    known: HashMap<Vec<u32>, u32>,
+    branches: Vec<Branch>,
     /// Connections in which the same lists hold share the list of them.
     shared: RefCell<HashMap<Rc<[u32]>, ()>>,
+}
+
+/// A place in the tree; edges are tests with the branches behind them.
+#[derive(Debug, Default)]
+struct Branch {
+    /// Lists that hold here.
+    lists: Vec<u32>,
+    keyed: HashMap<Key, Vec<(u32, u32)>>,
+    others: Vec<(u32, u32)>,
 }
 
 impl Groups {
     /// The number of a list.
     pub fn number(&mut self, tests: &[HeaderTest]) -> u32 {
-        if let Some(n) = self.known.get(tests) {
-            return *n;
+        let mut list: Vec<u32> = Vec::with_capacity(tests.len());
+        for test in tests {
+            let fresh = self.tests.len() as u32;
+            let n = *self.test_numbers.entry(test.clone()).or_insert(fresh);
+            if n == fresh {
+                self.tests.push(test.clone());
+            }
+            list.push(n);
         }
-        let n = self.tests.len() as u32;
-        match tests.iter().filter_map(keys).min_by_key(Vec::len) {
-            Some(keys) => keys.into_iter().for_each(|k| self.keyed.entry(k).or_default().push(n)),
-            None => self.others.push(n),
+        list.sort_unstable();
+        list.dedup();
+        let fresh = self.lists.len() as u32;
+        let n = *self.known.entry(list.clone()).or_insert(fresh);
+        if n == fresh {
+            self.lists.push(list);
         }
-        self.tests.push(tests.to_vec());
-        self.known.insert(tests.to_vec(), n);
         n
+    }
+
+    /// Makes the tree, when all lists are known.
+    pub fn finish(&mut self) {
+        self.known = HashMap::default();
+        self.test_numbers = HashMap::default();
+        let mut popularity = vec![0u32; self.tests.len()];
+        self.lists.iter().flatten().for_each(|t| popularity[*t as usize] += 1);
+        let mut edges: HashMap<(u32, u32), u32> = HashMap::default();
+        self.branches = vec![Branch::default()];
+        for (n, mut list) in std::mem::take(&mut self.lists).into_iter().enumerate() {
+            list.sort_by_key(|t| (std::cmp::Reverse(popularity[*t as usize]), *t));
+            let mut at = 0u32;
+            for test in list {
+                let fresh = self.branches.len() as u32;
+                let to = *edges.entry((at, test)).or_insert(fresh);
+                if to == fresh {
+                    self.branches.push(Branch::default());
+                    let from = &mut self.branches[at as usize];
+                    match keys(&self.tests[test as usize]) {
+                        Some(keys) => keys
+                            .into_iter()
+                            .for_each(|k| from.keyed.entry(k).or_default().push((test, to))),
+                        None => from.others.push((test, to)),
+                    }
+                }
+                at = to;
+            }
+            self.branches[at as usize].lists.push(n as u32);
+        }
     }
 
     /// The lists that hold for a packet, sorted.
     pub fn holding(&self, packet: &PacketFacts) -> Rc<[u32]> {
-        let mut out: Vec<u32> = self.others.clone();
         let port = |at: usize| packet.payload.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
-        let mut look = |key: Key| {
-            if let Some(list) = self.keyed.get(&key) {
-                out.extend_from_slice(list);
-            }
+        let port_key = |source: bool| {
+            Some(Key::Port {
+                source,
+                port: port(if source { 0 } else { 2 })?,
+            })
         };
-        if !self.keyed.is_empty() {
-            for source in [true, false] {
-                if let Some(port) = port(if source { 0 } else { 2 }) {
-                    look(Key::Port { source, port });
-                }
-                let addr = if source { packet.src } else { packet.dst };
-                look(Key::Address { source, addr });
+        let address_key = |source, addr| Some(Key::Address { source, addr });
+        let own = [
+            port_key(true),
+            port_key(false),
+            address_key(true, packet.src),
+            address_key(false, packet.dst),
+        ];
+        let mut out: Vec<u32> = Vec::new();
+        let mut open: Vec<u32> = if self.branches.is_empty() { Vec::new() } else { vec![0] };
+        while let Some(at) = open.pop() {
+            let branch = &self.branches[at as usize];
+            out.extend_from_slice(&branch.lists);
+            let mut follow = |edges: &[(u32, u32)]| {
+                let holds = edges.iter().filter(|e| test_header(&self.tests[e.0 as usize], packet));
+                open.extend(holds.map(|e| e.1));
+            };
+            follow(&branch.others);
+            if !branch.keyed.is_empty() {
+                own.iter()
+                    .flatten()
+                    .filter_map(|k| branch.keyed.get(k))
+                    .for_each(|e| follow(e));
             }
         }
-        out.retain(|n| self.tests[*n as usize].iter().all(|t| test_header(t, packet)));
         out.sort_unstable();
         let mut shared = self.shared.borrow_mut();
         if let Some((list, ())) = shared.get_key_value(out.as_slice()) {
@@ -94,7 +156,7 @@ fn keys(test: &HeaderTest) -> Option<Vec<Key>> {
             let mut n = 0u64;
             for (lo, hi) in values {
                 n = n.saturating_add(hi.saturating_sub(*lo)).saturating_add(1);
-                if n > KEYS_PER_GROUP_MAX {
+                if n > KEYS_PER_TEST_MAX {
                     return None;
                 }
                 ports.extend((*lo..=*hi).filter_map(|p| u16::try_from(p).ok()));
@@ -108,7 +170,7 @@ fn keys(test: &HeaderTest) -> Option<Vec<Key>> {
             source,
             negated: false,
             nets,
-        } if nets.len() as u64 <= KEYS_PER_GROUP_MAX => {
+        } if nets.len() as u64 <= KEYS_PER_TEST_MAX => {
             let mut addrs = Vec::with_capacity(nets.len());
             for (addr, len) in nets {
                 if *len < if addr.is_ipv4() { 32 } else { 128 } {
@@ -157,6 +219,7 @@ mod tests {
             groups.number(l);
         }
         assert_eq!(groups.number(&lists[2]), 2);
+        groups.finish();
         let packet = PacketFacts {
             src: "10.0.0.1".parse().unwrap(),
             dst: "10.0.0.2".parse().unwrap(),

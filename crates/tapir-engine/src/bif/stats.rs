@@ -30,6 +30,10 @@ fn conn_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     if let Some(net) = &host.net {
         let s = net.flow.stats;
         r.num_packets = s.packets;
+        r.total_conns = s.tcp_conns + s.udp_conns + s.icmp_conns + s.other_conns;
+        r.cumulative_tcp_conns = s.tcp_conns;
+        r.cumulative_udp_conns = s.udp_conns;
+        r.cumulative_icmp_conns = s.icmp_conns;
         r.current_conns = net.flow.len() as u64;
         r.sess_current_conns = net.flow.len() as u64;
         r.num_fragments = net.flow.fragments().0 as u64;

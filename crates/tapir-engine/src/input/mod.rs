@@ -141,6 +141,24 @@ fn type_value(v: &Value) -> Option<TypeId> {
     }
 }
 
+/// Why an event cannot take the rows of a stream, if it cannot.
+fn misfit(cx: &CallCtx<'_>, ev: &Value, want_record: bool, cols: &[Column]) -> Option<String> {
+    let Value::Func(f) = ev else { return None };
+    let params = &cx.vm.program().functions.get(f.id.0 as usize)?.sig.params;
+    let is_record = |i: usize| params.get(i).is_some_and(|p| cx.types().record(p.ty).is_some());
+    let fits = if want_record {
+        params.len() == 3 && is_record(2)
+    } else {
+        params.len() == cols.len() + 2 && (cols.is_empty() || !is_record(2))
+    };
+    let needs = if want_record {
+        "one record ($want_record is T)".to_string()
+    } else {
+        format!("{} values ($want_record is F)", cols.len())
+    };
+    (!fits).then(|| format!("the event must take a description, the kind of event and {needs}"))
+}
+
 /// The columns of a record type, nested records flattened.
 fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), String> {
     fn walk(
@@ -248,6 +266,10 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
                 return Ok(false);
             };
             let want_record = matches!(field(cx, description, "want_record")?, Value::Bool(true));
+            if let Some(why) = misfit(cx, &ev, want_record, &cols) {
+                cx.error(format!("Input stream {shown}: {why}"));
+                return Ok(false);
+            }
             Target::Event { ty, want_record, ev }
         }
         Kind::Table => {

@@ -475,13 +475,14 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_undelivered(&mut self, t: &mut Table, c: &mut C, is_orig: bool, _: u64, data: &[u8]) {
-        self.analyzers(t, c, |q, app, _| {
+        self.analyzers(t, c, |q, app, sh| {
             if let Some(mut m) = app.info.matcher.take() {
                 // Nothing can be attached any more: what signatures would enable is of no use.
                 let mut enables = Vec::new();
                 m.feed(
                     q,
                     &mut app.info,
+                    sh,
                     PatKind::Payload,
                     is_orig,
                     data,

@@ -67,7 +67,7 @@ protocols! {
     "RDPEUDP" ANY rdp::RdpUdp::default();
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
-    "SIP" ANY sip::Sip;
+    "SIP" ANY sip::Sip::default();
     "SMB" ANY smb::Smb::default();
     "SMTP" ANY smtp::Smtp::default();
     "SNMP" ANY snmp::Snmp;

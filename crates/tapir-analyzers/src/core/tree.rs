@@ -18,6 +18,9 @@ pub type NodeIx = u32;
 /// The parent of the connection-level analyzers.
 pub const ROOT: NodeIx = u32::MAX;
 
+/// Protocols in lines.
+const LINES: &[&str] = &["FTP", "HTTP", "IRC", "POP3", "SMTP"];
+
 /// More attachments than this on one connection are refused.
 const MAX_NODES: usize = 4096;
 
@@ -99,8 +102,14 @@ impl Tree {
             }
         }
         let ix = self.nodes.len() as NodeIx;
+        let id = sh.new_id();
+        if LINES.contains(&registry::name(tag)) {
+            // Numbers of the splitters of lines, one for each direction, which are analyzers to scripts.
+            sh.new_id();
+            sh.new_id();
+        }
         self.nodes.push(Node {
-            id: sh.new_id(),
+            id,
             tag,
             parent,
             an: Some(an),

@@ -16,14 +16,19 @@ use crate::ntlm::filetime;
 use crate::raise;
 use crate::util::cursor::Cursor;
 
+/// So many messages say that it is SMB.
+const CONFIRMING: u64 = 3;
+
 /// The analyzer.
 #[derive(Default)]
 pub struct Smb {
     buf: [Vec<u8>; 2],
-    seen: [bool; 2],
+    messages: u64,
     stopped: [bool; 2],
-    /// After a gap: waiting for a message's beginning.
-    resync: bool,
+    /// Not at the beginning and not after a gap: there data are looked at once a message begins.
+    synced: bool,
+    /// A direction had a gap, and what follows in it is not the delivery that made us look again.
+    gapped: [bool; 2],
     pub(crate) pipes: HashMap<u64, NodeIx>,
     pub(crate) pipe_trees: HashMap<u64, bool>,
     v1: v1::State,
@@ -49,8 +54,7 @@ pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed
 
 impl Smb {
     fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
-        let answered = self.seen == [true, true];
-        self.seen[is_orig as usize] = true;
+        self.messages += 1;
         let ok = match m.first() {
             Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
             Some(0xfe) if m.get(1..4) == Some(b"SMB") => self.v2_messages(cx, is_orig, m),
@@ -58,12 +62,29 @@ impl Smb {
             Some(0xfc) => Some(()),
             _ => None,
         };
-        if answered && ok.is_some() {
+        if ok.is_none() {
+            let need = if m.first() == Some(&0xff) {
+                v1::HEADER
+            } else {
+                v2::HEADER
+            } - 4;
+            let reason = match m.len().checked_sub(4) {
+                Some(n) if n < need => format!("out_of_bound: SMB_PDU:header: {need} > {n}"),
+                _ => "out_of_bound: SMB_PDU".to_string(),
+            };
+            cx.violation(&format!("Binpac exception: binpac exception: {reason}"));
+            self.stopped[is_orig as usize] = true;
+        } else if self.messages == CONFIRMING {
             cx.confirm();
         }
-        if ok.is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: SMB_PDU");
-            self.stopped[is_orig as usize] = true;
+    }
+
+    /// A file opened under the name of a well-known pipe makes its tree one of pipes.
+    pub(crate) fn pipe_by_name(&mut self, cx: &mut Cx, tree: u64, name: &[u8]) {
+        let name = name.strip_prefix(b"\\").unwrap_or(name);
+        if !self.is_pipe(tree) && cx.sh.opts.smb_pipe_filenames.iter().any(|n| n.as_bytes() == name) {
+            self.set_tree(tree, true);
+            raise!(cx, smb_pipe_connect_heuristic);
         }
     }
 
@@ -137,10 +158,14 @@ impl Analyzer for Smb {
         if self.stopped[d] {
             return;
         }
-        if self.resync {
-            if matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
-                self.resync = false;
+        let gapped = std::mem::take(&mut self.gapped[d]);
+        if !self.synced {
+            if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
+                self.gapped[d] = gapped;
+                return;
             }
+            self.synced = true;
+        } else if gapped {
             return;
         }
         let mut buf = std::mem::take(&mut self.buf[d]);
@@ -169,14 +194,15 @@ impl Analyzer for Smb {
         self.buf[d] = buf;
     }
 
-    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
-        self.resync = true;
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
+        self.synced = false;
+        self.gapped[is_orig as usize] = true;
         self.buf = Default::default();
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-        self.seen.swap(0, 1);
+        self.gapped.swap(0, 1);
         self.stopped.swap(0, 1);
     }
 

@@ -11,11 +11,11 @@ use crate::util::cursor::Cursor;
 use crate::util::text::utf16le;
 use crate::{raise, wants};
 
-const HEADER: usize = 32;
+pub(super) const HEADER: usize = 32;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 
 /// A chain of AndX commands is followed this far.
-const MAX_ANDX: usize = 100;
+const MAX_ANDX: usize = 10;
 
 /// Requests whose responses need them, by multiplex id.
 #[derive(Default)]
@@ -142,7 +142,7 @@ impl Smb {
             } else {
                 None
             };
-            let r = if flags & 0x80 != 0 {
+            let r = if !is_orig {
                 self.v1_response(cx, is_orig, &h, cmd, &mut b)
             } else {
                 self.v1_request(cx, is_orig, &h, cmd, &mut b)
@@ -154,7 +154,7 @@ impl Smb {
                 return Some(());
             }
             match next {
-                Some((n, at)) if n != 0xff && at > 0 => {
+                Some((n, at)) if n != 0xff => {
                     if at <= off {
                         cx.weird("smb_andx_offset_not_advancing", "");
                         break;
@@ -257,6 +257,16 @@ impl Smb {
                 let high = if b.word_count == 14 { b.words.n32le()? } else { 0 };
                 let offset = high << 32 | low;
                 let len = len_high << 16 | len_low;
+                // The data stand behind the words, the count of bytes and what the offset leaves between.
+                let begin = (2 + b.words.pos() + 1).max(off.saturating_sub(b.at));
+                let room = h.msg.len() - b.at;
+                let end = begin as u64 + len;
+                if end > room as u64 {
+                    cx.violation(&format!(
+                        "Binpac exception: binpac exception: out_of_bound: SMB1_write_andx_request:data: {end} > {room}"
+                    ));
+                    return Some(());
+                }
                 raise!(cx, smb1_write_andx_request, hdr, fid, offset, len);
                 let data = at(h.msg, off, len as usize)?;
                 if self.is_pipe(h.tid as u64) {
@@ -322,6 +332,7 @@ impl Smb {
                 b.words.u8()?;
                 let _len = b.words.u16le()?;
                 let name = b.string(h);
+                self.pipe_by_name(cx, h.tid as u64, &name);
                 raise!(cx, smb1_nt_create_andx_request, hdr, name);
             }
             0xa4 => {
@@ -557,10 +568,9 @@ impl Smb {
                     if self.is_pipe(h.tid as u64) {
                         self.pipe_data(cx, is_orig, fid, data);
                     } else if !data.is_empty() {
-                        if let Some(&size) = self.v1.sizes.get(&fid) {
-                            cx.file_size(is_orig, size, None);
-                        }
-                        cx.file_data(is_orig, data, Some(offset), None, None);
+                        let size = self.v1.sizes.get(&fid).copied();
+                        let id = size.and_then(|size| cx.file_size(is_orig, size, None));
+                        cx.file_data(is_orig, data, Some(offset), id.as_ref(), None);
                     }
                 }
             }
@@ -735,6 +745,7 @@ impl Smb {
                 };
                 if bit(31) {
                     n.guid = Some(b.bytes.take(16)?.into());
+                    // The blob itself is for the analyzers of what it holds; the record's field stays unset.
                     blob = b.bytes.take_rest().to_vec();
                 } else {
                     n.encryption_key = Some(b.bytes.take(key_len)?.into());

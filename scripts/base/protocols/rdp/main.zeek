@@ -55,9 +55,6 @@ redef record connection += {
 
 redef likely_server_ports += { rdp_ports, rdpeudp_ports };
 
-# Looks again after the interval.
-global check_record: event(c: connection);
-
 event zeek_init() &priority=5
 	{
 	Log::create_stream(RDP::LOG, Log::Stream($columns=RDP::Info, $ev=log_rdp, $path="rdp", $policy=log_policy));
@@ -80,6 +77,7 @@ function write_log(c: connection)
 		}
 	}
 
+# Looks again after the interval. Known under its plain name, as nothing declares it.
 event check_record(c: connection)
 	{
 	if ( c$rdp$done )

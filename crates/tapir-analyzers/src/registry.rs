@@ -47,7 +47,7 @@ protocols! {
     "IDENT" ANY ident::Ident::default();
     "IMAP" ANY imap::Imap::default();
     "IRC" ANY irc::Irc::default();
-    "IRC_DATA" ANY file::FileData::default();
+    "IRC_DATA" ANY file::FileData::one_way();
     "KRB" ANY krb::Krb::default();
     "KRB_TCP" ANY krb::KrbTcp::default();
     "LDAP_TCP" TCP ldap::Ldap::default();

@@ -122,7 +122,7 @@ fn every_stream_has_a_conversation() {
 fn each_conversation_raises_something() {
     for talk in all() {
         let got = events_of(&talk, &[]);
-        assert!(got.len() > 1, "{}: {got:?}", talk.name);
+        assert!(!got.is_empty(), "{}: {got:?}", talk.name);
         let bad = format!("{:?}", events::ANALYZER_VIOLATION_INFO);
         assert!(!got.iter().any(|e| e.starts_with(&bad)), "{}: {got:?}", talk.name);
     }

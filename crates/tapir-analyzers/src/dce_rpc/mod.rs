@@ -210,7 +210,8 @@ impl DceRpc {
             }
             return Some(());
         }
-        if token.len() < 8 || token[..4] == [1, 0, 0, 0] {
+        let gss = matches!(token.first(), Some(0x60 | 0xa0 | 0xa1 | b'N'));
+        if (name == "GSSAPI" && !gss) || token.len() < 8 || token[..4] == [1, 0, 0, 0] {
             return Some(());
         }
         let ix = match cx.child(name) {

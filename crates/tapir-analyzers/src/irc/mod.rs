@@ -417,8 +417,7 @@ impl Irc {
         }
         let port_n = digits(port).map_or(0, |d| d.0);
         if port_n == 0 || port_n > 65_535 {
-            let p = String::from_utf8_lossy(port).into_owned();
-            cx.weird("irc_invalid_dcc_port", &p);
+            cx.weird("irc_invalid_dcc_port", &port_n.to_string());
             return;
         }
         let a = Addr::v4((host as u32).to_be_bytes());

@@ -168,8 +168,9 @@ fn request(cx: &mut Cx, h: Value, fc: u8, c: &mut Cursor) -> Option<()> {
         }
         23 => {
             let (rs, rq, ws) = (c.n16()?, c.n16()?, c.n16()?);
-            c.u16()?;
-            let bytes = c.vec8()?;
+            let quantity = c.u16()? as usize;
+            c.u8()?;
+            let bytes = c.take(2 * quantity)?;
             let v = registers(cx, bytes);
             raise!(cx, modbus_read_write_multiple_registers_request, h, rs, rq, ws, v);
         }

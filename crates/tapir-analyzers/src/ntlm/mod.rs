@@ -59,6 +59,15 @@ fn field<'a>(c: &mut Cursor<'a>) -> Option<Option<&'a [u8]>> {
     Some(Some(c.whole().get(at..at.checked_add(len)?)?))
 }
 
+/// As [`field`], of which so much is taken as is there.
+fn pairs<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let len = c.u16le()? as usize;
+    c.u16le()?;
+    let at = c.u32le()? as usize;
+    let rest = c.whole().get(at..).unwrap_or(&[]);
+    Some(&rest[..len.min(rest.len())])
+}
+
 fn version(cx: &Cx, c: &mut Cursor) -> Option<Value> {
     let (major, minor, build) = (c.n8()?, c.n8()?, c.n16le()?);
     c.skip(3)?;
@@ -117,7 +126,7 @@ impl Ntlm {
                 let f = c.u32le()?;
                 let challenge = c.u64le()?;
                 c.skip(8)?;
-                let info = field(&mut c)?;
+                let info = pairs(&mut c)?;
                 let mut m = records::NTLMChallenge {
                     flags: flags(cx, f),
                     challenge,
@@ -129,7 +138,7 @@ impl Ntlm {
                 }
                 if f & 0x0080_0000 != 0 {
                     let mut avs = records::NTLMAVs::default();
-                    if read_avs(&mut avs, info.unwrap_or(&[])).is_none() {
+                    if read_avs(&mut avs, info).is_none() {
                         cx.violation("NTLM AV Pair loop underflow");
                     }
                     m.target_info = avs.build(cx.q.bindings());

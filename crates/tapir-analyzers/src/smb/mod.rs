@@ -25,10 +25,12 @@ pub struct Smb {
     buf: [Vec<u8>; 2],
     messages: u64,
     stopped: [bool; 2],
-    /// Not at the beginning and not after a gap: there data are looked at once a message begins.
-    synced: bool,
-    /// A direction had a gap, and what follows in it is not the delivery that made us look again.
-    gapped: [bool; 2],
+    /// A message was seen to begin.
+    begun: bool,
+    /// After a gap in any direction: each direction is looked at again behind the next message that begins in it.
+    resync: [bool; 2],
+    /// Bytes of that message, which is passed over with the gaps within.
+    skip: [u64; 2],
     pub(crate) pipes: HashMap<u64, NodeIx>,
     pub(crate) pipe_trees: HashMap<u64, bool>,
     v1: v1::State,
@@ -81,7 +83,6 @@ impl Smb {
 
     /// A file opened under the name of a well-known pipe makes its tree one of pipes.
     pub(crate) fn pipe_by_name(&mut self, cx: &mut Cx, tree: u64, name: &[u8]) {
-        let name = name.strip_prefix(b"\\").unwrap_or(name);
         if !self.is_pipe(tree) && cx.sh.opts.smb_pipe_filenames.iter().any(|n| n.as_bytes() == name) {
             self.set_tree(tree, true);
             raise!(cx, smb_pipe_connect_heuristic);
@@ -158,15 +159,20 @@ impl Analyzer for Smb {
         if self.stopped[d] {
             return;
         }
-        let gapped = std::mem::take(&mut self.gapped[d]);
-        if !self.synced {
+        let mut data = data;
+        if !self.begun || self.resync[d] {
             if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
-                self.gapped[d] = gapped;
                 return;
             }
-            self.synced = true;
-        } else if gapped {
-            return;
+            self.begun = true;
+            if std::mem::take(&mut self.resync[d]) {
+                self.skip[d] = 4 + u64::from(u32::from_be_bytes([0, data[1], data[2], data[3]]));
+            }
+        }
+        if self.skip[d] > 0 {
+            let n = self.skip[d].min(data.len() as u64);
+            self.skip[d] -= n;
+            data = &data[n as usize..];
         }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
@@ -194,15 +200,21 @@ impl Analyzer for Smb {
         self.buf[d] = buf;
     }
 
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.synced = false;
-        self.gapped[is_orig as usize] = true;
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, len: u64) {
+        let skip = &mut self.skip[is_orig as usize];
+        if *skip >= len {
+            *skip -= len;
+            return;
+        }
+        self.resync = [true; 2];
+        self.skip = [0; 2];
         self.buf = Default::default();
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-        self.gapped.swap(0, 1);
+        self.resync.swap(0, 1);
+        self.skip.swap(0, 1);
         self.stopped.swap(0, 1);
     }
 

@@ -76,7 +76,7 @@ impl Block<'_> {
             let n = rest
                 .chunks_exact(2)
                 .position(|c| c == [0, 0])
-                .map_or(rest.len(), |i| i * 2);
+                .map_or(rest.len() & !1, |i| i * 2);
             let s = utf16le(&rest[..n]).into_bytes();
             let _ = self.bytes.skip((n + 2).min(rest.len()));
             s
@@ -332,7 +332,6 @@ impl Smb {
                 b.words.u8()?;
                 let _len = b.words.u16le()?;
                 let name = b.string(h);
-                self.pipe_by_name(cx, h.tid as u64, &name);
                 raise!(cx, smb1_nt_create_andx_request, hdr, name);
             }
             0xa4 => {

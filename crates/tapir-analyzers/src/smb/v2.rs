@@ -121,7 +121,10 @@ impl Smb {
             } else {
                 m
             };
-            raise!(cx, smb2_message, h.value.clone(), is_orig);
+            // A server breaks an oplock unasked, which is no message of a request's.
+            if h.message_id != u64::MAX {
+                raise!(cx, smb2_message, h.value.clone(), is_orig);
+            }
             let ok = if response {
                 self.v2_response(cx, is_orig, &h, this)
             } else {

@@ -16,14 +16,14 @@ use crate::ntlm::filetime;
 use crate::raise;
 use crate::util::cursor::Cursor;
 
-/// So many messages say that it is SMB.
+/// So many deliveries that begin or go on with messages say that it is SMB.
 const CONFIRMING: u64 = 3;
 
 /// The analyzer.
 #[derive(Default)]
 pub struct Smb {
     buf: [Vec<u8>; 2],
-    messages: u64,
+    deliveries: u64,
     stopped: [bool; 2],
     /// A message was seen to begin.
     begun: bool,
@@ -56,7 +56,6 @@ pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed
 
 impl Smb {
     fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
-        self.messages += 1;
         let ok = match m.first() {
             Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
             Some(0xfe) if m.get(1..4) == Some(b"SMB") => self.v2_messages(cx, is_orig, m),
@@ -76,8 +75,6 @@ impl Smb {
             };
             cx.violation(&format!("Binpac exception: binpac exception: {reason}"));
             self.stopped[is_orig as usize] = true;
-        } else if self.messages == CONFIRMING {
-            cx.confirm();
         }
     }
 
@@ -151,29 +148,10 @@ impl Smb {
     pub(crate) fn is_pipe(&self, tree: u64) -> bool {
         self.pipe_trees.get(&tree).copied().unwrap_or(false)
     }
-}
 
-impl Analyzer for Smb {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+    /// The messages that are complete with these bytes.
+    fn messages(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
-        if self.stopped[d] {
-            return;
-        }
-        let mut data = data;
-        if !self.begun || self.resync[d] {
-            if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
-                return;
-            }
-            self.begun = true;
-            if std::mem::take(&mut self.resync[d]) {
-                self.skip[d] = 4 + u64::from(u32::from_be_bytes([0, data[1], data[2], data[3]]));
-            }
-        }
-        if self.skip[d] > 0 {
-            let n = self.skip[d].min(data.len() as u64);
-            self.skip[d] -= n;
-            data = &data[n as usize..];
-        }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
@@ -198,6 +176,35 @@ impl Analyzer for Smb {
         }
         buf.drain(..at);
         self.buf[d] = buf;
+    }
+}
+
+impl Analyzer for Smb {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let d = is_orig as usize;
+        if self.stopped[d] {
+            return;
+        }
+        let mut data = data;
+        if !self.begun || self.resync[d] {
+            if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
+                return;
+            }
+            self.begun = true;
+            if std::mem::take(&mut self.resync[d]) {
+                self.skip[d] = 4 + u64::from(u32::from_be_bytes([0, data[1], data[2], data[3]]));
+            }
+        }
+        if self.skip[d] > 0 {
+            let n = self.skip[d].min(data.len() as u64);
+            self.skip[d] -= n;
+            data = &data[n as usize..];
+        }
+        self.messages(cx, is_orig, data);
+        self.deliveries = self.deliveries.saturating_add(1);
+        if self.deliveries == CONFIRMING && self.stopped == [false; 2] {
+            cx.confirm();
+        }
     }
 
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, len: u64) {

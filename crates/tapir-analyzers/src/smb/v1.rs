@@ -156,11 +156,11 @@ impl Smb {
             match next {
                 Some((n, at)) if n != 0xff => {
                     if at <= off {
-                        cx.weird("smb_andx_offset_not_advancing", "");
+                        cx.limit_weird("smb_andx_offset_not_advancing", "");
                         break;
                     }
                     if depth >= MAX_ANDX {
-                        cx.weird("smb_andx_depth_exceeded", "");
+                        cx.limit_weird("smb_andx_depth_exceeded", "");
                         break;
                     }
                     cmd = n;

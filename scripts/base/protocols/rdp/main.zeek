@@ -4,6 +4,9 @@
 @load base/protocols/conn/removal-hooks
 @load ./consts
 
+# Looks again after the interval; belongs to no module.
+global check_record: event(c: connection);
+
 module RDP;
 
 export {
@@ -77,7 +80,6 @@ function write_log(c: connection)
 		}
 	}
 
-# Looks again after the interval. Known under its plain name, as nothing declares it.
 event check_record(c: connection)
 	{
 	if ( c$rdp$done )

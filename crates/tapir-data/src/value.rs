@@ -392,6 +392,11 @@ pub trait Opaque: Any {
     fn render_bytes(&self) -> Vec<u8> {
         self.render().into_bytes()
     }
+    /// What another node needs to make the same value, after the name that nodes know its kind by; `None` for what
+    /// cannot leave the node.
+    fn wire(&self) -> Option<(&'static str, crate::broker::Data)> {
+        None
+    }
     /// For downcasts.
     fn as_any(&self) -> &dyn Any;
 }

@@ -53,6 +53,10 @@ pub struct Config {
     pub texts: Vec<(String, String)>,
     /// Which node of several with the same seeds this is, so that their identifiers differ; 0 for the first or only one.
     pub node_index: u32,
+    /// Analyse only one share of the packets: which, from 0, and of how many.
+    pub share: Option<(usize, usize)>,
+    /// The process that looks after this one: when it is gone the run ends in order.
+    pub parent: Option<u32>,
     /// Messages of loading that another node of this process has printed already.
     pub said: Option<Arc<Mutex<HashSet<String>>>>,
 }
@@ -89,6 +93,8 @@ impl Default for Config {
             environment: Vec::new(),
             texts: Vec::new(),
             node_index: 0,
+            share: None,
+            parent: None,
             said: None,
         }
     }

@@ -17,7 +17,7 @@ use tapir_data::value::Value;
 use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
 use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
-use tapir_packet::{Filter, RawPacket, Source, SourceError, Weirds};
+use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
 use crate::config::{Config, Input};
@@ -48,6 +48,21 @@ pub struct Engine {
     n_packets: u64,
     n_bytes: u64,
     filter: Option<Filter>,
+    /// Whose packets are for other workers: where packets are shared out, and the share that is this node's.
+    share: Option<(Sharer, usize)>,
+    parent: Option<u32>,
+}
+
+/// Tells those who operate the node how far it is, where they asked for it with `--status-file`.
+fn tell_status(config: &Config, status: &str) {
+    if let Some(path) = &config.status_file {
+        if let Err(e) = std::fs::write(path, format!("{status} [main]\n")) {
+            complain(&format!(
+                "warning: cannot write the status file {}: {e}",
+                path.display()
+            ));
+        }
+    }
 }
 
 /// Loads, runs and ends a node. Gives the exit status of the process.
@@ -64,6 +79,7 @@ pub fn run(config: &Config) -> u8 {
 /// choose.
 pub fn run_with(config: &Config, backend: Option<Box<dyn tapir_cluster::Backend>>) -> u8 {
     let begun = Instant::now();
+    tell_status(config, "INITIALIZING");
     let status = match load::load(config) {
         Err(status) => status,
         Ok(loaded) => match Engine::new(config, loaded) {
@@ -76,6 +92,7 @@ pub fn run_with(config: &Config, backend: Option<Box<dyn tapir_cluster::Backend>
             }
         },
     };
+    tell_status(config, "TERMINATED");
     if config.print_times {
         eprintln!("# total time: {:.3} s", begun.elapsed().as_secs_f64());
     }
@@ -109,6 +126,15 @@ impl Discarders {
 const INPUT_PACKETS: u64 = 256;
 /// The cluster is looked at each time so many packets were processed.
 const CLUSTER_PACKETS: u64 = 64;
+/// Packets of other workers move the time on when it is behind them by so much, in seconds.
+const FOREIGN_TIME: f64 = 0.05;
+/// How long a node that ends waits for messages that may still be on their way, and how long it takes them at most.
+const QUIET: Duration = Duration::from_millis(150);
+const QUIET_MAX: Duration = Duration::from_secs(30);
+/// How long a node that reads a capture waits for others who are behind.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often, in packets, it is looked whether the parent is alive.
+const ORPHAN_PACKETS: u64 = 1024;
 /// How long the loop rests when nothing has happened.
 const IDLE: Duration = Duration::from_millis(5);
 /// The same where only timers and the cluster can make something happen; the latter ends the rest.
@@ -185,6 +211,9 @@ impl Engine {
         core.host.times_in_messages = config.input.is_some();
         core.host.node.in_cluster = crate::globals::string(&core.vm, "Cluster::node").is_some_and(|n| !n.is_empty());
         core.host.ships_logs = core.host.node.in_cluster;
+        if matches!(config.input, Some(Input::Capture(_))) {
+            core.host.cluster.set_patience(PATIENCE);
+        }
         let outgoing = &mut core.host.logs.outgoing;
         if let Some(n) = crate::globals::count(&core.vm, "Log::write_buffer_size") {
             outgoing.rows_max = n;
@@ -217,6 +246,8 @@ impl Engine {
             n_packets: 0,
             n_bytes: 0,
             filter: None,
+            share: config.share.map(|(k, n)| (Sharer::new(n), k)),
+            parent: config.parent,
         })
     }
 
@@ -298,8 +329,7 @@ impl Engine {
             return false;
         }
         let any = core.with_cx(cluster::poll).unwrap_or(false);
-        let now = core.vm.network_time();
-        core.with_cx(|cx| logs::send_due(cx, now));
+        core.with_cx(logs::send_due);
         if let Some(why) = core.host.cluster.fatal.take() {
             core.vm.report(&mut core.host, Severity::Fatal, why, None);
             core.exit.get_or_insert(1);
@@ -318,11 +348,49 @@ impl Engine {
         core.host.stop || core.exit.is_some() || tapir_packet::signals::stop_requested()
     }
 
+    /// Whether the process that looks after this one has ended.
+    fn is_orphan(&self) -> bool {
+        let Some(parent) = self.parent else {
+            return false;
+        };
+        let now = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32);
+        now != parent
+    }
+
+    /// Waits while scripts have suspended processing.
+    fn while_suspended(&mut self) {
+        while self.core.borrow().host.node.suspended && !self.stopping() && !self.is_orphan() {
+            let any = self.poll_inputs().0;
+            let any = self.poll_cluster() || any;
+            self.drain();
+            if !any {
+                self.rest(true);
+            }
+        }
+    }
+
+    /// Whether a packet is for another worker. Time goes on with those as well, in steps.
+    fn is_foreign(&mut self, raw: &RawPacket<'_>) -> bool {
+        let Some((sharer, mine)) = &mut self.share else {
+            return false;
+        };
+        if sharer.share(raw) == *mine {
+            return false;
+        }
+        let now = self.core.borrow().vm.network_time();
+        if self.started && raw.ts() - now >= FOREIGN_TIME {
+            self.advance(raw.ts());
+            self.drain();
+        }
+        true
+    }
+
     fn run(&mut self, config: &Config) -> u8 {
         tapir_packet::signals::install();
         if let Err(status) = self.start(config) {
             return self.leave(status);
         }
+        tell_status(config, "RUNNING");
         let mut status = 0;
         if let Some(Input::Capture(path)) = &config.input {
             match tapir_packet::open_capture(path) {
@@ -354,6 +422,7 @@ impl Engine {
         } else if status == 0 {
             self.idle(config);
         }
+        tell_status(config, "TERMINATING");
         self.finish();
         self.leave(status)
     }
@@ -408,7 +477,7 @@ impl Engine {
         let mut pace = config.pseudo_realtime.map(|speed| Pace { speed, first: None });
         loop {
             self.while_suspended();
-            if self.stopping() {
+            if self.stopping() || (self.n_packets.is_multiple_of(ORPHAN_PACKETS) && self.is_orphan()) {
                 return Ok(());
             }
             let mut weirds = std::mem::take(&mut self.weirds);
@@ -419,6 +488,9 @@ impl Engine {
                     self.refilter()?;
                     if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
                         self.core.borrow_mut().host.node.n_filtered += 1;
+                        continue;
+                    }
+                    if self.is_foreign(&raw) {
                         continue;
                     }
                     if let Some(d) = &mut dumper {
@@ -444,17 +516,6 @@ impl Engine {
             eprintln!();
         }
         Ok(())
-    }
-
-    /// Waits while scripts have suspended the processing of packets, as until a list is read.
-    fn while_suspended(&mut self) {
-        while self.core.borrow().host.node.suspended && !self.stopping() {
-            let (any, _) = self.poll_inputs();
-            self.drain();
-            if !any {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-        }
     }
 
     /// Takes a capture filter into use that scripts have installed.
@@ -559,7 +620,7 @@ impl Engine {
         }
         if self.n_packets.is_multiple_of(CLUSTER_PACKETS) && core.host.in_cluster() {
             core.with_cx(cluster::poll);
-            core.with_cx(|cx| logs::send_due(cx, now));
+            core.with_cx(logs::send_due);
         }
         now
     }
@@ -573,7 +634,7 @@ impl Engine {
         let serves = wall && self.core.borrow().host.node.in_cluster;
         let stay = asked || serves;
         loop {
-            if self.stopping() {
+            if self.stopping() || self.is_orphan() {
                 return;
             }
             let (any, asking) = self.poll_inputs();
@@ -603,12 +664,36 @@ impl Engine {
         self.core.borrow_mut().host.cluster = node;
     }
 
+    /// Takes what other nodes have sent before they ended.
+    fn finish_cluster(&mut self) {
+        if !self.core.borrow().host.in_cluster() {
+            return;
+        }
+        let begun = Instant::now();
+        let mut quiet_since = Instant::now();
+        if !self.core.borrow().host.cluster.may_be_late() {
+            while begun.elapsed() < QUIET_MAX && self.poll_cluster() {
+                self.drain();
+            }
+            return;
+        }
+        while begun.elapsed() < QUIET_MAX && quiet_since.elapsed() < QUIET && self.core.borrow().exit.is_none() {
+            if self.poll_cluster() {
+                quiet_since = Instant::now();
+                self.drain();
+            } else {
+                self.rest(true);
+            }
+        }
+    }
+
     /// The end of the run: timers, connections, files, `zeek_done`, logs.
     fn finish(&mut self) {
         if self.core.borrow().exit.is_some() {
             return;
         }
         self.drain();
+        self.finish_cluster();
         {
             let core = &mut *self.core.borrow_mut();
             let now = Value::Time(core.vm.network_time());
@@ -635,6 +720,7 @@ impl Engine {
         core.with_cx(|cx| logs::expire_delays(cx, true));
         if core.host.in_cluster() {
             core.with_cx(cluster::poll);
+            core.drain_all();
             logs::send_rows(&mut core.host, None);
         }
         core.with_cx(logs::rotate_final);

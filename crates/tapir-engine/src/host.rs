@@ -229,6 +229,15 @@ impl Host for EngineHost {
         crate::logs::write_print(&mut cx, texts)
     }
 
+    fn opaque_from_data(&mut self, name: &str, d: &tapir_data::broker::Data) -> Option<Value> {
+        match (name, d) {
+            ("X509Val", tapir_data::broker::Data::String(der)) => {
+                Some(Value::Opaque(tapir_files::x509::X509Value::new(der)?))
+            }
+            _ => None,
+        }
+    }
+
     fn table_change(
         &mut self,
         vm: &mut Vm,

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::rc::Rc;
 
 use ring::digest;
+use tapir_data::broker::Data;
 use tapir_data::value::{Addr, Opaque, Str, Value};
 use tapir_interface::bindings::Bindings;
 use tapir_interface::{events, records, types};
@@ -52,6 +53,10 @@ impl Opaque for X509Value {
 
     fn render(&self) -> String {
         "<opaque of X509Val>".to_string()
+    }
+
+    fn wire(&self) -> Option<(&'static str, Data)> {
+        Some(("X509Val", Data::String(self.der.to_vec())))
     }
 
     fn as_any(&self) -> &dyn Any {

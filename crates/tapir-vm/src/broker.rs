@@ -46,6 +46,10 @@ impl FromHost for Making<'_> {
         Some(convert::wrap(self.vm.type_id("Broker::Data")?, d))
     }
 
+    fn opaque(&mut self, name: &str, d: &Data) -> Option<Value> {
+        self.host.opaque_from_data(name, d)
+    }
+
     fn now(&self) -> f64 {
         self.vm.network_time()
     }

@@ -173,6 +173,11 @@ pub trait Host {
         Ok(false)
     }
 
+    /// An opaque value that another node has sent, by the name of its kind on the wire.
+    fn opaque_from_data(&mut self, _name: &str, _d: &tapir_data::broker::Data) -> Option<Value> {
+        None
+    }
+
     /// An entry of a table with `&publish_on_change` is new (0), changed (1), removed (2) or expired (3). `old` is the
     /// value that it had before, or its value when it is new; unset for sets.
     ///

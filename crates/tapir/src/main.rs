@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
+    if args.first().is_some_and(|a| a == "cluster") {
+        return ExitCode::from(tapir_operate::command::run(args.into_iter().skip(1)));
+    }
     match options::parse(args.into_iter()) {
         Err(e) => {
             eprintln!("{e}\nTry 'tapir --help' for more information.");
@@ -34,6 +37,10 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Request::Run(config)) => ExitCode::from(tapir_engine::run(&config)),
+        Ok(Request::Run(mut config)) => {
+            // Nodes of a supervised cluster end when their supervisor is gone.
+            config.parent = std::env::var("TAPIR_PARENT_PID").ok().and_then(|p| p.parse().ok());
+            ExitCode::from(tapir_engine::run(&config))
+        }
     }
 }

@@ -335,6 +335,21 @@ const OPTIONS: &[Opt] = &[
     },
     Opt {
         short: None,
+        long: Some("share"),
+        arity: Arity::Value("K/N"),
+        help: "analyse the packets of one worker of N only, K from 1; all need the same input",
+        apply: |p, v| {
+            let text = value(v);
+            let share = text.split_once('/').and_then(|(k, n)| {
+                let (k, n) = (k.parse::<usize>().ok()?, n.parse::<usize>().ok()?);
+                (k >= 1 && k <= n && n <= 1024).then(|| (k - 1, n))
+            });
+            p.config.share = Some(share.ok_or_else(|| format!("'{text}' is no share such as 1/4"))?);
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
         long: Some("workers"),
         arity: Arity::Value("N"),
         help: "share the packets of a capture among N workers on threads of their own",
@@ -353,7 +368,7 @@ const OPTIONS: &[Opt] = &[
 /// The text of `--help`.
 pub fn help() -> String {
     let mut out = String::from(
-        "usage: tapir [OPTIONS] [SCRIPT ...] [NAME=VALUE ...]\n\n\
+        "usage: tapir [OPTIONS] [SCRIPT ...] [NAME=VALUE ...]\n       tapir cluster [OPTIONS] ... (see 'tapir cluster --help')\n\n\
          Watches a network or reads a capture, runs scripts on what it sees, and writes logs to the working directory.\n\
          SCRIPT is a file or a package below ZEEKPATH or TAPIRPATH, or one that comes with the program, e.g. 'local'.\n\
          NAME=VALUE redefines a script option. '-' as SCRIPT reads it from standard input.\n\n",

@@ -1,15 +1,114 @@
-//! `tapirctl`: operates a cluster. Clusters of several nodes are not built yet, and it says so.
+//! `tapirctl`: operates the nodes that `node.cfg` names, with the files and commands of ZeekControl.
 
+mod archive;
+mod commands;
+mod config;
+mod control;
+mod install;
+mod nodes;
+mod process;
+mod state;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use commands::Tool;
+
+const HELP: &str = "\
+usage: tapirctl [--base DIR] [COMMAND [ARGUMENTS]]
+
+Operates the nodes that DIR/etc/node.cfg names, as DIR/etc/zeekctl.cfg (or tapirctl.cfg) and networks.cfg say. Without a
+command it reads commands from standard input. DIR is $TAPIRCTL_BASE, or the folder above the one of this program, or the
+current folder. NODES are names, or all, manager, loggers, proxies, workers; without any all are meant.
+
+  deploy                 check, install and restart everything
+  check [NODES]          test the configuration without changing anything
+  install                take configuration and scripts over for the next start
+  start [NODES]          start nodes
+  stop [NODES]           end nodes, workers first, and archive what they leave
+  restart [--clean] [NODES]
+  status [NODES]         what each node does; the exit status is 0 if all run
+  top [NODES]            memory and processor use
+  diag [NODES]           what nodes have left behind: output, errors, status
+  print ID [NODES]       the value of a script variable in running nodes
+  netstats [NODES]       packets received and lost
+  peerstatus [NODES]     which nodes are connected
+  nodes                  the nodes of node.cfg
+  config                 all options and their values
+  cleanup [--all] [NODES]  empty the folders of nodes that do not run
+  df                     free space where logs and working folders are
+  cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes
+  help                   this text
+
+All nodes run on this host; a node on another host is an error.
+";
+
+fn base(given: Option<String>) -> PathBuf {
+    if let Some(dir) = given
+        .or_else(|| std::env::var("TAPIRCTL_BASE").ok())
+        .filter(|d| !d.is_empty())
+    {
+        return std::path::absolute(&dir).unwrap_or_else(|_| dir.into());
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let exe = std::env::current_exe().unwrap_or_default();
+    let above = exe.parent().and_then(Path::parent).map(Path::to_path_buf);
+    match above.filter(|d| d.join("etc/node.cfg").is_file()) {
+        Some(dir) => dir,
+        None => here,
+    }
+}
+
 fn main() -> ExitCode {
-    let asks_help = std::env::args().skip(1).any(|a| a == "-h" || a == "--help");
-    let text = "tapirctl operates a cluster of tapir nodes. This version of Wiretapir runs single nodes only;\n\
-                start one with 'tapir -i INTERFACE local' or 'tapir -r CAPTURE local'.";
-    if asks_help {
-        println!("{text}");
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let mut dir = None;
+    if args.first().is_some_and(|a| a == "--base") {
+        if args.len() < 2 {
+            eprintln!("error: --base needs a folder");
+            return ExitCode::FAILURE;
+        }
+        dir = Some(args[1].clone());
+        args.drain(..2);
+    }
+    if args
+        .first()
+        .is_some_and(|a| matches!(a.as_str(), "-h" | "--help" | "help"))
+    {
+        print!("{HELP}");
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {text}");
-    ExitCode::FAILURE
+    let base = base(dir);
+    let run = |args: &[String]| match Tool::open(&base).and_then(|mut t| t.run(args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    };
+    if !args.is_empty() {
+        return run(&args);
+    }
+    let mut line = String::new();
+    loop {
+        use std::io::{IsTerminal, Write};
+        if std::io::stdin().is_terminal() {
+            print!("[TapirControl] > ");
+            let _ = std::io::stdout().flush();
+        }
+        line.clear();
+        match std::io::stdin().read_line(&mut line) {
+            Ok(0) | Err(_) => return ExitCode::SUCCESS,
+            Ok(_) => {}
+        }
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        match words.first().map(String::as_str) {
+            None => {}
+            Some("exit" | "quit") => return ExitCode::SUCCESS,
+            Some("help") => print!("{HELP}"),
+            Some(_) => {
+                run(&words);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 ##! Writes capture_loss.log: how much of the TCP traffic was acknowledged without
 ##! having been seen.
 
+@load base/frameworks/cluster
 @load base/frameworks/notice
 
 module CaptureLoss;
@@ -77,6 +78,10 @@ event zeek_init() &priority=5
 
 event network_time_init()
 	{
+	# Nodes of a cluster that see no packets have nothing to lose.
+	if ( Cluster::is_enabled() && Cluster::local_node_type() != Cluster::WORKER )
+		return;
+
 	local g = get_gap_stats();
 
 	# A capture of any length gives a first value.

@@ -216,12 +216,7 @@ impl Mysql {
             }
             Expect::FieldList => {
                 if eof {
-                    c.u8();
-                    if self.no_eof() {
-                        self.ok(cx, &mut c)?;
-                    } else {
-                        raise!(cx, mysql_eof, false);
-                    }
+                    raise!(cx, mysql_eof, false);
                     self.expect = Expect::Nothing;
                 }
             }

@@ -35,7 +35,6 @@ pub struct Lines {
     flag_nul: bool,
     told_size: bool,
     weirds: bool,
-    weird_lf: bool,
 }
 
 /// The largest line that is kept when a protocol sets no limit of its own.
@@ -62,7 +61,6 @@ impl Lines {
             flag_nul: false,
             told_size: false,
             weirds: true,
-            weird_lf: true,
         }
     }
 
@@ -81,12 +79,6 @@ impl Lines {
     /// Says nothing about lone CR or LF.
     pub fn quiet(mut self) -> Self {
         self.weirds = false;
-        self
-    }
-
-    /// Says nothing about lone LF.
-    pub fn quiet_lf(mut self) -> Self {
-        self.weird_lf = false;
         self
     }
 
@@ -200,7 +192,7 @@ impl Lines {
                     }
                     self.last = b'\n';
                     if self.eol.lf {
-                        if self.weirds && self.weird_lf && !self.told_lf {
+                        if self.weirds && !self.told_lf {
                             self.told_lf = true;
                             self.last = 0;
                             *at -= 1;

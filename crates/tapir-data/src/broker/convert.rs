@@ -124,7 +124,10 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
         Value::File(f) => Data::String(f.name.to_vec()),
         Value::Opaque(o) => match o.as_any().downcast_ref::<DataHolder>() {
             Some(d) => d.0.borrow().clone(),
-            None => return Err(format!("opaque of {} cannot be sent", o.type_name())),
+            None => match o.wire() {
+                Some((name, d)) => Data::Vector(vec![Data::str(name), d]),
+                None => return Err(format!("opaque of {} cannot be sent", o.type_name())),
+            },
         },
         Value::Type(_) => return Err(format!("{} cannot be sent", value_type_text(host.types(), v))),
     })
@@ -151,6 +154,10 @@ pub trait FromHost {
     fn function(&mut self, name: &str) -> Option<Value>;
     /// Data as a value of the script record `Broker::Data`.
     fn wrap(&mut self, d: Data) -> Option<Value>;
+    /// An opaque value from what [`crate::value::Opaque::wire`] has made of one.
+    fn opaque(&mut self, _name: &str, _d: &Data) -> Option<Value> {
+        None
+    }
     /// The network time, for the entries of tables.
     fn now(&self) -> f64;
 }
@@ -187,6 +194,13 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
         },
         (Kind::Func(_), Data::Vector(parts)) => match &parts[..] {
             [Data::String(name)] => host.function(std::str::from_utf8(name).ok()?)?,
+            _ => return None,
+        },
+        (Kind::Opaque(name), Data::Vector(parts)) => match &parts[..] {
+            [Data::String(kind), d] => match host.opaque(std::str::from_utf8(kind).ok()?, d)? {
+                Value::Opaque(o) if o.type_name() == &**name => Value::Opaque(o),
+                _ => return None,
+            },
             _ => return None,
         },
         (Kind::Record(_), d) if host.types().name(ty).map(|n| &**n) == Some("Broker::Data") => wrap(ty, d.clone()),

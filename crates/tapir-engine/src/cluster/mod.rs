@@ -10,7 +10,7 @@ mod start;
 mod websocket;
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapir_cluster::websocket::Servers;
 use tapir_cluster::{Backend, Incoming, Refused};
@@ -23,13 +23,15 @@ use tapir_interface::queue::EventId;
 use tapir_vm::{CallCtx, RtError, Severity};
 
 pub use changes::{apply, publish_table, table_change};
-pub use start::start;
+pub use start::{keypair, start, start_forwarder};
 pub use websocket::listen;
 
 use crate::host::{EngineHost, of};
 
 /// Messages taken from the backend in one turn.
 const TURN: usize = 512;
+/// How long to wait before sending is tried again.
+const RETRY: Duration = Duration::from_millis(2);
 
 /// An event of this program as the network knows it.
 struct Known {
@@ -45,6 +47,8 @@ pub struct ClusterNode {
     servers: Option<Servers>,
     /// A backend from outside that `Cluster::Backend::__init` will take.
     offered: Option<Box<dyn Backend>>,
+    /// Whether the backend is one from outside, which delivers at once.
+    from_outside: bool,
     /// The node id that scripts chose.
     node_id: String,
     /// Subscriptions (true) and their ends (false) from before the start.
@@ -53,7 +57,11 @@ pub struct ClusterNode {
     seen: HashSet<Vec<u8>>,
     inbox: Vec<Incoming>,
     known: HashMap<String, Option<Known>>,
+    /// The central forwarder, where this process runs it.
+    forwarder: Option<tapir_cluster::zeromq::Forwarder>,
     changes: changes::Changes,
+    /// How long sending waits for room.
+    patience: Duration,
     /// Whether the loss of events was told; it is counted after that.
     told_full: bool,
     /// A message that ends the node.
@@ -63,12 +71,19 @@ pub struct ClusterNode {
 impl ClusterNode {
     /// Gives the node a backend to use instead of one of its own making.
     pub fn offer(&mut self, backend: Box<dyn Backend>) {
+        self.from_outside = true;
         self.offered = Some(backend);
     }
 
-    /// Whether a backend was handed over and not used so far.
-    pub fn has_offer(&self) -> bool {
-        self.offered.is_some()
+    /// Whether what others have sent before they ended may still be on its way.
+    pub fn may_be_late(&self) -> bool {
+        self.is_running() && !self.from_outside
+    }
+
+    /// Makes sending wait for a backend that is behind instead of losing what it does not take: for nodes that nobody
+    /// waits for, as those that read captures.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Whether the node takes part in a cluster.
@@ -121,8 +136,30 @@ impl ClusterNode {
     /// Why they were not sent.
     pub fn ship(&mut self, batch: tapir_cluster::LogBatch) -> Result<(), Refused> {
         match &mut self.backend {
-            Some(b) => b.ship(batch),
+            Some(b) if self.patience.is_zero() => b.ship(batch),
+            Some(b) => {
+                let until = Instant::now() + self.patience;
+                loop {
+                    match b.ship(batch.clone()) {
+                        Err(Refused::Full) if Instant::now() < until => std::thread::sleep(RETRY),
+                        other => return other,
+                    }
+                }
+            }
             None => Err(Refused::Closed),
+        }
+    }
+
+    fn send(&mut self, topic: &[u8], message: &EventMessage) -> Result<(), Refused> {
+        let Some(b) = &mut self.backend else {
+            return Ok(());
+        };
+        let until = Instant::now() + self.patience;
+        loop {
+            match b.publish(topic, message) {
+                Err(Refused::Full) if Instant::now() < until => std::thread::sleep(RETRY),
+                other => return other,
+            }
         }
     }
 
@@ -145,6 +182,7 @@ impl ClusterNode {
         if let Some(mut b) = self.backend.take() {
             b.close();
         }
+        self.forwarder = None;
     }
 }
 
@@ -180,10 +218,7 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
             .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
     }
     let cluster = &mut of(cx)?.cluster;
-    let Some(backend) = &mut cluster.backend else {
-        return Ok(true);
-    };
-    match backend.publish(topic, &message) {
+    match cluster.send(topic, &message) {
         Ok(()) => Ok(true),
         Err(Refused::Nobody) => Ok(true),
         Err(Refused::Closed) => Ok(false),

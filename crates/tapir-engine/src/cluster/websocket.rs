@@ -32,7 +32,7 @@ pub fn listen(cx: &mut CallCtx<'_>, options: &Value) -> Result<bool, RtError> {
     let options = options_of(cx, options)?;
     if !of(cx)?.cluster.is_running() {
         let chosen = crate::globals::string(cx.vm, "Cluster::backend").unwrap_or_default();
-        if chosen.is_empty() || chosen.ends_with("CLUSTER_BACKEND_NONE") {
+        if chosen.is_empty() || chosen.ends_with("CLUSTER_BACKEND_NONE") || !of(cx)?.node.in_cluster {
             // Without a cluster, the node and its clients are one of their own.
             let backend = Hub::new().node("");
             let id = backend.node_id().to_string();

@@ -34,7 +34,7 @@ impl Engine {
         let mut dumper = config.write_file.as_deref().map(Dumper::new);
         let mut last_packet = Instant::now();
         let mut last_count = Instant::now();
-        while !self.stopping() {
+        while !self.stopping() && !self.is_orphan() {
             let suspended = self.core.borrow().host.node.suspended;
             let mut any = false;
             for _ in 0..if suspended { 0 } else { BATCH } {
@@ -45,6 +45,9 @@ impl Engine {
                 self.refilter()?;
                 if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
                     self.core.borrow_mut().host.node.n_filtered += 1;
+                    continue;
+                }
+                if self.is_foreign(&raw) {
                     continue;
                 }
                 if let Some(d) = &mut dumper {

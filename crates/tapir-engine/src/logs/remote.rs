@@ -22,9 +22,10 @@ pub struct Outgoing {
     buffers: HashMap<(i64, Str, Str), Buffer>,
     /// `Log::write_buffer_size`.
     pub rows_max: u64,
-    /// `Log::flush_interval` in seconds; 0 never.
+    /// `Log::flush_interval` in seconds; 0 never. It counts by the clock on the wall: captures are read faster than they
+    /// were recorded, and would be sent in tiny pieces.
     pub interval: f64,
-    next_flush: f64,
+    last_flush: Instant,
     /// Rows lost since the last message about it, and when that was.
     lost: u64,
     told: Option<Instant>,
@@ -49,7 +50,7 @@ impl Default for Outgoing {
             buffers: HashMap::new(),
             rows_max: 1000,
             interval: 1.0,
-            next_flush: 0.0,
+            last_flush: Instant::now(),
             lost: 0,
             told: None,
         }
@@ -119,15 +120,15 @@ pub fn send_rows(h: &mut EngineHost, only: Option<i64>) {
     }
 }
 
-/// Sends what is due at a time, and tells what was lost.
+/// Sends what is due, and tells what was lost.
 ///
 /// # Errors
 /// When this runs without an engine.
-pub fn send_due(cx: &mut CallCtx<'_>, now: f64) -> Result<(), RtError> {
+pub fn send_due(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let h = host(cx)?;
     let out = &mut h.logs.outgoing;
-    if out.interval > 0.0 && now >= out.next_flush {
-        out.next_flush = now + out.interval;
+    if out.interval > 0.0 && out.last_flush.elapsed().as_secs_f64() >= out.interval {
+        out.last_flush = Instant::now();
         send_rows(h, None);
         // Where logs are written, files follow their rows at the same pace.
         h.logs.flush_all();

@@ -151,7 +151,9 @@ function nodeid_to_node(id: string): NamedNode
 
 function log(msg: string)
 	{
-	Log::write(Cluster::LOG, Info($ts=network_time(), $node=node, $message=msg));
+	# A node that has seen no packet yet has no other time.
+	local now = network_time() > double_to_time(0.0) ? network_time() : current_time();
+	Log::write(Cluster::LOG, Info($ts=now, $node=node, $message=msg));
 	}
 
 function init(): bool

@@ -7,6 +7,7 @@
 @load base/utils/numbers
 @load base/utils/addrs
 @load base/frameworks/analyzer
+@load base/frameworks/cluster
 @load base/protocols/conn/removal-hooks
 
 module FTP;
@@ -59,6 +60,16 @@ export {
 		fuid: string &optional &log;
 	};
 }
+
+module GLOBAL;
+
+export {
+	## Tell the workers of a cluster which data connections belong to whose session.
+	global sync_add_expected_data: event(s: FTP::Info, chan: FTP::ExpectedDataChannel);
+	global sync_remove_expected_data: event(resp_h: addr, resp_p: port);
+}
+
+module FTP;
 
 redef likely_server_ports += { ports };
 
@@ -149,6 +160,55 @@ function end_command(rec: Info)
 	delete rec$cmdarg;
 	}
 
+@if ( Cluster::is_enabled() )
+
+# Hands an event to all workers, through somebody who reaches them.
+function tell_workers(e: Cluster::Event)
+	{
+	if ( ! Cluster::publish_rr(Cluster::proxy_pool, "FTP", e) )
+		Cluster::publish(Cluster::manager_topic, e);
+	}
+
+# What other workers need of a session to tell of its files.
+function minimal_info(s: Info): Info
+	{
+	local rec = Info($ts=s$ts, $uid=s$uid, $id=s$id, $user=s$user, $capture_password=s$capture_password,
+	                 $cwd=s$cwd, $passive=s$passive);
+
+	if ( s?$password && (s$capture_password || to_lower(s$user) in guest_ids) )
+		rec$password = s$password;
+
+	if ( s?$cmdarg )
+		rec$cmdarg = s$cmdarg;
+
+	return rec;
+	}
+
+event sync_add_expected_data(s: FTP::Info, chan: FTP::ExpectedDataChannel)
+	{
+	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+		Cluster::publish(Cluster::worker_topic, sync_add_expected_data, s, chan);
+	@else
+		# The worker that has the session hears of it as well, and knows more.
+		if ( [chan$resp_h, chan$resp_p] in ftp_data_expected || |ftp_data_expected| >= max_expected_data_channels )
+			return;
+
+		ftp_data_expected[chan$resp_h, chan$resp_p] = s;
+		Analyzer::schedule_analyzer(chan$orig_h, chan$resp_h, chan$resp_p, Analyzer::ANALYZER_FTP_DATA, 5mins);
+	@endif
+	}
+
+event sync_remove_expected_data(resp_h: addr, resp_p: port)
+	{
+	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+		Cluster::publish(Cluster::worker_topic, sync_remove_expected_data, resp_h, resp_p);
+	@else
+		delete ftp_data_expected[resp_h, resp_p];
+	@endif
+	}
+
+@endif
+
 function expect_data_channel(c: connection, chan: ExpectedDataChannel)
 	{
 	c$ftp$passive = chan$passive;
@@ -162,6 +222,11 @@ function expect_data_channel(c: connection, chan: ExpectedDataChannel)
 
 	ftp_data_expected[chan$resp_h, chan$resp_p] = c$ftp;
 	Analyzer::schedule_analyzer(chan$orig_h, chan$resp_h, chan$resp_p, Analyzer::ANALYZER_FTP_DATA, 5mins);
+
+	# Another worker may be the one that sees the data.
+	@if ( Cluster::is_enabled() )
+		tell_workers(Cluster::make_event(sync_add_expected_data, minimal_info(c$ftp), chan));
+	@endif
 	}
 
 event ftp_request(c: connection, command: string, arg: string) &priority=5
@@ -305,12 +370,6 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 		end_command(c$ftp);
 	}
 
-event ftp_starttls(c: connection) &priority=5
-	{
-	# What follows cannot be read; no answer to the command will come.
-	set_session(c);
-	}
-
 event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10
 	{
 	if ( a != Analyzer::ANALYZER_FTP_DATA )
@@ -336,8 +395,14 @@ event connection_reused(c: connection) &priority=5
 
 hook finalize_ftp_data(c: connection)
 	{
-	if ( ! c$ftp_data_reuse )
-		delete ftp_data_expected[c$id$resp_h, c$id$resp_p];
+	if ( c$ftp_data_reuse || [c$id$resp_h, c$id$resp_p] !in ftp_data_expected )
+		return;
+
+	delete ftp_data_expected[c$id$resp_h, c$id$resp_p];
+
+	@if ( Cluster::is_enabled() )
+		tell_workers(Cluster::make_event(sync_remove_expected_data, c$id$resp_h, c$id$resp_p));
+	@endif
 	}
 
 hook finalize_ftp(c: connection)

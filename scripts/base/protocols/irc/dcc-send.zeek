@@ -1,6 +1,7 @@
 ##! Expects the connections that files are sent over between IRC clients.
 
 @load ./main
+@load base/frameworks/cluster
 @load base/utils/files
 @load base/protocols/conn/removal-hooks
 
@@ -19,8 +20,51 @@ export {
 	global finalize_irc_data: Conn::RemovalHook;
 }
 
+module GLOBAL;
+
+export {
+	## Tell the workers of a cluster of transfers that were announced, and of those that are over.
+	global dcc_transfer_add: event(host: addr, p: port, info: IRC::Info);
+	global dcc_transfer_remove: event(host: addr, p: port);
+}
+
+module IRC;
+
 # Transfers that were announced.
 global dcc_expected_transfers: table[addr, port] of Info &read_expire=5mins;
+
+@if ( Cluster::is_enabled() )
+
+# Hands an event to all workers, through somebody who reaches them.
+function tell_workers(e: Cluster::Event)
+	{
+	if ( ! Cluster::publish_rr(Cluster::proxy_pool, "IRC", e) )
+		Cluster::publish(Cluster::manager_topic, e);
+	}
+
+event dcc_transfer_add(host: addr, p: port, info: IRC::Info)
+	{
+	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+		Cluster::publish(Cluster::worker_topic, dcc_transfer_add, host, p, info);
+	@else
+		if ( [host, p] in dcc_expected_transfers || |dcc_expected_transfers| >= max_dcc_expected_transfers )
+			return;
+
+		dcc_expected_transfers[host, p] = info;
+		Analyzer::schedule_analyzer(0.0.0.0, host, p, Analyzer::ANALYZER_IRC_DATA, 5min);
+	@endif
+	}
+
+event dcc_transfer_remove(host: addr, p: port)
+	{
+	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+		Cluster::publish(Cluster::worker_topic, dcc_transfer_remove, host, p);
+	@else
+		delete dcc_expected_transfers[host, p];
+	@endif
+	}
+
+@endif
 
 event irc_dcc_message(c: connection, is_orig: bool, prefix: string, target: string, dcc_type: string,
                       argument: string, address: addr, dest_port: count, size: count) &priority=5
@@ -43,6 +87,11 @@ event irc_dcc_message(c: connection, is_orig: bool, prefix: string, target: stri
 	local p = count_to_port(dest_port, tcp);
 	Analyzer::schedule_analyzer(0.0.0.0, address, p, Analyzer::ANALYZER_IRC_DATA, 5min);
 	dcc_expected_transfers[address, p] = copy(c$irc);
+
+	# Another worker may be the one that sees the file.
+	@if ( Cluster::is_enabled() )
+		tell_workers(Cluster::make_event(dcc_transfer_add, address, p, c$irc));
+	@endif
 	}
 
 event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10
@@ -66,5 +115,12 @@ event file_transferred(c: connection, prefix: string, descr: string, mime_type: 
 
 hook finalize_irc_data(c: connection)
 	{
+	if ( [c$id$resp_h, c$id$resp_p] !in dcc_expected_transfers )
+		return;
+
 	delete dcc_expected_transfers[c$id$resp_h, c$id$resp_p];
+
+	@if ( Cluster::is_enabled() )
+		tell_workers(Cluster::make_event(dcc_transfer_remove, c$id$resp_h, c$id$resp_p));
+	@endif
 	}

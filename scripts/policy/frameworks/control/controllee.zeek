@@ -14,17 +14,23 @@ event zeek_init() &priority=-10
 		Broker::listen();
 	}
 
+# Answers go where those who asked one node can tell them apart.
+function answer_topic(response: string): string
+	{
+	local topic = fmt("%s/%s", Control::topic_prefix, response);
+	return Cluster::node == "" ? topic : fmt("%s/%s", topic, Cluster::node);
+	}
+
 event Control::id_value_request(id: string)
 	{
-	Broker::publish(Control::topic_prefix + "/id_value_response", Control::id_value_response, id,
-	                cat(lookup_ID(id)));
+	Cluster::publish(answer_topic("id_value_response"), Control::id_value_response, id, cat(lookup_ID(id)));
 	}
 
 event Control::peer_status_request()
 	{
 	local status = "";
 
-	for ( i, p in Broker::peers() )
+	for ( _, p in Broker::peers() )
 		{
 		local peer = p$peer;
 
@@ -33,7 +39,13 @@ event Control::peer_status_request()
 			              peer$network$address, p$status);
 		}
 
-	Broker::publish(Control::topic_prefix + "/peer_status_response", Control::peer_status_response, status);
+	for ( name, n in Cluster::nodes )
+		{
+		if ( n?$id )
+			status += fmt("%.6f peer=%s host=%s status=up\n", network_time(), name, n$ip);
+		}
+
+	Cluster::publish(answer_topic("peer_status_response"), Control::peer_status_response, status);
 	}
 
 event Control::net_stats_request()
@@ -41,19 +53,18 @@ event Control::net_stats_request()
 	local ns = get_net_stats();
 	local text = fmt("%.6f recvd=%d dropped=%d link=%d\n", network_time(), ns$pkts_recvd, ns$pkts_dropped,
 	                 ns$pkts_link);
-	Broker::publish(Control::topic_prefix + "/net_stats_response", Control::net_stats_response, text);
+	Cluster::publish(answer_topic("net_stats_response"), Control::net_stats_response, text);
 	}
 
 event Control::configuration_update_request()
 	{
 	event Control::configuration_update();
-	Broker::publish(Control::topic_prefix + "/configuration_update_response",
-	                Control::configuration_update_response);
+	Cluster::publish(answer_topic("configuration_update_response"), Control::configuration_update_response);
 	}
 
 event Control::shutdown_request()
 	{
-	Broker::publish(Control::topic_prefix + "/shutdown_response", Control::shutdown_response);
+	Cluster::publish(answer_topic("shutdown_response"), Control::shutdown_response);
 
 	# Time for the answer to leave.
 	event terminate_event();

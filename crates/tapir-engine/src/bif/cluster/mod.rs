@@ -167,15 +167,27 @@ fn listen_websocket(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     truth(cluster::listen(cx, &options)?)
 }
 
+fn spawn_forwarder(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    truth(cluster::start_forwarder(cx)?)
+}
+
+fn generate_keypair(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let t = Table::new(cx.result_type);
+    match cluster::keypair() {
+        Ok((public, secret)) => {
+            for (name, key) in [("public", public), ("secret", secret)] {
+                let name = Value::Str(name.as_bytes().into());
+                t.insert(&[name], Value::Str(key.as_bytes().into()), 0.0);
+            }
+        }
+        Err(why) => cx.error(format!("cannot make a pair of keys: {why}")),
+    }
+    Ok(Value::Table(t))
+}
+
 fn is_remote_event(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let event = cx.vm.current_event();
     truth(event.is_some_and(|e| e.1.iter().any(|m| m.0 == REMOTE)))
-}
-
-fn needs_transport(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Err(RtError::new(
-        "this function needs a cluster backend, which this program was built without",
-    ))
 }
 
 /// Adds the built-ins.
@@ -191,8 +203,8 @@ pub fn register(r: &mut Registry) {
         ("Cluster::apply_table_change_infos", apply_changes),
         ("Cluster::__listen_websocket", listen_websocket),
         ("Cluster::Backend::__init", init),
-        ("Cluster::Backend::ZeroMQ::spawn_zmq_proxy_thread", needs_transport),
-        ("Cluster::Backend::ZeroMQ::generate_keypair", needs_transport),
+        ("Cluster::Backend::ZeroMQ::spawn_zmq_proxy_thread", spawn_forwarder),
+        ("Cluster::Backend::ZeroMQ::generate_keypair", generate_keypair),
         ("is_remote_event", is_remote_event),
     ]);
     broker::register(r);

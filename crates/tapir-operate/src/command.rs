@@ -1,0 +1,314 @@
+//! `tapir cluster`: a whole cluster on this host under one supervisor.
+
+use std::path::{Path, PathBuf};
+
+use crate::layout::{Layout, Role, free_ports, quoted};
+use crate::supervise::{Outcome, Spec, Supervisor};
+
+/// The text of `tapir cluster --help`.
+pub const HELP: &str = "\
+usage: tapir cluster [OPTIONS] [NODE OPTIONS] [SCRIPT ...] [NAME=VALUE ...]
+
+Runs a cluster on this host: a manager, and as many loggers, proxies and workers as asked for, each a process. What dies is
+started again. Ctrl-C ends all in order. Log files of all nodes come together in one folder.
+
+      --workers N     nodes that analyse packets (default 2)
+      --proxies N     nodes that hold shared state (default 1)
+      --loggers N     nodes that write the logs (default 1); with 0 the manager does, with several each writes its share
+                      into files of its own, such as conn.logger-2.log
+      --log-dir DIR   where the logs go (default: the current folder); nodes run in DIR/nodes
+      --port PORT     the first of the TCP ports that the nodes use on 127.0.0.1 (default 27760, others if those are in use)
+  -r, --readfile FILE share the packets of a capture among the workers, then end
+  -i, --iface NAME    watch an interface; each worker takes its share of the packets
+  -h, --help          show this text
+
+Other options, scripts and settings are given to all nodes. Packets are shared out by their pair of addresses.
+Exit status: 0 after a capture or a stop, 1 when a node could not start or failed for good.
+";
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub workers: usize,
+    pub proxies: usize,
+    pub loggers: usize,
+    pub log_dir: PathBuf,
+    pub port: u16,
+    pub capture: Option<PathBuf>,
+    pub interface: Option<String>,
+    /// For all nodes: options, scripts, settings.
+    pub rest: Vec<String>,
+}
+
+/// Options of a node that take a value, so that the value is not taken for a script.
+const WITH_VALUE: &[&str] = &[
+    "-e",
+    "-p",
+    "-s",
+    "-f",
+    "-G",
+    "-H",
+    "--exec",
+    "--prefix",
+    "--rulefile",
+    "--filter",
+];
+
+/// Reads the arguments behind `tapir cluster`; `None` when help was asked for.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
+    let mut plan = Plan {
+        workers: 2,
+        proxies: 1,
+        loggers: 1,
+        log_dir: PathBuf::from("."),
+        port: 27760,
+        capture: None,
+        interface: None,
+        rest: Vec::new(),
+    };
+    let mut args = args;
+    while let Some(arg) = args.next() {
+        let (name, inline) = match arg.split_once('=') {
+            Some((n, v)) if n.starts_with("--") => (n.to_string(), Some(v.to_string())),
+            _ => (arg.clone(), None),
+        };
+        let mut value = || {
+            let v = inline.clone().or_else(|| args.next());
+            v.ok_or_else(|| format!("ERROR: Option {name} requires an argument."))
+        };
+        let number = |text: String, min: usize| {
+            let n = text.parse::<usize>().ok().filter(|n| (min..=512).contains(n));
+            n.ok_or_else(|| format!("ERROR: {name}: '{text}' is no number from {min} to 512"))
+        };
+        match name.as_str() {
+            "-h" | "--help" => return Ok(None),
+            "--workers" => plan.workers = number(value()?, 1)?,
+            "--proxies" => plan.proxies = number(value()?, 0)?,
+            "--loggers" => plan.loggers = number(value()?, 0)?,
+            "--log-dir" => plan.log_dir = value()?.into(),
+            "--port" => {
+                let text = value()?;
+                let port = text.parse().ok().filter(|p| (1..=65_000).contains(p));
+                plan.port = port.ok_or_else(|| format!("ERROR: --port: '{text}' is no port from 1 to 65000"))?;
+            }
+            "-r" | "--readfile" => plan.capture = Some(value()?.into()),
+            "-i" | "--iface" => plan.interface = Some(value()?),
+            _ if WITH_VALUE.contains(&arg.as_str()) => {
+                let v = value()?;
+                plan.rest.extend([arg, v]);
+            }
+            _ => plan.rest.push(arg),
+        }
+    }
+    if plan.capture.is_some() && plan.interface.is_some() {
+        return Err("ERROR: only one of -r and -i can be given".into());
+    }
+    Ok(Some(plan))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Names of files relative to this folder, as nodes that run elsewhere need them.
+fn absolute_scripts(rest: &[String]) -> Result<Vec<String>, String> {
+    let mut out: Vec<String> = Vec::new();
+    for arg in rest {
+        let of_option = out.last().is_some_and(|o| WITH_VALUE.contains(&o.as_str()));
+        let is_file = Path::new(arg).is_file() || Path::new(&format!("{arg}.zeek")).is_file();
+        if !of_option && !arg.starts_with('-') && is_file {
+            out.push(absolute(Path::new(arg))?.to_string_lossy().into_owned());
+        } else {
+            out.push(arg.clone());
+        }
+    }
+    Ok(out)
+}
+
+/// Settings of all nodes, loaded before the user's scripts.
+fn settings(plan: &Plan, layout: &Layout, log_dir: &Path) -> String {
+    let mut out = String::from("# Written by 'tapir cluster'; changes are lost.\n\n");
+    out.push_str("@load frameworks/cluster/backend/zeromq\n@load frameworks/cluster/experimental\n\n");
+    out.push_str(&layout.endpoints());
+    out.push_str(&format!(
+        "\nredef Log::default_logdir = {};\n",
+        quoted(&log_dir.to_string_lossy())
+    ));
+    out.push_str(
+        "redef Log::default_rotation_interval = 0sec;\nredef Log::default_rotation_postprocessor_cmd = \"\";\n",
+    );
+    if plan.capture.is_some() {
+        out.push_str(
+            "\n# Nobody waits for a capture, but no line of it may be lost.\n\
+             redef Cluster::Backend::ZeroMQ::onloop_queue_hwm = 0;\n\n\
+             @if ( Cluster::local_node_type() == Cluster::WORKER )\n\n\
+             redef Cluster::Backend::ZeroMQ::linger_ms = 60000;\n\n\
+             event zeek_init()\n\t{\n\tsuspend_processing();\n\t}\n\n\
+             event Cluster::Experimental::cluster_started()\n\t{\n\tcontinue_processing();\n\t}\n\n\
+             @endif\n",
+        );
+    }
+    out
+}
+
+/// Logs that a killed logger has left get out of the way of those to come: `conn.log` becomes `conn.TIME.log`.
+fn keep_logs(spec: &Spec) {
+    let get = |name: &str| spec.env.iter().find(|e| e.0 == name).map(|e| e.1.clone());
+    let (Some(dir), Some(suffix)) = (get("TAPIR_LOG_DIR"), get("ZEEK_LOG_SUFFIX")) else {
+        return;
+    };
+    let Ok(entries) = std::fs::read_dir(&dir) else {
+        return;
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let stamp = now.map_or(0, |d| d.as_millis());
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(&format!(".{suffix}")) else {
+            continue;
+        };
+        if stem.contains('.') {
+            continue;
+        }
+        let to = Path::new(&dir).join(format!("{stem}.{stamp}.{suffix}"));
+        if let Err(e) = std::fs::rename(entry.path(), &to) {
+            eprintln!("warning: cannot rename {name} to {}: {e}", to.display());
+        }
+    }
+}
+
+/// What to start, in order, and where things were written.
+///
+/// # Errors
+/// What is in the way.
+pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), String> {
+    let needed = Layout::ports_needed(plan.loggers, plan.proxies, plan.workers);
+    let base = free_ports(plan.port, needed).ok_or("no free TCP ports on 127.0.0.1")?;
+    let layout = Layout::local(plan.loggers, plan.proxies, plan.workers, base);
+    let log_dir = absolute(&plan.log_dir)?;
+    let scripts = log_dir.join("nodes/scripts");
+    let make = |dir: &Path| std::fs::create_dir_all(dir).map_err(|e| format!("cannot create {}: {e}", dir.display()));
+    make(&scripts)?;
+    let write = |name: &str, text: String| {
+        let to = scripts.join(name);
+        std::fs::write(&to, text).map_err(|e| format!("cannot write {}: {e}", to.display()))
+    };
+    write("cluster-layout.zeek", layout.script())?;
+    write("tapir-cluster.zeek", settings(plan, &layout, &log_dir))?;
+    let here = absolute(Path::new("."))?;
+    let mut path = format!("{}:{}", scripts.display(), here.display());
+    for var in ["TAPIRPATH", "ZEEKPATH"] {
+        if let Some(more) = std::env::var(var).ok().filter(|v| !v.is_empty()) {
+            path.push(':');
+            path.push_str(&more);
+        }
+    }
+    let rest = absolute_scripts(&plan.rest)?;
+    let capture = plan.capture.as_deref().map(absolute).transpose()?;
+    if let Some(c) = capture.as_deref().filter(|c| !c.is_file()) {
+        return Err(format!("there is no capture {}", c.display()));
+    }
+    let mut specs = Vec::new();
+    let mut order: Vec<_> = layout.members.iter().collect();
+    order.sort_by_key(|m| m.role);
+    for m in order {
+        let dir = log_dir.join("nodes").join(&m.name);
+        make(&dir)?;
+        let mut args = Vec::new();
+        if m.role == Role::Worker {
+            let index: usize = m.name.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(1);
+            match (&capture, &plan.interface) {
+                (Some(c), _) => args.extend(["-r".into(), c.to_string_lossy().into_owned()]),
+                (None, Some(i)) => args.extend(["-i".into(), i.clone()]),
+                (None, None) => {}
+            }
+            if !args.is_empty() {
+                args.extend(["--share".into(), format!("{index}/{}", plan.workers)]);
+            }
+        }
+        args.push("tapir-cluster".into());
+        args.extend(rest.iter().cloned());
+        let writes = m.role == Role::Logger || (m.role == Role::Manager && layout.manager_is_logger());
+        let suffix = match layout.count(Role::Logger) {
+            n if n > 1 && writes => format!("{}.log", m.name),
+            _ => "log".into(),
+        };
+        let finite = m.role == Role::Worker && capture.is_some();
+        let spec = Spec {
+            name: m.name.clone(),
+            role: m.role,
+            program: program.to_path_buf(),
+            args,
+            env: vec![
+                ("CLUSTER_NODE".into(), m.name.clone()),
+                ("ZEEKPATH".into(), path.clone()),
+                ("TAPIRPATH".into(), String::new()),
+                ("ZEEK_LOG_SUFFIX".into(), suffix),
+                ("TAPIR_LOG_DIR".into(), log_dir.to_string_lossy().into_owned()),
+            ],
+            dir,
+            finite,
+            before_restart: writes.then_some(keep_logs as fn(&Spec)),
+        };
+        specs.push(spec);
+    }
+    Ok((layout, specs))
+}
+
+/// Runs the command; gives the exit status.
+pub fn run(args: impl Iterator<Item = String>) -> u8 {
+    let plan = match parse(args) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            print!("{HELP}");
+            return 0;
+        }
+        Err(e) => {
+            eprintln!("{e}\nTry 'tapir cluster --help' for more information.");
+            return 1;
+        }
+    };
+    let prepared = std::env::current_exe()
+        .map_err(|e| format!("cannot find the program's own file: {e}"))
+        .and_then(|program| prepare(&plan, &program));
+    let (layout, specs) = match prepared {
+        Ok(prepared) => prepared,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return 1;
+        }
+    };
+    tapir_packet::signals::install();
+    eprintln!(
+        "{} nodes on 127.0.0.1, ports from {}; logs in {}",
+        specs.len(),
+        layout.xpub_port,
+        plan.log_dir.display()
+    );
+    let mut supervisor = Supervisor::new(specs);
+    match supervisor.run(tapir_packet::signals::stop_requested) {
+        Outcome::Done | Outcome::Stopped => 0,
+        Outcome::Failed => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(args: &[&str]) -> Plan {
+        parse(args.iter().map(|s| s.to_string())).unwrap().unwrap()
+    }
+
+    #[test]
+    fn own_options_are_taken_and_others_passed_on() {
+        let p = plan(&["--workers", "3", "--loggers=2", "-C", "-e", "local", "local", "A::b=5"]);
+        assert_eq!((p.workers, p.loggers, p.proxies), (3, 2, 1));
+        assert_eq!(p.rest, ["-C", "-e", "local", "local", "A::b=5"]);
+        assert!(parse(["--workers", "0"].iter().map(|s| s.to_string())).is_err());
+        assert!(parse(["-r", "a", "-i", "b"].iter().map(|s| s.to_string())).is_err());
+    }
+}

@@ -1,0 +1,340 @@
+//! Watching over processes: each is started again when it dies, after a pause that grows, until all are to end.
+//!
+//! What nodes print is passed on line by line, with their names.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::layout::Role;
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub name: String,
+    pub role: Role,
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// The working directory; it exists.
+    pub dir: PathBuf,
+    /// Whether the node is done when it ends with success, as one that reads a capture.
+    pub finite: bool,
+    /// Before each start but the first.
+    pub before_restart: Option<fn(&Spec)>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All finite nodes are done.
+    Done,
+    /// A stop was asked for.
+    Stopped,
+    /// A node did not start, or one that cannot be started again died.
+    Failed,
+}
+
+struct Node {
+    spec: Spec,
+    child: Option<Child>,
+    readers: Vec<JoinHandle<()>>,
+    started: Instant,
+    starts: u32,
+    /// Failures since the last long run.
+    failures: u32,
+    due: Option<Instant>,
+    done: bool,
+}
+
+/// Looks after nodes.
+pub struct Supervisor {
+    nodes: Vec<Node>,
+    /// Tell about starts and ends on standard error.
+    pub verbose: bool,
+}
+
+/// The first pause before a node is started again; it doubles with every third failure.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A run of this length forgets earlier failures.
+const LONG_RUN: Duration = Duration::from_secs(30);
+/// A node that gives up by itself so soon after its first start never will do better.
+const EARLY: Duration = Duration::from_secs(10);
+/// How long a node may take to end in order.
+const STOP_TIME: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(50);
+
+/// The pause after a number of failures in a row.
+pub fn pause(failures: u32) -> Duration {
+    let doublings = (failures.saturating_sub(1) / 3).min(16);
+    PAUSE_MAX.min(PAUSE * 2u32.pow(doublings))
+}
+
+fn pass_on(from: impl Read + Send + 'static, name: String, errors: bool) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(from);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match reader.read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            if line.last() != Some(&b'\n') {
+                line.push(b'\n');
+            }
+            let mut out = format!("{name}: ").into_bytes();
+            out.extend_from_slice(&line);
+            // A closed terminal is no reason to stop the nodes.
+            let _ = if errors {
+                std::io::stderr().lock().write_all(&out)
+            } else {
+                std::io::stdout().lock().write_all(&out)
+            };
+        }
+    })
+}
+
+impl Node {
+    fn start(&mut self) -> Result<(), String> {
+        if self.starts > 0 {
+            if let Some(prepare) = self.spec.before_restart {
+                prepare(&self.spec);
+            }
+        }
+        self.starts += 1;
+        self.started = Instant::now();
+        self.due = None;
+        let mut command = Command::new(&self.spec.program);
+        command
+            .args(&self.spec.args)
+            .envs(self.spec.env.iter().map(|(k, v)| (k, v)))
+            .env("TAPIR_PARENT_PID", std::process::id().to_string())
+            .current_dir(&self.spec.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // Ctrl-C is for the supervisor, which ends the nodes in order.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command
+            .spawn()
+            .map_err(|e| format!("cannot start {}: {e}", self.spec.program.display()))?;
+        let name = &self.spec.name;
+        let out = child.stdout.take().map(|o| pass_on(o, name.clone(), false));
+        let err = child.stderr.take().map(|e| pass_on(e, name.clone(), true));
+        self.readers.extend(out.into_iter().chain(err));
+        // Who may not know otherwise which process is whose.
+        let _ = std::fs::write(self.spec.dir.join(".pid"), format!("{}\n", child.id()));
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(|c| Pid::from_raw(c.id() as i32));
+        if let Some(pid) = pid {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// The end of the process, if it has ended.
+    fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().ok()??;
+        self.child = None;
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        Some(status)
+    }
+}
+
+impl Supervisor {
+    /// For nodes in the order in which they are to be started.
+    pub fn new(specs: Vec<Spec>) -> Self {
+        let now = Instant::now();
+        let node = |spec| Node {
+            spec,
+            child: None,
+            readers: Vec::new(),
+            started: now,
+            starts: 0,
+            failures: 0,
+            due: Some(now),
+            done: false,
+        };
+        Supervisor {
+            nodes: specs.into_iter().map(node).collect(),
+            verbose: true,
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if self.verbose {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Runs the nodes until the finite ones are done or `stop` says so, then ends the others: workers first, then
+    /// proxies, the manager, and loggers last, so that nothing is lost that was on its way.
+    pub fn run(&mut self, stop: impl Fn() -> bool) -> Outcome {
+        let outcome = loop {
+            if stop() {
+                break Outcome::Stopped;
+            }
+            match self.turn() {
+                Some(outcome) => break outcome,
+                None => std::thread::sleep(TICK),
+            }
+        };
+        self.end();
+        outcome
+    }
+
+    fn turn(&mut self) -> Option<Outcome> {
+        let mut failed = false;
+        for i in 0..self.nodes.len() {
+            if let Some(status) = self.nodes[i].ended() {
+                failed |= !self.handle_end(i, status);
+            }
+            let node = &mut self.nodes[i];
+            if node.due.is_some_and(|d| d <= Instant::now()) {
+                if let Err(why) = node.start() {
+                    eprintln!("error: {}: {why}", node.spec.name);
+                    failed = true;
+                }
+            }
+        }
+        if failed {
+            return Some(Outcome::Failed);
+        }
+        let mut finite = self.nodes.iter().filter(|n| n.spec.finite).peekable();
+        (finite.peek().is_some() && finite.all(|n| n.done)).then_some(Outcome::Done)
+    }
+
+    /// Decides what becomes of a node that has ended; false when there is no point in going on.
+    fn handle_end(&mut self, i: usize, status: std::process::ExitStatus) -> bool {
+        let node = &mut self.nodes[i];
+        let name = node.spec.name.clone();
+        if node.spec.finite && status.success() {
+            node.done = true;
+            return true;
+        }
+        let ran = node.started.elapsed();
+        if node.spec.finite {
+            // Its share of the capture would be counted twice if it began again.
+            node.done = true;
+            eprintln!("error: {name} ended with {status}; the rest of its packets is not analysed");
+            return status.code().is_none();
+        }
+        if node.starts == 1 && ran < EARLY && status.code().is_some() {
+            eprintln!("error: {name} ended with {status} right after its start");
+            return false;
+        }
+        node.failures = if ran >= LONG_RUN { 1 } else { node.failures + 1 };
+        let wait = pause(node.failures);
+        node.due = Some(Instant::now() + wait);
+        self.tell(&format!(
+            "{name} ended with {status}; it is started again in {} s",
+            wait.as_secs()
+        ));
+        true
+    }
+
+    fn end(&mut self) {
+        for role in [Role::Worker, Role::Proxy, Role::Manager, Role::Logger] {
+            let of_role = |n: &&mut Node| n.spec.role == role && n.child.is_some();
+            self.nodes
+                .iter_mut()
+                .filter(of_role)
+                .for_each(|n| n.signal(Signal::TERM));
+            let until = Instant::now() + STOP_TIME;
+            let mut killed = false;
+            loop {
+                let mut any = false;
+                for node in self.nodes.iter_mut().filter(|n| n.spec.role == role) {
+                    any |= node.child.is_some() && node.ended().is_none();
+                }
+                if !any {
+                    break;
+                }
+                if !killed && Instant::now() >= until {
+                    killed = true;
+                    for node in self.nodes.iter().filter(|n| n.spec.role == role && n.child.is_some()) {
+                        eprintln!("warning: {} does not end; it is killed", node.spec.name);
+                        node.signal(Signal::KILL);
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(child) = &mut node.child {
+                // Nothing is to outlive its supervisor.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, script: &str, finite: bool) -> Spec {
+        Spec {
+            name: name.into(),
+            role: Role::Worker,
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Vec::new(),
+            dir: std::env::temp_dir(),
+            finite,
+            before_restart: None,
+        }
+    }
+
+    #[test]
+    fn pauses_grow_with_failures() {
+        let secs: Vec<u64> = (1..=9).map(|n| pause(n).as_secs()).collect();
+        assert_eq!(secs, [1, 1, 1, 2, 2, 2, 4, 4, 4]);
+        assert_eq!(pause(1000), PAUSE_MAX);
+    }
+
+    #[test]
+    fn the_run_ends_with_its_finite_nodes() {
+        let mut s = Supervisor::new(vec![spec("a", "exec sleep 600", false), spec("b", "exit 0", true)]);
+        assert_eq!(s.run(|| false), Outcome::Done);
+        assert!(s.nodes.iter().all(|n| n.child.is_none()));
+    }
+
+    #[test]
+    fn a_node_that_cannot_start_ends_the_run() {
+        let mut s = Supervisor::new(vec![spec("a", "exec sleep 600", false), spec("b", "exit 3", false)]);
+        assert_eq!(s.run(|| false), Outcome::Failed);
+    }
+
+    #[test]
+    fn what_is_killed_is_started_again() {
+        let mut s = Supervisor::new(vec![spec("a", "exec sleep 600", false)]);
+        s.turn();
+        s.nodes[0].signal(Signal::KILL);
+        let until = Instant::now() + Duration::from_secs(20);
+        while s.nodes[0].starts < 2 && Instant::now() < until {
+            assert_eq!(s.turn(), None);
+            std::thread::sleep(TICK);
+        }
+        assert_eq!(s.nodes[0].starts, 2);
+    }
+}

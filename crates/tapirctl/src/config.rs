@@ -1,0 +1,220 @@
+//! `zeekctl.cfg`: options with defaults and `${Other}` in their values. `tapirctl.cfg` is read instead where it exists.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Options that a file may set, with their defaults. What this tool has no use for is read all the same.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("ClusterBackend", "ZeroMQ"),
+    ("CommTimeout", "10"),
+    ("CommandTimeout", "60"),
+    ("CompressLogs", "1"),
+    ("CompressCmd", "gzip"),
+    ("CompressExtension", "gz"),
+    ("CompressLogsInFlight", "0"),
+    ("ControlTopic", "zeek/control"),
+    ("CrashExpireInterval", "0"),
+    ("CronCmd", ""),
+    ("Debug", "0"),
+    ("Env_Vars", ""),
+    ("HaveNFS", "0"),
+    ("KeepLogs", ""),
+    ("LogDir", "${ZeekBase}/logs"),
+    ("LogExpireInterval", "0"),
+    ("LogRotationInterval", "3600"),
+    ("MailAlarmsInterval", "86400"),
+    ("MailAlarmsTo", "${MailTo}"),
+    ("MailTo", "root@localhost"),
+    ("MailFrom", "Zeek <zeek@localhost>"),
+    ("MailReplyTo", ""),
+    ("MailSubjectPrefix", "[Zeek]"),
+    ("MailArchiveLogFail", "1"),
+    ("MailConnectionSummary", "1"),
+    ("MailHostUpDown", "1"),
+    ("MailReceivingPackets", "1"),
+    ("MakeArchiveName", ""),
+    ("MemLimit", "unlimited"),
+    ("MetricsAddress", "127.0.0.1"),
+    ("MetricsPort", "9991"),
+    ("MinDiskSpace", "5"),
+    ("PcapBufsize", "128"),
+    ("PcapSnaplen", "9216"),
+    ("PFRINGClusterID", "21"),
+    ("PFRINGClusterType", "4-tuple"),
+    ("PFRINGFirstAppInstance", "0"),
+    ("Prefixes", "local"),
+    ("PrivateAddressSpaceIsLocal", "1"),
+    ("SaveTraces", "0"),
+    ("SendMail", ""),
+    ("SitePolicyPath", "${ZeekBase}/share/zeek/site"),
+    ("SitePolicyScripts", "local.zeek"),
+    ("SitePluginPath", ""),
+    ("SpoolDir", "${ZeekBase}/spool"),
+    ("CfgDir", "${ZeekBase}/etc"),
+    ("FileExtractDir", "${SpoolDir}/extract_files"),
+    ("DefaultStoreDir", "${SpoolDir}/stores"),
+    ("BrokerDBDir", "${SpoolDir}/brokerstore"),
+    ("StatsLogEnable", "1"),
+    ("StatsLogExpireInterval", "0"),
+    ("StatusCmdShowAll", "0"),
+    ("StopTimeout", "60"),
+    ("StopWait", "0"),
+    ("TimeFmt", "%d %b %H:%M:%S"),
+    ("TimeMachineHost", ""),
+    ("TimeMachinePort", "47757/tcp"),
+    ("UseWebSocket", "1"),
+    ("WebSocketHost", "127.0.0.1"),
+    ("WebSocketPort", "27759"),
+    ("WebSocketTimeout", "10"),
+    (
+        "WebSocketUrl",
+        "ws://${WebSocketHost}:${WebSocketPort}/v1/messages/json",
+    ),
+    ("ZeekArgs", ""),
+    ("ZeekBase", ""),
+    ("ZeekPort", "27760"),
+    ("Zeek", ""),
+    ("cluster_backend_zeromq.disable_unencrypted_warning", "0"),
+    ("cluster_backend_zeromq.use_curve_encryption", "auto"),
+    ("cluster_backend_zeromq.curve_dir", "${SpoolDir}/zeromq/curve"),
+    ("lb_custom.InterfacePrefix", ""),
+    ("lb_custom.InterfaceSuffix", ""),
+];
+
+/// All options.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// By lower-case name: the name as documented and the value as written.
+    values: BTreeMap<String, (String, String)>,
+    /// What was odd in the file.
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// The defaults for an installation below a folder.
+    pub fn new(base: &Path, program: &Path) -> Self {
+        let mut values: BTreeMap<_, _> = DEFAULTS
+            .iter()
+            .map(|(k, v)| (k.to_ascii_lowercase(), (k.to_string(), v.to_string())))
+            .collect();
+        let mut set = |k: &str, v: &Path| {
+            values.insert(k.to_ascii_lowercase(), (k.into(), v.display().to_string()));
+        };
+        set("ZeekBase", base);
+        set("Zeek", program);
+        Options {
+            values,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads a file's text over the defaults.
+    ///
+    /// # Errors
+    /// The first line that is no option.
+    pub fn read(&mut self, text: &str, name: &str) -> Result<(), String> {
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let Some((key, value)) = line.split_once('=') else {
+                return Err(format!("{name}, line {}: expected 'Option = value'", i + 1));
+            };
+            let (key, value) = (key.trim(), value.trim());
+            if value.contains('"') || value.contains('\'') {
+                return Err(format!(
+                    "{name}, line {}: {key}: values are written without quotes",
+                    i + 1
+                ));
+            }
+            match self.values.get_mut(&key.to_ascii_lowercase()) {
+                Some(slot) => slot.1 = value.to_string(),
+                None => self
+                    .warnings
+                    .push(format!("{name}, line {}: unknown option {key}", i + 1)),
+            }
+        }
+        Ok(())
+    }
+
+    /// An option's value with others put in; empty for one that does not exist.
+    pub fn get(&self, name: &str) -> String {
+        self.expand(name, 0)
+    }
+
+    fn expand(&self, name: &str, depth: usize) -> String {
+        let Some((_, value)) = self.values.get(&name.to_ascii_lowercase()) else {
+            return String::new();
+        };
+        let mut out = String::new();
+        let mut rest = value.as_str();
+        while let Some(start) = rest.find("${") {
+            let Some(end) = rest[start..].find('}').map(|e| start + e) else {
+                break;
+            };
+            out.push_str(&rest[..start]);
+            // References in a circle end up empty.
+            if depth < 10 {
+                out.push_str(&self.expand(&rest[start + 2..end], depth + 1));
+            }
+            rest = &rest[end + 1..];
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// An option that is on or off.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name) != "0"
+    }
+
+    /// An option that is a number.
+    pub fn number(&self, name: &str) -> u64 {
+        self.get(name).parse().unwrap_or(0)
+    }
+
+    /// An option that is a path.
+    pub fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(self.get(name))
+    }
+
+    /// All options with their values, sorted by name.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let names = self.values.values().map(|(name, _)| name.clone());
+        names.map(|n| (n.clone(), self.get(&n))).collect()
+    }
+
+    /// The interval after which archived logs expire, in minutes; 0 never.
+    pub fn log_expire_minutes(&self) -> u64 {
+        let text = self.get("LogExpireInterval");
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        let n: u64 = digits.parse().unwrap_or(0);
+        match text[digits.len()..].trim() {
+            "min" => n,
+            "hr" => n * 60,
+            _ => n * 60 * 24,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_refer_to_others_and_the_last_one_wins() {
+        let mut o = Options::new(Path::new("/opt/t"), Path::new("/opt/t/bin/tapir"));
+        o.read(
+            "# x\nlogdir = /var/a\nLogDir = ${SpoolDir}/l # y\nMystery = 1\nLogExpireInterval = 2 hr\n",
+            "f",
+        )
+        .unwrap();
+        assert_eq!(o.get("LogDir"), "/opt/t/spool/l");
+        assert_eq!(o.get("WebSocketUrl"), "ws://127.0.0.1:27759/v1/messages/json");
+        assert_eq!(o.warnings.len(), 1);
+        assert_eq!(o.log_expire_minutes(), 120);
+        assert!(o.read("MailTo = \"a\"", "f").is_err());
+        assert!(o.read("nonsense", "f").is_err());
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tapir_cluster::websocket::{ServerOptions, Servers};
+use tapir_cluster::websocket::{ServerOptions, Servers, TlsOptions};
 use tapir_cluster::{Hub, Incoming};
 use tapir_data::broker::event::EventMessage;
 use tapir_data::broker::{Data, json};
@@ -295,6 +295,71 @@ async def main():
         assert json.loads(await ws.recv())["context"] == "failed to decode JSON object"
 asyncio.run(main())
 "#;
+
+/// Makes certificates, connects without one, with one, and with one of a stranger.
+const PYTHON_TLS: &str = r#"
+import asyncio, json, ssl, sys, websockets
+uri, dir = sys.argv[1:]
+async def ask(cert):
+    ctx = ssl.create_default_context(cafile=dir + "/ca.pem")
+    if cert:
+        ctx.load_cert_chain(f"{dir}/{cert}.pem", f"{dir}/{cert}.key")
+    try:
+        async with websockets.connect(uri, ssl=ctx) as ws:
+            await ws.send("[]")
+            return json.loads(await ws.recv())["type"]
+    except (ssl.SSLError, OSError, websockets.exceptions.WebSocketException) as e:
+        return "refused"
+print(*[asyncio.run(ask(c)) for c in (None, "client", "stranger")])
+"#;
+
+const OPENSSL: &str = r#"
+set -e
+cd "$1"
+printf '[req]\ndistinguished_name=dn\n[dn]\n[ca]\nbasicConstraints=critical,CA:TRUE\n[leaf]\nbasicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost\n' > cnf
+cert() { openssl req -config cnf -newkey rsa:2048 -nodes -keyout $1.key -subj /CN=$1 -extensions $2 "${@:3}" -out $1.pem -days 2 -x509; }
+cert ca ca
+cert server leaf -CA ca.pem -CAkey ca.key
+cert client leaf -CA ca.pem -CAkey ca.key
+cert stranger leaf
+"#;
+
+#[test]
+fn connections_can_be_encrypted_and_clients_asked_for_certificates() {
+    let python = Command::new("python3").args(["-c", "import websockets"]).status();
+    if !python.is_ok_and(|s| s.success()) {
+        return eprintln!("skipped: no Python with the module websockets");
+    }
+    let dir = std::env::temp_dir().join(format!("tapir-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let made = Command::new("bash").args(["-c", OPENSSL, "-", &path("")]).output();
+    if !made.is_ok_and(|o| o.status.success()) {
+        return eprintln!("skipped: openssl cannot make certificates here");
+    }
+    for (enable_peer_verification, wanted) in [(false, "ack ack ack"), (true, "refused ack refused")] {
+        let options = ServerOptions {
+            tls: TlsOptions {
+                cert_file: path("server.pem"),
+                key_file: path("server.key"),
+                ca_file: path("ca.pem"),
+                enable_peer_verification,
+                ..TlsOptions::default()
+            },
+            ..ServerOptions::default()
+        };
+        let mut node = Node::new(options, Duration::ZERO);
+        let uri = format!("wss://localhost:{}/v1/messages/json", node.address.port());
+        let out = Command::new("python3")
+            .args(["-c", PYTHON_TLS, &uri, &path("")])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert_eq!(text.trim(), wanted, "{}", String::from_utf8_lossy(&out.stderr));
+        node.end();
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+}
 
 #[test]
 fn python_clients_understand() {

@@ -97,6 +97,8 @@ pub const BAD_REQUEST: &str = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn head(path: &str, more: &str) -> String {
@@ -127,6 +129,18 @@ mod tests {
             "\r\n\r\n".into(),
         ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+    proptest! {
+        #[test]
+        fn damaged_requests_never_panic(mut bytes in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), b in any::<u8>()) {
+            let _ = parse(&bytes);
+            bytes = head(PATH, "X-Application-Name: x\r\n").into_bytes();
+            let i = at.index(bytes.len());
+            bytes[i] = b;
+            if let Some(n) = head_length(&bytes) {
+                let _ = parse(&bytes[..n]).map(|r| r.application().is_ok());
+            }
         }
     }
 }

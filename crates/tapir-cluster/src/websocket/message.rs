@@ -101,6 +101,8 @@ fn utf8(text: Vec<u8>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -141,5 +143,17 @@ mod tests {
         assert_eq!(event(br#"{"@data-type":"count","data":1}"#), Err(NO_TOPIC));
         assert_eq!(event(br#"{"topic":1,"@data-type":"count","data":1}"#), Err(NO_TOPIC));
         assert_eq!(event(br#"{"topic":"t","@data-type":"count","data":1}"#), Err(NO_EVENT));
+    }
+    proptest! {
+        #[test]
+        fn damaged_messages_never_panic(noise in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), b in any::<u8>()) {
+            let _ = subscriptions(&noise).is_ok() || event(&noise).is_ok();
+            let args = vec![Data::set(vec![Data::Count(1), Data::str(noise)]), Data::Timestamp(7)];
+            let mut text = data_message(b"t", &EventMessage::new("x", args)).into_bytes();
+            prop_assert!(event(&text).is_ok());
+            let i = at.index(text.len());
+            text[i] = b;
+            let _ = event(&text);
+        }
     }
 }

@@ -46,6 +46,8 @@ pub struct Config {
     pub log_inbox_bytes: usize,
     /// Larger messages are refused and their sender is cut off.
     pub max_message_bytes: i64,
+    /// Larger events are dropped: what they hold takes many times the room that they take on the wire.
+    pub max_event_bytes: usize,
 }
 
 impl Default for Config {
@@ -78,6 +80,7 @@ impl Default for Config {
             log_queue_bytes: 64 << 20,
             log_inbox_bytes: 64 << 20,
             max_message_bytes: 256 << 20,
+            max_event_bytes: 16 << 20,
         }
     }
 }

@@ -363,7 +363,11 @@ impl Node {
                 self.inbox.error(TAG, message);
                 continue;
             }
-            match wanted.decode(&self.parts[3]) {
+            let event = match &self.parts[3] {
+                p if p.len() > self.config.max_event_bytes => Err(format!("it has {} bytes", p.len())),
+                p => wanted.decode(p),
+            };
+            match event {
                 Ok(event) => {
                     self.inbox.event(std::mem::take(&mut self.parts[0]), event);
                 }

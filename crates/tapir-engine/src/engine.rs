@@ -325,6 +325,10 @@ impl Engine {
     /// Lets the cluster have its turn: whether there was something.
     fn poll_cluster(&mut self) -> bool {
         let core = &mut *self.core.borrow_mut();
+        if core.host.telemetry.is_due() {
+            cluster::count(&mut core.host);
+            core.host.telemetry.renew();
+        }
         if !core.host.in_cluster() {
             return false;
         }

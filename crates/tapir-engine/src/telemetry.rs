@@ -170,31 +170,49 @@ impl Telemetry {
             .filter(move |f| glob(prefix, &f.prefix) && glob(name, &f.name))
     }
 
-    /// Starts serving the exposition.
+    /// Starts serving the exposition, and the list of a cluster's metrics ports if there is one.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn listen(&mut self, addr: &str, port: u16) -> std::io::Result<u16> {
+    pub fn listen(&mut self, addr: &str, port: u16, services: Option<String>) -> std::io::Result<u16> {
         let listener = TcpListener::bind((addr, port))?;
         let bound = listener.local_addr()?.port();
         let text = Arc::new(Mutex::new(String::new()));
         self.exposed = Some(text.clone());
-        self.renew(true);
+        self.renew();
         std::thread::Builder::new().name("metrics".into()).spawn(move || {
             for client in listener.incoming().flatten() {
                 // A client that goes away in the middle concerns nobody else.
-                let _ = serve(client, &text);
+                let _ = serve(client, &text, services.as_deref());
             }
         })?;
         Ok(bound)
     }
 
-    /// Renews the exposed text once per second, or now.
-    pub fn renew(&mut self, now: bool) {
+    /// Whether somebody may look and a second has passed since the text was made.
+    pub fn is_due(&self) -> bool {
+        self.exposed.is_some() && self.renewed.is_none_or(|t| t.elapsed() >= Duration::from_secs(1))
+    }
+
+    /// Sets a counter of the program itself; labels are names and values.
+    pub fn set_counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
+        let family = self.family(Family {
+            kind: Kind::Counter,
+            prefix: "zeek".into(),
+            name: name.into(),
+            labels: labels.iter().map(|l| l.0.to_string()).collect(),
+            help: help.into(),
+            unit: String::new(),
+            bounds: Vec::new(),
+            metrics: RefCell::default(),
+        });
+        let values = labels.iter().map(|l| l.1.to_string()).collect();
+        family.get_or_add(values).value.set(value as f64);
+    }
+
+    /// Renews the exposed text.
+    pub fn renew(&mut self) {
         let Some(exposed) = &self.exposed else { return };
-        if !now && self.renewed.is_some_and(|t| t.elapsed() < Duration::from_secs(1)) {
-            return;
-        }
         self.renewed = Some(std::time::Instant::now());
         let text = self.text();
         if let Ok(mut slot) = exposed.lock() {
@@ -277,21 +295,22 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn serve(mut client: TcpStream, text: &Mutex<String>) -> std::io::Result<()> {
+fn serve(mut client: TcpStream, text: &Mutex<String>, services: Option<&str>) -> std::io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
     client.set_write_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(client.try_clone()?.take_bytes(8192));
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split_whitespace().nth(1).unwrap_or("/").to_string();
-    let (status, body) = if path == "/metrics" {
-        ("200 OK", text.lock().map(|t| t.clone()).unwrap_or_default())
-    } else {
-        ("404 Not Found", "metrics are at /metrics\n".to_string())
+    let plain = "text/plain; version=0.0.4";
+    let (status, kind, body) = match (path.as_str(), services) {
+        ("/metrics", _) => ("200 OK", plain, text.lock().map(|t| t.clone()).unwrap_or_default()),
+        ("/services.json", Some(list)) => ("200 OK", "application/json", list.to_string()),
+        _ => ("404 Not Found", plain, "metrics are at /metrics\n".to_string()),
     };
     write!(
         client,
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
 }

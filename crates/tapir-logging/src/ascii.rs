@@ -72,6 +72,32 @@ pub fn local_time(format: &str, at: f64) -> String {
     }
 }
 
+/// Renames a file that is there already and holds something: `conn.log` becomes `conn.YYYY-MM-DD-HH-MM-SS.log`, with the
+/// time of its last change. Where that fails it is written over, as it would be without.
+fn keep(path: &Path) {
+    let Ok(meta) = std::fs::metadata(path) else { return };
+    if !meta.is_file() || meta.len() == 0 {
+        return;
+    }
+    let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    let stamp = local_time(
+        "%Y-%m-%d-%H-%M-%S",
+        changed.map_or_else(wall_clock, |d| d.as_secs_f64()),
+    );
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let (stem, extension) = name.split_once('.').unwrap_or((&name, "log"));
+    for n in 1..100 {
+        let more = if n == 1 { String::new() } else { format!("-{n}") };
+        let to = path.with_file_name(format!("{stem}.{stamp}{more}.{extension}"));
+        if !to.exists() {
+            let _ = std::fs::rename(path, to);
+            return;
+        }
+    }
+}
+
 impl AsciiWriter {
     /// A writer that will open its file at the first row.
     pub fn new(spec: &WriterSpec, options: AsciiOptions) -> Self {
@@ -112,6 +138,9 @@ impl AsciiWriter {
         let sink = if self.options.output_to_stdout {
             Sink::Stdout(io::stdout())
         } else {
+            if self.options.keep_existing {
+                keep(&self.file_path);
+            }
             let file = File::create(&self.file_path)
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot open {}: {e}", self.file_path.display())))?;
             if self.options.gzip_level > 0 {
@@ -254,5 +283,27 @@ impl AsciiWriter {
             Some(Sink::Gzip(encoder)) => encoder.finish().map(drop).and(drained),
             _ => drained,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_left_is_kept() {
+        let dir = std::env::temp_dir().join(format!("tapir-keep-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for text in ["one\n", "two\n", ""] {
+            let file = dir.join("conn.log");
+            std::fs::write(&file, text).unwrap();
+            keep(&file);
+        }
+        let mut kept: Vec<_> = std::fs::read_dir(&dir).unwrap().flatten().map(|e| e.path()).collect();
+        kept.sort();
+        let texts: Vec<_> = kept.iter().map(|p| std::fs::read_to_string(p).unwrap()).collect();
+        assert_eq!(texts.len(), 3, "{kept:?}");
+        assert!(texts.contains(&"one\n".to_string()) && texts.contains(&"two\n".to_string()));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

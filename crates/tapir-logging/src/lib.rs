@@ -71,6 +71,8 @@ pub struct AsciiOptions {
     /// 0 writes plain text, 1 to 9 compresses while writing.
     pub gzip_level: u32,
     pub gzip_file_extension: String,
+    /// Renames a file of the same name that another process has left, instead of writing over it.
+    pub keep_existing: bool,
 }
 
 impl Default for AsciiOptions {
@@ -89,6 +91,7 @@ impl Default for AsciiOptions {
             enable_utf_8: true,
             gzip_level: 0,
             gzip_file_extension: "gz".into(),
+            keep_existing: false,
         }
     }
 }

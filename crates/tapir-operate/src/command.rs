@@ -154,32 +154,6 @@ fn settings(plan: &Plan, layout: &Layout, log_dir: &Path) -> String {
     out
 }
 
-/// Logs that a killed logger has left get out of the way of those to come: `conn.log` becomes `conn.TIME.log`.
-fn keep_logs(spec: &Spec) {
-    let get = |name: &str| spec.env.iter().find(|e| e.0 == name).map(|e| e.1.clone());
-    let (Some(dir), Some(suffix)) = (get("TAPIR_LOG_DIR"), get("ZEEK_LOG_SUFFIX")) else {
-        return;
-    };
-    let Ok(entries) = std::fs::read_dir(&dir) else {
-        return;
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let stamp = now.map_or(0, |d| d.as_millis());
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(stem) = name.strip_suffix(&format!(".{suffix}")) else {
-            continue;
-        };
-        if stem.contains('.') {
-            continue;
-        }
-        let to = Path::new(&dir).join(format!("{stem}.{stamp}.{suffix}"));
-        if let Err(e) = std::fs::rename(entry.path(), &to) {
-            eprintln!("warning: cannot rename {name} to {}: {e}", to.display());
-        }
-    }
-}
-
 /// What to start, in order, and where things were written.
 ///
 /// # Errors
@@ -247,11 +221,9 @@ pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), Strin
                 ("ZEEKPATH".into(), path.clone()),
                 ("TAPIRPATH".into(), String::new()),
                 ("ZEEK_LOG_SUFFIX".into(), suffix),
-                ("TAPIR_LOG_DIR".into(), log_dir.to_string_lossy().into_owned()),
             ],
             dir,
             finite,
-            before_restart: writes.then_some(keep_logs as fn(&Spec)),
         };
         specs.push(spec);
     }

@@ -24,8 +24,6 @@ pub struct Spec {
     pub dir: PathBuf,
     /// Whether the node is done when it ends with success, as one that reads a capture.
     pub finite: bool,
-    /// Before each start but the first.
-    pub before_restart: Option<fn(&Spec)>,
 }
 
 /// How a run ended.
@@ -102,11 +100,6 @@ fn pass_on(from: impl Read + Send + 'static, name: String, errors: bool) -> Join
 
 impl Node {
     fn start(&mut self) -> Result<(), String> {
-        if self.starts > 0 {
-            if let Some(prepare) = self.spec.before_restart {
-                prepare(&self.spec);
-            }
-        }
         self.starts += 1;
         self.started = Instant::now();
         self.due = None;
@@ -301,7 +294,6 @@ mod tests {
             env: Vec::new(),
             dir: std::env::temp_dir(),
             finite,
-            before_restart: None,
         }
     }
 

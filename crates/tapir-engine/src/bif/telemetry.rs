@@ -222,16 +222,39 @@ fn collect_histograms(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(cx.queue().bindings().vector(types::ANY_VEC, items))
 }
 
+/// Where the metrics of all nodes of the layout are, as Prometheus' service discovery reads it.
+fn services(cx: &mut CallCtx<'_>) -> Result<String, RtError> {
+    let mut targets = Vec::new();
+    if let Some(Value::Table(nodes)) = cx.vm.global_value("Cluster::nodes") {
+        for (_, node) in nodes.entries() {
+            let ip = crate::logs::field(cx, &node, "ip")?;
+            let port = crate::logs::field(cx, &node, "metrics_port")?;
+            if let (Value::Addr(ip), Value::Port(p)) = (ip, port) {
+                let at = std::net::SocketAddr::new(ip.to_ip(), p.num);
+                targets.push(format!("\"{at}\""));
+            }
+        }
+    }
+    targets.sort();
+    Ok(format!("[{{\"targets\":[{}],\"labels\":{{}}}}]", targets.join(",")))
+}
+
 fn listen(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let addr = text(args.first());
     let port = match args.get(1) {
         Some(Value::Port(p)) => p.num,
         _ => 0,
     };
-    match of(cx)?
-        .telemetry
-        .listen(if addr.is_empty() { "0.0.0.0" } else { &addr }, port)
-    {
+    let name = crate::globals::string(cx.vm, "Telemetry::metrics_endpoint_name").filter(|n| !n.is_empty());
+    let name = name.or_else(|| crate::globals::string(cx.vm, "Cluster::node").filter(|n| !n.is_empty()));
+    let label = crate::globals::string(cx.vm, "Telemetry::metrics_endpoint_label").unwrap_or_else(|| "node".into());
+    let services = match super::truth(args.get(2)) {
+        true => Some(services(cx)?),
+        false => None,
+    };
+    let telemetry = &mut of(cx)?.telemetry;
+    telemetry.endpoint = name.map(|n| (label, n));
+    match telemetry.listen(if addr.is_empty() { "0.0.0.0" } else { &addr }, port, services) {
         Ok(_) => Ok(Value::Bool(true)),
         Err(e) => {
             cx.error(format!("cannot serve metrics on {addr}:{port}: {e}"));

@@ -5,6 +5,7 @@
 //! every so many packets and [`ClusterNode::wait`] instead of sleeping; nothing here waits for a peer.
 
 mod changes;
+mod metrics;
 mod receive;
 mod start;
 mod websocket;
@@ -23,6 +24,7 @@ use tapir_interface::queue::EventId;
 use tapir_vm::{CallCtx, RtError, Severity};
 
 pub use changes::{apply, publish_table, table_change};
+pub use metrics::count;
 pub use start::{keypair, start, start_forwarder};
 pub use websocket::listen;
 
@@ -73,6 +75,11 @@ impl ClusterNode {
     pub fn offer(&mut self, backend: Box<dyn Backend>) {
         self.from_outside = true;
         self.offered = Some(backend);
+    }
+
+    /// Whether the other nodes are in the same process.
+    pub fn is_in_process(&self) -> bool {
+        self.from_outside
     }
 
     /// Whether what others have sent before they ended may still be on its way.

@@ -136,7 +136,10 @@ fn ascii(cx: &mut CallCtx<'_>, config: &[(Str, Str)]) -> Result<AsciiOptions, St
         Value::Count(n) => n.min(9) as u32,
         _ => 0,
     };
+    let in_cluster = host(cx).is_ok_and(|h| h.node.in_cluster && !h.cluster.is_in_process());
     let mut o = AsciiOptions {
+        // What a logger has written is never lost, also when it was killed and comes back.
+        keep_existing: in_cluster || flag(cx, "LogAscii::enable_leftover_log_rotation", false),
         output_to_stdout: flag(cx, "LogAscii::output_to_stdout", false),
         separator: bytes(cx, "LogAscii::separator", b"\t"),
         set_separator: bytes(cx, "LogAscii::set_separator", b","),

@@ -66,6 +66,9 @@ export {
 
 	global nodeid_to_node: function(id: string): NamedNode;
 
+	## Forgets the process behind a name, for backends that see another one before they miss the old. `node_down` is theirs to raise.
+	global forget_process: function(name: string);
+
 	## A node presents itself.
 	global hello: event(name: string, id: string);
 	global node_up: event(name: string, id: string);
@@ -134,6 +137,20 @@ function get_node_count(node_type: NodeType): count
 function get_active_node_count(node_type: NodeType): count
 	{
 	return node_type in active_ids ? |active_ids[node_type]| : 0;
+	}
+
+function forget_process(name: string)
+	{
+	if ( name !in nodes || ! nodes[name]?$id )
+		return;
+
+	local n = nodes[name];
+	delete active_names[n$id];
+
+	if ( n$node_type in active_ids )
+		delete active_ids[n$node_type][n$id];
+
+	delete n$id;
 	}
 
 function nodeid_to_node(id: string): NamedNode

@@ -77,6 +77,8 @@ event Cluster::Backend::ZeroMQ::hello(name: string, id: string)
 			}
 
 		Reporter::warning(fmt("node '%s' never said goodbye (old id: %s, new id: %s)", name, up, id));
+		# Its second greeting may be handled before the event.
+		Cluster::forget_process(name);
 		event Cluster::node_down(name, up);
 		}
 

@@ -1,0 +1,60 @@
+//! What a node and its cluster have counted, as metrics.
+
+use crate::host::EngineHost;
+
+/// Brings the counters of messages and log lines up to date.
+pub fn count(h: &mut EngineHost) {
+    let t = &mut h.telemetry;
+    for (stream, n) in &h.logs.n_writes {
+        let module = stream.split("::").next().unwrap_or(stream);
+        let labels = [("module", module), ("stream", &**stream)];
+        t.set_counter("log_stream_writes", "Lines written to log streams", &labels, *n);
+    }
+    let Some(backend) = &h.cluster.backend else {
+        return;
+    };
+    let c = backend.counters();
+    for (name, help, n) in [
+        ("cluster_core_outgoing_events", "Events published", c.events_out),
+        ("cluster_core_incoming_events", "Events of other nodes", c.events_in),
+        (
+            "cluster_zeromq_xpub_drops",
+            "Events not sent because the queue was full",
+            c.event_drops,
+        ),
+        (
+            "cluster_zeromq_onloop_drops",
+            "Events of others dropped because the node was behind",
+            c.incoming_drops,
+        ),
+        ("cluster_zeromq_msg_errors", "Malformed messages", c.malformed),
+        ("cluster_log_rows_sent", "Log rows sent to loggers", c.log_rows_out),
+        ("cluster_log_rows_received", "Log rows of other nodes", c.log_rows_in),
+        (
+            "cluster_log_rows_dropped",
+            "Log rows lost because no logger took them",
+            c.log_row_drops,
+        ),
+    ] {
+        t.set_counter(name, help, &[], n);
+    }
+    let Some(f) = h
+        .cluster
+        .forwarder
+        .as_ref()
+        .map(tapir_cluster::zeromq::Forwarder::counters)
+    else {
+        return;
+    };
+    for (side, s) in [("frontend", f.frontend), ("backend", f.backend)] {
+        for (what, n) in [
+            ("messages_received", s.messages_received),
+            ("bytes_received", s.bytes_received),
+            ("messages_sent", s.messages_sent),
+            ("bytes_sent", s.bytes_sent),
+        ] {
+            let name = format!("cluster_zeromq_proxy_{side}_{what}");
+            t.set_counter(&name, "What the central forwarder has passed on", &[], n);
+        }
+    }
+}

@@ -230,6 +230,25 @@ pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), Strin
     Ok((layout, specs))
 }
 
+/// Has one node look at the scripts, so that a mistake in them is told once and not by every node.
+fn check(specs: &[Spec]) -> Result<(), String> {
+    let Some(spec) = specs.iter().find(|s| s.role == Role::Manager) else {
+        return Ok(());
+    };
+    let ended = std::process::Command::new(&spec.program)
+        .arg("-a")
+        .args(&spec.args)
+        .envs(spec.env.iter().map(|(k, v)| (k, v)))
+        .current_dir(&spec.dir)
+        .stdin(std::process::Stdio::null())
+        .status();
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("the scripts have errors; nothing was started".into()),
+        Err(e) => Err(format!("cannot run {}: {e}", spec.program.display())),
+    }
+}
+
 /// Runs the command; gives the exit status.
 pub fn run(args: impl Iterator<Item = String>) -> u8 {
     let plan = match parse(args) {
@@ -245,7 +264,8 @@ pub fn run(args: impl Iterator<Item = String>) -> u8 {
     };
     let prepared = std::env::current_exe()
         .map_err(|e| format!("cannot find the program's own file: {e}"))
-        .and_then(|program| prepare(&plan, &program));
+        .and_then(|program| prepare(&plan, &program))
+        .and_then(|prepared| check(&prepared.1).map(|()| prepared));
     let (layout, specs) = match prepared {
         Ok(prepared) => prepared,
         Err(e) => {

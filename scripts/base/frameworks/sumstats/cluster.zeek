@@ -153,6 +153,9 @@ function workers(): count
 
 function epoch_done(ss: SumStat)
 	{
+	if ( ss$name in threshold_tracker )
+		threshold_tracker[ss$name] = table();
+
 	if ( ss?$epoch_finished )
 		ss$epoch_finished(network_time());
 	}
@@ -174,7 +177,8 @@ event SumStats::finish_epoch(ss: SumStat)
 			}
 		}
 
-	reset(ss);
+	# Thresholds that were crossed stay crossed until the last results of the interval have come in.
+	result_store[ss$name] = table();
 
 	if ( ss$epoch != 0sec )
 		schedule ss$epoch { SumStats::finish_epoch(ss) };

@@ -662,6 +662,8 @@ impl Engine {
 
     /// Sleeps for a moment, or until the cluster has something.
     fn rest(&mut self, asking: bool) {
+        // Who watches a node that runs for long wants to see what it prints.
+        let _ = self.core.borrow_mut().host.stdout.flush();
         let mut node = std::mem::take(&mut self.core.borrow_mut().host.cluster);
         let busy = asking || !node.is_running() || self.core.borrow().host.inputs.is_active();
         node.wait(if busy { IDLE } else { IDLE_IN_CLUSTER });

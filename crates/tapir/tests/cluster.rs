@@ -378,3 +378,115 @@ fn a_cluster_goes_on_when_nodes_are_killed() {
         assert!(greetings >= 8, "{node} greeted {greetings} times: {story}");
     }
 }
+
+/// Frameworks over all nodes: shared tables, statistics, options, indicators, suppressed notices, typed arguments.
+const FRAMEWORKS: &str = r#"
+@load base/frameworks/sumstats
+@load base/frameworks/notice
+@load base/frameworks/intel
+@load base/frameworks/config
+module Together;
+export {
+	redef enum Notice::Type += { Thing };
+	option speed = 1;
+	global shared: table[string] of count &publish_on_change=[
+		$changes=set(TABLE_ELEMENT_NEW, TABLE_ELEMENT_CHANGED, TABLE_ELEMENT_REMOVED)];
+	global members: set[addr, port] &publish_on_change=[$changes=set(TABLE_ELEMENT_NEW), $topic="zeek/table/m"];
+	global go: event();
+	global later: event();
+	global direct: event(p: pattern, v: vector of string, x: any);
+}
+event zeek_init()
+	{
+	local r = SumStats::Reducer($stream="x", $apply=set(SumStats::SUM));
+	SumStats::create(SumStats::SumStat($name="s", $epoch=2sec, $reducers=set(r), $threshold=10.0,
+		$threshold_val(key: SumStats::Key, result: SumStats::Result) = { return result["x"]$sum; },
+		$threshold_crossed(key: SumStats::Key, result: SumStats::Result) = { print "crossed", result["x"]$sum; },
+		$epoch_result(ts: time, key: SumStats::Key, result: SumStats::Result) = { print "result", result["x"]$sum; }));
+	}
+event Cluster::Experimental::cluster_started() { schedule 500msec { Together::go() }; }
+event Together::go()
+	{
+	if ( Cluster::local_node_type() == Cluster::WORKER )
+		SumStats::observe("x", SumStats::Key($str="k"), SumStats::Observation($num=7));
+	if ( Cluster::node == "worker-1" )
+		{
+		shared["a"] = 1; shared["b"] = 2; shared["a"] = 3; delete shared["b"];
+		add members[1.2.3.4, 5/tcp];
+		Cluster::publish(Cluster::node_topic("worker-2"), Together::direct, /a|b/, vector("x", "y"), 42);
+		NOTICE([$note=Thing, $msg="one", $identifier="i"]);
+		}
+	if ( Cluster::node == "manager" )
+		{
+		Config::set_value("Together::speed", 7);
+		Intel::insert(Intel::Item($indicator="1.2.3.4", $indicator_type=Intel::ADDR,
+		                          $meta=Intel::MetaData($source="src")));
+		}
+	schedule 1500msec { Together::later() };
+	}
+event Together::direct(p: pattern, v: vector of string, x: any)
+	{
+	print "direct", p == "b", v, x as count, is_remote_event();
+	}
+event Together::later()
+	{
+	print "state", |shared|, shared["a"], |members|, speed;
+	if ( Cluster::node == "worker-2" )
+		{
+		Intel::seen(Intel::Seen($host=1.2.3.4, $where=Intel::IN_ANYWHERE));
+		NOTICE([$note=Thing, $msg="two", $identifier="i"]);
+		}
+	}
+event Intel::match(s: Intel::Seen, items: set[Intel::Item]) { print "match", s$host, |items|; }
+event Notice::suppressed(n: Notice::Info) { print "suppressed", n$msg; }
+"#;
+
+#[test]
+fn frameworks_work_over_all_nodes() {
+    if !has_zeromq() {
+        return;
+    }
+    let dir = work_dir("cluster-frameworks");
+    let script = dir.join("together.zeek");
+    std::fs::write(&script, FRAMEWORKS).unwrap();
+    let said = dir.join("said");
+    let child = tapir()
+        .args(["cluster", "--workers", "2", "--port", "33760", "--log-dir"])
+        .arg(dir.join("logs"))
+        .arg(&script)
+        .stdout(std::fs::File::create(&said).unwrap())
+        .stderr(std::fs::File::create(dir.join("errors")).unwrap())
+        .spawn()
+        .expect("tapir runs");
+    let mut running = Running(child);
+    let text = || std::fs::read_to_string(&said).unwrap_or_default();
+    let wanted = [
+        "worker-1: state, 1, 3, 1, 7",
+        "worker-2: state, 1, 3, 1, 7",
+        "manager: state, 1, 3, 1, 7",
+        "proxy-1: state, 1, 3, 1, 7",
+        "worker-2: direct, T, [x, y], 42, T",
+        "worker-2: suppressed, two",
+        "manager: match, 1.2.3.4, 1",
+        "manager: crossed, 14.0",
+        "manager: result, 14.0",
+    ];
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(40) && !wanted.iter().all(|w| text().contains(w)) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let id = running.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
+    assert!(running.0.wait().expect("the supervisor ends").success());
+    let errors = std::fs::read_to_string(dir.join("errors")).unwrap_or_default();
+    for w in wanted {
+        assert!(text().contains(w), "{w} is missing\n{}\n{errors}", text());
+    }
+    assert_eq!(text().matches("crossed").count(), 1, "{}", text());
+}

@@ -1,6 +1,7 @@
 //! Packets of a network interface: the loop that takes them, keeps time while there are none, and lets scripts' other
 //! inputs have their turn.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use tapir_packet::Source;
@@ -70,6 +71,7 @@ impl Engine {
             let busy = self.poll_cluster() || busy;
             self.drain();
             if !any && !busy {
+                let _ = self.core.borrow_mut().host.stdout.flush();
                 source.wait(WAIT);
             }
         }

@@ -277,19 +277,19 @@ fn signature_files(config: &Config, vm: &Vm) -> Result<Vec<(String, Vec<u8>)>, S
     names.extend(vm.program().signature_files.iter().map(|p| p.display().to_string()));
     let mut out = Vec::new();
     for name in names {
-        if out.iter().any(|(n, _)| *n == name) {
-            continue;
+        let (path, text) = read_signatures(&name)?;
+        if !out.iter().any(|(n, _)| *n == path) {
+            out.push((path, text));
         }
-        let text = read_signatures(&name)?;
-        out.push((name, text));
     }
     Ok(out)
 }
 
-fn read_signatures(name: &str) -> Result<Vec<u8>, String> {
+/// A signature file's path as it is shown, and its text.
+fn read_signatures(name: &str) -> Result<(String, Vec<u8>), String> {
     if let Some(inner) = name.strip_prefix(ROOT) {
         if let Some(text) = embedded::get(inner.trim_start_matches('/')) {
-            return Ok(text.to_vec());
+            return Ok((name.to_string(), text.to_vec()));
         }
     }
     for candidate in [format!("{name}.sig"), name.to_string()] {
@@ -297,10 +297,18 @@ fn read_signatures(name: &str) -> Result<Vec<u8>, String> {
             if let Some(inner) = dir.strip_prefix(ROOT) {
                 let path = format!("{inner}/{candidate}");
                 if let Some(text) = embedded::get(path.trim_start_matches('/')) {
-                    return Ok(text.to_vec());
+                    return Ok((format!("{ROOT}{path}"), text.to_vec()));
                 }
-            } else if let Ok(text) = std::fs::read(Path::new(&dir).join(&candidate)) {
-                return Ok(text);
+            } else {
+                let path = Path::new(&dir).join(&candidate);
+                if let Ok(text) = std::fs::read(&path) {
+                    let shown = path.display().to_string();
+                    let shown = shown
+                        .strip_prefix("./")
+                        .filter(|s| s.starts_with("./"))
+                        .unwrap_or(&shown);
+                    return Ok((shown.to_string(), text));
+                }
             }
         }
     }

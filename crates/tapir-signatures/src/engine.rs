@@ -702,6 +702,12 @@ mod tests {
         let lines: Vec<u32> = errors.iter().map(|e| e.line).collect();
         assert_eq!(lines, [2, 3, 5, 8], "{errors:?}");
         assert!(errors[0].to_string().starts_with("Error in signature (f.sig:2): "));
+        let text = "signature z {\n header ip[0] & 1 == 1,2\n ip-proto ~ 3\n payload-size <\n ;\n event\n payload /x/\n same-ip }";
+        let Err(errors) = RuleSet::load(&[("f.sig".into(), text.as_bytes().to_vec())], &mut NoNames) else {
+            panic!("must not load");
+        };
+        let lines: Vec<u32> = errors.iter().map(|e| e.line).collect();
+        assert_eq!(lines, [2, 3, 4, 5], "{errors:?}");
         let text = "signature one { pay_load /x/\n requires-signature oen\n}";
         let Err(errors) = RuleSet::load(&[("f.sig".into(), text.as_bytes().to_vec())], &mut NoNames) else {
             panic!("must not load");

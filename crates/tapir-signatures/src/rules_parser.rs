@@ -23,6 +23,8 @@ pub fn parse_file(
         text,
         pos: 0,
         line: 1,
+        token_end: (0, 1),
+        blanks_end: 0,
         names,
         errors,
         warnings,
@@ -48,6 +50,10 @@ struct Parser<'a> {
     text: &'a [u8],
     pos: usize,
     line: u32,
+    /// Where the last word before blanks ended, and the line of that place.
+    token_end: (usize, u32),
+    /// Where the last blanks ended.
+    blanks_end: usize,
     names: &'a mut dyn Names,
     errors: &'a mut Vec<LoadError>,
     warnings: &'a mut Vec<LoadError>,
@@ -62,6 +68,13 @@ impl Parser<'_> {
             line: self.line,
             reason,
         });
+    }
+
+    /// Goes back over blanks behind which nothing was read: what is missing or wrong is before them.
+    fn unskip_blanks(&mut self) {
+        if self.pos == self.blanks_end {
+            (self.pos, self.line) = self.token_end;
+        }
     }
 
     fn warn(&mut self, reason: &str) {
@@ -84,6 +97,14 @@ impl Parser<'_> {
 
     /// Skips blanks and comments: `#`, or a word that begins with a dot and is followed by blanks.
     fn skip_blanks(&mut self) {
+        if self.pos != self.blanks_end {
+            self.token_end = (self.pos, self.line);
+        }
+        self.skip_all_blanks();
+        self.blanks_end = self.pos;
+    }
+
+    fn skip_all_blanks(&mut self) {
         while let Some(c) = self.peek() {
             match c {
                 b'\n' => {
@@ -265,9 +286,17 @@ impl Parser<'_> {
                 return Ok(rule);
             }
             if self.pos >= self.text.len() {
-                return Err("syntax error, unexpected end of file".to_string());
+                let (id, line) = (&rule.id, rule.line);
+                return Err(format!(
+                    "syntax error, unexpected end of file: signature {id} of line {line} has no '}}'"
+                ));
             }
+            let start = (self.pos, self.line);
             if let Err(reason) = self.attribute(&mut rule) {
+                self.unskip_blanks();
+                if self.pos < start.0 {
+                    (self.pos, self.line) = start;
+                }
                 self.fail(reason);
                 self.skip_line();
             }

@@ -368,6 +368,13 @@ function apply_policy(n: Notice::Info)
 		n$peer_descr = Cluster::node;
 		}
 
+	# Whoever has something for a mail finds a place for it.
+	if ( ! n?$email_body_sections )
+		n$email_body_sections = vector();
+
+	if ( ! n?$email_delay_tokens )
+		n$email_delay_tokens = set();
+
 	hook Notice::policy(n);
 	}
 

@@ -63,7 +63,7 @@ impl ByteSet {
 }
 
 /// A regular expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Node {
     Empty,
     Set(ByteSet),

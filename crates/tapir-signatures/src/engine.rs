@@ -707,7 +707,7 @@ mod tests {
             panic!("must not load");
         };
         let lines: Vec<u32> = errors.iter().map(|e| e.line).collect();
-        assert_eq!(lines, [2, 3, 4, 5], "{errors:?}");
+        assert_eq!(lines, [2, 3, 4, 5, 6], "{errors:?}");
         let text = "signature one { pay_load /x/\n requires-signature oen\n}";
         let Err(errors) = RuleSet::load(&[("f.sig".into(), text.as_bytes().to_vec())], &mut NoNames) else {
             panic!("must not load");

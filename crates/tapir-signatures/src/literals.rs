@@ -326,17 +326,13 @@ fn commonness(key: u32) -> f32 {
     (0..4).map(|i| weight((key >> (8 * i)) as u8)).product()
 }
 
-/// Numbers sequences of equal places with the same condition as one.
+/// Numbers sequences of equal places that wait for the same segment as one.
 #[derive(Default)]
-pub struct Shared(HashMap<Vec<Place>, usize>);
+pub struct Shared(HashMap<(u32, Vec<Place>), usize>);
 
 impl Shared {
     /// The number given before to equal places, or `fresh`.
-    pub fn number(&mut self, places: &[Place], fresh: usize) -> usize {
-        if let Some(n) = self.0.get(places) {
-            return *n;
-        }
-        self.0.insert(places.to_vec(), fresh);
-        fresh
+    pub fn number(&mut self, needs: u32, places: &[Place], fresh: usize) -> usize {
+        *self.0.entry((needs, places.to_vec())).or_insert(fresh)
     }
 }

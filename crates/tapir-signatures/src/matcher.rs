@@ -4,7 +4,7 @@
 //! arrives in pieces of any size. Patterns are cut at their `.*` into segments ([`literals`](crate::literals)). While
 //! none is under way, data only passes the [`Prefilter`], so speed hardly depends on how many patterns there are. Where
 //! it finds the fixed bytes with which a segment begins, the segment's states join those of a lazy automaton, which
-//! runs until they have died. A segment that has matched arms the next one of its pattern.
+//! runs until they have died. Where a segment has matched, those that wait for it may begin.
 
 use foldhash::HashMap;
 
@@ -32,16 +32,15 @@ pub struct Matcher {
     joining: Vec<u32>,
 }
 
-/// A part of a pattern between two `.*`.
-#[derive(Debug)]
+/// A part of a pattern between two `.*`. Patterns share the segments with which they begin.
+#[derive(Debug, Default)]
 struct Segment {
-    pattern: u32,
-    /// The segment behind, or [`NONE`].
-    next: u32,
-    /// Whether it waits for the segment before.
-    waits: bool,
-    /// States that search by themselves once the segment is armed; for segments that begin with nothing fixed.
-    search: Box<[u32]>,
+    /// The patterns that have matched where the segment has.
+    patterns: Vec<u32>,
+    /// Whether other segments wait for it.
+    awaited: bool,
+    /// States that search by themselves once it has matched: those of waiting segments that begin with nothing fixed.
+    search: Vec<u32>,
 }
 
 /// Fixed bytes that start a segment, or the same ones of several.
@@ -53,8 +52,10 @@ struct Entry {
     matched: Box<[u32]>,
     /// States alive behind it.
     states: Box<[u32]>,
-    /// The segment that must be armed, or [`NONE`].
+    /// The segment that must have matched before, or [`NONE`].
     needs: u32,
+    /// The segment that it starts, when there is no more to it than that others wait for it; else [`NONE`].
+    only: u32,
 }
 
 const NONE: u32 = u32::MAX;
@@ -72,8 +73,8 @@ pub struct Stream {
     /// How much data there was.
     pos: u64,
     set: Vec<u32>,
-    /// Segments whose predecessor matched, sorted, with the first position where they may begin.
-    armed: Vec<(u32, u64)>,
+    /// Segments that matched and are waited for, sorted, with the first position behind them.
+    passed: Vec<(u32, u64)>,
 }
 
 impl Stream {
@@ -82,9 +83,9 @@ impl Stream {
         self.at == DEAD
     }
 
-    fn armed_at(&self, segment: u32) -> Option<u64> {
-        let i = self.armed.binary_search_by_key(&segment, |a| a.0).ok()?;
-        Some(self.armed[i].1)
+    fn passed_at(&self, segment: u32) -> Option<u64> {
+        let i = self.passed.binary_search_by_key(&segment, |a| a.0).ok()?;
+        Some(self.passed[i].1)
     }
 }
 
@@ -211,7 +212,6 @@ impl Matcher {
             filter,
             entries,
             places,
-            segments,
             found,
             joining,
             dfa,
@@ -235,13 +235,12 @@ impl Matcher {
             if !fits {
                 return;
             }
-            if entry.needs != NONE {
-                let start = s.pos + end as u64 - n as u64;
-                let next = segments[entry.needs as usize].next;
-                let ready = s.armed_at(entry.needs).is_some_and(|from| from <= start);
-                if !ready || (next != NONE && s.armed_at(next).is_some()) {
-                    return;
-                }
+            let start = s.pos + end as u64 - n as u64;
+            if entry.needs != NONE && s.passed_at(entry.needs).is_none_or(|from| from > start) {
+                return;
+            }
+            if entry.only != NONE && s.passed_at(entry.only).is_some() {
+                return;
             }
             found.extend_from_slice(&entry.matched);
             if !entry.states.is_empty() {
@@ -250,7 +249,7 @@ impl Matcher {
         });
     }
 
-    /// Reports and arms what was found before `at`, and lets states join.
+    /// Reports and notes what was found before `at`, and lets states join.
     fn settle(&mut self, s: &mut Stream, at: usize, hit: &mut dyn FnMut(u32, usize)) {
         let mut round = Vec::new();
         loop {
@@ -259,20 +258,20 @@ impl Matcher {
             round.dedup();
             for n in round.drain(..) {
                 let segment = &self.segments[n as usize];
-                let next = segment.next;
-                if next == NONE {
-                    hit(segment.pattern, at);
-                } else if let Err(i) = s.armed.binary_search_by_key(&next, |a| a.0) {
-                    s.armed.insert(i, (next, s.pos + at as u64));
-                    if !self.segments[next as usize].search.is_empty() {
-                        self.join(s, next, true);
+                segment.patterns.iter().for_each(|p| hit(*p, at));
+                if segment.awaited
+                    && let Err(i) = s.passed.binary_search_by_key(&n, |a| a.0)
+                {
+                    s.passed.insert(i, (n, s.pos + at as u64));
+                    if !segment.search.is_empty() {
+                        self.join(s, n, true);
                     }
                 }
             }
             while let Some(entry) = self.joining.pop() {
                 self.join(s, entry, false);
             }
-            // A segment that may be empty matches where it is armed.
+            // A segment that may be empty matches where it is waited for.
             if self.found.is_empty() {
                 self.found = round;
                 return;
@@ -375,8 +374,21 @@ struct Builder {
     segments: Vec<Segment>,
     /// Literals at the start of the data, and behind a `^`, with the states behind them.
     literals: [Vec<(Vec<u8>, u32)>; 2],
-    sequences: Vec<(u32, Sequence)>,
+    starts: Vec<Start>,
+    /// Segments by the one before and what they match.
+    known: HashMap<(u32, Node), u32>,
 }
+
+/// One way in which a segment begins.
+struct Start {
+    segment: u32,
+    needs: u32,
+    sequence: Sequence,
+}
+
+/// In place of the segment before: the start of the data, and anywhere.
+const ANCHORED: u32 = u32::MAX;
+const FLOATING: u32 = u32::MAX - 1;
 
 /// Longest literal that anchored patterns share.
 const LITERAL_MAX: usize = 32;
@@ -411,7 +423,7 @@ impl Builder {
             found: Vec::new(),
             joining: Vec::new(),
         };
-        let windows = add_entries(&mut m, &nfa, self.sequences);
+        let windows = add_entries(&mut m, &nfa, self.starts);
         m.filter = Prefilter::new(&windows);
         let base = nfa.states.len() * 40;
         m.dfa = Dfa::new(nfa, base + limit, true);
@@ -420,29 +432,37 @@ impl Builder {
 
     fn pattern(&mut self, nfa: &mut Nfa, marks: &mut Marks, number: u32, parts: literals::Segments) {
         let anchored = parts.anchored != Node::Empty || parts.floating.is_empty();
-        let n = parts.floating.len() + usize::from(anchored);
-        for (i, node) in anchored
-            .then_some(&parts.anchored)
-            .into_iter()
-            .chain(&parts.floating)
-            .enumerate()
-        {
-            let segment = self.segments.len() as u32;
-            self.segments.push(Segment {
-                pattern: number,
-                next: if i + 1 < n { segment + 1 } else { NONE },
-                waits: i > 0,
-                search: Box::new([]),
-            });
-            nfa.set_owner(segment);
-            let accept = nfa.push(State::Match(segment));
-            let start = nfa.build(node, accept);
-            if anchored && i == 0 {
-                self.anchored(nfa, start);
-            } else {
-                self.floating(nfa, marks, segment, start);
+        let mut before = FLOATING;
+        if anchored {
+            before = self.segment(nfa, marks, ANCHORED, parts.anchored);
+        }
+        for node in parts.floating {
+            before = self.segment(nfa, marks, before, node);
+        }
+        self.segments[before as usize].patterns.push(number);
+    }
+
+    /// The segment `node` behind another.
+    fn segment(&mut self, nfa: &mut Nfa, marks: &mut Marks, before: u32, node: Node) -> u32 {
+        let segment = self.segments.len() as u32;
+        let key = (before, node);
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        self.segments.push(Segment::default());
+        nfa.set_owner(segment);
+        let accept = nfa.push(State::Match(segment));
+        let start = nfa.build(&key.1, accept);
+        self.known.insert(key, segment);
+        match before {
+            ANCHORED => self.anchored(nfa, start),
+            FLOATING => self.floating(nfa, marks, segment, NONE, start),
+            _ => {
+                self.segments[before as usize].awaited = true;
+                self.floating(nfa, marks, segment, before, start);
             }
         }
+        segment
     }
 
     /// A segment at the start of the data: literal text is shared with others.
@@ -465,48 +485,49 @@ impl Builder {
         }
     }
 
-    /// A segment behind a `.*`.
-    fn floating(&mut self, nfa: &mut Nfa, marks: &mut Marks, segment: u32, start: u32) {
+    /// A segment behind a `.*`, waiting for another unless that is [`NONE`].
+    fn floating(&mut self, nfa: &mut Nfa, marks: &mut Marks, segment: u32, needs: u32, start: u32) {
         let sequences = literals::sequences(nfa, start, marks);
         if sequences.iter().all(|s| literals::has_window(nfa, &s.places)) {
-            self.sequences.extend(sequences.into_iter().map(|s| (segment, s)));
+            let with = |sequence| Start {
+                segment,
+                needs,
+                sequence,
+            };
+            self.starts.extend(sequences.into_iter().map(with));
             return;
         }
-        let search = nfa.build(&Node::Repeat(Box::new(Node::Set(ByteSet::ALL)), 0, None), start);
-        if self.segments[segment as usize].waits {
+        let any = Node::Repeat(Box::new(Node::Set(ByteSet::ALL)), 0, None);
+        let search = nfa.build(&any, start);
+        if needs == NONE {
+            nfa.starts.push(search);
+        } else {
             marks.grow(nfa.states.len());
             marks.clear();
-            let mut states = Vec::new();
-            nfa.closure(search, marks, &mut states);
-            self.segments[segment as usize].search = states.into();
-        } else {
-            nfa.starts.push(search);
+            nfa.closure(search, marks, &mut self.segments[needs as usize].search);
         }
     }
 }
 
-/// Picks a window for each sequence and files them; gives width, value and entry of all windows.
-fn add_entries(m: &mut Matcher, nfa: &Nfa, sequences: Vec<(u32, Sequence)>) -> Vec<(usize, u32, u32)> {
-    let crowds = Crowds::of(nfa, sequences.iter().map(|s| &s.1));
+/// Picks a window for each start and files them; gives width, value and entry of all windows.
+fn add_entries(m: &mut Matcher, nfa: &Nfa, starts: Vec<Start>) -> Vec<(usize, u32, u32)> {
+    let crowds = Crowds::of(nfa, starts.iter().map(|s| &s.sequence));
     let mut shared = Shared::default();
     let mut windows = Vec::new();
-    let mut pending: Vec<(Vec<u32>, Vec<u32>, u32)> = Vec::new();
+    // The segments that match at an entry's end, the states alive there, and all its segments.
+    let mut pending: Vec<(Vec<u32>, Vec<u32>, Vec<u32>)> = Vec::new();
     let mut marks = Marks::new(nfa.states.len());
-    for (segment, seq) in sequences {
-        let Some(w) = crowds.pick(nfa, &seq.places) else {
+    for Start {
+        segment,
+        needs,
+        sequence,
+    } in starts
+    {
+        let Some(w) = crowds.pick(nfa, &sequence.places) else {
             continue;
         };
-        let needs = if m.segments[segment as usize].waits {
-            segment
-        } else {
-            NONE
-        };
         let fresh = pending.len();
-        let number = if needs == NONE {
-            shared.number(&w.places, fresh)
-        } else {
-            fresh
-        };
+        let number = shared.number(needs, &w.places, fresh);
         if number == fresh {
             m.places.extend_from_slice(&w.places);
             m.entries.push(Entry {
@@ -514,12 +535,14 @@ fn add_entries(m: &mut Matcher, nfa: &Nfa, sequences: Vec<(u32, Sequence)>) -> V
                 matched: Box::new([]),
                 states: Box::new([]),
                 needs,
+                only: NONE,
             });
-            pending.push((Vec::new(), Vec::new(), needs));
+            pending.push((Vec::new(), Vec::new(), Vec::new()));
             windows.extend(w.keys.iter().map(|k| (w.width, *k, fresh as u32)));
         }
-        let (matched, states, _) = &mut pending[number];
-        let behind = seq.behind(nfa, w.places.len(), &mut marks);
+        let (matched, states, segments) = &mut pending[number];
+        segments.push(segment);
+        let behind = sequence.behind(nfa, w.places.len(), &mut marks);
         let is_match = |s: &u32| matches!(nfa.states[*s as usize], State::Match(_));
         if behind.iter().any(is_match) {
             matched.push(segment);
@@ -527,9 +550,16 @@ fn add_entries(m: &mut Matcher, nfa: &Nfa, sequences: Vec<(u32, Sequence)>) -> V
             states.extend(behind);
         }
     }
-    for (entry, (matched, mut states, _)) in m.entries.iter_mut().zip(pending) {
+    for (entry, (matched, mut states, mut segments)) in m.entries.iter_mut().zip(pending) {
         states.sort_unstable();
         states.dedup();
+        segments.dedup();
+        if let [one] = segments[..]
+            && m.segments[one as usize].awaited
+            && m.segments[one as usize].patterns.is_empty()
+        {
+            entry.only = one;
+        }
         entry.matched = matched.into();
         entry.states = states.into();
     }

@@ -176,6 +176,17 @@ impl Parser<'_> {
         Some(String::from_utf8_lossy(&self.text[start..self.pos]).into_owned())
     }
 
+    /// A name that is no keyword.
+    fn expect_name(&mut self, what: &str) -> Res<String> {
+        match self.ident() {
+            Some(name) if !is_keyword(&name) => Ok(name),
+            _ => {
+                self.pos = self.blanks_end;
+                Err(format!("syntax error, expected {what}"))
+            }
+        }
+    }
+
     fn expect_ident(&mut self, what: &str) -> Res<String> {
         self.ident().ok_or_else(|| format!("syntax error, expected {what}"))
     }
@@ -340,7 +351,7 @@ impl Parser<'_> {
             }
             "requires-signature" | "requires-reverse-signature" => {
                 let negated = self.eat(b'!');
-                let name = self.expect_ident("the name of a signature")?;
+                let name = self.expect_name("the name of a signature")?;
                 let reverse = word == "requires-reverse-signature";
                 rule.conditions.push(Condition::Requires {
                     rule: name,
@@ -350,7 +361,7 @@ impl Parser<'_> {
                 });
             }
             "eval" => {
-                let name = self.expect_ident("the name of a function")?;
+                let name = self.expect_name("the name of a function")?;
                 let number = self.names.eval(&name).map_err(|e| self.with_near(e, &name))?;
                 rule.conditions.push(Condition::Eval(number));
             }
@@ -383,7 +394,7 @@ impl Parser<'_> {
                 let action = match self.string()? {
                     Some(message) => Action::Match { message },
                     None => {
-                        let event = self.expect_ident("a message or the name of an event")?;
+                        let event = self.expect_name("a message or the name of an event")?;
                         Action::Custom {
                             event,
                             message: self.string()?,
@@ -546,7 +557,7 @@ impl Parser<'_> {
                     out.push((n, n));
                 }
             } else {
-                let name = self.expect_ident("a value")?;
+                let name = self.expect_name("a value")?;
                 let values = self.script_values(&name)?;
                 for v in values {
                     match v {
@@ -569,7 +580,7 @@ impl Parser<'_> {
             if let Some(net) = self.address_literal() {
                 out.push(net);
             } else {
-                let name = self.expect_ident("an address")?;
+                let name = self.expect_name("an address")?;
                 let values = self.script_values(&name)?;
                 for v in values {
                     match v {
@@ -642,7 +653,7 @@ impl Parser<'_> {
         } else if let Some(s) = self.string()? {
             compile(s.as_bytes(), false)?
         } else {
-            let name = self.expect_ident("a pattern")?;
+            let name = self.expect_name("a pattern")?;
             match self.script_values(&name)?.as_slice() {
                 [ScriptValue::Text(t)] => compile(t, false)?,
                 _ => return Err(format!("{name} is no string")),

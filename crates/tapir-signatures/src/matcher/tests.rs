@@ -177,6 +177,7 @@ fn speed() {
         noise.extend_from_slice(&(rnd() as u32 >> 3).to_le_bytes()[..3]);
     }
     let kinds = [
+        "shared",
         "mixed",
         "random",
         "short",
@@ -202,6 +203,7 @@ fn speed() {
                             10 => format!(".*{word}[\\/=?]{word}{hex}.*[0-9]+end"),
                             _ => format!(".*{word}[\\/=?]{word}{hex}"),
                         },
+                        "shared" => format!("{}{word}.*{hex}{word}{i}", [".*", ""][i % 2]),
                         "random" => format!(".*{}", bytes(8)),
                         "short" => format!(".*{}", bytes(3 + i % 2)),
                         "fold" => format!(".*(?i:{word}{hex}{word})"),
@@ -240,4 +242,28 @@ fn speed() {
             }
         }
     }
+}
+
+#[test]
+fn patterns_share_the_segments_with_which_they_begin() {
+    let texts = [
+        ".*login.*user1",
+        ".*login.*user2",
+        ".*login",
+        "GET .*x7",
+        "GET .*y8",
+        ".*login.*[0-9]+z",
+    ];
+    let mut m = Matcher::new(&matcher(&texts));
+    let mut s = Stream::default();
+    let mut got = Vec::new();
+    m.feed(&mut s, b"GET user2 login login ", true, false, |p, at| {
+        got.push((p, at))
+    });
+    assert_eq!(got, [(2, 15), (2, 21)]);
+    assert_eq!(s.passed.len(), 2, "one for each shared beginning");
+    m.feed(&mut s, b"use", false, false, |p, _| panic!("{p}"));
+    got.clear();
+    m.feed(&mut s, b"r2 y8 5z", false, false, |p, at| got.push((p, at)));
+    assert_eq!(got, [(1, 2), (4, 5), (5, 8)]);
 }

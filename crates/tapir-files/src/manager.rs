@@ -617,6 +617,10 @@ impl FileManager {
             }
             with_cx(f, slot, q, host, |a, cx| a.stream(cx, data))
         });
+        if buffered_now && f.bof_full.get() {
+            // What analyzers found in the beginning is told as of the beginning.
+            host.drain(q);
+        }
         f.position.set(f.position.get() + data.len() as u64);
         f.seen.set(f.seen.get() + data.len() as u64);
         f.rec.set(fa_file::SEEN_BYTES, Value::Count(f.seen.get()));

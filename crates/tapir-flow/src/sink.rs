@@ -180,6 +180,8 @@ pub trait FlowSink<X: Default>: Sized {
     fn on_partial(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     fn on_rejected(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     fn on_reset(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
+    /// A side that had closed resets the connection while its peer is not done.
+    fn on_late_reset(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     fn on_finished(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     fn on_half_finished(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     fn on_partial_close(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}

@@ -109,7 +109,8 @@ impl<X: Default> FlowTable<X> {
                 // Answers a SYN with a bare ACK: a challenge, or a stray.
                 return;
             }
-            if ack && peer == TcpState::Established {
+            // After a flip the peer's SYN-ACK is known and only the SYN was missed.
+            if ack && (peer == TcpState::Established || (o && peer == TcpState::SynAckSent)) {
                 self.set_state(c, o, TcpState::Established);
                 return;
             }
@@ -223,6 +224,7 @@ impl<X: Default> FlowTable<X> {
         }
         if s.has(flag::RST) && c.end(!o).state != TcpState::Closed {
             self.set_state(c, o, TcpState::Reset);
+            sink.on_late_reset(self, c);
             if !c.end(o).closed {
                 out.close = Some(false);
             }

@@ -67,6 +67,8 @@ pub struct ConnInfo {
     pub tunnel: Option<Value>,
     /// Signature matching of the connection.
     pub matcher: Option<Box<dyn ConnMatcher>>,
+    /// What was said about line ends: once per connection, whoever splits the lines.
+    pub line_weirds: Vec<&'static str>,
 }
 
 /// Requests to the flow layer.
@@ -108,6 +110,7 @@ impl ConnInfo {
             asks: Asks::default(),
             tunnel: None,
             matcher: None,
+            line_weirds: Vec::new(),
         }
     }
 

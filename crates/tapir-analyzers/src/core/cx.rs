@@ -136,6 +136,17 @@ impl Cx<'_> {
         events::conn_weird(self.q, name, c, addl, source);
     }
 
+    /// What a line splitter says; about the form of line ends only once in a connection.
+    pub fn line_weird(&mut self, name: &'static str) {
+        if name != "contentline_size_exceeded" && name != "line_terminated_without_CRLF" {
+            if self.conn.line_weirds.contains(&name) {
+                return;
+            }
+            self.conn.line_weirds.push(name);
+        }
+        self.weird_from(name, "", "CONTENTLINE");
+    }
+
     /// A limit was reached: a weird and an `X` in the history.
     pub fn limit_weird(&mut self, name: &'static str, addl: &str) {
         self.conn.asks.history_x = true;

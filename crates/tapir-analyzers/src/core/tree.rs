@@ -179,7 +179,7 @@ impl Tree {
         }
     }
 
-    /// Marks a node and everything below as removed; data no longer reaches it. Its `done` still runs at the end.
+    /// Marks a node and everything below as removed; data no longer reaches it. Its `done` runs at the next delivery.
     pub fn remove(&mut self, ix: NodeIx) -> bool {
         let Some(n) = self.nodes.get_mut(ix as usize) else {
             return false;
@@ -261,6 +261,14 @@ impl Tree {
             let Some(&c) = self.children(of).get(i) else {
                 break;
             };
+            let node = &self.nodes[c as usize];
+            if node.removed {
+                // What was removed says its last word at the next delivery.
+                if !node.done {
+                    self.last_word(q, conn, sh, c);
+                }
+                continue;
+            }
             self.call(q, conn, sh, c, call);
         }
     }
@@ -320,26 +328,39 @@ impl Tree {
         any
     }
 
+    fn last_word(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, ix: NodeIx) {
+        self.node_done(q, conn, sh, ix);
+        let mut i = 0;
+        while let Some(&c) = self.children(ix).get(i) {
+            self.last_word(q, conn, sh, c);
+            i += 1;
+        }
+    }
+
+    fn node_done(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, ix: NodeIx) {
+        let n = &mut self.nodes[ix as usize];
+        if n.done {
+            return;
+        }
+        let Some(mut an) = n.an.take() else { return };
+        n.done = true;
+        let tag = n.tag;
+        let mut cx = Cx {
+            q,
+            conn,
+            sh,
+            tree: self,
+            node: ix,
+            tag,
+        };
+        an.done(&mut cx);
+    }
+
     /// The connection is removed: every analyzer says its last word, parents first.
     pub fn done(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
         let mut i = 0;
         while i < self.nodes.len() {
-            let n = &mut self.nodes[i];
-            if !n.done {
-                n.done = true;
-                if let Some(mut an) = n.an.take() {
-                    let tag = n.tag;
-                    let mut cx = Cx {
-                        q,
-                        conn,
-                        sh,
-                        tree: self,
-                        node: i as NodeIx,
-                        tag,
-                    };
-                    an.done(&mut cx);
-                }
-            }
+            self.node_done(q, conn, sh, i as NodeIx);
             i += 1;
         }
     }

@@ -153,7 +153,7 @@ impl Analyzer for Ftp {
                 Piece::Line(l) if is_orig => self.request(cx, &l),
                 Piece::Line(l) => self.reply(cx, &l),
                 Piece::Weird(w @ "NUL_in_line") => cx.weird_from(w, "", "NVT"),
-                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Weird(w) => cx.line_weird(w),
                 Piece::Plain(..) => {}
             }
             if self.tls {

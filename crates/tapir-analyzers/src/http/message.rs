@@ -5,11 +5,11 @@ use std::rc::Rc;
 use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
+use super::parts::{Parts, range_weird};
 use super::wire::{self, ContentRange};
 use crate::core::{Cx, PatKind};
 use crate::util::inflate::Inflate;
-use crate::util::lines::{Eol, Lines, Piece};
-use crate::util::mime::{ContentType, Mime, MimeLimits, MimeSink, split_header};
+use crate::util::mime::{ContentType, ends_headers, split_header};
 use crate::util::text::{icontains, ieq, is_lws, istarts, trim, trim_lws};
 use crate::{raise, wants};
 
@@ -20,6 +20,8 @@ pub(crate) enum Body {
     Length(u64),
     Chunked(Chunk),
     UntilClose,
+    /// As `UntilClose`, but read by lines: nothing said that the connection would end with the body.
+    Lines,
 }
 
 /// Where in the chunked coding (RFC 9112, section 7.1) the stream is.
@@ -39,27 +41,15 @@ pub(crate) enum Expect {
     No,
 }
 
-/// Parts of a multipart or message body.
-struct Parts {
-    mime: Mime,
-    lines: Lines,
-    state: PartState,
-}
+/// A content coding that is undone (RFC 9110, section 8.4.1); the decompressor finds out which it is.
+pub(super) struct Coding;
 
-/// What is known of the open parts.
-#[derive(Default)]
-struct PartState {
-    files: Vec<PartFile>,
-}
-
-/// The file that a part holds.
-#[derive(Default)]
-struct PartFile {
-    id: Option<Rc<str>>,
-    /// Where the next bytes belong, if the part says so.
-    offset: Option<u64>,
-    /// The whole file's size, until it was told.
-    total: Option<u64>,
+impl Coding {
+    /// Whether a `Content-Encoding` value is one of them.
+    pub fn of(value: &[u8]) -> Option<Coding> {
+        let v = trim(value);
+        (ieq(v, b"gzip") || ieq(v, b"x-gzip") || ieq(v, b"deflate")).then_some(Coding)
+    }
 }
 
 /// A message while it arrives.
@@ -89,7 +79,12 @@ pub(crate) struct Message {
     offset: Option<u64>,
     sized: bool,
     parts: Option<Box<Parts>>,
-    buffer: Vec<u8>,
+    /// The closing delimiter of the parts was seen.
+    pub parts_over: bool,
+    /// The reply began before its request was over.
+    pub early: bool,
+    /// The request ended while the headers of an early reply were coming.
+    pub request_over: bool,
     reply_code: u64,
     body_begun: bool,
 }
@@ -123,7 +118,9 @@ impl Message {
             offset: None,
             sized: false,
             parts: None,
-            buffer: Vec::new(),
+            parts_over: false,
+            early: false,
+            request_over: false,
             reply_code,
             body_begun: false,
         }
@@ -132,7 +129,7 @@ impl Message {
     /// A line of the header section or trailer; true when the section is over.
     pub fn header_line(&mut self, cx: &mut Cx, line: &[u8]) -> bool {
         self.header_length += line.len() as u64;
-        if line.is_empty() {
+        if ends_headers(line) {
             self.flush_header(cx);
             return true;
         }
@@ -166,8 +163,12 @@ impl Message {
             http_event(cx, "illegal format", "header field name not found");
             return;
         };
-        self.note_header(cx, name, value);
-        raise_header(cx, self.is_orig, name, value);
+        if self.note_header(cx, name, value) {
+            raise_header(cx, self.is_orig, name, value);
+        }
+        if self.request_over {
+            cx.weird("missing_HTTP_entity", "");
+        }
         if wants!(cx, http_all_headers) {
             self.headers.push((name.into(), value.into()));
         }
@@ -176,12 +177,13 @@ impl Message {
         self.pending = h;
     }
 
-    fn note_header(&mut self, cx: &mut Cx, name: &[u8], value: &[u8]) {
+    /// Learns from a header; false when it is too wrong to be told.
+    fn note_header(&mut self, cx: &mut Cx, name: &[u8], value: &[u8]) -> bool {
         if matches!(self.body, Body::Chunked(Chunk::Trailer)) {
-            return;
+            return true;
         }
         if ieq(name, b"content-length") {
-            self.note_length(cx, value);
+            self.content_length = note_length(cx, value).or(self.content_length);
         } else if ieq(name, b"transfer-encoding") {
             let v = trim_lws(value);
             if istarts(v, b"chunked") {
@@ -194,7 +196,7 @@ impl Message {
                 self.chunked = true;
             }
         } else if ieq(name, b"content-encoding") {
-            if ieq(value, b"gzip") || ieq(value, b"x-gzip") || ieq(value, b"deflate") {
+            if Coding::of(value).is_some() {
                 self.inflate = Some(Inflate::default());
             }
         } else if ieq(name, b"content-type") {
@@ -207,10 +209,8 @@ impl Message {
                 Ok(Some(r)) => self.range = Some(r),
                 Ok(None) => {}
                 Err(w) => {
-                    let v = crate::util::text::trim(value);
-                    let v = if istarts(v, b"bytes") { trim(&v[5..]) } else { v };
-                    let v = String::from_utf8_lossy(v).into_owned();
-                    cx.weird(w, &v);
+                    range_weird(cx, w, value);
+                    return false;
                 }
             }
         } else if ieq(name, b"connection") || ieq(name, b"proxy-connection") {
@@ -224,33 +224,12 @@ impl Message {
         } else if ieq(name, b"upgrade") {
             self.upgrade = value.to_vec();
         }
-    }
-
-    fn note_length(&mut self, cx: &mut Cx, value: &[u8]) {
-        let text = String::from_utf8_lossy(value).into_owned();
-        let v = trim(value);
-        if v.is_empty() || !v.iter().all(u8::is_ascii_digit) {
-            let digits = v.iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 0 || v[0] == b'-' {
-                cx.weird("HTTP_bad_content_length", &text);
-                return;
-            }
-        }
-        if v.len() > 1 && v[0] == b'0' {
-            cx.weird("HTTP_content_length_leading_zeros", &text);
-        }
-        let n = v
-            .iter()
-            .take_while(|b| b.is_ascii_digit())
-            .try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add((b - b'0') as u64));
-        match n {
-            Some(n) if n <= i64::MAX as u64 => self.content_length = Some(n),
-            _ => cx.weird("HTTP_bad_content_length", &text),
-        }
+        true
     }
 
     /// The header section is over: the body begins. False when there is none.
-    pub fn begin_body(&mut self, cx: &mut Cx, expect: Expect) -> bool {
+    /// `persistent` says that the connection may outlive the message.
+    pub fn begin_body(&mut self, cx: &mut Cx, expect: Expect, persistent: bool) -> bool {
         self.in_header = false;
         self.raise_all_headers(cx);
         if !self.kind.main.is_empty() && wants!(cx, http_content_type) {
@@ -278,35 +257,22 @@ impl Message {
                 }
             }
             Body::Length(n)
-        } else if expect == Expect::Yes {
+        } else if let Some(r) = &self.range {
+            Body::Length(r.last - r.first + 1)
+        } else if expect != Expect::Yes {
+            return false;
+        } else if self.connection_close || !persistent {
             Body::UntilClose
         } else {
-            return false;
+            Body::Lines
         };
         if let Some(r) = &self.range {
             self.offset = Some(r.first);
         }
         if self.kind.is_multipart() || self.kind.is_message() {
-            let limits = MimeLimits {
-                max_depth: cx.sh.opts.mime_max_depth as usize,
-                max_header_bytes: cx.sh.opts.mime_max_header_bytes as usize,
-                first_line_may_be_body: false,
-            };
-            let mut state = PartState::default();
-            let mut sink = PartSink {
-                cx,
-                is_orig: self.is_orig,
-                code: self.reply_code,
-                state: &mut state,
-                skip: self.skip,
-            };
-            let mime = Mime::within(limits, self.kind.clone(), 1, &mut sink);
-            self.parts = Some(Box::new(Parts {
-                mime,
-                // Only CR LF ends a line here: parts may be binary.
-                lines: Lines::new(Eol { cr: false, lf: false }).quiet(),
-                state,
-            }));
+            let decoded = self.inflate.is_some();
+            let parts = Parts::new(cx, self.kind.clone(), self.is_orig, self.reply_code, decoded, self.skip);
+            self.parts = Some(Box::new(parts));
         }
         true
     }
@@ -356,7 +322,6 @@ impl Message {
     fn decoded(&mut self, cx: &mut Cx, data: &[u8]) {
         let first = !self.body_begun;
         self.body_begun = true;
-        self.body_length += data.len() as u64;
         let kind = if self.is_orig {
             PatKind::HttpRequestBody
         } else {
@@ -364,28 +329,16 @@ impl Message {
         };
         cx.match_text(kind, self.is_orig, data, first, false);
         if let Some(mut p) = self.parts.take() {
-            let mut sink = PartSink {
-                cx,
-                is_orig: self.is_orig,
-                code: self.reply_code,
-                state: &mut p.state,
-                skip: self.skip,
-            };
-            let mut at = 0;
-            while let Some(piece) = p.lines.next(data, &mut at) {
-                match piece {
-                    Piece::Line(l) => p.mime.line(&mut sink, &l, true),
-                    Piece::Plain(..) => {}
-                    Piece::Weird(w) => sink.cx.weird_from(w, "", "CONTENTLINE"),
-                }
-            }
+            let n = p.feed(cx, data, self.skip);
+            self.body_length += n.bytes;
+            self.parts_over |= n.over;
             self.parts = Some(p);
             return;
         }
+        self.body_length += data.len() as u64;
         if self.skip {
             return;
         }
-        self.entity_data(cx, data);
         if !self.sized {
             self.sized = true;
             let size = match &self.range {
@@ -394,35 +347,24 @@ impl Message {
                 None => None,
             };
             if let Some(n) = size {
-                let id = cx.file_size(self.is_orig, n, self.file.as_ref());
-                self.file = id;
+                self.file = cx.file_size(self.is_orig, n, self.file.as_ref());
             }
-        }
-        self.file = cx.file_data(self.is_orig, data, self.offset, self.file.as_ref(), None);
-        if let Some(o) = self.offset.as_mut() {
-            *o += data.len() as u64;
-        }
-    }
-
-    fn entity_data(&mut self, cx: &mut Cx, mut data: &[u8]) {
-        if !wants!(cx, http_entity_data) {
-            return;
         }
         let size = (cx.sh.opts.http_entity_data_delivery_size as usize).max(1);
-        while !data.is_empty() {
-            let n = (size - self.buffer.len().min(size)).min(data.len());
-            self.buffer.extend_from_slice(&data[..n]);
-            data = &data[n..];
-            if self.buffer.len() >= size {
-                self.flush_entity_data(cx);
+        for d in data.chunks(size) {
+            raise!(cx, http_entity_data, self.is_orig, d.len() as u64, d);
+            self.file = cx.file_data(self.is_orig, d, self.offset, self.file.as_ref(), None);
+            if let Some(o) = self.offset.as_mut() {
+                *o += d.len() as u64;
             }
         }
     }
 
-    fn flush_entity_data(&mut self, cx: &mut Cx) {
-        if !self.buffer.is_empty() {
-            let b = std::mem::take(&mut self.buffer);
-            raise!(cx, http_entity_data, self.is_orig, b.len() as u64, b);
+    /// The body is as long as announced.
+    pub fn full(&mut self, cx: &mut Cx) {
+        if let Some(mut p) = self.parts.take() {
+            self.body_length += p.flush(cx, self.skip);
+            self.parts = Some(p);
         }
     }
 
@@ -439,26 +381,15 @@ impl Message {
             _ => false,
         };
         if let Some(mut p) = self.parts.take() {
-            let rest = p.lines.flush();
-            let mut sink = PartSink {
-                cx: &mut *cx,
-                is_orig: self.is_orig,
-                code: self.reply_code,
-                state: &mut p.state,
-                skip: self.skip,
-            };
-            if let Some(l) = rest {
-                p.mime.line(&mut sink, &l, false);
-            }
-            if let Some(part) = p.state.files.last_mut()
-                && let Some(at) = part.offset.as_mut()
-                && !self.skip
-            {
-                part.id = cx.file_gap(self.is_orig, *at, len, part.id.as_ref());
-                *at += len;
-            }
+            let inside = p.gap(cx, len, self.skip);
             self.parts = Some(p);
-        } else if !matches!(self.body, Body::None) && !self.skip {
+            if inside || fits {
+                self.gap_length += len;
+                return true;
+            }
+            return false;
+        }
+        if !matches!(self.body, Body::None) && !self.skip {
             let at = self.offset.unwrap_or(self.body_length);
             self.file = cx.file_gap(self.is_orig, at, len, self.file.as_ref());
             if let Some(o) = self.offset.as_mut() {
@@ -483,17 +414,8 @@ impl Message {
             self.raise_all_headers(cx);
         }
         if let Some(mut p) = self.parts.take() {
-            // A line without its end is not part of anything.
-            let mut sink = PartSink {
-                cx,
-                is_orig,
-                code: self.reply_code,
-                state: &mut p.state,
-                skip: self.skip,
-            };
-            p.mime.finish(&mut sink, false);
+            p.finish(cx, self.skip);
         }
-        self.flush_entity_data(cx);
         if self.body_begun {
             let kind = if is_orig {
                 PatKind::HttpRequestBody
@@ -522,7 +444,7 @@ impl Message {
 }
 
 /// Raises `http_header` and matches it against signatures.
-fn raise_header(cx: &mut Cx, is_orig: bool, name: &[u8], value: &[u8]) {
+pub(super) fn raise_header(cx: &mut Cx, is_orig: bool, name: &[u8], value: &[u8]) {
     if wants!(cx, http_header) {
         let upper = name.to_ascii_uppercase();
         raise!(cx, http_header, is_orig, name, upper, value);
@@ -543,94 +465,24 @@ pub(crate) fn http_event(cx: &mut Cx, kind: &str, detail: &str) {
     raise!(cx, http_event, kind, detail);
 }
 
-struct PartSink<'a, 'b> {
-    cx: &'a mut Cx<'b>,
-    is_orig: bool,
-    code: u64,
-    state: &'a mut PartState,
-    skip: bool,
-}
-
-impl MimeSink for PartSink<'_, '_> {
-    fn begin_entity(&mut self, depth: usize) {
-        self.state.files.resize_with(depth.saturating_sub(1), PartFile::default);
-        self.state.files.push(PartFile::default());
-        raise!(self.cx, http_begin_entity, self.is_orig);
+/// Reads a `Content-Length` value.
+pub(super) fn note_length(cx: &mut Cx, value: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(value).into_owned();
+    let v = trim(value);
+    let digits = v.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 {
+        cx.weird("HTTP_bad_content_length", &text);
+        return None;
     }
-
-    fn header(&mut self, depth: usize, name: &[u8], value: &[u8]) {
-        if ieq(name, b"transfer-encoding") {
-            self.cx.weird("HTTP_nested_transfer_encoding_header", "");
-        } else if ieq(name, b"content-range")
-            && let Ok(Some(r)) = wire::content_range(value)
-            && let Some(part) = self.state.files.get_mut(depth.saturating_sub(1))
-        {
-            part.offset = Some(r.first);
-            part.total = r.total;
-        }
-        raise_header(self.cx, self.is_orig, name, value);
+    if v.len() > 1 && v[0] == b'0' {
+        cx.weird("HTTP_content_length_leading_zeros", &text);
     }
-
-    fn all_headers(&mut self, depth: usize, headers: &[(Vec<u8>, Vec<u8>)], _kind: &ContentType) {
-        if wants!(self.cx, http_all_headers) {
-            let t = self.cx.q.bindings().table(types::MIME_HEADER_LIST);
-            for (i, (n, v)) in headers.iter().enumerate() {
-                let rec = records::MimeHeaderRec {
-                    original_name: n[..].into(),
-                    name: n.to_ascii_uppercase().into(),
-                    value: v[..].into(),
-                }
-                .build(self.cx.q.bindings());
-                t.insert(&[Value::Count(i as u64 + 1)], rec, self.cx.sh.now);
-            }
-            raise!(self.cx, http_all_headers, self.is_orig, Value::Table(t));
-        }
-        // A part that names its range begins a file before it has data.
-        if !self.skip
-            && let Some(part) = self.state.files.get_mut(depth.saturating_sub(1))
-            && let Some(n) = part.total.take()
-        {
-            part.id = self.cx.file_size(self.is_orig, n, part.id.as_ref());
-        }
+    let n = v[..digits]
+        .iter()
+        .try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add((b - b'0') as u64));
+    let n = n.filter(|n| *n <= i64::MAX as u64);
+    if n.is_none() {
+        cx.weird("HTTP_bad_content_length", &text);
     }
-
-    fn data(&mut self, depth: usize, data: &[u8]) {
-        if self.skip {
-            return;
-        }
-        raise!(self.cx, http_entity_data, self.is_orig, data.len() as u64, data);
-        let at = depth.saturating_sub(1);
-        if self.state.files.len() <= at {
-            self.state.files.resize_with(at + 1, PartFile::default);
-        }
-        let part = &mut self.state.files[at];
-        part.id = self
-            .cx
-            .file_data(self.is_orig, data, part.offset, part.id.as_ref(), None);
-        if let Some(o) = part.offset.as_mut() {
-            *o += data.len() as u64;
-        }
-    }
-
-    fn end_entity(&mut self, depth: usize) {
-        raise!(self.cx, http_end_entity, self.is_orig);
-        let id = self
-            .state
-            .files
-            .get_mut(depth.saturating_sub(1))
-            .and_then(|p| p.id.take());
-        if self.is_orig || self.code != 206 {
-            if let Some(id) = id {
-                self.cx.file_end(self.is_orig, Some(&id));
-            }
-        }
-    }
-
-    fn weird(&mut self, name: &'static str, addl: &str) {
-        self.cx.weird(name, addl);
-    }
-
-    fn illegal(&mut self, detail: &str) {
-        http_event(self.cx, "illegal format", detail);
-    }
+    n
 }

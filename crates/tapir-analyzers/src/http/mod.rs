@@ -1,6 +1,7 @@
 //! HTTP/0.9 to 1.1 (RFC 9110, 9112): pipelining, chunked bodies, ranges, upgrades, CONNECT.
 
 mod message;
+mod parts;
 mod wire;
 
 use std::any::Any;
@@ -24,6 +25,9 @@ const GAP: &str = "message interrupted by a content gap";
 /// Requests that wait for their reply; more than these are forgotten, oldest first.
 const MAX_UNANSWERED: usize = 1000;
 
+/// A line that names no version is a request only if it begins with at least this many letters.
+const MIN_METHOD: usize = 3;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Line,
@@ -43,7 +47,7 @@ struct Side {
 impl Default for Side {
     fn default() -> Self {
         Side {
-            lines: Lines::default().quiet(),
+            lines: Lines::default().quiet_lf(),
             state: State::Line,
             msg: None,
             version: None,
@@ -96,7 +100,7 @@ impl Http {
                 break;
             };
             match piece {
-                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Weird(w) => cx.line_weird(w),
                 Piece::Plain(a, b) => self.plain(cx, is_orig, &data[a..b]),
                 Piece::Line(l) => self.line(cx, is_orig, &l),
             }
@@ -149,6 +153,7 @@ impl Http {
                 *left = left.saturating_sub(n);
                 over = *left == 0;
             }
+            Body::UntilClose => over = m.parts_over,
             Body::Chunked(c) => {
                 if let Chunk::Data(left) = c {
                     *left = left.saturating_sub(n);
@@ -158,6 +163,9 @@ impl Http {
                 }
             }
             _ => {}
+        }
+        if over {
+            m.full(cx);
         }
         self.sides[d].msg = Some(m);
         if over {
@@ -175,7 +183,18 @@ impl Http {
     }
 
     fn request_line(&mut self, cx: &mut Cx, line: &[u8]) {
+        if line.is_empty() && self.sides[1].count > 0 {
+            // Line ends after a body that its length does not cover are common, and harmless.
+            return;
+        }
         let r = match wire::request_line(line) {
+            Ok(r) if r.version == (0, 9) && (r.method.len() < MIN_METHOD || r.uri.is_empty()) => {
+                self.set_version(cx, true, r.version);
+                cx.weird("bad_HTTP_request", "");
+                cx.violation_data("not a http request line", line);
+                self.sides[1].state = State::Nothing;
+                return;
+            }
             Ok(r) => r,
             Err(w) => {
                 cx.weird(w, "");
@@ -236,6 +255,9 @@ impl Http {
     }
 
     fn reply_line(&mut self, cx: &mut Cx, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
         let Some(r) = wire::reply_line(line) else {
             cx.violation("not a http reply line");
             self.sides[0].state = State::Nothing;
@@ -254,7 +276,9 @@ impl Http {
         raise!(cx, http_reply, text(r.version), r.code, r.reason);
         raise!(cx, http_begin_entity, false);
         let now = cx.now();
-        self.sides[0].msg = Some(Box::new(Message::new(false, now, line.len(), r.code)));
+        let mut m = Message::new(false, now, line.len(), r.code);
+        m.early = self.sides[1].msg.is_some();
+        self.sides[0].msg = Some(Box::new(m));
         self.sides[0].state = State::Message;
     }
 
@@ -287,8 +311,13 @@ impl Http {
                     return;
                 }
                 let expect = self.expect(&m);
-                over = !m.begin_body(cx, expect);
+                self.keep_alive |= m.keep_alive;
+                over = !m.begin_body(cx, expect, self.keep_alive);
             }
+        } else if m.body == Body::Lines {
+            let text = [line, b"\r\n"].concat();
+            m.body_data(cx, &text);
+            over = m.parts_over;
         } else if let Body::Chunked(c) = m.body {
             match c {
                 Chunk::Size => {
@@ -326,7 +355,7 @@ impl Http {
         if self.reply_code == 101 {
             let proto = self.sides[0].msg.as_ref().map_or(Vec::new(), |m| m.upgrade.clone());
             if let Some(m) = self.sides[0].msg.as_mut() {
-                m.begin_body(cx, Expect::No);
+                m.begin_body(cx, Expect::No, true);
             }
             self.message_over(cx, false, false, NORMAL);
             let key = String::from_utf8_lossy(&proto).to_ascii_lowercase();
@@ -345,7 +374,7 @@ impl Http {
             self.upgrade = Some(proto);
         } else {
             if let Some(m) = self.sides[0].msg.as_mut() {
-                m.begin_body(cx, Expect::No);
+                m.begin_body(cx, Expect::No, true);
             }
             self.unanswered.pop_front();
             cx.add_child_boxed("PIA_TCP", Box::new(Pia::inner()));
@@ -372,6 +401,9 @@ impl Http {
         };
         m.finish(cx, interrupted, why);
         self.sides[d].state = State::Line;
+        if is_orig && let Some(reply) = self.sides[0].msg.as_mut() {
+            reply.request_over = reply.early;
+        }
         if !is_orig && self.reply_code / 100 != 1 {
             self.unanswered.pop_front();
         }
@@ -432,9 +464,6 @@ impl Analyzer for Http {
         if !self.raw && !self.sides[d].skip {
             let mut lines = std::mem::take(&mut self.sides[d].lines);
             if let Some(l) = lines.flush() {
-                if self.sides[d].state == State::Message {
-                    cx.weird_from("line_terminated_without_CRLF", "", "CONTENTLINE");
-                }
                 self.line(cx, is_orig, &l);
             }
             self.sides[d].lines = lines;

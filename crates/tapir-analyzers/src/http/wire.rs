@@ -40,7 +40,8 @@ fn version(s: &[u8]) -> Option<Version> {
 pub fn request_line(s: &[u8]) -> Result<RequestLine<'_>, &'static str> {
     let m = s.iter().take_while(|&&b| is_token(b)).count();
     let rest = skip(s, m);
-    if m == 0 && s.windows(5).any(|w| w.eq_ignore_ascii_case(b"HTTP/")) {
+    // A whole version after a blank: a request whose beginning is not to be read.
+    if m == 0 && s.windows(9).any(|w| is_space(w[0]) && istarts(&w[1..], b"HTTP/") && version(&w[6..]).is_some()) {
         return Err("bad_HTTP_request_with_version");
     }
     if m == 0 || rest == m {
@@ -251,6 +252,8 @@ mod tests {
         assert_eq!((r.uri, r.version), (&b"/x"[..], (0, 9)));
         assert_eq!(request_line(b"\x16\x03"), Err("bad_HTTP_request"));
         assert_eq!(request_line(b"  HTTP/1.1"), Err("bad_HTTP_request_with_version"));
+        assert_eq!(request_line(b"\xc3 / HTTP/1."), Err("bad_HTTP_request"));
+        assert_eq!(request_line(b"\xc3 /HTTP/1.1"), Err("bad_HTTP_request"));
         let r = request_line(b"CONNECT h:25 / HTTP/1.0").unwrap();
         assert_eq!(r.uri, b"h:25 /");
     }

@@ -89,7 +89,7 @@ impl Analyzer for Ident {
         while let Some(p) = lines.next(data, &mut at) {
             match p {
                 Piece::Line(l) => self.line(cx, is_orig, &l),
-                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Weird(w) => cx.line_weird(w),
                 Piece::Plain(..) => {}
             }
         }

@@ -237,7 +237,7 @@ impl Analyzer for Pop3 {
             match p {
                 Piece::Line(l) if is_orig => self.request(cx, &l),
                 Piece::Line(l) => self.reply(cx, &l),
-                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Weird(w) => cx.line_weird(w),
                 Piece::Plain(..) => {}
             }
             if self.stopped {

@@ -350,7 +350,7 @@ impl Analyzer for Smtp {
                 Piece::Line(l) if is_orig => self.sender_line(cx, &l),
                 Piece::Line(l) => self.reply_line(cx, &l),
                 Piece::Plain(a, b) => self.bdat_data(cx, &data[a..b]),
-                Piece::Weird(w) => cx.weird_from(w, "", "CONTENTLINE"),
+                Piece::Weird(w) => cx.line_weird(w),
             }
             if self.state == State::Tls {
                 let rest = &data[at..];

@@ -82,6 +82,12 @@ impl Lines {
         self
     }
 
+    /// Says nothing about lone LF, where it ends lines by right.
+    pub fn quiet_lf(mut self) -> Self {
+        self.told_lf = true;
+        self
+    }
+
     /// Delivers the next `n` bytes as they are.
     pub fn set_plain(&mut self, n: u64) {
         self.plain = n;

@@ -20,6 +20,8 @@ pub trait MimeSink {
     fn weird(&mut self, name: &'static str, addl: &str);
     /// A format problem, as a text.
     fn illegal(&mut self, detail: &str);
+    /// A header line came without its end.
+    fn unterminated_header(&mut self) {}
 }
 
 /// The declared content type.
@@ -59,7 +61,7 @@ impl ContentType {
 
     /// Whether the entity holds a message.
     pub fn is_message(&self) -> bool {
-        self.main == b"message" && self.sub == b"rfc822"
+        self.main == b"message"
     }
 }
 
@@ -265,8 +267,37 @@ impl Mime {
         m
     }
 
-    fn depth(&self) -> usize {
+    /// How many entities are open, with those outside of this parser.
+    pub fn depth(&self) -> usize {
         self.base + self.stack.len()
+    }
+
+    /// Whether the body of a leaf without transfer encoding is being read.
+    pub fn in_plain_leaf(&self) -> bool {
+        self.stack.len() > usize::from(self.outer)
+            && self.stack.last().is_some_and(|e| {
+                !e.in_header && e.encoding == Encoding::Identity && !e.kind.is_multipart() && !e.kind.is_message()
+            })
+    }
+
+    /// Bytes of the innermost leaf that are not read by lines.
+    pub fn plain(&mut self, sink: &mut dyn MimeSink, data: &[u8]) {
+        let depth = self.depth();
+        if self.in_plain_leaf() {
+            sink.data(depth, data);
+        }
+    }
+
+    /// The innermost leaf is over before a delimiter says so.
+    pub fn end_leaf(&mut self, sink: &mut dyn MimeSink) {
+        if self.stack.len() > usize::from(self.outer) {
+            self.pop(sink);
+        }
+    }
+
+    /// Whether the closing delimiter of the outermost entity was seen.
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     fn push(&mut self, sink: &mut dyn MimeSink) {
@@ -314,6 +345,9 @@ impl Mime {
             }
         }
         if self.in_header() {
+            if !crlf {
+                sink.unterminated_header();
+            }
             self.header_line(sink, line);
         } else {
             self.body_line(sink, line, crlf);
@@ -338,7 +372,7 @@ impl Mime {
     }
 
     fn header_line(&mut self, sink: &mut dyn MimeSink, line: &[u8]) {
-        if line.is_empty() {
+        if ends_headers(line) {
             self.flush_header(sink);
             self.headers_done(sink);
             return;
@@ -407,8 +441,8 @@ impl Mime {
     fn body_line(&mut self, sink: &mut dyn MimeSink, line: &[u8], crlf: bool) {
         let depth = self.depth();
         let Some(e) = self.stack.last_mut() else { return };
-        if e.kind.is_multipart() {
-            // Preamble or epilogue.
+        if e.kind.is_multipart() || e.kind.is_message() {
+            // Preamble, epilogue, or what is nested too deeply.
             return;
         }
         self.buf.clear();
@@ -478,14 +512,17 @@ impl Mime {
     }
 }
 
-/// Splits `name: value`; both trimmed.
+/// Whether a line ends a header section: an empty one does, and one that begins with NUL.
+pub fn ends_headers(line: &[u8]) -> bool {
+    line.first().is_none_or(|&b| b == 0)
+}
+
+/// Splits `name: value`. A name is visible ASCII (RFC 5322, section 2.2); blanks at the end of the value stay.
 pub fn split_header(h: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = h.iter().position(|&b| b == b':')?;
-    let name = trim_lws(&h[..colon]);
-    if name.is_empty() {
-        return None;
-    }
-    Some((name, trim_lws(&h[colon + 1..])))
+    let h = super::text::skip_lws(h);
+    let n = h.iter().take_while(|&&b| (33..127).contains(&b) && b != b':').count();
+    let rest = super::text::skip_lws(&h[n..]).strip_prefix(b":")?;
+    (n > 0).then(|| (&h[..n], super::text::skip_lws(rest)))
 }
 
 /// Decodes a quoted-printable line; says whether it ends in a soft line break.
@@ -594,6 +631,15 @@ mod tests {
                 "end 1"
             ]
         );
+    }
+
+    #[test]
+    fn headers() {
+        assert_eq!(split_header(b"A-b : c d "), Some((&b"A-b"[..], &b"c d "[..])));
+        assert_eq!(split_header(b"A\x01: c"), None);
+        assert_eq!(split_header(b"A b: c"), None);
+        assert_eq!(split_header(b": c"), None);
+        assert!(ends_headers(b"\0x") && ends_headers(b"") && !ends_headers(b"x"));
     }
 
     #[test]

@@ -420,6 +420,11 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_reset(&mut self, t: &mut Table, c: &mut C) {
         self.raise(t, c, events::CONNECTION_RESET);
+        self.on_late_reset(t, c);
+    }
+
+    fn on_late_reset(&mut self, t: &mut Table, c: &mut C) {
+        self.analyzers(t, c, |q, app, sh| app.tree.reset(q, &mut app.info, sh));
     }
 
     fn on_finished(&mut self, t: &mut Table, c: &mut C) {

@@ -1,8 +1,8 @@
-# A request line, or what a server answers with.
+# The method of a request, or what a server answers with.
 
 signature dpd_http_client {
   ip-proto == tcp
-  payload /^[[:space:]]*(OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|POLL|REPORT|SUBSCRIBE|BMOVE|SEARCH|QUERY|RPC_IN_DATA|RPC_OUT_DATA)[[:space:]]+[^ \t\r\n]+[[:space:]]+[hH][tT][tT][pP]\/[0-9]/
+  payload /^[[:space:]]*(OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|POLL|REPORT|SUBSCRIBE|BMOVE|SEARCH|QUERY|RPC_IN_DATA|RPC_OUT_DATA)[[:space:]]/
   tcp-state originator
   enable "http"
 }

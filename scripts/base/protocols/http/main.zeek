@@ -161,6 +161,14 @@ event http_request(c: connection, method: string, original_URI: string, unescape
 		}
 
 	++st$current_request;
+
+	# A reply that nobody asked for took the place of this request.
+	if ( st$current_response >= st$current_request )
+		{
+		Reporter::conn_weird("HTTP_response_before_request", c);
+		st$current_request = st$current_response + 1;
+		}
+
 	set_state(c, T);
 	c$http$method = method;
 	c$http$uri = unescaped_URI;

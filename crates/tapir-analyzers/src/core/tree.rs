@@ -262,7 +262,7 @@ impl Tree {
                 break;
             };
             let node = &self.nodes[c as usize];
-            if node.removed {
+            if node.removed && !matches!(call, Call::Eof(_)) {
                 // What was removed says its last word at the next delivery.
                 if !node.done {
                     self.last_word(q, conn, sh, c);

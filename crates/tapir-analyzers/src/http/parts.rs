@@ -161,8 +161,8 @@ impl Parts {
             self.with_sink(cx, skip, |m, s| m.line(s, &l, false));
             return l.len() as u64;
         }
+        // The line counts as if it were whole, but its bytes belong to nothing.
         cx.line_weird("line_terminated_without_CRLF");
-        self.with_sink(cx, skip, |m, s| m.line(s, &l, true));
         l.len() as u64 + 2
     }
 

@@ -2,7 +2,7 @@
 
 signature file-zip {
 	file-mime "application/zip", 10
-	file-magic /^PK(\x03\x04|\x05\x06\x00\x00|\x07\x08PK\x03\x04)/
+	file-magic /^PK(\x03\x04|\x07\x08PK\x03\x04)/
 }
 
 signature file-gzip {

@@ -65,7 +65,7 @@ signature file-xmlrpc {
 # An object needs a quoted name or its end, an array any value: braces alone are too common in code.
 signature file-json {
 	file-mime "text/json", 1
-	file-magic /^(\xef\xbb\xbf)?[ \t\r\n]*(\{[ \t\r\n]*(\"([^\"\\]|\\.)*\"[ \t\r\n]*:|\})|\[[ \t\r\n]*([\"\{\[\]0-9]|-[0-9]|true|false|null))/
+	file-magic /^(\xef\xbb\xbf)?[ \t\r\n]*(\{[ \t\r\n]*(\"([^\"\\]|\\.)*\"[ \t\r\n]*:[ \t\r\n]*([\"\{\[0-9]|-[0-9]|true|false)|\})|\[[ \t\r\n]*([\"\{\[\]0-9]|-[0-9]|true|false|null))/
 }
 
 signature file-pgp-message {

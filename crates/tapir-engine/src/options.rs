@@ -121,7 +121,6 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.mime_max_depth => "MIME::max_depth",
         o.ftp_max_command_length => "FTP::max_command_length",
         o.smtp_bdat_max_line_length => "SMTP::bdat_max_line_length",
-        o.smtp_max_invalid_mail_transactions => "SMTP::max_invalid_mail_transactions",
         o.irc_max_line_length => "IRC::max_line_length",
         o.pop3_max_pending_commands => "POP3::max_pending_commands",
         o.pop3_max_unknown_client_commands => "POP3::max_unknown_client_commands",
@@ -146,7 +145,6 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.dns_skip_all_addl => "dns_skip_all_addl",
         o.skip_http_data => "skip_http_data",
         o.smtp_enable_rfc822_msg_file_analysis => "SMTP::enable_rfc822_msg_file_analysis",
-        o.smtp_mail_transaction_validation => "SMTP::mail_transaction_validation",
     );
     read!(vm, seconds,
         o.weird_sampling_duration => "Weird::sampling_duration",

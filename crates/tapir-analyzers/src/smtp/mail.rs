@@ -21,6 +21,8 @@ pub struct Mail {
 struct State {
     is_orig: bool,
     file: Option<Rc<str>>,
+    /// Bytes of the open entity so far.
+    length: u64,
     segment: Vec<u8>,
     entity: Vec<u8>,
     all: Vec<u8>,
@@ -43,6 +45,7 @@ impl Sink<'_, '_> {
 impl MimeSink for Sink<'_, '_> {
     fn begin_entity(&mut self, _depth: usize) {
         self.s.file = None;
+        self.s.length = 0;
         raise!(self.cx, mime_begin_entity);
     }
 
@@ -83,6 +86,7 @@ impl MimeSink for Sink<'_, '_> {
         if wants!(self.cx, mime_all_data | mime_content_hash) && self.s.all.len() + data.len() <= GATHER_MAX {
             self.s.all.extend_from_slice(data);
         }
+        self.s.length += data.len() as u64;
         let id = self.s.file.take();
         self.s.file = self.cx.file_data(self.s.is_orig, data, None, id.as_ref(), None);
     }
@@ -127,6 +131,7 @@ impl Mail {
         let mut state = State {
             is_orig,
             file: None,
+            length: 0,
             segment: Vec::new(),
             entity: Vec::new(),
             all: Vec::new(),
@@ -148,6 +153,13 @@ impl Mail {
         if let Some(m) = self.mime.as_mut() {
             m.line(&mut Sink { cx, s: &mut self.state }, line, crlf);
         }
+    }
+
+    /// `len` bytes of the mail are missing.
+    pub fn gap(&mut self, cx: &mut Cx, len: u64) {
+        let id = self.state.file.take();
+        self.state.file = cx.file_gap(self.state.is_orig, self.state.length, len, id.as_ref());
+        self.state.length += len;
     }
 
     /// The mail ends.

@@ -40,6 +40,8 @@ const GREETING: &str = ">";
 const END_OF_DATA: &str = ".";
 const UNKNOWN: &str = "(UNKNOWN)";
 const AUTH_ANSWER: &str = "**";
+/// What replies to `AUTH_ANSWER` are told to answer.
+const AUTH_ANSWERED: &str = "AUTH_ANSWER";
 
 /// Replies may be outstanding for this many commands.
 const MAX_PENDING: usize = 1000;
@@ -60,10 +62,6 @@ pub struct Smtp {
     mail: Option<Mail>,
     skip_data: bool,
     bdat: Option<Bdat>,
-    mail_from: bool,
-    rcpt_to: bool,
-    invalid: u64,
-    gave_up: bool,
     multi: bool,
 }
 
@@ -83,10 +81,6 @@ impl Default for Smtp {
             mail: None,
             skip_data: false,
             bdat: None,
-            mail_from: false,
-            rcpt_to: false,
-            invalid: 0,
-            gave_up: false,
             multi: false,
         }
     }
@@ -104,6 +98,7 @@ impl Smtp {
         if let Some(b) = self.bdat.take() {
             if b.left > 0 {
                 cx.weird("smtp_bdat_remaining_at_end_data", "");
+                cx.weird_from("smtp_bdat_undelivered_at_done", "", "SMTP_BDAT");
             }
         }
         if let Some(m) = self.mail.take() {
@@ -121,27 +116,14 @@ impl Smtp {
         raise!(cx, smtp_unexpected, sender, msg, detail);
     }
 
-    fn invalid_transaction(&mut self, cx: &mut Cx, why: &str) {
-        if !cx.sh.opts.smtp_mail_transaction_validation {
-            return;
-        }
-        self.invalid += 1;
-        cx.weird("smtp_mail_transaction_invalid", why);
-        let max = cx.sh.opts.smtp_max_invalid_mail_transactions;
-        if self.invalid > max && !self.gave_up {
-            self.gave_up = true;
-            cx.limit_weird("smtp_excessive_invalid_mail_transactions", "");
-            cx.remove_self();
-        }
-    }
-
     fn sender_line(&mut self, cx: &mut Cx, line: &[u8]) {
+        if self.bdat.as_ref().is_some_and(|b| b.left == 0 && b.last) {
+            self.finish_bdat(cx);
+        }
         match self.state {
             State::Data if line == b"." => {
                 self.end_mail(cx);
                 self.state = State::Commands;
-                self.mail_from = false;
-                self.rcpt_to = false;
                 raise!(cx, smtp_request, true, END_OF_DATA, ".");
                 self.push(END_OF_DATA);
             }
@@ -174,24 +156,8 @@ impl Smtp {
         raise!(cx, smtp_request, true, cmd, arg);
         self.push(cmd);
         match cmd {
-            "EHLO" | "HELO" | "RSET" => {
-                self.mail_from = false;
-                self.rcpt_to = false;
-                if cmd == "RSET" {
-                    self.end_mail(cx);
-                }
-            }
-            "MAIL" => self.mail_from = true,
-            "RCPT" => {
-                if !self.mail_from {
-                    self.invalid_transaction(cx, "rcpt to missing mail from");
-                }
-                self.rcpt_to = true;
-            }
+            "RSET" => self.end_mail(cx),
             "DATA" => {
-                if !self.rcpt_to {
-                    self.invalid_transaction(cx, "data missing rcpt to");
-                }
                 self.begin_mail(cx);
                 self.state = State::Data;
             }
@@ -221,17 +187,12 @@ impl Smtp {
             cx.weird(WEIRD, "BDAT chunk-size followed by junk");
             return;
         }
-        let n = match n {
-            Some(n) if n <= i64::MAX as u64 => n,
-            Some(n) => {
-                cx.weird("smtp_huge_bdat_chunk", &n.to_string());
-                i64::MAX as u64
-            }
-            None => {
-                cx.weird(WEIRD, "BDAT argument bad length");
-                return;
-            }
-        };
+        let n = n.unwrap_or(u64::MAX);
+        if n > i64::MAX as u64 {
+            // Nobody sends that much: the server will refuse it.
+            cx.weird("smtp_huge_bdat_chunk", &n.to_string());
+            return;
+        }
         self.begin_mail(cx);
         match self.bdat.as_mut() {
             Some(b) => {
@@ -247,9 +208,33 @@ impl Smtp {
                 });
             }
         }
-        if n == 0 && last {
-            self.finish_bdat(cx);
+        // The mail of an empty last chunk ends with what the client sends next.
+    }
+
+    fn sender_gap(&mut self, cx: &mut Cx, len: u64) {
+        self.unexpected(cx, true, "content gap", b"");
+        if let Some(b) = self.bdat.as_mut()
+            && b.left > 0
+        {
+            let inside = len <= b.left;
+            if let Some(m) = self.mail.as_mut() {
+                m.gap(cx, len);
+            }
+            if inside {
+                b.left -= len;
+                return;
+            }
+            // Where the chunk ended is not known any more.
+            self.end_mail(cx);
+        } else if self.state == State::Data {
+            if let Some(m) = self.mail.as_mut() {
+                m.gap(cx, len);
+            }
+            return;
         }
+        // Some command is gone.
+        raise!(cx, smtp_request, true, UNKNOWN, "");
+        self.push(UNKNOWN);
     }
 
     fn finish_bdat(&mut self, cx: &mut Cx) {
@@ -259,8 +244,6 @@ impl Smtp {
             }
         }
         self.end_mail(cx);
-        self.mail_from = false;
-        self.rcpt_to = false;
     }
 
     fn bdat_data(&mut self, cx: &mut Cx, data: &[u8]) {
@@ -291,15 +274,11 @@ impl Smtp {
         };
         let more = line.get(3) == Some(&b'-');
         let msg = if line.len() > 3 {
-            if more {
-                &line[4..]
-            } else {
-                skip_lws(&line[4.min(line.len())..])
-            }
+            skip_lws(&line[4.min(line.len())..])
         } else {
             &[]
         };
-        let cmd = self.pending.front().copied().unwrap_or("<");
+        let cmd = self.pending.front().copied().unwrap_or(UNKNOWN);
         if !more {
             self.pending.pop_front();
         }
@@ -317,7 +296,8 @@ impl Smtp {
             self.end_mail(cx);
             self.state = State::Commands;
         }
-        raise!(cx, smtp_reply, false, code, cmd, msg, more);
+        let told = if cmd == AUTH_ANSWER { AUTH_ANSWERED } else { cmd };
+        raise!(cx, smtp_reply, false, code, told, msg, more);
         self.multi = more;
         if more {
             return;
@@ -367,12 +347,7 @@ impl Analyzer for Smtp {
             return;
         }
         if is_orig {
-            if let Some(b) = self.bdat.as_mut() {
-                b.left = b.left.saturating_sub(len);
-            }
-            if self.state == State::Data {
-                raise!(cx, smtp_unexpected, true, "content gap", "");
-            }
+            self.sender_gap(cx, len);
         }
         self.lines[is_orig as usize].clear();
     }
@@ -384,11 +359,6 @@ impl Analyzer for Smtp {
     }
 
     fn done(&mut self, cx: &mut Cx) {
-        if let Some(b) = self.bdat.as_ref() {
-            if b.left > 0 {
-                cx.weird_from("smtp_bdat_undelivered_at_done", "", "SMTP_BDAT");
-            }
-        }
         self.end_mail(cx);
     }
 

@@ -440,6 +440,8 @@ impl Mime {
 
     fn body_line(&mut self, sink: &mut dyn MimeSink, line: &[u8], crlf: bool) {
         let depth = self.depth();
+        // Between the parts of a multipart entity the last line end belongs to the delimiter.
+        let delimited = self.stack.iter().rev().nth(1).is_some_and(|p| p.kind.is_multipart());
         let Some(e) = self.stack.last_mut() else { return };
         if e.kind.is_multipart() || e.kind.is_message() {
             // Preamble, epilogue, or what is nested too deeply.
@@ -452,7 +454,10 @@ impl Mime {
         match e.encoding {
             Encoding::Identity => {
                 self.buf.extend_from_slice(line);
-                e.crlf_owed = crlf;
+                e.crlf_owed = crlf && delimited;
+                if crlf && !delimited {
+                    self.buf.extend_from_slice(b"\r\n");
+                }
             }
             Encoding::Base64 => {
                 if let Some(bad) = e.b64.feed(trim(line), &mut self.buf) {
@@ -462,7 +467,9 @@ impl Mime {
             }
             Encoding::Quoted => {
                 let soft = quoted_line(line, &mut self.buf);
-                e.crlf_owed = crlf && !soft;
+                if crlf && !soft {
+                    self.buf.extend_from_slice(b"\r\n");
+                }
             }
         }
         if !self.buf.is_empty() {

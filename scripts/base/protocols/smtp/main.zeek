@@ -173,7 +173,7 @@ event smtp_request(c: connection, is_orig: bool, command: string, arg: string) &
 				break;
 
 			# The next message begins.
-			if ( c$smtp$has_client_activity && c$smtp?$mailfrom )
+			if ( c$smtp$has_client_activity )
 				{
 				write_message(c);
 				c$smtp = fresh(c);
@@ -189,13 +189,8 @@ event smtp_request(c: connection, is_orig: bool, command: string, arg: string) &
 			break;
 
 		case "DATA", "BDAT":
-			if ( mail_transaction_validation && upper == "DATA" )
-				{
-				if ( ! st$trans_mail_from_seen )
-					invalid_transaction(c, "data missing mail from");
-				else if ( ! st$trans_rcpt_to_seen )
-					invalid_transaction(c, "data missing rcpt to");
-				}
+			if ( mail_transaction_validation && upper == "DATA" && ! st$trans_rcpt_to_seen )
+				invalid_transaction(c, "data missing rcpt to");
 
 			if ( upper == "BDAT" )
 				st$bdat_last_observed = / +[lL][aA][sS][tT] *$/ in arg;
@@ -329,10 +324,7 @@ event mime_one_header(c: connection, h: mime_header_rec) &priority=3
 	local ips = extract_ip_addresses(from == "" ? h$value : from, T);
 
 	if ( |ips| == 0 )
-		{
-		rec$process_received_from = F;
 		return;
-		}
 
 	local ip = to_addr(ips[|ips| - 1]);
 

@@ -420,8 +420,9 @@ impl ConnMatcher for ConnRules {
         eol: bool,
         enables: &mut Vec<Enable>,
     ) {
-        let clear = std::mem::take(&mut self.clear).contains(&(pat, is_orig));
+        // Every datagram is matched anew.
         let per_packet = conn.transport == AppTransport::Udp && pat == PatKind::Payload;
+        let clear = std::mem::take(&mut self.clear).contains(&(pat, is_orig)) || per_packet;
         enables.append(&mut self.enables);
         self.run(q, conn, sh, data, enables, |rules, state, host| {
             let mut fires = rules.feed(state, kind(pat), is_orig, data, bol, eol, clear, host);

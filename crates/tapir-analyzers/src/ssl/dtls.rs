@@ -14,11 +14,16 @@ const HEADER: usize = 13;
 /// Messages this far ahead of the next expected one are refused.
 const WINDOW: u16 = 32;
 
+/// Fragments of a message come within this many records.
+const RECORD_WINDOW: u64 = 64;
+
 const MAX_MESSAGE: usize = 1 << 18;
 
 #[derive(Default)]
 struct Partial {
     ty: u8,
+    /// The number of the record that brought the first fragment.
+    first_record: u64,
     body: Vec<u8>,
     have: Vec<(usize, usize)>,
 }
@@ -89,7 +94,7 @@ impl Dtls {
         let ty = c.u8()?;
         let version = c.u16()?;
         let epoch = c.u16()?;
-        c.skip(6)?;
+        let number = (c.u16()? as u64) << 32 | c.u32()? as u64;
         let len = c.u16()? as usize;
         if !matches!(version, 0xfeff | 0xfefd | 0xfefc | 0x0100) {
             self.bad_versions += 1;
@@ -127,7 +132,7 @@ impl Dtls {
             HANDSHAKE => {
                 let mut h = Cursor::new(body);
                 while !h.is_empty() && !self.stopped {
-                    self.fragment(cx, is_orig, version, &mut h)?;
+                    self.fragment(cx, is_orig, version, number, &mut h)?;
                 }
                 client = self.hs.is_client(is_orig);
             }
@@ -138,7 +143,7 @@ impl Dtls {
         Some(())
     }
 
-    fn fragment(&mut self, cx: &mut Cx, is_orig: bool, version: u16, c: &mut Cursor) -> Option<()> {
+    fn fragment(&mut self, cx: &mut Cx, is_orig: bool, version: u16, number: u64, c: &mut Cursor) -> Option<()> {
         let ty = c.u8()?;
         let len = c.u24()? as usize;
         let seq = c.u16()?;
@@ -167,12 +172,17 @@ impl Dtls {
         }
         let p = self.partial[d].entry(seq).or_insert_with(|| Partial {
             ty,
+            first_record: number,
             body: vec![0; len],
             have: Vec::new(),
         });
         if p.body.len() != len || p.ty != ty {
             cx.violation("DTLS handshake message changed between fragments");
             return None;
+        }
+        if number.abs_diff(p.first_record) >= RECORD_WINDOW {
+            cx.violation("DTLS handshake fragment sequence number outside reassembly window.");
+            return Some(());
         }
         p.add(at, data);
         if p.complete() {

@@ -382,8 +382,8 @@ impl Handshake {
         if total as usize > c.left() {
             return Err(format!(
                 "Binpac exception: binpac exception: out_of_bound: Certificate: {} > {}",
-                total,
-                c.left()
+                total as usize + 3,
+                body.len()
             ));
         }
         let Some(list) = c.sub(total as usize) else {

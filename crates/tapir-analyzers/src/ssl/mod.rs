@@ -154,7 +154,8 @@ impl Ssl {
                 break;
             };
             if let Err(why) = self.hs.message(cx, is_orig, version, m[at], msg) {
-                self.fail(cx, &why);
+                // The rest of the record goes with the message; the record layer itself is sound.
+                cx.violation(&why);
                 return;
             }
             at += 4 + n;
@@ -193,7 +194,8 @@ impl Ssl {
             }
             _ => 300,
         };
-        raise!(cx, ssl_plaintext_data, client, 0, kind, len as u64);
+        // The type and the version of a hello are not counted.
+        raise!(cx, ssl_plaintext_data, client, 0, kind, len.saturating_sub(3) as u64);
         if kind == 304 {
             self.hs.encrypted[d] = true;
         }
@@ -262,7 +264,8 @@ pub(crate) fn heartbeat(cx: &mut Cx, client: bool, body: &[u8]) {
 
 impl Analyzer for Ssl {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
+        // Without the beginning of the connection nobody knows what is encrypted.
+        if self.stopped || cx.conn.partial {
             return;
         }
         let d = is_orig as usize;

@@ -5,6 +5,16 @@
 module X509;
 
 export {
+	## A timestamp of certificate transparency, as it is kept for the next time.
+	type SctInfo: record {
+		version: count;
+		logid: string;
+		timestamp: count;
+		hash_alg: count;
+		sig_alg: count;
+		signature: string;
+	};
+
 	## How often a certificate must be met …
 	option caching_required_encounters = 10;
 
@@ -26,6 +36,17 @@ global certificate_cache: table[string] of any &read_expire=certificate_cache_mi
 # How often certificates were met lately.
 global encounters: table[string] of count &create_expire=caching_required_encounters_interval &default=0;
 
+# Timestamps of certificate transparency are not part of the record: they are kept for the next time.
+event x509_ocsp_ext_signed_certificate_timestamp(f: fa_file, version: count, logid: string, timestamp: count,
+                                                 hash_algorithm: count, signature_algorithm: count,
+                                                 signature: string) &priority=5
+	{
+	if ( f?$info && f$info?$x509 )
+		f$info$x509$extensions_cache += SctInfo($version=version, $logid=logid, $timestamp=timestamp,
+		                                        $hash_alg=hash_algorithm, $sig_alg=signature_algorithm,
+		                                        $signature=signature);
+	}
+
 hook x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &priority=5
 	{
 	local rec = Info($ts=f$info$ts, $fingerprint=e$fingerprint, $certificate=e$certificate, $handle=e$handle);
@@ -43,6 +64,20 @@ hook x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &p
 
 	if ( f?$is_orig && f$is_orig )
 		rec$client_cert = T;
+	}
+
+# Events that others may handle are raised again, once the record is complete.
+hook x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &priority=-5
+	{
+	for ( i, item in e$extensions_cache )
+		{
+		if ( item is SctInfo )
+			{
+			local sct = item as SctInfo;
+			event x509_ocsp_ext_signed_certificate_timestamp(f, sct$version, sct$logid, sct$timestamp,
+			                                                 sct$hash_alg, sct$sig_alg, sct$signature);
+			}
+		}
 	}
 
 hook certificate_cache_hit(f: fa_file, e: any, str: string)

@@ -252,25 +252,6 @@ event ssl_extension_key_share(c: connection, is_client: bool, curves: index_vec)
 	c$ssl$curve = ec_curves[curves[0]];
 	}
 
-event ssl_extension_pre_shared_key_server_hello(c: connection, is_client: bool, selected_identity: count) &priority=5
-	{
-	if ( is_client )
-		return;
-
-	set_session(c);
-
-	# Without an offer of the client there is nothing to resume.
-	if ( c$ssl$client_psk_seen )
-		c$ssl$resumed = T;
-	}
-
-event ssl_extension_pre_shared_key_client_hello(c: connection, is_client: bool,
-                                                identities: psk_identity_vec, binders: string_vec) &priority=5
-	{
-	set_session(c);
-	c$ssl$client_psk_seen = T;
-	}
-
 event ssl_extension_server_name(c: connection, is_client: bool, names: string_vec) &priority=5
 	{
 	set_session(c);
@@ -295,11 +276,24 @@ event ssl_extension_application_layer_protocol_negotiation(c: connection, is_cli
 
 event ssl_extension(c: connection, is_client: bool, code: count, val: string) &priority=5
 	{
-	if ( ! is_client || code != SSL_EXTENSION_SESSIONTICKET_TLS || |val| == 0 )
-		return;
-
 	set_session(c);
-	c$ssl$client_ticket_empty_session_seen = T;
+
+	if ( code == SSL_EXTENSION_PRE_SHARED_KEY )
+		{
+		# Without an offer of the client there is nothing to resume.
+		if ( is_client )
+			c$ssl$client_psk_seen = T;
+		else if ( c$ssl$client_psk_seen )
+			c$ssl$resumed = T;
+		}
+	else if ( is_client && code == SSL_EXTENSION_SESSIONTICKET_TLS && |val| > 0 )
+		c$ssl$client_ticket_empty_session_seen = T;
+	}
+
+# There is nothing to log about it, but it begins a session as every message of a handshake does.
+event ssl_dh_server_params(c: connection, p: string, q: string, Ys: string) &priority=5
+	{
+	set_session(c);
 	}
 
 event ssl_handshake_message(c: connection, is_client: bool, msg_type: count, length: count) &priority=5

@@ -216,7 +216,8 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
                 }
             );
         }
-        SRV if msg.netbios => reply!(dns_unknown_reply),
+        // On NetBIOS the number means NBSTAT (RFC 1002, section 4.2.18), whose answer is no record for scripts.
+        SRV if msg.netbios => {}
         SRV => {
             let (prio, weight, port) = (r.n16()?, r.n16()?, r.n16()?);
             let n = domain(cx, r)?;

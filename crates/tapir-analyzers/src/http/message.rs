@@ -398,7 +398,10 @@ impl Message {
         }
         if fits {
             self.body_length += len;
-            self.gap_length += len;
+            // A gap that ends the message is not counted with it.
+            if self.body != Body::Length(0) {
+                self.gap_length += len;
+            }
             if self.body == Body::Chunked(Chunk::Data(0)) {
                 self.body = Body::Chunked(Chunk::DataEnd);
             }

@@ -41,7 +41,10 @@ pub fn request_line(s: &[u8]) -> Result<RequestLine<'_>, &'static str> {
     let m = s.iter().take_while(|&&b| is_token(b)).count();
     let rest = skip(s, m);
     // A whole version after a blank: a request whose beginning is not to be read.
-    if m == 0 && s.windows(9).any(|w| is_space(w[0]) && istarts(&w[1..], b"HTTP/") && version(&w[6..]).is_some()) {
+    if m == 0
+        && s.windows(9)
+            .any(|w| is_space(w[0]) && istarts(&w[1..], b"HTTP/") && version(&w[6..]).is_some())
+    {
         return Err("bad_HTTP_request_with_version");
     }
     if m == 0 || rest == m {
@@ -103,6 +106,9 @@ pub struct ReplyLine<'a> {
     pub lower: bool,
 }
 
+/// What stands for the reason of a line that ends with the code.
+const NO_REASON: &[u8] = b"<empty>";
+
 /// Reads a reply line.
 pub fn reply_line(s: &[u8]) -> Option<ReplyLine<'_>> {
     if !istarts(s, b"HTTP/") {
@@ -119,11 +125,13 @@ pub fn reply_line(s: &[u8]) -> Option<ReplyLine<'_>> {
         return None;
     }
     let code = code.iter().fold(0, |n, b| n * 10 + (b - b'0') as u64);
-    i = skip(s, i + 3);
+    i += 3;
+    // Nothing at all behind the code is not the same as a reason without letters.
+    let reason = if i == s.len() { NO_REASON } else { &s[skip(s, i)..] };
     Some(ReplyLine {
         version: ver,
         code,
-        reason: &s[i..],
+        reason,
         lower: !s.starts_with(b"HTTP/"),
     })
 }
@@ -256,6 +264,15 @@ mod tests {
         assert_eq!(request_line(b"\xc3 /HTTP/1.1"), Err("bad_HTTP_request"));
         let r = request_line(b"CONNECT h:25 / HTTP/1.0").unwrap();
         assert_eq!(r.uri, b"h:25 /");
+    }
+
+    #[test]
+    fn reply_lines() {
+        let reason = |s: &'static [u8]| reply_line(s).map(|r| r.reason);
+        assert_eq!(reason(b"HTTP/1.1 200 OK"), Some(&b"OK"[..]));
+        assert_eq!(reason(b"HTTP/1.1 200"), Some(NO_REASON));
+        assert_eq!(reason(b"HTTP/1.1 200 "), Some(&b""[..]));
+        assert_eq!(reason(b"HTTP/1.1 2"), None);
     }
 
     #[test]

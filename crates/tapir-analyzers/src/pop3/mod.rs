@@ -159,7 +159,7 @@ impl Pop3 {
                 self.finish(cx);
                 return;
             }
-            let line = if line.starts_with(b"..") { &line[1..] } else { line };
+            // As recorded: a doubled dot at the begin of a line stays.
             raise!(cx, pop3_data, false, line);
             if let Some(m) = self.mail.as_mut() {
                 m.line(cx, line, true);

@@ -28,6 +28,8 @@ struct Side {
     crypto: BTreeMap<u64, Vec<u8>>,
     done: u64,
     stream: Vec<u8>,
+    /// The side's hello was handed on: its further Initial packets tell nothing new.
+    hello: bool,
     shorts: u64,
 }
 
@@ -64,6 +66,10 @@ impl Quic {
     fn one<'a>(&mut self, cx: &mut Cx, is_orig: bool, b: &'a [u8]) -> Option<&'a [u8]> {
         let first = b[0];
         if first & 0x40 == 0 {
+            // Before the first packet that could be read this may be anything.
+            if self.decrypted == 0 {
+                return None;
+            }
             self.discarded += 1;
             let max = cx.sh.opts.quic_max_discarded_packet_events;
             if max < 0 || self.discarded <= max as u64 {
@@ -106,6 +112,14 @@ impl Quic {
             let n = rest.len().checked_sub(16)?;
             raise!(cx, quic_retry_packet, is_orig, v, dcid, scid, &rest[..n], &rest[n..]);
             self.after_retry = true;
+            // The client begins again, and so does the handshake.
+            if let Some(ix) = self.ssl.take() {
+                cx.remove(ix);
+            }
+            self.sides[!is_orig as usize] = Side {
+                shorts: self.sides[!is_orig as usize].shorts,
+                ..Side::default()
+            };
             return None;
         }
         if kind == Kind::Initial {
@@ -146,6 +160,9 @@ impl Quic {
             self.keys = keys::initial(version, dcid);
             self.keyed_by = dcid.to_vec();
             self.after_retry = false;
+        }
+        if self.sides[is_orig as usize].hello {
+            return;
         }
         let Some(k) = self.keys.as_ref() else { return };
         let Some(plain) = k[is_orig as usize].open(packet, pn_at) else {
@@ -247,6 +264,7 @@ impl Quic {
             return;
         }
         let msg: Vec<u8> = s.stream.drain(..n).collect();
+        s.hello = true;
         if self.ssl.is_none() {
             self.ssl = cx.add_child("SSL");
         }

@@ -224,17 +224,15 @@ impl Smtp {
                 b.left -= len;
                 return;
             }
-            // Where the chunk ended is not known any more.
+            // Where the chunk ended is not known any more, and with it the command after it.
             self.end_mail(cx);
+            raise!(cx, smtp_request, true, UNKNOWN, "");
+            self.push(UNKNOWN);
         } else if self.state == State::Data {
             if let Some(m) = self.mail.as_mut() {
                 m.gap(cx, len);
             }
-            return;
         }
-        // Some command is gone.
-        raise!(cx, smtp_request, true, UNKNOWN, "");
-        self.push(UNKNOWN);
     }
 
     fn finish_bdat(&mut self, cx: &mut Cx) {

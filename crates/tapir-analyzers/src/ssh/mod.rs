@@ -13,6 +13,9 @@ use crate::{raise, wants};
 const KEXINIT: u8 = 20;
 const NEWKEYS: u8 = 21;
 
+/// What is longer than the acceptance of the service by more than this shows a banner (RFC 4252, section 5.4).
+const BANNER: usize = 256;
+
 /// A version line may be this long (RFC 4253, section 4.2), with some tolerance.
 const MAX_VERSION_LINE: usize = 1024;
 
@@ -192,10 +195,11 @@ impl Ssh {
                 // SSH_SMSG_PUBLIC_KEY: cookie, server key, host key.
                 let mut c = Cursor::new(packet.get(5 + pad..).unwrap_or(&[]));
                 let _ = self.public_key_v1(cx, &mut c);
-                cx.confirm();
                 self.sides[0].phase = Phase::Encrypted;
             }
             3 => {
+                // SSH_CMSG_SESSION_KEY: both sides agree.
+                cx.confirm();
                 self.sides[0].phase = Phase::Encrypted;
                 self.sides[1].phase = Phase::Encrypted;
             }
@@ -371,6 +375,9 @@ impl Ssh {
         }
         let success = len + 16 == self.service_accept;
         if self.failure == 0 {
+            if len > self.service_accept + BANNER {
+                return;
+            }
             if success {
                 self.decided = true;
                 raise!(cx, ssh_auth_attempted, true);

@@ -377,6 +377,8 @@ impl Handshake {
     }
 
     fn certificates(&mut self, cx: &mut Cx, is_orig: bool, body: &[u8]) -> Result<Option<()>, String> {
+        // A file is its client's when the client sent it, whoever opened the connection.
+        let is_orig = self.is_client(is_orig);
         let mut c = Cursor::new(body);
         let Some(total) = c.u24() else { return Ok(None) };
         if total as usize > c.left() {
@@ -431,7 +433,7 @@ impl Handshake {
             let client = self.is_client(is_orig);
             raise!(cx, ssl_stapled_ocsp, client, resp);
             let handle = format!("{}ocsp", self.handle(cx, false));
-            cx.file_whole(is_orig, handle.as_bytes(), b"application/ocsp-response", resp);
+            cx.file_whole(client, handle.as_bytes(), b"application/ocsp-response", resp);
         }
         Some(())
     }

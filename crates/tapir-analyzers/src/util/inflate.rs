@@ -1,6 +1,6 @@
 //! Bounded streaming decompression of gzip, zlib and raw deflate data.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// What the first bytes said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,13 @@ pub struct Inflate {
     pub failed: bool,
     ended: bool,
     out: u64,
+    /// The checksum of what came out, and the trailer that it must agree with (gzip).
+    crc: Crc,
+    trailer: Vec<u8>,
 }
+
+/// Length of the checksum and the size behind gzip data (RFC 1952, section 2.3.1).
+const TRAILER: usize = 8;
 
 /// No more than this is decompressed from one body.
 const MAX_OUT: u64 = 4 << 30;
@@ -34,6 +40,8 @@ impl Default for Inflate {
             failed: false,
             ended: false,
             out: 0,
+            crc: Crc::new(),
+            trailer: Vec::new(),
         }
     }
 }
@@ -63,7 +71,11 @@ fn gzip_header(h: &[u8]) -> Option<usize> {
 impl Inflate {
     /// Feeds compressed bytes and hands decompressed chunks to `sink`.
     pub fn feed(&mut self, data: &[u8], mut sink: impl FnMut(&[u8])) {
-        if self.failed || self.ended || data.is_empty() {
+        if self.ended {
+            self.check(data);
+            return;
+        }
+        if self.failed || data.is_empty() {
             return;
         }
         if self.z.is_some() {
@@ -97,36 +109,54 @@ impl Inflate {
         self.run(&head[skip..], &mut sink);
     }
 
+    /// Takes bytes of the trailer; whether they do not fit shows when all are there.
+    fn check(&mut self, data: &[u8]) {
+        if self.kind != Kind::Gzip || self.trailer.len() >= TRAILER {
+            return;
+        }
+        let n = data.len().min(TRAILER - self.trailer.len());
+        self.trailer.extend_from_slice(&data[..n]);
+        if let Ok(t) = <[u8; TRAILER]>::try_from(&self.trailer[..]) {
+            let want = self.crc.sum() as u64 | (self.crc.amount() as u64) << 32;
+            self.failed |= u64::from_le_bytes(t) != want;
+        }
+    }
+
     fn run(&mut self, mut data: &[u8], sink: &mut impl FnMut(&[u8])) {
-        let Some(z) = self.z.as_mut() else { return };
-        let mut buf = [0u8; 16_384];
+        let Some(mut z) = self.z.take() else { return };
+        // Output goes on in pieces of this size; what a piece holds when an error shows is lost with it.
+        let mut buf = [0u8; 4096];
         loop {
             let (i, o) = (z.total_in(), z.total_out());
             let r = z.decompress(data, &mut buf, FlushDecompress::Sync);
             let used = (z.total_in() - i) as usize;
             let made = (z.total_out() - o) as usize;
-            if made > 0 {
+            data = data.get(used..).unwrap_or(&[]);
+            if r.is_err() {
+                self.failed = true;
+                break;
+            }
+            self.crc.update(&buf[..made]);
+            if matches!(r, Ok(Status::StreamEnd)) {
+                self.ended = true;
+                self.check(data);
+            }
+            if made > 0 && !self.failed {
                 self.out += made as u64;
                 sink(&buf[..made]);
             }
-            data = data.get(used..).unwrap_or(&[]);
-            match r {
-                Ok(Status::StreamEnd) => {
-                    self.ended = true;
-                    return;
-                }
-                Ok(_) if self.out > MAX_OUT => {
-                    self.failed = true;
-                    return;
-                }
-                Ok(_) if made == buf.len() || (!data.is_empty() && (used > 0 || made > 0)) => {}
-                Ok(_) => return,
-                Err(_) => {
-                    self.failed = true;
-                    return;
-                }
+            if self.ended {
+                return;
+            }
+            if self.out > MAX_OUT {
+                self.failed = true;
+                break;
+            }
+            if made < buf.len() && (data.is_empty() || (used == 0 && made == 0)) {
+                break;
             }
         }
+        self.z = Some(z);
     }
 }
 

@@ -532,13 +532,13 @@ pub fn split_header(h: &[u8]) -> Option<(&[u8], &[u8])> {
     (n > 0).then(|| (&h[..n], super::text::skip_lws(rest)))
 }
 
-/// Decodes a quoted-printable line; says whether it ends in a soft line break.
+/// Decodes a quoted-printable line; says whether it ends in a soft line break. Blanks at the end are kept unless they
+/// follow the sign of the break.
 fn quoted_line(line: &[u8], out: &mut Vec<u8>) -> bool {
-    let line = super::text::trim_end_lws(line);
     let mut i = 0;
     while i < line.len() {
         if line[i] == b'=' {
-            if i + 1 == line.len() {
+            if super::text::skip_lws(&line[i + 1..]).is_empty() {
                 return true;
             }
             if let (Some(a), Some(b)) = (
@@ -654,5 +654,8 @@ mod tests {
         let mut out = vec![];
         assert!(quoted_line(b"a=3Db=", &mut out));
         assert_eq!(out, b"a=b");
+        out.clear();
+        assert!(!quoted_line(b"a ", &mut out) && quoted_line(b"b= ", &mut out));
+        assert_eq!(out, b"a b");
     }
 }

@@ -314,6 +314,10 @@ event dns_request(c: connection, msg: dns_msg, query: string, qtype: count, qcla
 
 	if ( msg$is_netbios )
 		{
+		# The number of SRV asks for the status of a node there (RFC 1002, section 4.2.17).
+		if ( qtype == 33 )
+			rec$qtype_name = "NBSTAT";
+
 		local name = decode_netbios_name(query);
 
 		if ( name != "" )
@@ -460,6 +464,15 @@ event dns_SSHFP(c: connection, msg: dns_msg, ans: dns_answer, algo: count, fptyp
 event dns_LOC(c: connection, msg: dns_msg, ans: dns_answer, loc: dns_loc_rr) &priority=5
 	{
 	hook DNS::do_reply(c, msg, ans, fmt("LOC:  %d %d %d", loc$size, loc$horiz_pre, loc$vert_pre));
+	}
+
+# Service bindings are told, but their parameters have no form that would fit a list of answers.
+event dns_SVCB(c: connection, msg: dns_msg, ans: dns_answer, svcb: dns_svcb_rr) &priority=5
+	{
+	}
+
+event dns_HTTPS(c: connection, msg: dns_msg, ans: dns_answer, https: dns_svcb_rr) &priority=5
+	{
 	}
 
 event dns_rejected(c: connection, msg: dns_msg, query: string, qtype: count, qclass: count,

@@ -73,7 +73,7 @@ function set_conn_ids(c: connection, is_orig: bool, dcid: string, scid: string)
 
 	if ( is_orig )
 		{
-		if ( ! rec?$client_initial_dcid )
+		if ( ! rec?$client_initial_dcid && |dcid| > 0 )
 			rec$client_initial_dcid = bytestring_to_hexstr(dcid);
 
 		rec$client_scid = bytestring_to_hexstr(scid);

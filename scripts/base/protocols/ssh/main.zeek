@@ -217,13 +217,19 @@ hook finalize_ssh(c: connection)
 
 	if ( c$ssh?$auth_success )
 		{
-		if ( ! c$ssh$auth_success )
+		if ( c$ssh$auth_success )
+			event ssh_auth_result(c, T, c$ssh$auth_attempts);
+		else
 			event ssh_auth_failed(c);
-
-		event ssh_auth_result(c, c$ssh$auth_success, c$ssh$auth_attempts);
 		}
 
 	write_log(c);
+	}
+
+event ssh_auth_failed(c: connection) &priority=-5
+	{
+	if ( c?$ssh )
+		event ssh_auth_result(c, F, c$ssh$auth_attempts);
 	}
 
 event analyzer_confirmation_info(atype: AllAnalyzers::Tag, info: AnalyzerConfirmationInfo) &priority=20

@@ -34,6 +34,9 @@ export {
 	global describe_file: function(f: fa_file): string;
 }
 
+# What certificates of handshakes have as their source.
+const file_sources = set("SSL", "DTLS");
+
 function get_file_handle(c: connection, is_orig: bool): string
 	{
 	# The analyzer makes the ids of certificates itself.
@@ -42,7 +45,7 @@ function get_file_handle(c: connection, is_orig: bool): string
 
 function describe_file(f: fa_file): string
 	{
-	if ( f$source != "SSL" || ! f?$info || ! f$info?$x509 )
+	if ( f$source !in file_sources || ! f?$info || ! f$info?$x509 )
 		return "";
 
 	local cert = f$info$x509$certificate;
@@ -89,7 +92,7 @@ event zeek_init() &priority=5
 
 event file_over_new_connection(f: fa_file, c: connection, is_orig: bool) &priority=5
 	{
-	if ( f$source != "SSL" )
+	if ( f$source !in file_sources )
 		return;
 
 	set_session(c);

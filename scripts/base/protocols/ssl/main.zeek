@@ -340,6 +340,8 @@ event ssl_heartbeat(c: connection, is_client: bool, length: count, heartbeat_typ
 event ssl_plaintext_data(c: connection, is_client: bool, record_version: count, content_type: count,
                          length: count) &priority=5
 	{
+	set_session(c);
+
 	switch ( content_type )
 		{
 		case ALERT, HANDSHAKE, CHANGE_CIPHER_SPEC, HEARTBEAT, V2_ERROR, V2_CLIENT_HELLO,
@@ -347,7 +349,6 @@ event ssl_plaintext_data(c: connection, is_client: bool, record_version: count, 
 			return;
 		}
 
-	set_session(c);
 	add_letter(c, is_client, content_type == APPLICATION_DATA ? "d" : "q");
 	}
 
@@ -394,6 +395,18 @@ event analyzer_confirmation_info(atype: AllAnalyzers::Tag, info: AnalyzerConfirm
 
 	set_session(info$c);
 	info$c$ssl$analyzer_id = info$aid;
+	}
+
+event analyzer_violation_info(atype: AllAnalyzers::Tag, info: AnalyzerViolationInfo) &priority=5
+	{
+	# What was understood so far is all that there will be.
+	if ( (atype == Analyzer::ANALYZER_SSL || atype == Analyzer::ANALYZER_DTLS) && info?$c && info$c?$ssl )
+		{
+		if ( ! info$c$ssl$established && ! info$c$ssl$logged )
+			hook ssl_finishing(info$c);
+
+		finish(info$c, F);
+		}
 	}
 
 event analyzer_failed(ts: time, atype: AllAnalyzers::Tag, info: AnalyzerViolationInfo) &priority=5

@@ -65,6 +65,9 @@ impl Node {
                     l.lock().unwrap().push(line);
                 }
             }
+            for (name, t) in servers.traffic() {
+                l.lock().unwrap().push(format!("{name} {} {}", t.outgoing, t.incoming));
+            }
             for (name, n) in servers.blocks() {
                 l.lock()
                     .unwrap()
@@ -211,6 +214,7 @@ fn clients_meet_each_other_and_the_node() {
     assert_eq!(closed(&mut a), (1001, "Terminating".into()));
     assert!(log[0].ends_with(r#"Some("test/1") ["chat", "from"]"#), "{log:?}");
     assert!(log.contains(&"event to.node 2".into()), "{log:?}");
+    assert!(log.contains(&"test/1 4 4".into()), "{log:?}");
     assert!(log.contains(&"lost 1005 ".into()), "{log:?}");
 }
 

@@ -69,6 +69,7 @@ pub fn serve(tcp: TcpStream, address: SocketAddr, server: &Arc<ServerShared>) {
             address,
             application,
         }),
+        node: server.node.clone(),
         backend: Mutex::new(None),
         rejects: Default::default(),
         wake: Arc::new(wake_fd),
@@ -354,6 +355,7 @@ impl Client<'_> {
                     Incoming::Event { topic, event } if self.phase == Phase::Acked => {
                         let m = message::data_message(&topic, &event);
                         written += m.len();
+                        self.server.node.count(&self.shared.info, |t| t.incoming += 1);
                         self.send(text(m));
                     }
                     Incoming::Ready => self.acknowledge(),

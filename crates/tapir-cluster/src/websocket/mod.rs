@@ -10,6 +10,7 @@ mod message;
 mod queue;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -93,10 +94,10 @@ impl ClientEvent {
     /// Why it was not sent.
     pub fn accept(&self, event: &EventMessage) -> Result<(), Refused> {
         let mut backend = self.from.backend.lock().unwrap_or_else(PoisonError::into_inner);
-        match backend.as_mut() {
-            Some(b) => b.publish(&self.topic, event),
-            None => Err(Refused::Closed),
-        }
+        backend.as_mut().ok_or(Refused::Closed)?.publish(&self.topic, event)?;
+        drop(backend);
+        self.from.node.count(&self.from.info, |t| t.outgoing += 1);
+        Ok(())
     }
 
     /// Tells the client that there is no such event, or not with such arguments.
@@ -109,6 +110,7 @@ impl ClientEvent {
 /// What a client's thread shares with the node.
 struct Shared {
     info: Arc<ClientInfo>,
+    node: Arc<Node>,
     /// The client's part in the cluster, from its subscribing to its end.
     backend: Mutex<Option<Box<dyn Backend>>>,
     /// Events that the node has rejected, of which the client is yet to hear.
@@ -130,6 +132,37 @@ struct Node {
     factory: ClientFactory,
     /// Clients so far.
     clients: AtomicU64,
+    /// Events by the applications' names.
+    traffic: Mutex<BTreeMap<String, Traffic>>,
+}
+
+/// Events of the clients of one application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From clients to the cluster.
+    pub outgoing: u64,
+    /// From the cluster to clients.
+    pub incoming: u64,
+}
+
+/// Applications counted by name; more are counted as `unknown`, as those that give no name.
+const APPLICATIONS_MAX: usize = 1000;
+
+impl Node {
+    fn count(&self, client: &ClientInfo, what: impl FnOnce(&mut Traffic)) {
+        const UNKNOWN: &str = "unknown";
+        let mut all = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut name = client.application.as_deref().unwrap_or(UNKNOWN);
+        if !all.contains_key(name) {
+            if all.len() >= APPLICATIONS_MAX {
+                name = UNKNOWN;
+            }
+            all.entry(name.into()).or_default();
+        }
+        if let Some(t) = all.get_mut(name) {
+            what(t);
+        }
+    }
 }
 
 /// All WebSocket servers of a node. Dropping it ends them and their clients.
@@ -174,6 +207,7 @@ impl Servers {
                 inbox: backend.inbox(),
                 factory: backend.clients(),
                 clients: AtomicU64::new(0),
+                traffic: Mutex::default(),
             }),
             running: Vec::new(),
         }
@@ -220,6 +254,11 @@ impl Servers {
             thread: Some(thread),
         });
         Ok(address)
+    }
+
+    /// Events to and from clients by the names of their applications.
+    pub fn traffic(&self) -> BTreeMap<String, Traffic> {
+        self.node.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// For each server its name in metrics and how often a client had to wait a tenth of a second to be heard.

@@ -38,6 +38,19 @@ pub fn count(h: &mut EngineHost) {
     ] {
         t.set_counter(name, help, &[], n);
     }
+    if let Some(servers) = &h.cluster.servers {
+        for (app, n) in servers.traffic() {
+            let app = [("app", &*app)];
+            let help = "Events that WebSocket clients have published";
+            t.set_counter("cluster_websocket_outgoing_events", help, &app, n.outgoing);
+            let help = "Events sent to WebSocket clients";
+            t.set_counter("cluster_websocket_incoming_events", help, &app, n.incoming);
+        }
+        for (tag, n) in servers.blocks() {
+            let help = "Tenths of a second for which somebody waited for a place in a queue";
+            t.set_counter("cluster_onloop_queue_blocks", help, &[("tag", &*tag)], n);
+        }
+    }
     let Some(f) = h
         .cluster
         .forwarder

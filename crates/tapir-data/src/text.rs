@@ -43,6 +43,8 @@ pub enum Style {
     String,
     /// Into an error message: on one line.
     Message,
+    /// As a string, but every element of a container has its tabs (prints that become log records).
+    Indented,
 }
 
 /// The text of a value as a new byte string.
@@ -243,7 +245,7 @@ impl Renderer<'_> {
     }
 
     fn indent(&mut self) {
-        if self.style == Style::String {
+        if matches!(self.style, Style::String | Style::Indented) {
             self.out.resize(self.out.len() + self.depth, b'\t');
         }
     }
@@ -258,7 +260,7 @@ impl Renderer<'_> {
                 self.text(",");
                 self.newline();
             }
-            if !is_set || takes_indent(&key) {
+            if !is_set || self.style == Style::Indented || takes_indent(&key) {
                 self.indent();
             }
             if is_set {

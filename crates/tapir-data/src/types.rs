@@ -122,6 +122,8 @@ pub struct Field {
     pub default: Option<DefaultId>,
     /// The text of `&deprecated`, empty when none was given.
     pub deprecated: Option<Rc<str>>,
+    /// The column of an input file that names the transport of a port (`&type_column`).
+    pub type_column: Option<Rc<str>>,
 }
 
 /// A record's layout. A field's slot is its position; `redef record` appends.

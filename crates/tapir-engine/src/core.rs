@@ -59,6 +59,16 @@ impl Core {
         self.note(result)
     }
 
+    /// What is due by the wall clock: rows go to their files, served metrics are renewed.
+    pub fn housekeeping(&mut self) {
+        if self.host.logs.wants_flush() {
+            self.with_cx(crate::logs::flush_tick);
+        }
+        if self.host.telemetry.wants_renewal() {
+            self.with_cx(crate::metrics::renew);
+        }
+    }
+
     /// Runs something with the built-ins' context, as if a script had called it.
     pub fn with_cx<R>(&mut self, f: impl FnOnce(&mut tapir_vm::CallCtx<'_>) -> Result<R, RtError>) -> Option<R> {
         let mut cx = tapir_vm::CallCtx {

@@ -135,6 +135,8 @@ const QUIET_MAX: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often, in packets, it is looked whether the parent is alive.
 const ORPHAN_PACKETS: u64 = 1024;
+/// Packets of a capture between two looks at the clock on the wall.
+const CLOCK_PACKETS: u64 = 64;
 /// How long the loop rests when nothing has happened.
 const IDLE: Duration = Duration::from_millis(5);
 /// The same where only timers and the cluster can make something happen; the latter ends the rest.
@@ -325,10 +327,6 @@ impl Engine {
     /// Lets the cluster have its turn: whether there was something.
     fn poll_cluster(&mut self) -> bool {
         let core = &mut *self.core.borrow_mut();
-        if core.host.telemetry.is_due() {
-            cluster::count(&mut core.host);
-            core.host.telemetry.renew();
-        }
         if !core.host.in_cluster() {
             return false;
         }
@@ -626,6 +624,9 @@ impl Engine {
             core.with_cx(cluster::poll);
             core.with_cx(logs::send_due);
         }
+        if self.n_packets.is_multiple_of(CLOCK_PACKETS) || core.host.live {
+            core.housekeeping();
+        }
         now
     }
 
@@ -654,6 +655,7 @@ impl Engine {
                 }
             }
             self.drain();
+            self.core.borrow_mut().housekeeping();
             if !any {
                 self.rest(asking);
             }

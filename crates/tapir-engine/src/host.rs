@@ -219,7 +219,7 @@ impl Host for EngineHost {
         }
         let file = file.map(|f| Value::File(f.clone()));
         let all = file.iter().chain(values);
-        let texts = all.map(|v| text::render(&*vm, v, Style::String).into()).collect();
+        let texts = all.map(|v| text::render(&*vm, v, Style::Indented).into()).collect();
         let mut cx = CallCtx {
             vm,
             host: self,

@@ -170,7 +170,31 @@ impl Telemetry {
             .filter(move |f| glob(prefix, &f.prefix) && glob(name, &f.name))
     }
 
-    /// Starts serving the exposition, and the list of a cluster's metrics ports if there is one.
+    /// Sets a metric that native code keeps.
+    pub fn set(&mut self, kind: Kind, name: [&str; 3], help: &str, labels: &[(&str, &str)], value: f64) {
+        let [prefix, name, unit] = name;
+        let known = self
+            .families
+            .iter()
+            .find(|f| f.kind == kind && f.prefix == prefix && f.name == name);
+        let family = match known {
+            Some(f) => f.clone(),
+            None => self.family(Family {
+                kind,
+                prefix: prefix.into(),
+                name: name.into(),
+                labels: labels.iter().map(|l| l.0.to_string()).collect(),
+                help: help.into(),
+                unit: unit.into(),
+                bounds: Vec::new(),
+                metrics: RefCell::default(),
+            }),
+        };
+        let values = labels.iter().map(|l| l.1.to_string()).collect();
+        family.get_or_add(values).value.set(value);
+    }
+
+    /// Starts serving the exposition, and the list of all nodes' endpoints if there is one.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -189,25 +213,14 @@ impl Telemetry {
         Ok(bound)
     }
 
-    /// Whether somebody may look and a second has passed since the text was made.
-    pub fn is_due(&self) -> bool {
-        self.exposed.is_some() && self.renewed.is_none_or(|t| t.elapsed() >= Duration::from_secs(1))
-    }
-
     /// Sets a counter of the program itself; labels are names and values.
     pub fn set_counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: u64) {
-        let family = self.family(Family {
-            kind: Kind::Counter,
-            prefix: "zeek".into(),
-            name: name.into(),
-            labels: labels.iter().map(|l| l.0.to_string()).collect(),
-            help: help.into(),
-            unit: String::new(),
-            bounds: Vec::new(),
-            metrics: RefCell::default(),
-        });
-        let values = labels.iter().map(|l| l.1.to_string()).collect();
-        family.get_or_add(values).value.set(value as f64);
+        self.set(Kind::Counter, ["zeek", name, ""], help, labels, value as f64);
+    }
+
+    /// Whether the exposed text is a second old.
+    pub fn wants_renewal(&self) -> bool {
+        self.exposed.is_some() && self.renewed.is_none_or(|t| t.elapsed() >= Duration::from_secs(1))
     }
 
     /// Renews the exposed text.
@@ -302,11 +315,16 @@ fn serve(mut client: TcpStream, text: &Mutex<String>, services: Option<&str>) ->
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split_whitespace().nth(1).unwrap_or("/").to_string();
-    let plain = "text/plain; version=0.0.4";
-    let (status, kind, body) = match (path.as_str(), services) {
-        ("/metrics", _) => ("200 OK", plain, text.lock().map(|t| t.clone()).unwrap_or_default()),
-        ("/services.json", Some(list)) => ("200 OK", "application/json", list.to_string()),
-        _ => ("404 Not Found", plain, "metrics are at /metrics\n".to_string()),
+    // The rest of the request is of no interest, but a client may insist on sending it before it reads.
+    let mut rest = String::new();
+    while reader.read_line(&mut rest)? > 2 {
+        rest.clear();
+    }
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let (status, kind, body) = match (path.split('?').next(), services) {
+        (Some("/metrics"), _) => ("200 OK", TEXT, text.lock().map(|t| t.clone()).unwrap_or_default()),
+        (Some("/services.json"), Some(services)) => ("200 OK", "application/json", services.to_string()),
+        _ => ("404 Not Found", TEXT, "metrics are at /metrics\n".to_string()),
     };
     write!(
         client,

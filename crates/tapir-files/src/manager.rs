@@ -150,6 +150,8 @@ struct Inner {
     deadlines: BinaryHeap<Reverse<(u64, u64, Rc<str>)>>,
     disabled: HashSet<Kind>,
     serial: u64,
+    /// The most files there were at a time.
+    most: usize,
     now: f64,
     options: Options,
 }
@@ -176,6 +178,12 @@ impl FileManager {
     /// How many files there are.
     pub fn len(&self) -> usize {
         self.inner.borrow().files.len()
+    }
+
+    /// The most files at a time, and how many there were in all.
+    pub fn totals(&self) -> (u64, u64) {
+        let inner = self.inner.borrow();
+        (inner.most as u64, inner.serial)
     }
 
     /// Whether a file is still open under an id.
@@ -400,6 +408,7 @@ impl FileManager {
             serial: inner.serial,
         });
         inner.files.insert(id.clone(), file.clone());
+        inner.most = inner.most.max(inner.files.len());
         inner.deadlines.push(Reverse((
             (now + file.timeout.get()).max(0.0).to_bits(),
             file.serial,

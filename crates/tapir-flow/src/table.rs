@@ -29,6 +29,9 @@ pub struct FlowStats {
     pub other_conns: u64,
     /// The most connections at a time.
     pub conns_max: usize,
+    /// Connections there are, and the most there were, by transport in the order of [`Transport`].
+    pub current: [u32; 4],
+    pub most: [u32; 4],
     pub removed: u64,
     /// Connections removed because the table was full.
     pub shed: u64,
@@ -309,6 +312,9 @@ impl<X: Default> FlowTable<X> {
             Transport::Unknown => self.stats.other_conns += 1,
         }
         self.stats.conns_max = self.stats.conns_max.max(self.index.len());
+        let t = c.transport as usize;
+        self.stats.current[t] += 1;
+        self.stats.most[t] = self.stats.most[t].max(self.stats.current[t]);
         c
     }
 
@@ -342,6 +348,8 @@ impl<X: Default> FlowTable<X> {
         self.free_slot(&c);
         self.recycle(&mut c);
         self.stats.removed += 1;
+        let t = c.transport as usize;
+        self.stats.current[t] = self.stats.current[t].saturating_sub(1);
     }
 
     fn free_slot(&mut self, c: &Conn<X>) {

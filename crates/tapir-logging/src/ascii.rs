@@ -17,7 +17,8 @@ use crate::row::RowReader;
 use crate::{AsciiOptions, Column, WriterSpec, json, tsv};
 
 enum Sink {
-    Plain(File),
+    /// With the number of bytes that are in the file.
+    Plain(File, u64),
     Gzip(Box<GzEncoder<File>>),
     Stdout(io::Stdout),
 }
@@ -25,7 +26,11 @@ enum Sink {
 impl Write for Sink {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match self {
-            Sink::Plain(f) => f.write(buf),
+            Sink::Plain(f, len) => {
+                let n = f.write(buf)?;
+                *len += n as u64;
+                Ok(n)
+            }
             Sink::Gzip(f) => f.write(buf),
             Sink::Stdout(f) => f.write(buf),
         }
@@ -33,7 +38,7 @@ impl Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Sink::Plain(f) => f.flush(),
+            Sink::Plain(f, _) => f.flush(),
             Sink::Gzip(f) => f.flush(),
             Sink::Stdout(f) => f.flush(),
         }
@@ -149,7 +154,7 @@ impl AsciiWriter {
                     Compression::new(self.options.gzip_level),
                 )))
             } else {
-                Sink::Plain(file)
+                Sink::Plain(file, 0)
             }
         };
         self.sink = Some(sink);
@@ -233,15 +238,37 @@ impl AsciiWriter {
                 self.drain()?;
             }
         }
-        if !self.buffered {
-            self.flush()?;
-        }
         Ok(())
+    }
+
+    /// Hands everything to the operating system and, unless the log is buffered, waits until it is on the disk.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        match &self.sink {
+            // Devices and pipes have nothing to wait for and say so.
+            Some(Sink::Plain(f, _)) if !self.buffered => f.sync_data().or(Ok(())),
+            _ => Ok(()),
+        }
     }
 
     fn drain(&mut self) -> io::Result<()> {
         if let Some(sink) = &mut self.sink {
+            let before = match sink {
+                Sink::Plain(_, len) => *len,
+                _ => 0,
+            };
             let written = sink.write_all(&self.buffer);
+            if let (Err(_), Sink::Plain(file, len)) = (&written, &mut *sink) {
+                // What a full disk took of the last line is no line: the file ends with the one before.
+                let taken = (*len - before) as usize;
+                let whole = self.buffer[..taken].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+                if whole < taken && file.set_len(before + whole as u64).is_ok() {
+                    *len = before + whole as u64;
+                }
+            }
             self.buffer.clear();
             written
                 .map_err(|e| io::Error::new(e.kind(), format!("error writing to {}: {e}", self.file_path.display())))?;

@@ -17,6 +17,13 @@ use crate::{WriterKind, WriterSpec};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WriterId(u32);
 
+impl WriterId {
+    /// The writer's place in the order of creation.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What to do when the writer thread cannot keep up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overload {
@@ -152,9 +159,9 @@ impl Logger {
         }
     }
 
-    /// Rows dropped because the writers could not keep up.
-    pub fn n_dropped(&self) -> u64 {
-        self.n_dropped
+    /// Rows dropped since the last call because the writers could not keep up.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.n_dropped)
     }
 
     /// Pushes the rows of one writer to its file.
@@ -249,7 +256,7 @@ impl Slot {
 
     fn flush(&mut self) -> Result<(), String> {
         match &mut self.writer {
-            Writer::Ascii(w) => w.flush().map_err(|e| e.to_string()),
+            Writer::Ascii(w) => w.sync().map_err(|e| e.to_string()),
             _ => Ok(()),
         }
     }

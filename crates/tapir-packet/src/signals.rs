@@ -14,8 +14,11 @@ extern "C" fn on_signal(_: libc::c_int) {
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// From now on SIGINT and SIGTERM ask to stop instead of ending the process.
+/// From now on SIGINT and SIGTERM ask to stop instead of ending the process, and a file that reached its size limit is an
+/// error of writing like any other.
 pub fn install() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: an all-zero sigaction is a valid one.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -30,6 +30,7 @@ pub(crate) struct Trigger {
 /// A condition under evaluation.
 pub(crate) struct Active {
     id: u64,
+    has_timeout: bool,
     frame: Vec<Value>,
     answers: HashMap<u16, Value>,
     watched: Vec<(*const u8, Value)>,
@@ -48,6 +49,11 @@ pub(crate) struct Triggers {
 }
 
 impl Vm {
+    /// Whether a condition of a `when` is being evaluated, and if so, whether it has a timeout.
+    pub fn condition_under_evaluation(&self) -> Option<bool> {
+        self.active.last().map(|a| a.has_timeout)
+    }
+
     /// The number of `when` statements that wait.
     pub fn n_triggers(&self) -> usize {
         self.triggers.waiting.len()
@@ -119,6 +125,7 @@ impl Vm {
         t.watched.clear();
         self.active.push(Active {
             id,
+            has_timeout: t.timeout.is_some(),
             frame: t.frame.clone(),
             answers: std::mem::take(&mut t.answers),
             watched: Vec::new(),

@@ -462,7 +462,7 @@ export {
 	const write_buffer_size: count = 1000 &redef;
 	option default_rotation_dir: string = "" &redef;
 
-	type DelayToken: opaque of Log::DelayToken;
+	type DelayToken: opaque of LogDelayToken;
 
 	type RotationInfo: record {
 		writer: Writer;

@@ -356,6 +356,7 @@ mod tests {
                     log: false,
                     default: None,
                     deprecated: None,
+                    type_column: None,
                 },
             );
         }

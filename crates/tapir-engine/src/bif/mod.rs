@@ -16,6 +16,8 @@ mod stats;
 mod storage;
 mod telemetry;
 
+pub(crate) use node::ZEEK_VERSION;
+
 use tapir_data::value::{Str, Value};
 use tapir_vm::Registry;
 

@@ -26,26 +26,27 @@ fn net_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 
 fn conn_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let host = of(cx)?;
-    let mut r = records::ConnStats::default();
-    if let Some(net) = &host.net {
-        let s = net.flow.stats;
-        r.num_packets = s.packets;
-        r.total_conns = s.tcp_conns + s.udp_conns + s.icmp_conns + s.other_conns;
-        r.cumulative_tcp_conns = s.tcp_conns;
-        r.cumulative_udp_conns = s.udp_conns;
-        r.cumulative_icmp_conns = s.icmp_conns;
-        r.current_conns = net.flow.len() as u64;
-        r.sess_current_conns = net.flow.len() as u64;
-        r.num_fragments = net.flow.fragments().0 as u64;
-        for c in net.flow.iter() {
-            match c.transport {
-                tapir_flow::Transport::Tcp => r.num_tcp_conns += 1,
-                tapir_flow::Transport::Udp => r.num_udp_conns += 1,
-                tapir_flow::Transport::Icmp => r.num_icmp_conns += 1,
-                tapir_flow::Transport::Unknown => {}
-            }
-        }
-    }
+    let s = host.net.as_ref().map_or(host.node.flow_stats, |n| n.flow.stats);
+    let of_kind = |t: tapir_flow::Transport, list: &[u32; 4]| u64::from(list[t as usize]);
+    let current = s.current.iter().map(|n| u64::from(*n)).sum();
+    use tapir_flow::Transport::{Icmp, Tcp, Udp};
+    let r = records::ConnStats {
+        total_conns: s.tcp_conns + s.udp_conns + s.icmp_conns + s.other_conns,
+        current_conns: current,
+        sess_current_conns: current,
+        num_packets: s.packets,
+        num_fragments: host.net.as_ref().map_or(0, |n| n.flow.fragments().0 as u64),
+        num_tcp_conns: of_kind(Tcp, &s.current),
+        max_tcp_conns: of_kind(Tcp, &s.most),
+        cumulative_tcp_conns: s.tcp_conns,
+        num_udp_conns: of_kind(Udp, &s.current),
+        max_udp_conns: of_kind(Udp, &s.most),
+        cumulative_udp_conns: s.udp_conns,
+        num_icmp_conns: of_kind(Icmp, &s.current),
+        max_icmp_conns: of_kind(Icmp, &s.most),
+        cumulative_icmp_conns: s.icmp_conns,
+        ..Default::default()
+    };
     Ok(r.build(cx.queue().bindings()))
 }
 
@@ -115,11 +116,12 @@ fn timer_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn file_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    let current = of(cx)?.files.manager.len() as u64;
+    let manager = &of(cx)?.files.manager;
+    let (max, cumulative) = manager.totals();
     Ok(records::FileAnalysisStats {
-        current,
-        max: current,
-        cumulative: current,
+        current: manager.len() as u64,
+        max,
+        cumulative,
     }
     .build(cx.queue().bindings()))
 }
@@ -133,7 +135,8 @@ fn gap_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let s = host.net.as_ref().map_or(host.node.flow_stats, |n| n.flow.stats);
     let r = records::GapStats {
         ack_events: s.acks,
-        ack_bytes: s.ack_bytes,
+        // Recorded runs never count bytes here, only events.
+        ack_bytes: 0,
         gap_events: s.gaps,
         gap_bytes: s.gap_bytes,
     };

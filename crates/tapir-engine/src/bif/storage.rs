@@ -1,9 +1,8 @@
-//! `Storage::*`: key-value backends. SQLite files are built in.
+//! `Storage::*`: key-value backends for scripts. The stores themselves are in [`crate::storage`].
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use tapir_data::broker::convert::to_data;
 use tapir_data::broker::json;
 use tapir_data::text::enum_text;
@@ -14,21 +13,25 @@ use tapir_interface::{events, records};
 use tapir_vm::{CallCtx, Registry, RtError};
 
 use super::{seconds, text, truth};
+use crate::host::of;
 use crate::logs::field;
+use crate::storage::{Backend, Failure, Redis, RedisOptions, Sqlite, SqliteOptions};
 
 type Out = Result<Value, RtError>;
 
 /// An open backend, as the scripts' handle.
 struct Handle {
-    inner: RefCell<Option<Backend>>,
+    inner: RefCell<Option<Open>>,
     forced_sync: bool,
+    /// The backend's enumerator and options, for the event that tells of its loss.
+    what: (Value, Value),
 }
 
-struct Backend {
-    db: Connection,
-    table: String,
+struct Open {
+    store: Box<dyn Backend>,
     key_type: TypeId,
     value_type: TypeId,
+    swept: f64,
 }
 
 impl Opaque for Handle {
@@ -62,82 +65,104 @@ fn failed(cx: &mut CallCtx<'_>, code: i64, error: impl ToString) -> Out {
     result(cx, code, Some(error.to_string()), Value::Unset)
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn open(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let Some(Value::Enum(ty, n)) = args.first() else {
         return failed(cx, code::OPERATION_FAILED, "no backend given");
     };
     let name = enum_text(cx.types(), *ty, *n).to_string();
-    if name != "Storage::STORAGE_BACKEND_SQLITE" {
-        return failed(
-            cx,
-            code::INITIALIZATION_FAILED,
-            format!("no storage backend implements {name}"),
-        );
-    }
     let (Some(Value::Type(key_type)), Some(Value::Type(value_type))) = (args.get(2), args.get(3)) else {
         return failed(cx, code::OPERATION_FAILED, "key and value types must be types");
     };
     let options = args.get(1).cloned().unwrap_or_default();
-    let sqlite = field(cx, &options, "sqlite")?;
+    let forced_sync = truth(Some(&field(cx, &options, "forced_sync")?));
+    let opened = match name.as_str() {
+        "Storage::STORAGE_BACKEND_SQLITE" => open_sqlite(cx, &options)?,
+        "Storage::STORAGE_BACKEND_REDIS" => open_redis(cx, &options)?,
+        _ => Err((
+            code::INITIALIZATION_FAILED,
+            format!("no storage backend implements {name}"),
+        )),
+    };
+    let store = match opened {
+        Ok(store) => store,
+        Err((code, why)) => return failed(cx, code, why),
+    };
+    let handle = Value::Opaque(Rc::new(Handle {
+        inner: RefCell::new(Some(Open {
+            store,
+            key_type: *key_type,
+            value_type: *value_type,
+            swept: cx.network_time(),
+        })),
+        forced_sync,
+        what: (args[0].clone(), options.clone()),
+    }));
+    cx.raise(events::STORAGE_BACKEND_OPENED, vec![args[0].clone(), options]);
+    result(cx, code::SUCCESS, None, handle)
+}
+
+type Opened = Result<Result<Box<dyn Backend>, (i64, String)>, RtError>;
+
+fn open_sqlite(cx: &mut CallCtx<'_>, options: &Value) -> Opened {
+    let sqlite = field(cx, options, "sqlite")?;
     let path = text(Some(&field(cx, &sqlite, "database_path")?));
     let table = text(Some(&field(cx, &sqlite, "table_name")?));
+    let wrong = |why: &str| Ok(Err((code::INITIALIZATION_FAILED, why.to_string())));
     if path.is_empty() || table.is_empty() {
-        return failed(
-            cx,
-            code::INITIALIZATION_FAILED,
-            "SQLite needs database_path and table_name",
-        );
+        return wrong("SQLite needs database_path and table_name");
     }
     if path == ":memory:" {
-        return failed(cx, code::INITIALIZATION_FAILED, "the database must be a file");
+        return wrong("the database must be a file");
     }
-    let busy = seconds(Some(&field(cx, &sqlite, "busy_timeout")?));
     let mut pragmas = Vec::new();
     if let Value::Table(t) = field(cx, &sqlite, "pragma_commands")? {
         for (k, v) in t.entries() {
             pragmas.push((text(Some(&k)), text(Some(&v))));
         }
     }
-    let forced_sync = truth(Some(&field(cx, &options, "forced_sync")?));
-    let opened = (|| -> rusqlite::Result<Connection> {
-        let db = Connection::open(&path)?;
-        db.busy_timeout(std::time::Duration::from_secs_f64(busy.clamp(0.0, 3600.0)))?;
-        for (k, v) in &pragmas {
-            if v.is_empty() {
-                db.pragma_query(None, k, |_| Ok(()))?;
-            } else {
-                db.pragma_update(None, k, v)?;
-            }
-        }
-        db.execute(
-            &format!(
-                "create table if not exists {} (key_str text primary key, value_str text not null, expire_time real)",
-                quoted(&table)
-            ),
-            [],
-        )?;
-        Ok(db)
-    })();
-    let db = match opened {
-        Ok(db) => db,
-        Err(e) => return failed(cx, code::INITIALIZATION_FAILED, format!("{path}: {e}")),
-    };
-    let backend = Backend {
-        db,
+    let o = SqliteOptions {
+        path,
         table,
-        key_type: *key_type,
-        value_type: *value_type,
+        busy_secs: seconds(Some(&field(cx, &sqlite, "busy_timeout")?)),
+        pragmas,
     };
-    let handle = Value::Opaque(Rc::new(Handle {
-        inner: RefCell::new(Some(backend)),
-        forced_sync,
-    }));
-    cx.raise(events::STORAGE_BACKEND_OPENED, vec![args[0].clone(), options]);
-    result(cx, code::SUCCESS, None, handle)
+    Ok(match Sqlite::open(&o) {
+        Ok(b) => Ok(Box::new(b)),
+        Err(e) => Err((code::INITIALIZATION_FAILED, e)),
+    })
+}
+
+fn open_redis(cx: &mut CallCtx<'_>, options: &Value) -> Opened {
+    let redis = field(cx, options, "redis")?;
+    let given = |v: Value| match v {
+        Value::Str(_) => Some(text(Some(&v))),
+        _ => None,
+    };
+    let host = given(field(cx, &redis, "server_host")?);
+    let socket = given(field(cx, &redis, "server_unix_socket")?);
+    if host.is_some() == socket.is_some() {
+        let why = "Redis needs either server_host or server_unix_socket";
+        return Ok(Err((code::INITIALIZATION_FAILED, why.into())));
+    }
+    let port = match field(cx, &redis, "server_port")? {
+        Value::Port(p) => p.num,
+        _ => 6379,
+    };
+    let offline = of(cx)?.node.trace.is_some();
+    let o = RedisOptions {
+        server: host.map(|h| (h, port)),
+        socket: socket.unwrap_or_default(),
+        prefix: text(Some(&field(cx, &redis, "key_prefix")?)),
+        connect_secs: seconds(Some(&field(cx, &redis, "connect_timeout")?)),
+        operation_secs: seconds(Some(&field(cx, &redis, "operation_timeout")?)),
+        username: given(field(cx, &redis, "username")?),
+        password: given(field(cx, &redis, "password")?),
+        offline,
+    };
+    Ok(match Redis::open(o) {
+        Ok(b) => Ok(Box::new(b)),
+        Err(e) => Err((code::CONNECTION_FAILED, e)),
+    })
 }
 
 fn handle(args: &[Value]) -> Option<Rc<dyn Opaque>> {
@@ -155,9 +180,9 @@ fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         return Ok(Value::Unset);
     };
     match h.inner.borrow_mut().take() {
-        Some(b) => match b.db.close() {
+        Some(b) => match b.store.close() {
             Ok(()) => result(cx, code::SUCCESS, None, Value::Unset),
-            Err((_, e)) => failed(cx, code::DISCONNECTION_FAILED, e),
+            Err(e) => failed(cx, code::DISCONNECTION_FAILED, e),
         },
         None => failed(cx, code::NOT_CONNECTED, "Backend is closed"),
     }
@@ -174,30 +199,65 @@ fn deserialize(cx: &mut CallCtx<'_>, text: &str, ty: TypeId) -> Option<Value> {
 }
 
 /// Runs an operation on an open backend with the serialized key; wrong types and closed backends are answered.
-fn with_key(cx: &mut CallCtx<'_>, args: &[Value], f: impl FnOnce(&mut CallCtx<'_>, &Backend, String) -> Out) -> Out {
+fn with_key(
+    cx: &mut CallCtx<'_>,
+    args: &[Value],
+    f: impl FnOnce(&mut CallCtx<'_>, &mut Open, String) -> Result<Result<Value, Failure>, RtError>,
+) -> Out {
     let Some(h) = handle(args) else {
         return failed(cx, code::NOT_CONNECTED, "not a backend handle");
     };
     let Some(h) = h.as_any().downcast_ref::<Handle>() else {
         return Ok(Value::Unset);
     };
-    let inner = h.inner.borrow();
-    let Some(b) = inner.as_ref() else {
+    // Taken out meanwhile: reading back a value may run scripts.
+    let Some(mut b) = h.inner.borrow_mut().take() else {
         return failed(cx, code::NOT_CONNECTED, "Backend is closed");
     };
     let key = args.get(1).cloned().unwrap_or_default();
     if !cx.types().same(cx.type_of(&key), b.key_type) {
+        *h.inner.borrow_mut() = Some(b);
         return result(cx, code::KEY_TYPE_MISMATCH, None, Value::Unset);
     }
-    match serialize(cx, &key) {
-        Some(k) => f(cx, b, k),
-        None => failed(cx, code::OPERATION_FAILED, "the key cannot be serialized"),
+    let done = match serialize(cx, &key) {
+        Some(k) => {
+            sweep(cx, &mut b);
+            f(cx, &mut b, k)
+        }
+        None => Ok(Err(Failure::Other("the key cannot be serialized".into()))),
+    };
+    if let Ok(Err(Failure::Lost(why))) = &done {
+        // Nothing more can be asked of this backend.
+        let (tag, options) = h.what.clone();
+        let args = vec![tag, options, Value::Str(why.as_bytes().into())];
+        cx.raise(events::STORAGE_BACKEND_LOST, args);
+    } else {
+        *h.inner.borrow_mut() = Some(b);
+    }
+    match done? {
+        Ok(v @ Value::Record(_)) => Ok(v),
+        Ok(v) => result(cx, code::SUCCESS, None, v),
+        Err(Failure::KeyExists) => result(cx, code::KEY_EXISTS, None, Value::Unset),
+        Err(Failure::KeyNotFound) => result(cx, code::KEY_NOT_FOUND, None, Value::Unset),
+        Err(Failure::Lost(e)) => failed(cx, code::CONNECTION_LOST, e),
+        Err(Failure::Timeout(e)) => failed(cx, code::TIMEOUT, e),
+        Err(Failure::Other(e)) => failed(cx, code::OPERATION_FAILED, e),
     }
 }
 
-/// Entries whose time has passed are as good as absent.
-fn expired(now: f64, at: Option<f64>) -> bool {
-    at.is_some_and(|t| t > 0.0 && t <= now)
+/// Removes what is over, every `Storage::expire_interval`.
+fn sweep(cx: &mut CallCtx<'_>, b: &mut Open) {
+    let every = match crate::globals::get(cx, "Storage::expire_interval") {
+        Value::Interval(i) if i > 0.0 => i,
+        _ => return,
+    };
+    let now = cx.network_time();
+    if now - b.swept >= every {
+        b.swept = now;
+        if let Err(e) = b.store.sweep(now) {
+            cx.warning(format!("entries of a storage backend could not be expired: {e:?}"));
+        }
+    }
 }
 
 fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -205,75 +265,67 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (overwrite, expire) = (truth(args.get(3)), seconds(args.get(4)));
     with_key(cx, args, |cx, b, key| {
         if !cx.types().same(cx.type_of(&value), b.value_type) {
-            return result(cx, code::VAL_TYPE_MISMATCH, None, Value::Unset);
+            return result(cx, code::VAL_TYPE_MISMATCH, None, Value::Unset).map(Ok);
         }
         let Some(text) = serialize(cx, &value) else {
-            return failed(cx, code::OPERATION_FAILED, "the value cannot be serialized");
+            return Ok(Err(Failure::Other("the value cannot be serialized".into())));
         };
         let now = cx.network_time();
-        let at = if expire > 0.0 { now + expire } else { 0.0 };
-        let table = quoted(&b.table);
-        let done = (|| -> rusqlite::Result<bool> {
-            if !overwrite {
-                let old: Option<Option<f64>> =
-                    b.db.query_row(
-                        &format!("select expire_time from {table} where key_str = ?"),
-                        [&key],
-                        |r| r.get(0),
-                    )
-                    .optional()?;
-                if old.is_some_and(|t| !expired(now, t)) {
-                    return Ok(false);
-                }
-            }
-            b.db.execute(
-                &format!("insert or replace into {table} (key_str, value_str, expire_time) values (?, ?, ?)"),
-                params![key, text, at],
-            )?;
-            Ok(true)
-        })();
-        match done {
-            Ok(true) => result(cx, code::SUCCESS, None, Value::Unset),
-            Ok(false) => result(cx, code::KEY_EXISTS, None, Value::Unset),
-            Err(e) => failed(cx, code::OPERATION_FAILED, e),
-        }
+        Ok(b.store.put(&key, &text, overwrite, expire, now).map(|()| Value::Unset))
     })
 }
 
 fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     with_key(cx, args, |cx, b, key| {
-        let found: rusqlite::Result<Option<(String, Option<f64>)>> =
-            b.db.query_row(
-                &format!(
-                    "select value_str, expire_time from {} where key_str = ?",
-                    quoted(&b.table)
-                ),
-                [&key],
-                |r| Ok((r.get(0)?, r.get(1)?)),
-            )
-            .optional();
-        match found {
-            Ok(Some((text, at))) if !expired(cx.network_time(), at) => match deserialize(cx, &text, b.value_type) {
-                Some(v) => result(cx, code::SUCCESS, None, v),
-                None => failed(cx, code::OPERATION_FAILED, "the stored value cannot be read"),
-            },
-            Ok(_) => result(cx, code::KEY_NOT_FOUND, None, Value::Unset),
-            Err(e) => failed(cx, code::OPERATION_FAILED, e),
+        let text = match b.store.get(&key, cx.network_time()) {
+            Ok(text) => text,
+            Err(e) => return Ok(Err(e)),
+        };
+        match deserialize(cx, &text, b.value_type) {
+            Some(v) => result(cx, code::SUCCESS, None, v).map(Ok),
+            None => Ok(Err(Failure::Other("the stored value cannot be read".into()))),
         }
     })
 }
 
 fn erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    with_key(cx, args, |cx, b, key| {
-        match b
-            .db
-            .execute(&format!("delete from {} where key_str = ?", quoted(&b.table)), [&key])
-        {
-            // Nothing to erase is as good as erased.
-            Ok(_) => result(cx, code::SUCCESS, None, Value::Unset),
-            Err(e) => failed(cx, code::OPERATION_FAILED, e),
-        }
-    })
+    with_key(cx, args, |_, b, key| Ok(b.store.erase(&key).map(|()| Value::Unset)))
+}
+
+/// The asynchronous functions are for conditions of `when`, which must not wait for ever.
+fn check_when(cx: &CallCtx<'_>) -> Result<(), RtError> {
+    match cx.vm.condition_under_evaluation() {
+        Some(true) => Ok(()),
+        Some(false) => Err(RtError::new("Async Storage operations must specify a timeout block")),
+        None => Err(RtError::new(
+            "Asynchronous storage operations must be called via a when-condition",
+        )),
+    }
+}
+
+fn async_open(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    check_when(cx)?;
+    open(cx, args)
+}
+
+fn async_close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    check_when(cx)?;
+    close(cx, args)
+}
+
+fn async_put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    check_when(cx)?;
+    put(cx, args)
+}
+
+fn async_get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    check_when(cx)?;
+    get(cx, args)
+}
+
+fn async_erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    check_when(cx)?;
+    erase(cx, args)
 }
 
 fn is_open(_: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -290,7 +342,7 @@ fn is_forced_sync(_: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Bool(forced))
 }
 
-/// Adds the built-ins. The asynchronous functions answer at once, which is what they do when captures are read.
+/// Adds the built-ins. The asynchronous functions answer at once: a backend's own time limit bounds how long that takes.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
         ("Storage::Sync::__open_backend", open),
@@ -298,11 +350,11 @@ pub fn register(r: &mut Registry) {
         ("Storage::Sync::__put", put),
         ("Storage::Sync::__get", get),
         ("Storage::Sync::__erase", erase),
-        ("Storage::Async::__open_backend", open),
-        ("Storage::Async::__close_backend", close),
-        ("Storage::Async::__put", put),
-        ("Storage::Async::__get", get),
-        ("Storage::Async::__erase", erase),
+        ("Storage::Async::__open_backend", async_open),
+        ("Storage::Async::__close_backend", async_close),
+        ("Storage::Async::__put", async_put),
+        ("Storage::Async::__get", async_get),
+        ("Storage::Async::__erase", async_erase),
         ("Storage::is_open", is_open),
         ("Storage::is_forced_sync", is_forced_sync),
     ]);

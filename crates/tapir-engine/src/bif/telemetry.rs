@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use tapir_data::value::{Str, Value};
 use tapir_interface::{enums, records, types};
-use tapir_vm::{CallCtx, Registry, RtError};
+use tapir_vm::{CallCtx, Registry, RtError, Severity};
 
-use super::text;
+use super::{text, truth};
 use crate::host::of;
 use crate::telemetry::{Family, FamilyValue, Kind, Metric, MetricValue};
 
@@ -50,6 +50,14 @@ fn family(cx: &mut CallCtx<'_>, args: &[Value], kind: Kind) -> Out {
 }
 
 fn counter_family(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let name = text(args.get(1));
+    if name.ends_with("_total") {
+        cx.report_plain(
+            Severity::Fatal,
+            format!("the name of counter '{name}' must not end in _total, which is added to it"),
+        );
+        return Err(RtError::Exit(1));
+    }
     family(cx, args, Kind::Counter)
 }
 
@@ -179,6 +187,7 @@ fn matching(cx: &mut CallCtx<'_>, args: &[Value], histograms: bool) -> Result<Ve
 }
 
 fn collect(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    crate::metrics::refresh(cx)?;
     let mut items = Vec::new();
     for f in matching(cx, args, false)? {
         let opts = opts(cx, &f);
@@ -202,6 +211,7 @@ fn collect(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn collect_histograms(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    crate::metrics::refresh(cx)?;
     let mut items = Vec::new();
     for f in matching(cx, args, true)? {
         let opts = opts(cx, &f);
@@ -222,40 +232,20 @@ fn collect_histograms(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(cx.queue().bindings().vector(types::ANY_VEC, items))
 }
 
-/// Where the metrics of all nodes of the layout are, as Prometheus' service discovery reads it.
-fn services(cx: &mut CallCtx<'_>) -> Result<String, RtError> {
-    let mut targets = Vec::new();
-    if let Some(Value::Table(nodes)) = cx.vm.global_value("Cluster::nodes") {
-        for (_, node) in nodes.entries() {
-            let ip = crate::logs::field(cx, &node, "ip")?;
-            let port = crate::logs::field(cx, &node, "metrics_port")?;
-            if let (Value::Addr(ip), Value::Port(p)) = (ip, port) {
-                let at = std::net::SocketAddr::new(ip.to_ip(), p.num);
-                targets.push(format!("\"{at}\""));
-            }
-        }
-    }
-    targets.sort();
-    Ok(format!("[{{\"targets\":[{}],\"labels\":{{}}}}]", targets.join(",")))
-}
-
 fn listen(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let addr = text(args.first());
     let port = match args.get(1) {
         Some(Value::Port(p)) => p.num,
         _ => 0,
     };
-    let name = crate::globals::string(cx.vm, "Telemetry::metrics_endpoint_name").filter(|n| !n.is_empty());
-    let name = name.or_else(|| crate::globals::string(cx.vm, "Cluster::node").filter(|n| !n.is_empty()));
-    let label = crate::globals::string(cx.vm, "Telemetry::metrics_endpoint_label").unwrap_or_else(|| "node".into());
-    let services = match super::truth(args.get(2)) {
-        true => Some(services(cx)?),
-        false => None,
-    };
-    let telemetry = &mut of(cx)?.telemetry;
-    telemetry.endpoint = name.map(|n| (label, n));
-    match telemetry.listen(if addr.is_empty() { "0.0.0.0" } else { &addr }, port, services) {
-        Ok(_) => Ok(Value::Bool(true)),
+    let services = truth(args.get(2)).then(|| crate::metrics::services(cx, &addr, port));
+    of(cx)?.telemetry.endpoint = crate::metrics::endpoint(cx);
+    let at = if addr.is_empty() { "0.0.0.0" } else { &addr };
+    match of(cx)?.telemetry.listen(at, port, services) {
+        Ok(_) => {
+            crate::metrics::renew(cx)?;
+            Ok(Value::Bool(true))
+        }
         Err(e) => {
             cx.error(format!("cannot serve metrics on {addr}:{port}: {e}"));
             Ok(Value::Bool(false))

@@ -2,14 +2,9 @@
 
 use crate::host::EngineHost;
 
-/// Brings the counters of messages and log lines up to date.
+/// Brings the counters of messages up to date.
 pub fn count(h: &mut EngineHost) {
     let t = &mut h.telemetry;
-    for (stream, n) in &h.logs.n_writes {
-        let module = stream.split("::").next().unwrap_or(stream);
-        let labels = [("module", module), ("stream", &**stream)];
-        t.set_counter("log_stream_writes", "Lines written to log streams", &labels, *n);
-    }
     let Some(backend) = &h.cluster.backend else {
         return;
     };

@@ -47,43 +47,47 @@ pub(super) fn make_pattern(cx: &mut CallCtx<'_>, text: &[u8], i: bool, s: bool) 
     cx.host.compile_pattern(text, i, s).map(Value::Pattern)
 }
 
-/// Reads all rows of a file. False when the header does not fit, which was reported.
-pub(super) fn read_rows(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> Result<bool, RtError> {
+/// Where the cell of a column is, and where the transport of its port; `None` for a column that the file has not.
+pub(super) type Place = Option<(usize, Option<usize>)>;
+
+/// Finds the header, and says where the columns are and where the rows begin. `None` when it does not fit, which was
+/// reported.
+pub(super) fn header(cx: &mut CallCtx<'_>, s: &Stream, text: &[u8]) -> Result<Option<(Vec<Place>, usize)>, RtError> {
     let sep = separators(cx, s);
-    let mut rows = lines(text);
-    let mut header: Option<Vec<String>> = None;
-    let mut pending: Vec<&[u8]> = Vec::new();
-    for line in rows.by_ref() {
-        if let Some(names) = line.strip_prefix(b"#fields") {
-            let names = names.strip_prefix(&sep.separator[..]).unwrap_or(names);
-            header = Some(
-                split(names, &sep.separator)
-                    .iter()
-                    .map(|f| String::from_utf8_lossy(f).into_owned())
-                    .collect(),
-            );
+    let mut names: Option<&[u8]> = None;
+    let mut at = 0;
+    for raw in text.split_inclusive(|b| *b == b'\n') {
+        at += raw.len();
+        let line = raw.strip_suffix(b"\n").unwrap_or(raw);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(rest) = line.strip_prefix(b"#fields") {
+            names = Some(rest.strip_prefix(&sep.separator[..]).unwrap_or(rest));
             break;
         }
-        if line.first() == Some(&b'#') || line.is_empty() {
-            continue;
+        if line.first() != Some(&b'#') && !line.is_empty() {
+            names = Some(line);
+            break;
         }
-        header = Some(
-            split(line, &sep.separator)
-                .iter()
-                .map(|f| String::from_utf8_lossy(f).into_owned())
-                .collect(),
-        );
-        break;
     }
-    pending.extend(rows);
-    let Some(header) = header else {
+    let Some(names) = names else {
         problem(cx, s, "could not read first line", Severity::Warning)?;
-        return Ok(false);
+        return Ok(None);
     };
+    let header: Vec<String> = split(names, &sep.separator)
+        .iter()
+        .map(|f| String::from_utf8_lossy(f).into_owned())
+        .collect();
+    let find = |name: &str| header.iter().position(|h| h == name);
     let mut places = Vec::new();
     for c in &s.columns {
-        match header.iter().position(|h| *h == c.name) {
-            Some(at) => places.push(Some(at)),
+        let proto = c.proto_column.as_deref().map(|p| (p, find(p)));
+        if let Some((proto, None)) = proto {
+            let message = format!("Could not find type column {proto} for {}.", c.name);
+            problem(cx, s, &message, Severity::Warning)?;
+            return Ok(None);
+        }
+        match find(&c.name) {
+            Some(at) => places.push(Some((at, proto.and_then(|p| p.1)))),
             None if c.optional => places.push(None),
             None => {
                 let message = format!(
@@ -91,55 +95,99 @@ pub(super) fn read_rows(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> Re
                     c.name, s.source
                 );
                 problem(cx, s, &message, Severity::Warning)?;
-                return Ok(false);
+                return Ok(None);
             }
         }
     }
-    for line in pending {
+    Ok(Some((places, at)))
+}
+
+/// Delivers the rows of a text.
+pub(super) fn rows(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8], places: &[Place]) -> Result<(), RtError> {
+    let sep = separators(cx, s);
+    for line in lines(text) {
         if line.is_empty() || line.first() == Some(&b'#') {
             continue;
         }
         let cells = split(line, &sep.separator);
-        match row(cx, s, &cells, &places, &sep) {
+        match row(cx, s, &cells, places, &sep) {
             Ok(values) => {
                 deliver::row(cx, s, values)?;
             }
             Err(why) => {
-                problem(cx, s, &why, Severity::Warning)?;
+                let fatal = crate::globals::flag(cx.vm, "InputAscii::fail_on_invalid_lines") == Some(true);
+                for (i, message) in why.iter().enumerate() {
+                    let last = i + 1 == why.len();
+                    let severity = if fatal && last { Severity::Error } else { Severity::Warning };
+                    problem(cx, s, message, severity)?;
+                }
+                if fatal {
+                    s.removed = true;
+                    return Ok(());
+                }
             }
         }
     }
-    Ok(true)
+    Ok(())
 }
 
+/// The values of a row, or what is wrong with it.
 fn row(
     cx: &mut CallCtx<'_>,
     s: &Stream,
     cells: &[&[u8]],
-    places: &[Option<usize>],
+    places: &[Place],
     sep: &Separators,
-) -> Result<Vec<Value>, String> {
+) -> Result<Vec<Value>, Vec<String>> {
     let mut out = Vec::with_capacity(places.len());
     for (c, place) in s.columns.iter().zip(places) {
-        let Some(place) = place else {
+        let Some((place, proto)) = place else {
             out.push(Value::Unset);
             continue;
         };
         let Some(cell) = cells.get(*place) else {
-            return Err(format!("Not enough fields in line; field {} is missing", c.name));
+            return Err(vec![format!(
+                "Not enough fields in line '{}' of {}. Ignoring line.",
+                shown(cells, sep),
+                s.source
+            )]);
+        };
+        let proto = proto.and_then(|p| cells.get(p));
+        let with_proto;
+        let cell = match proto {
+            Some(proto) if *cell != &sep.unset_field[..] => {
+                with_proto = [cell, &b"/"[..], &proto.to_ascii_lowercase()].concat();
+                &with_proto[..]
+            }
+            _ => cell,
         };
         // The types are needed while the host compiles a pattern, so they are held apart from the machine.
-        let program = cx.vm.shared_program().ok_or("no program is loaded")?;
+        let Some(program) = cx.vm.shared_program() else {
+            return Err(vec!["no program is loaded".into()]);
+        };
         let v = values::parse(&program.types, c.ty, cell, sep, &mut |t, i, sl| {
             make_pattern(cx, t, i, sl)
         })
-        .map_err(|why| format!("field {}: {why}", c.name))?;
+        .map_err(|why| {
+            let line = format!("Could not convert line '{}' of {} to values. Ignoring line.", shown(cells, sep), s.source);
+            vec![format!("field {}: {why}", c.name), line]
+        })?;
         if matches!(v, Value::Unset) && !c.optional {
-            return Err(format!("field {} is unset but mandatory", c.name));
+            return Err(vec![format!(
+                "Skipping input with missing non-optional value of field {}",
+                c.name
+            )]);
         }
         out.push(v);
     }
     Ok(out)
+}
+
+/// A line for a message.
+fn shown(cells: &[&[u8]], sep: &Separators) -> String {
+    const SHOWN_MAX: usize = 500;
+    let line = cells.join(&sep.separator[..]);
+    String::from_utf8_lossy(&line[..line.len().min(SHOWN_MAX)]).into_owned()
 }
 
 /// Reads a file of options: `NAME VALUE` per line.

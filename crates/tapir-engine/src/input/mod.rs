@@ -5,6 +5,7 @@
 //! values by the types of the stream's records ([`values`]).
 
 mod ascii;
+mod benchmark;
 mod deliver;
 mod raw;
 mod sqlite;
@@ -32,6 +33,8 @@ pub struct Column {
     pub optional: bool,
     /// The way into the record.
     pub steps: Vec<u32>,
+    /// The column that names the transport of a port.
+    pub proto_column: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +84,30 @@ struct Stream {
     /// A reading is due.
     pending: bool,
     round: u64,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
+    /// How far a file that only grows was read, and where its columns are.
+    tail: Option<Tail>,
     raw: Option<raw::RawReader>,
     last_poll: Option<Instant>,
     failed: bool,
     /// Goes away with the next look at the streams.
     removed: bool,
+}
+
+/// What shows that a file is another one or has changed: time, length, inode.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp_of(m: &std::fs::Metadata) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    Some((m.modified().ok()?, m.len(), m.ino()))
+}
+
+struct Tail {
+    inode: u64,
+    offset: u64,
+    places: Option<Vec<ascii::Place>>,
+    /// The start of a line whose end is not there yet.
+    partial: Vec<u8>,
 }
 
 /// All input streams of an engine.
@@ -195,6 +216,7 @@ fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), St
                     ty: f.ty,
                     optional,
                     steps: steps.clone(),
+                    proto_column: f.type_column.as_deref().map(str::to_string),
                 });
             } else if !f.optional {
                 return Err(format!("Input stream: field '{name}' has a type that cannot be read"));
@@ -319,6 +341,7 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
         pending: true,
         round: 0,
         stamp: None,
+        tail: None,
         raw: None,
         last_poll: None,
         failed: false,
@@ -340,6 +363,9 @@ pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
             if let Some(s) = &mut inputs.streams[at] {
                 s.removed = true;
                 s.pending = false;
+                if let Some(raw) = &mut s.raw {
+                    raw.stop(s.config.contains_key("force_kill"));
+                }
             }
             Ok(true)
         }
@@ -443,6 +469,7 @@ fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
             s.pending = false;
             sqlite::read(cx, s)
         }
+        "Input::READER_BENCHMARK" => benchmark::read(cx, s),
         "Input::READER_BINARY" => {
             s.pending = false;
             read_binary(cx, s)
@@ -477,10 +504,13 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream, config: bool) -> Result<bool,
         },
     );
     let meta = std::fs::metadata(&path);
-    let stamp = meta.as_ref().ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+    let stamp = meta.as_ref().ok().and_then(stamp_of);
     let forced = std::mem::take(&mut s.pending);
     if !forced && stamp.is_some() && stamp == s.stamp {
         return Ok(false);
+    }
+    if let (Mode::Stream, false, Some((_, len, inode))) = (s.mode, config, stamp) {
+        return read_tail(cx, s, &path, len, inode, stamp);
     }
     let text = match meta.and_then(|_| std::fs::read(&path)) {
         Ok(t) => t,
@@ -488,7 +518,10 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream, config: bool) -> Result<bool,
             // A file that is not there is told once, and waited for in the modes that look again.
             if !s.failed {
                 s.failed = true;
-                problem(cx, s, &format!("{path}: cannot open: {e}"), Severity::Warning)?;
+                let fatal = crate::globals::flag(cx.vm, "InputAscii::fail_on_file_problem") == Some(true);
+                let severity = if fatal { Severity::Error } else { Severity::Warning };
+                problem(cx, s, &format!("{path}: cannot open: {e}"), severity)?;
+                s.removed |= fatal;
             }
             return Ok(false);
         }
@@ -499,14 +532,65 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream, config: bool) -> Result<bool,
     if config {
         ascii::read_config(cx, s, &text)?;
     } else {
-        let done = ascii::read_rows(cx, s, &text)?;
-        if !done {
+        let Some(places) = ascii::header(cx, s, &text)? else {
             return Ok(false);
+        };
+        ascii::rows(cx, s, &text[places.1..], &places.0)?;
+        if s.removed {
+            return Ok(true);
         }
         deliver::end_round(cx, s)?;
     }
     end_of_data(cx, s);
     Ok(true)
+}
+
+/// Reads what a file has grown by; a file that was replaced or cut starts anew.
+fn read_tail(
+    cx: &mut CallCtx<'_>,
+    s: &mut Stream,
+    path: &str,
+    len: u64,
+    inode: u64,
+    stamp: Option<Stamp>,
+) -> Result<bool, RtError> {
+    use std::io::{Read, Seek};
+    s.stamp = stamp;
+    s.failed = false;
+    let mut tail = match s.tail.take() {
+        Some(t) if t.inode == inode && t.offset <= len => t,
+        _ => Tail {
+            inode,
+            offset: 0,
+            places: None,
+            partial: Vec::new(),
+        },
+    };
+    let mut text = std::mem::take(&mut tail.partial);
+    let before = text.len();
+    let got = std::fs::File::open(path).and_then(|mut f| {
+        f.seek(std::io::SeekFrom::Start(tail.offset))?;
+        f.read_to_end(&mut text)
+    });
+    if let Err(e) = got {
+        problem(cx, s, &format!("{path}: cannot read: {e}"), Severity::Warning)?;
+    }
+    tail.offset += (text.len() - before) as u64;
+    let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    tail.partial = text.split_off(whole);
+    s.round += 1;
+    let mut start = 0;
+    if tail.places.is_none() && !text.is_empty() {
+        if let Some((places, at)) = ascii::header(cx, s, &text)? {
+            tail.places = Some(places);
+            start = at;
+        }
+    }
+    if let Some(places) = &tail.places {
+        ascii::rows(cx, s, &text[start..], places)?;
+    }
+    s.tail = Some(tail);
+    Ok(!text.is_empty())
 }
 
 /// Feeds a file to file analysis.

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
 use tapir_data::value::Value;
@@ -16,9 +16,28 @@ pub(super) struct RawReader {
     file: Option<std::fs::File>,
     pending: [Vec<u8>; 2],
     offset: u64,
+    inode: u64,
 }
 
 impl RawReader {
+    /// Ends a command that still runs: kindly, or at once.
+    pub(super) fn stop(&mut self, force: bool) {
+        let Some(child) = &mut self.child else { return };
+        let signal = if force {
+            rustix::process::Signal::KILL
+        } else {
+            rustix::process::Signal::TERM
+        };
+        if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
+            // The command is the leader of a group of its own; it may have ended just now.
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+        if let Some(mut child) = self.child.take() {
+            // Nobody may wait for it here.
+            let _ = std::thread::Builder::new().spawn(move || child.wait());
+        }
+    }
+
     /// Whether a command still runs.
     pub(super) fn is_running(&self) -> bool {
         self.child.is_some()
@@ -53,6 +72,7 @@ fn spawn(s: &Stream, command: &str) -> std::io::Result<Child> {
             Stdio::null()
         })
         .stdout(Stdio::piped())
+        .process_group(0)
         .stderr(if stderr { Stdio::piped() } else { Stdio::inherit() })
         .spawn()?;
     if let (Some(mut input), Some(text)) = (child.stdin.take(), s.config.get("stdin")) {
@@ -125,6 +145,7 @@ fn read_command(cx: &mut CallCtx<'_>, s: &mut Stream, command: &str) -> Result<b
                     file: None,
                     pending: [Vec::new(), Vec::new()],
                     offset: 0,
+                    inode: 0,
                 });
             }
             Err(e) => {
@@ -150,11 +171,16 @@ fn read_command(cx: &mut CallCtx<'_>, s: &mut Stream, command: &str) -> Result<b
             emit(cx, s, line, is_stderr)?;
         }
     }
-    if !ended {
-        s.raw = Some(raw);
-        return Ok(any);
-    }
-    let status = child.wait();
+    // A command may close its outputs and go on.
+    let status = if ended { child.try_wait() } else { Ok(None) };
+    let status = match status {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => {
+            s.raw = Some(raw);
+            return Ok(any);
+        }
+        Err(e) => Err(e),
+    };
     end_of_data(cx, s);
     let (code, by_signal) = match status {
         Ok(st) => (st.code().or(st.signal()).unwrap_or(0), st.signal().is_some()),
@@ -174,11 +200,18 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
     let path = path_of(cx, s, "InputRaw::path_prefix");
     let forced = std::mem::take(&mut s.pending);
     let meta = std::fs::metadata(&path);
-    let stamp = meta.as_ref().ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+    let stamp = meta.as_ref().ok().and_then(super::stamp_of);
     if s.mode != Mode::Stream && !forced && stamp == s.stamp {
         return Ok(false);
     }
     s.stamp = stamp;
+    // A file that was replaced or cut starts anew.
+    if s.mode == Mode::Stream {
+        let other = |r: &RawReader| stamp.is_some_and(|(_, len, inode)| len < r.offset || inode != r.inode);
+        if s.raw.as_ref().is_some_and(other) {
+            s.raw = None;
+        }
+    }
     if s.raw.is_none() || s.mode != Mode::Stream {
         let mut file = match std::fs::File::open(&path) {
             Ok(f) => f,
@@ -191,16 +224,19 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
         };
         s.failed = false;
         let len = file.metadata().map_or(0, |m| m.len()) as i64;
+        let mut start = 0;
         if let Some(offset) = s.config.get("offset").and_then(|o| o.parse::<i64>().ok()) {
             // Counted from the end when negative: −1 is the end itself.
             let at = if offset < 0 { (len + offset + 1).max(0) } else { offset };
             let _ = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at as u64));
+            start = at as u64;
         }
         s.raw = Some(RawReader {
             child: None,
             file: Some(file),
             pending: [Vec::new(), Vec::new()],
-            offset: 0,
+            offset: start,
+            inode: stamp.map_or(0, |(_, _, inode)| inode),
         });
     }
     let sep = separator(cx);
@@ -221,10 +257,6 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
     if whole {
         end_of_data(cx, s);
         return Ok(true);
-    }
-    // A file that was replaced by a shorter one starts anew.
-    if stamp.is_some_and(|(_, len)| len < raw.offset) {
-        return Ok(any);
     }
     s.raw = Some(raw);
     Ok(any)

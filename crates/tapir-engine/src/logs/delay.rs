@@ -33,6 +33,8 @@ struct Delayed {
     references: u64,
     expires: f64,
     callbacks: Vec<Value>,
+    /// False while the hook or callback that asked for the delay still runs.
+    queued: bool,
 }
 
 /// All records that wait, in the order in which they were delayed.
@@ -52,15 +54,25 @@ impl Delays {
     }
 }
 
-pub(super) fn is_pending(delays: &Delays, token: u64) -> bool {
-    delays.queue.iter().any(|d| d.token == token)
+/// The hook or callback that asked for a delay has ended: from now on the record waits, unless it was finished already.
+pub(super) fn settle(cx: &mut CallCtx<'_>, id: i64, token: u64) -> Result<(), RtError> {
+    let logs = &mut host(cx)?.logs;
+    let Some(d) = logs.delays.queue.iter_mut().find(|d| d.token == token) else {
+        return Ok(());
+    };
+    d.queued = true;
+    if d.references == 0 {
+        complete(cx, token)
+    } else {
+        enforce_queue_limit(cx, id)
+    }
 }
 
 struct Token(u64);
 
 impl Opaque for Token {
     fn type_name(&self) -> &str {
-        "Log::DelayToken"
+        "LogDelayToken"
     }
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(Token(self.0)))
@@ -106,6 +118,7 @@ pub fn delay(cx: &mut CallCtx<'_>, id: &Value, record: &Value, callback: &Value)
                 references: 1,
                 expires: now + max_delay,
                 callbacks: Vec::new(),
+                queued: false,
             });
             token
         }
@@ -148,11 +161,8 @@ pub fn delay_finish(cx: &mut CallCtx<'_>, id: &Value, record: &Value, token: &Va
         return Ok(false);
     }
     delayed.references -= 1;
-    let still_in_hook = logs.active.as_ref().is_some_and(|a| a.token == Some(token));
-    if logs.delays.queue[at].references == 0 && !still_in_hook {
+    if delayed.references == 0 && delayed.queued {
         complete(cx, token)?;
-    } else if logs.delays.queue[at].references == 0 {
-        logs.delays.queue[at].expires = 0.0;
     }
     Ok(true)
 }
@@ -177,8 +187,11 @@ fn complete(cx: &mut CallCtx<'_>, token: u64) -> Result<(), RtError> {
     }
     let logs = &mut host(cx)?.logs;
     let active = std::mem::replace(&mut logs.active, outer);
-    if active.and_then(|a| a.token).is_some() {
-        return Ok(());
+    if let Some(again) = active.and_then(|a| a.token) {
+        if keep {
+            return settle(cx, delayed.stream, again);
+        }
+        host(cx)?.logs.delays.cancel(again);
     }
     if keep {
         super::write::to_filters(cx, &delayed.id, delayed.stream, &delayed.record, false)?;
@@ -197,7 +210,7 @@ pub fn expire_delays(cx: &mut CallCtx<'_>, everything: bool) -> Result<(), RtErr
             .delays
             .queue
             .iter()
-            .find(|d| everything || d.expires <= now)
+            .find(|d| d.queued && (everything || d.expires <= now))
             .map(|d| d.token);
         match due {
             Some(token) if budget > 0 => complete(cx, token)?,
@@ -215,7 +228,7 @@ pub(super) fn enforce_queue_limit(cx: &mut CallCtx<'_>, id: i64) -> Result<(), R
         .delays
         .queue
         .iter()
-        .filter(|d| d.stream == id)
+        .filter(|d| d.stream == id && d.queued)
         .map(|d| d.token)
         .collect();
     let before = waiting.len() as u64;
@@ -237,17 +250,20 @@ pub fn queue_size(cx: &mut CallCtx<'_>, id: i64) -> Result<i64, RtError> {
     if !logs.has_stream(id) {
         return Ok(-1);
     }
-    Ok(logs.delays.queue.iter().filter(|d| d.stream == id).count() as i64)
+    Ok(logs.delays.queue.iter().filter(|d| d.stream == id && d.queued).count() as i64)
 }
 
-/// Lengthens a stream's longest delay; shorter values leave it.
+/// Lengthens a stream's longest delay; shorter values are refused.
 pub fn set_max_delay(cx: &mut CallCtx<'_>, id: i64, interval: f64) -> Result<bool, RtError> {
-    let logs = &mut host(cx)?.logs;
-    Ok(logs
-        .streams
-        .get_mut(&id)
-        .map(|s| s.max_delay = s.max_delay.max(interval))
-        .is_some())
+    let Some(stream) = host(cx)?.logs.streams.get_mut(&id) else {
+        return Ok(false);
+    };
+    if interval < stream.max_delay {
+        cx.warning("Log::set_max_delay_interval() cannot shorten the delays of a stream");
+        return Ok(false);
+    }
+    stream.max_delay = interval;
+    Ok(true)
 }
 
 /// Sets how many records of a stream may wait.

@@ -41,11 +41,27 @@ pub struct Logs {
     delays: delay::Delays,
     /// Lines written per stream name, for telemetry.
     pub n_writes: HashMap<Rc<str>, u64>,
+    /// What happened at each writer, by its index.
+    counts: Vec<WriterCounts>,
     leaves: Vec<Value>,
     /// `Log::max_log_record_size`.
     max_record: u64,
     /// When the next writer wants to rotate.
     next_rotation: f64,
+    /// `Log::flush_interval`, seconds; 0 leaves rows in their batches until these are full.
+    flush_interval: f64,
+    flushed: std::time::Instant,
+}
+
+/// What happened at a writer, with the labels under which it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct WriterCounts {
+    /// Writer, module, stream, filter name and path.
+    pub labels: Vec<String>,
+    pub writes: u64,
+    pub discarded: u64,
+    pub cut_strings: u64,
+    pub cut_containers: u64,
 }
 
 struct Stream {
@@ -114,10 +130,25 @@ impl Logs {
             active: None,
             delays: delay::Delays::default(),
             n_writes: HashMap::new(),
+            counts: Vec::new(),
             leaves: Vec::new(),
             max_record: 64 << 20,
             next_rotation: f64::INFINITY,
+            flush_interval: 1.0,
+            flushed: std::time::Instant::now(),
         }
+    }
+
+    /// Whether rows have waited long enough by the wall clock.
+    pub fn wants_flush(&self) -> bool {
+        self.logger.is_some()
+            && self.flush_interval > 0.0
+            && self.flushed.elapsed().as_secs_f64() >= self.flush_interval
+    }
+
+    /// What happened at the writers so far.
+    pub fn writer_counts(&self) -> &[WriterCounts] {
+        &self.counts
     }
 
     /// Writes everything out, closes all files and gives back what went wrong.
@@ -228,6 +259,14 @@ impl Default for Logs {
     }
 }
 
+/// Hands all rows to their files, and tells scripts what the writers had to say.
+pub fn flush_tick(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    let logs = &mut host(cx)?.logs;
+    logs.flushed = std::time::Instant::now();
+    logs.flush_all();
+    reports(cx)
+}
+
 /// The host behind a call; every built-in of the engine runs with one.
 pub(crate) fn host<'a>(cx: &'a mut CallCtx<'_>) -> Result<&'a mut EngineHost, RtError> {
     cx.host_as::<EngineHost>()
@@ -311,8 +350,12 @@ pub fn create_stream(cx: &mut CallCtx<'_>, id: &Value, stream: &Value) -> Result
     };
     let max_queue = count(&field(cx, stream, "max_delay_queue_size")?);
     let max_record = crate::globals::count(cx.vm, "Log::max_log_record_size");
+    let flush_interval = crate::globals::get(cx, "Log::flush_interval");
     let logs = &mut host(cx)?.logs;
     logs.max_record = max_record.unwrap_or(logs.max_record);
+    if let Value::Interval(secs) = flush_interval {
+        logs.flush_interval = secs;
+    }
     logs.remove_stream(id);
     logs.streams.insert(
         id,

@@ -139,7 +139,12 @@ pub fn reports(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let Some(logger) = &mut host(cx)?.logs.logger else {
         return Ok(());
     };
-    for report in logger.reports() {
+    let (reports, dropped) = (logger.reports(), logger.take_dropped());
+    if dropped > 0 {
+        let text = format!("{dropped} log records were dropped because writing them took too long");
+        cx.report_plain(Severity::Warning, text);
+    }
+    for report in reports {
         match report {
             Report::Error { message, .. } => cx.report_plain(Severity::Error, message),
             Report::NothingToRotate { .. } => {}

@@ -63,9 +63,7 @@ fn stream_policy(cx: &mut CallCtx<'_>, id: &Value, id_num: i64, record: &Rc<Reco
             Ok(Policy::Done { vetoed })
         }
         Some(token) => {
-            if delay::is_pending(&logs.delays, token) {
-                delay::enforce_queue_limit(cx, id_num)?;
-            }
+            delay::settle(cx, id_num, token)?;
             Ok(Policy::Delayed)
         }
         None => Ok(Policy::Done { vetoed }),
@@ -222,7 +220,14 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
         }
         row.len() as u64
     };
-    let name = host(cx)?.logs.streams.get(&id).map(|s| s.name.clone());
+    let logs = &mut host(cx)?.logs;
+    let name = logs.streams.get(&id).map(|s| s.name.clone());
+    if let Some(counts) = writer.and_then(|w| logs.counts.get_mut(w.index())) {
+        counts.writes += u64::from(size <= too_large);
+        counts.discarded += u64::from(size > too_large);
+        counts.cut_strings += u64::from(cut.n_strings);
+        counts.cut_containers += u64::from(cut.n_containers);
+    }
     for (n, weird) in [
         (cut.n_strings, "log_string_field_truncated"),
         (cut.n_containers, "log_container_field_truncated"),

@@ -286,6 +286,19 @@ fn make(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, path: Str) -> Resu
         return Ok(None);
     };
     let made = logger.open(spec);
+    let text = |s: &[u8]| String::from_utf8_lossy(s).into_owned();
+    let stream_name = logs.streams.get(&id).map_or("", |s| &s.name);
+    let (module, stream_part) = stream_name.split_once("::").unwrap_or(("", stream_name));
+    logs.counts.push(super::WriterCounts {
+        labels: vec![
+            writer_name.rsplit("::").next().unwrap_or("").to_string(),
+            module.to_string(),
+            stream_part.to_string(),
+            text(&filter_name),
+            text(&path),
+        ],
+        ..Default::default()
+    });
     let opened = if network > 0.0 { network } else { now };
     let next_rotation = rotate::next_after(opened, interval, base);
     logs.next_rotation = logs.next_rotation.min(next_rotation);

@@ -9,7 +9,7 @@ use super::coerce::Context;
 use crate::ast::{self, AttrName as N};
 use crate::diag::Diagnostic;
 use crate::hir::{Attrs, Const, Expr, Span, Thunk};
-use crate::parse::deprecation_text;
+use crate::parse::attr_text;
 
 /// What the attributes of a record field say.
 pub(super) struct FieldAttrs {
@@ -17,6 +17,7 @@ pub(super) struct FieldAttrs {
     pub log: bool,
     pub default: Option<DefaultId>,
     pub deprecated: Option<Rc<str>>,
+    pub type_column: Option<Rc<str>>,
 }
 
 /// What the attributes of a global say beside those of its value.
@@ -61,6 +62,7 @@ impl Checker {
             log: false,
             default: None,
             deprecated: None,
+            type_column: None,
         };
         self.duplicate(&f.attrs);
         let mut of_value = Vec::new();
@@ -68,7 +70,7 @@ impl Checker {
             match a.name {
                 N::Optional => out.optional = true,
                 N::Log => out.log = true,
-                N::Deprecated => out.deprecated = Some(deprecation_text(a)),
+                N::Deprecated => out.deprecated = Some(attr_text(a)),
                 N::Default => {
                     let Some(value) = &a.value else {
                         self.err("attribute", a.span, "&default needs a value");
@@ -80,7 +82,8 @@ impl Checker {
                     });
                     out.default = Some(self.add_default(thunk));
                 }
-                N::IsUsed | N::IsAssigned | N::TypeColumn => {}
+                N::TypeColumn => out.type_column = Some(attr_text(a)),
+                N::IsUsed | N::IsAssigned => {}
                 N::ReadExpire
                 | N::WriteExpire
                 | N::CreateExpire
@@ -172,7 +175,7 @@ impl Checker {
         for a in attrs {
             match a.name {
                 N::Redef => flags.redef = true,
-                N::Deprecated => flags.deprecated = Some(deprecation_text(a)),
+                N::Deprecated => flags.deprecated = Some(attr_text(a)),
                 N::IsUsed | N::IsAssigned => flags.is_used = true,
                 N::NoZamOpt | N::NoCppOpt => {}
                 N::Optional | N::Log | N::Priority | N::Group => self.misplaced(a, "globals"),
@@ -429,7 +432,7 @@ impl Checker {
                     let text = format!("&{} needs a value", a.name.text());
                     self.err("attribute", a.span, text);
                 }
-                (N::Deprecated, _) => out.deprecated = Some(deprecation_text(a)),
+                (N::Deprecated, _) => out.deprecated = Some(attr_text(a)),
                 (N::IsUsed, _) => out.is_used = true,
                 (N::NoZamOpt | N::NoCppOpt | N::IsAssigned, _) => {}
                 _ => self.misplaced(a, "bodies of functions, events and hooks"),

@@ -136,6 +136,7 @@ impl Checker {
                     log: false,
                     default: None,
                     deprecated: None,
+                    type_column: None,
                 },
             );
             fields.push((slot, value));

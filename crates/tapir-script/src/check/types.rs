@@ -135,6 +135,7 @@ impl Checker {
                     log: attrs.log,
                     default: attrs.default,
                     deprecated: attrs.deprecated,
+                    type_column: attrs.type_column,
                 },
             );
         }
@@ -251,7 +252,7 @@ impl Checker {
             match a.name {
                 AttrName::Log => self.log_all(ty),
                 AttrName::Deprecated => {
-                    let text = crate::parse::deprecation_text(a);
+                    let text = crate::parse::attr_text(a);
                     if let Some(e) = self.scope[full.0 as usize].as_mut() {
                         e.deprecated = Some(text.clone());
                     }

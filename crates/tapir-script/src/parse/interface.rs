@@ -258,7 +258,7 @@ fn finish(
         deprecated: attrs
             .iter()
             .find(|a| a.name == Attr::Deprecated)
-            .map(|a| super::ty::deprecation_text(a).to_string()),
+            .map(|a| super::ty::attr_text(a).to_string()),
         span,
         line,
     }

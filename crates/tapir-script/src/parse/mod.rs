@@ -12,7 +12,7 @@ mod stmt;
 mod tests;
 mod ty;
 
-pub(crate) use ty::deprecation_text;
+pub(crate) use ty::attr_text;
 
 pub mod interface;
 

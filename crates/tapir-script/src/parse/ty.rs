@@ -195,7 +195,7 @@ impl<H: Host> Parser<H> {
             let mut deprecated = None;
             for attr in self.attrs()? {
                 if attr.name == lex::Attr::Deprecated {
-                    deprecated = Some(deprecation_text(&attr));
+                    deprecated = Some(attr_text(&attr));
                 } else {
                     let text = format!("&{} is not valid for enumerators", attr.name.text());
                     self.host.report(Diagnostic::error("attribute", attr.span, text));
@@ -307,8 +307,8 @@ impl<H: Host> Parser<H> {
     }
 }
 
-/// The text of a `&deprecated` attribute.
-pub(crate) fn deprecation_text(attr: &Attr) -> Rc<str> {
+/// The text that an attribute like `&deprecated` or `&type_column` was given.
+pub(crate) fn attr_text(attr: &Attr) -> Rc<str> {
     match attr.value.as_ref().map(|v| &v.kind) {
         Some(ExprKind::Str(s)) => String::from_utf8_lossy(s).into(),
         _ => "".into(),

@@ -2,6 +2,14 @@
 
 @load base/frameworks/storage
 
+module Storage;
+
+export {
+	redef enum Backend += {
+		STORAGE_BACKEND_REDIS,
+	};
+}
+
 module Storage::Backend::Redis;
 
 export {

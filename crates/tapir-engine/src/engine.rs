@@ -732,6 +732,9 @@ impl Engine {
             logs::send_rows(&mut core.host, None);
         }
         core.with_cx(logs::rotate_final);
+        core.with_cx(logs::final_reports);
+        // What writers had to say is the last that is logged.
+        core.drain_all();
     }
 
     /// Closes what is open and gives the exit status.

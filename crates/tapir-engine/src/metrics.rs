@@ -165,7 +165,13 @@ fn logs(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
         let (module, stream) = stream.split_once("::").unwrap_or(("", stream));
         let labels = [("module", module), ("stream", stream)];
         let name = ["zeek", "log_stream_writes", ""];
-        t.set(Kind::Counter, name, "Records written to a log stream", &labels, *n as f64);
+        t.set(
+            Kind::Counter,
+            name,
+            "Records written to a log stream",
+            &labels,
+            *n as f64,
+        );
     }
     for c in host.logs.writer_counts() {
         let keys = ["writer", "module", "stream", "filter_name", "path"];

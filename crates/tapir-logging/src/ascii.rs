@@ -264,7 +264,10 @@ impl AsciiWriter {
             if let (Err(_), Sink::Plain(file, len)) = (&written, &mut *sink) {
                 // What a full disk took of the last line is no line: the file ends with the one before.
                 let taken = (*len - before) as usize;
-                let whole = self.buffer[..taken].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+                let whole = self.buffer[..taken]
+                    .iter()
+                    .rposition(|b| *b == b'\n')
+                    .map_or(0, |at| at + 1);
                 if whole < taken && file.set_len(before + whole as u64).is_ok() {
                     *len = before + whole as u64;
                 }

@@ -127,6 +127,8 @@ pub fn double(out: &mut Vec<u8>, v: f64) {
     if !v.is_finite() {
         return fixed6(out, v);
     }
+    // Only what is rounded to it keeps the sign of a negative zero.
+    let v = if v == 0.0 { 0.0 } else { v };
     fixed6(out, v);
     while out.last() == Some(&b'0') {
         out.pop();

@@ -489,6 +489,8 @@ fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>)
 
 fn positional(p: &mut Parse, arg: String) {
     let is_assignment = arg.split_once('=').is_some_and(|(name, _)| {
+        let name = name.trim_end();
+        let name = name.strip_suffix(['+', '-']).unwrap_or(name).trim_end();
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
     });
     if is_assignment {
@@ -515,6 +517,8 @@ mod tests {
         assert!(c.ignore_checksums && c.bare);
         assert_eq!(c.scripts, ["local"]);
         assert_eq!(c.assignments, ["A::b=5"]);
+        let c = run(&["Site::local_nets += { 10.0.0.0/8 }"]).unwrap();
+        assert_eq!(c.assignments, ["Site::local_nets += { 10.0.0.0/8 }"]);
         assert!(matches!(c.input, Some(Input::Capture(p)) if p.ends_with("x.pcap")));
     }
 

@@ -118,7 +118,11 @@ pub(super) fn rows(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8], places: &[
                 let fatal = crate::globals::flag(cx.vm, "InputAscii::fail_on_invalid_lines") == Some(true);
                 for (i, message) in why.iter().enumerate() {
                     let last = i + 1 == why.len();
-                    let severity = if fatal && last { Severity::Error } else { Severity::Warning };
+                    let severity = if fatal && last {
+                        Severity::Error
+                    } else {
+                        Severity::Warning
+                    };
                     problem(cx, s, message, severity)?;
                 }
                 if fatal {
@@ -169,7 +173,11 @@ fn row(
             make_pattern(cx, t, i, sl)
         })
         .map_err(|why| {
-            let line = format!("Could not convert line '{}' of {} to values. Ignoring line.", shown(cells, sep), s.source);
+            let line = format!(
+                "Could not convert line '{}' of {} to values. Ignoring line.",
+                shown(cells, sep),
+                s.source
+            );
             vec![format!("field {}: {why}", c.name), line]
         })?;
         if matches!(v, Value::Unset) && !c.optional {

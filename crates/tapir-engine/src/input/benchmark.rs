@@ -39,7 +39,9 @@ fn value(types: &Types, ty: TypeId, r: &mut Random, now: f64) -> Value {
             num: (r.next() >> 48) as u16,
             proto: Proto::Unknown,
         }),
-        Kind::Addr => Value::Addr(Addr::from(std::net::IpAddr::from(((r.next() >> 32) as u32).to_be_bytes()))),
+        Kind::Addr => Value::Addr(Addr::from(std::net::IpAddr::from(
+            ((r.next() >> 32) as u32).to_be_bytes(),
+        ))),
         Kind::Subnet => {
             let a = Addr::from(std::net::IpAddr::from(((r.next() >> 32) as u32).to_be_bytes()));
             Value::Subnet(Subnet::new128(a, 96 + 16))
@@ -81,7 +83,10 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
         return Ok(false);
     };
     // The number grows from turn to turn.
-    let (factor, more) = (double(cx, "InputBenchmark::factor"), double(cx, "InputBenchmark::addfactor"));
+    let (factor, more) = (
+        double(cx, "InputBenchmark::factor"),
+        double(cx, "InputBenchmark::addfactor"),
+    );
     let mut n = first as f64;
     if s.mode == Mode::Stream {
         for _ in 0..s.round.min(10_000) {
@@ -96,7 +101,11 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
         let Some(program) = cx.vm.shared_program() else {
             return Ok(false);
         };
-        let row = s.columns.iter().map(|c| value(&program.types, c.ty, &mut random, now)).collect();
+        let row = s
+            .columns
+            .iter()
+            .map(|c| value(&program.types, c.ty, &mut random, now))
+            .collect();
         deliver::row(cx, s, row)?;
     }
     if s.mode != Mode::Stream {

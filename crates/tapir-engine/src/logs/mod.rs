@@ -14,7 +14,7 @@ mod writers;
 pub use columns::{FieldPath, flatten};
 pub use delay::{delay, delay_finish, expire_delays, queue_size, set_max_delay, set_max_queue};
 pub use remote::{Outgoing, accept, send_due, send_rows};
-pub use rotate::{reports, rotate_due, rotate_final};
+pub use rotate::{final_reports, reports, rotate_due, rotate_final};
 pub use write::{write, write_print};
 
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ pub struct Logs {
     /// What happened at each writer, by its index.
     counts: Vec<WriterCounts>,
     leaves: Vec<Value>,
+    /// Errors of writers that were not told yet: like those of the writer thread they never belong to the call at hand.
+    late_errors: Vec<String>,
     /// `Log::max_log_record_size`.
     max_record: u64,
     /// When the next writer wants to rotate.
@@ -132,6 +134,7 @@ impl Logs {
             n_writes: HashMap::new(),
             counts: Vec::new(),
             leaves: Vec::new(),
+            late_errors: Vec::new(),
             max_record: 64 << 20,
             next_rotation: f64::INFINITY,
             flush_interval: 1.0,
@@ -141,7 +144,7 @@ impl Logs {
 
     /// Whether rows have waited long enough by the wall clock.
     pub fn wants_flush(&self) -> bool {
-        self.logger.is_some()
+        (self.logger.is_some() || !self.late_errors.is_empty())
             && self.flush_interval > 0.0
             && self.flushed.elapsed().as_secs_f64() >= self.flush_interval
     }

@@ -86,6 +86,16 @@ pub fn rotate_final(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     Ok(())
 }
 
+/// Waits for the writers to do what was asked of them, and tells what they have to say while scripts can still hear it.
+pub fn final_reports(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    let logs = &mut host(cx)?.logs;
+    logs.flush_all();
+    if let Some(logger) = &mut logs.logger {
+        logger.barrier();
+    }
+    reports(cx)
+}
+
 fn rotate(cx: &mut CallCtx<'_>, key: &(i64, Str), now: f64, terminating: bool) -> Result<(), RtError> {
     let Some(w) = host(cx)?.logs.writers.get(key) else {
         return Ok(());
@@ -136,6 +146,9 @@ fn rotate(cx: &mut CallCtx<'_>, key: &(i64, Str), now: f64, terminating: bool) -
 
 /// Handles what the writer thread has reported: errors become reporter errors, rotated files go to post-processors.
 pub fn reports(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    for error in std::mem::take(&mut host(cx)?.logs.late_errors) {
+        cx.report_plain(Severity::Error, error);
+    }
     let Some(logger) = &mut host(cx)?.logs.logger else {
         return Ok(());
     };

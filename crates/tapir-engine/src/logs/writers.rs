@@ -238,7 +238,8 @@ fn make(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, path: Str) -> Resu
         "Log::WRITER_ASCII" => match ascii(cx, &config) {
             Ok(o) => WriterKind::Ascii(o),
             Err(why) => {
-                cx.report_plain(Severity::Error, format!("{path_text}/{writer_name}: {why}"));
+                let error = format!("{path_text}/{writer_name}: {why}");
+                host(cx)?.logs.late_errors.push(error);
                 return Ok(None);
             }
         },

@@ -70,8 +70,13 @@ fn line(from: &mut impl Read) -> io::Result<String> {
 /// Reads one reply. An answer that says what went wrong is the inner error.
 fn reply(from: &mut impl Read, depth: u32) -> io::Result<Result<Reply, String>> {
     let head = line(from)?;
-    let (kind, rest) = head.split_at_checked(1).ok_or_else(|| bad("the server sends an empty line"))?;
-    let number = || rest.parse::<i64>().map_err(|_| bad("the server sends no number where one must be"));
+    let (kind, rest) = head
+        .split_at_checked(1)
+        .ok_or_else(|| bad("the server sends an empty line"))?;
+    let number = || {
+        rest.parse::<i64>()
+            .map_err(|_| bad("the server sends no number where one must be"))
+    };
     Ok(Ok(match kind {
         "+" => Reply::Text(rest.as_bytes().to_vec()),
         "-" => return Ok(Err(rest.to_string())),
@@ -244,9 +249,7 @@ impl Backend for Redis {
             return Err(Failure::KeyNotFound);
         }
         match self.ask(&[b"GET", key.as_bytes()])? {
-            Reply::Text(t) => {
-                String::from_utf8(t).map_err(|_| Failure::Other("the stored value is no text".into()))
-            }
+            Reply::Text(t) => String::from_utf8(t).map_err(|_| Failure::Other("the stored value is no text".into())),
             _ => Err(Failure::KeyNotFound),
         }
     }
@@ -303,7 +306,14 @@ mod tests {
             Reply::List(vec![Reply::Number(1), Reply::Text(b"x".to_vec())])
         );
         assert_eq!(read(b"-ERR no\r\n").unwrap().unwrap_err(), "ERR no");
-        for broken in [&b"$5\r\nab\r\n"[..], b"?\r\n", b"\r\n", b":x\r\n", b"$999999999999\r\n", b"*9999999\r\n"] {
+        for broken in [
+            &b"$5\r\nab\r\n"[..],
+            b"?\r\n",
+            b"\r\n",
+            b":x\r\n",
+            b"$999999999999\r\n",
+            b"*9999999\r\n",
+        ] {
             assert!(read(broken).is_err());
         }
     }

@@ -147,7 +147,10 @@ mod tests {
             path: dir.join("a.sqlite").to_string_lossy().into_owned(),
             table: "t\"x".into(),
             busy_secs: 1.0,
-            pragmas: vec![("journal_mode".into(), "WAL".into()), ("quick_check".into(), String::new())],
+            pragmas: vec![
+                ("journal_mode".into(), "WAL".into()),
+                ("quick_check".into(), String::new()),
+            ],
         };
         let mut b = Box::new(Sqlite::open(&o).unwrap());
         b.put("k", "v", false, 10.0, 100.0).unwrap();

@@ -165,10 +165,16 @@ impl<'e> Loader<'e> {
         }
     }
 
-    /// An argument `X=Y`: `redef X = Y;`, where strings may stand without quotes.
+    /// An argument `X=Y`, `X+=Y` or `X-=Y`: `redef X = Y;`, where strings may stand without quotes.
     pub fn redef_arg(&mut self, arg: &str) {
         self.load_prefixed();
         let (name, value) = arg.split_once('=').unwrap_or((arg, ""));
+        let name = name.trim_end();
+        let (name, operator) = match name.strip_suffix(['+', '-']) {
+            Some(bare) => (bare.trim_end(), &name[bare.len()..]),
+            None => (name, ""),
+        };
+        let value = if operator.is_empty() { value } else { value.trim_start() };
         let kind = self.parser.host.checker.argument_kind(name);
         let front = &mut self.parser.host;
         let Some(is_string) = kind else {
@@ -198,7 +204,7 @@ impl<'e> Loader<'e> {
         } else {
             value.to_string()
         };
-        self.text("<params>", &format!("redef {name} = {text};"));
+        self.text("<params>", &format!("redef {name} {operator}= {text};"));
     }
 
     /// Code given by `-e`.

@@ -467,6 +467,10 @@ impl Engine {
             complain("fatal error: errors occurred while initializing");
             return Err(1);
         }
+        core.with_cx(logs::rotate_leftovers);
+        if let Some(code) = core.exit {
+            return Err(code as u8);
+        }
         Ok(())
     }
 

@@ -157,10 +157,51 @@ impl AsciiWriter {
                 Sink::Plain(file, 0)
             }
         };
+        if let Some(postprocessor) = self.options.shadow.clone() {
+            self.write_shadow(&postprocessor)?;
+        }
         self.sink = Some(sink);
         self.opened_at = wall_clock();
         self.header();
         Ok(())
+    }
+
+    fn beside(&self, prefix: &str) -> Option<PathBuf> {
+        let name = self.file_path.file_name()?.to_string_lossy();
+        let device = self.file_path.starts_with("/dev/") || self.options.output_to_stdout;
+        (!device).then(|| self.file_path.with_file_name(format!("{prefix}{name}")))
+    }
+
+    /// What follows the log's path in the name of its file, dot included.
+    pub fn suffix(&self) -> String {
+        let name = self
+            .file_path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let base = Path::new(&self.log_path)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        name.strip_prefix(&base).unwrap_or("").to_string()
+    }
+
+    fn write_shadow(&self, postprocessor: &str) -> io::Result<()> {
+        let (Some(draft), Some(shadow)) = (self.beside(".tmp.shadow."), self.beside(".shadow.")) else {
+            return Ok(());
+        };
+        std::fs::write(&draft, format!("{}\n{postprocessor}\n", self.suffix()))?;
+        std::fs::rename(&draft, &shadow)
+    }
+
+    /// The log was rotated, or nobody will want to rotate it.
+    pub fn remove_shadow(&self) {
+        if let (Some(_), Some(shadow)) = (&self.options.shadow, self.beside(".shadow.")) {
+            // It may never have been written.
+            let _ = std::fs::remove_file(shadow);
+        }
     }
 
     fn header(&mut self) {

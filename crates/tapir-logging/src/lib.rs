@@ -73,6 +73,9 @@ pub struct AsciiOptions {
     pub gzip_file_extension: String,
     /// Renames a file of the same name that another process has left, instead of writing over it.
     pub keep_existing: bool,
+    /// Keep a `.shadow.` file beside an open log, from which the next run learns that it was not rotated; with the name of
+    /// the post-processor for it.
+    pub shadow: Option<String>,
 }
 
 impl Default for AsciiOptions {
@@ -92,6 +95,7 @@ impl Default for AsciiOptions {
             gzip_level: 0,
             gzip_file_extension: "gz".into(),
             keep_existing: false,
+            shadow: None,
         }
     }
 }

@@ -36,7 +36,7 @@ pub enum Overload {
 /// What the writer thread has to tell.
 #[derive(Clone, Debug)]
 pub enum Report {
-    /// A writer failed and is disabled from now on.
+    /// Something went wrong; a writer that could not write is disabled from now on.
     Error { writer: WriterId, message: String },
     /// A file was closed and renamed.
     Rotated {
@@ -184,7 +184,7 @@ impl Logger {
         let _ = rx.recv();
     }
 
-    /// Closes a writer's file and renames it; a [`Report`] follows.
+    /// Closes a writer's file and renames it to `to` with the file's own extension; a [`Report`] follows.
     pub fn rotate(&mut self, id: WriterId, to: PathBuf, terminating: bool) {
         self.send_batch(id);
         self.send(Command::Rotate {
@@ -343,10 +343,19 @@ fn rotate(
         return Ok(());
     };
     w.close().map_err(|e| e.to_string())?;
+    // The name came without what follows a log's path in the name of its file, such as `.log.gz`.
+    let mut to = to.into_os_string();
+    to.push(w.suffix());
+    let mut to = PathBuf::from(to);
     if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
-        std::fs::create_dir_all(dir).map_err(|e| format!("cannot create {}: {e}", dir.display()))?;
+        if let Err(e) = std::fs::create_dir_all(dir) {
+            let message = format!("{}: cannot create {}: {e}", slot.name, dir.display());
+            let _ = outbox.send(Report::Error { writer, message });
+            to = PathBuf::from(to.file_name().unwrap_or_default());
+        }
     }
     std::fs::rename(&from, &to).map_err(|e| format!("cannot rename {} to {}: {e}", from.display(), to.display()))?;
+    w.remove_shadow();
     let _ = outbox.send(Report::Rotated {
         writer,
         from,

@@ -63,9 +63,29 @@ enum Found {
     No,
 }
 
+/// The VLANs in the context of a connection's id, where they are part of what tells connections apart.
+fn vlans(cx: &CallCtx<'_>, id: Option<&Value>) -> (u16, u16) {
+    let Some(Value::Record(id)) = id else { return (0, 0) };
+    let Value::Record(ctx) = id.get(slots::conn_id::CTX) else {
+        return (0, 0);
+    };
+    let layout = cx.types().record(ctx.ty);
+    let number = |name: &str| match layout.and_then(|l| l.slot(name)).map(|at| ctx.get(at as usize)) {
+        Some(Value::Int(n)) => n as u16,
+        Some(Value::Count(n)) => n as u16,
+        _ => 0,
+    };
+    (number("vlan"), number("inner_vlan"))
+}
+
 fn find(cx: &mut CallCtx<'_>, id: Option<&Value>) -> Result<Found, RtError> {
+    let Some(mut tuple) = tuple(id) else {
+        return Ok(Found::No);
+    };
+    if of(cx)?.net.as_ref().is_some_and(|n| n.flow.options.key_with_vlan) {
+        tuple.vlans = Some(vlans(cx, id));
+    }
     let host = of(cx)?;
-    let Some(tuple) = tuple(id) else { return Ok(Found::No) };
     if let Some(net) = &host.net {
         return Ok(net.flow.find(&tuple).map_or(Found::No, Found::Here));
     }

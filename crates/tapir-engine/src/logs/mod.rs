@@ -6,6 +6,7 @@
 
 mod columns;
 mod delay;
+mod leftover;
 mod remote;
 mod rotate;
 mod write;
@@ -13,6 +14,7 @@ mod writers;
 
 pub use columns::{FieldPath, flatten};
 pub use delay::{delay, delay_finish, expire_delays, queue_size, set_max_delay, set_max_queue};
+pub use leftover::rotate_leftovers;
 pub use remote::{Outgoing, accept, send_due, send_rows};
 pub use rotate::{final_reports, reports, rotate_due, rotate_final};
 pub use write::{write, write_print};

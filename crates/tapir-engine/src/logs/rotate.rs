@@ -101,6 +101,22 @@ fn rotate(cx: &mut CallCtx<'_>, key: &(i64, Str), now: f64, terminating: bool) -
         return Ok(());
     };
     let (id, opened, post) = (w.id, w.opened, w.postprocessor.clone());
+    let to = rotated_name(cx, key, opened, now, terminating, post)?;
+    if let Some(logger) = &mut host(cx)?.logs.logger {
+        logger.rotate(id, to, terminating);
+    }
+    Ok(())
+}
+
+/// Where a log goes when it is rotated, without the extension of its file.
+pub(super) fn rotated_name(
+    cx: &mut CallCtx<'_>,
+    key: &(i64, Str),
+    opened: f64,
+    now: f64,
+    terminating: bool,
+    post: Option<Value>,
+) -> Result<PathBuf, RtError> {
     let info = records::LogRotationFmtInfo {
         writer: key.0,
         path: key.1.clone(),
@@ -136,12 +152,7 @@ fn rotate(cx: &mut CallCtx<'_>, key: &(i64, Str), now: f64, terminating: bool) -
     if dir.is_empty() {
         dir = text(&crate::globals::get(cx, "Log::default_logdir"));
     }
-    let extension = std::env::var("ZEEK_LOG_SUFFIX").unwrap_or_else(|_| "log".into());
-    let to = PathBuf::from(dir).join(format!("{base}.{extension}"));
-    if let Some(logger) = &mut host(cx)?.logs.logger {
-        logger.rotate(id, to, terminating);
-    }
-    Ok(())
+    Ok(PathBuf::from(dir).join(base))
 }
 
 /// Handles what the writer thread has reported: errors become reporter errors, rotated files go to post-processors.
@@ -172,22 +183,23 @@ pub fn reports(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
                 let Some(key) = host(cx)?.logs.by_id.get(&writer).cloned() else {
                     continue;
                 };
-                postprocess(cx, &key, &to, opened, closed, terminating)?;
+                let own = host(cx)?.logs.writers.get(&key).and_then(|w| w.postprocessor.clone());
+                postprocess(cx, &key, &to, opened, closed, terminating, own)?;
             }
         }
     }
     Ok(())
 }
 
-fn postprocess(
+pub(super) fn postprocess(
     cx: &mut CallCtx<'_>,
     key: &(i64, Str),
     to: &std::path::Path,
     opened: f64,
     closed: f64,
     terminating: bool,
+    own: Option<Value>,
 ) -> Result<(), RtError> {
-    let own = host(cx)?.logs.writers.get(key).and_then(|w| w.postprocessor.clone());
     let writer = cx.queue().bindings().enum_value(enums::log_writer::ID, key.0);
     let post = match own {
         Some(f) => Some(f),

@@ -156,6 +156,7 @@ fn ascii(cx: &mut CallCtx<'_>, config: &[(Str, Str)]) -> Result<AsciiOptions, St
         },
         enable_utf_8: flag(cx, "LogAscii::enable_utf_8", true),
         gzip_level: level,
+        shadow: None,
         gzip_file_extension: String::from_utf8_lossy(&bytes(cx, "LogAscii::gzip_file_extension", b"gz")).into_owned(),
     };
     for (key, value) in config {
@@ -236,7 +237,15 @@ fn make(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, path: Str) -> Resu
     let path_text = String::from_utf8_lossy(&path).into_owned();
     let kind = match &*writer_name {
         "Log::WRITER_ASCII" => match ascii(cx, &config) {
-            Ok(o) => WriterKind::Ascii(o),
+            Ok(mut o) => {
+                if interval > 0.0 && flag(cx, "LogAscii::enable_leftover_log_rotation", false) {
+                    o.shadow = Some(match &postprocessor {
+                        Some(Value::Func(f)) => cx.program().functions[f.id.0 as usize].name.to_string(),
+                        _ => String::new(),
+                    });
+                }
+                WriterKind::Ascii(o)
+            }
             Err(why) => {
                 let error = format!("{path_text}/{writer_name}: {why}");
                 host(cx)?.logs.late_errors.push(error);

@@ -11,12 +11,12 @@ signature webapp-wordpress {
 }
 
 signature webapp-mediawiki {
-  http-reply-body /.*<meta name="generator" content="MediaWiki/
+  http-reply-body /.*<meta name=\x22generator\x22 content=\x22MediaWiki/
   event "MediaWiki"
 }
 
 signature webapp-joomla {
-  http-reply-body /.*<meta name="generator" content="Joomla!/
+  http-reply-body /.*<meta name=\x22generator\x22 content=\x22Joomla!/
   event "Joomla"
 }
 
@@ -26,7 +26,7 @@ signature webapp-phpmyadmin {
 }
 
 signature webapp-trac {
-  http-reply-body /.*Powered by <a href="[^"]*\/about"><strong>Trac/
+  http-reply-body /.*Powered by <a href=\x22[^\x22]*\/about\x22><strong>Trac/
   event "Trac"
 }
 
@@ -36,6 +36,6 @@ signature webapp-roundcube {
 }
 
 signature webapp-gitweb {
-  http-reply-body /.*<meta name="generator" content="gitweb\//
+  http-reply-body /.*<meta name=\x22generator\x22 content=\x22gitweb\//
   event "gitweb"
 }

@@ -145,11 +145,6 @@ signature file-sqlite {
 	file-magic /^SQLite format 3\x00/
 }
 
-signature file-iso9660 {
-	file-mime "application/x-iso9660-image", 70
-	file-magic /^CD001\x01/
-}
-
 signature file-tnef {
 	file-mime "application/vnd.ms-tnef", 100
 	file-magic /^\x78\x9f\x3e\x22/

@@ -1,0 +1,502 @@
+//! The frameworks beside the programs that people use with them: logs in databases, mail, metrics, full disks, sudden ends.
+//! A test whose program is not installed says so and passes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn work_dir(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder for the test");
+    dir
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_tapir"));
+    c.args(args).current_dir(dir).env("TZ", "UTC");
+    c
+}
+
+fn run(dir: &Path, script: &str, args: &[&str]) -> Output {
+    std::fs::write(dir.join("test.zeek"), script).expect("the script");
+    let mut all = vec!["test.zeek"];
+    all.extend(args);
+    command(dir, &all).output().expect("tapir runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn installed(program: &str) -> bool {
+    let found = std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()));
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A stream `L::LOG` with a number and a text.
+const STREAM: &str = r#"
+module L;
+export {
+	redef enum Log::ID += { LOG };
+	type Info: record { n: count &log; s: string &log; v: vector of string &log &optional; };
+}
+event zeek_init() &priority=10 { Log::create_stream(LOG, [$columns=Info, $path="l"]); }
+"#;
+
+#[test]
+fn sqlite_logs_open_with_sqlite3() {
+    let dir = work_dir("sqlite");
+    let script = STREAM.to_string()
+        + r#"
+event zeek_init()
+	{
+	Log::add_filter(LOG, [$name="db", $path="db", $writer=Log::WRITER_SQLITE, $config=table(["tablename"]="rows")]);
+	Log::write(LOG, [$n=1, $s="it's", $v=vector("a", "b")]);
+	Log::write(LOG, [$n=5000000000, $s=""]);
+	}
+"#;
+    let out = run(&dir, &script, &["-b"]);
+    assert_eq!(text(&out.stderr), "");
+    if installed("sqlite3") {
+        let out = Command::new("sqlite3")
+            .current_dir(&dir)
+            .args([
+                "db.sqlite",
+                "select n, s, v is null, v from rows order by n; pragma integrity_check",
+            ])
+            .output()
+            .expect("sqlite3 runs");
+        assert_eq!(text(&out.stdout), "1|it's|0|a,b\n5000000000||1|\nok\n");
+    }
+}
+
+#[test]
+fn writers_that_fail_are_told_and_harm_nobody() {
+    let dir = work_dir("failing-writers");
+    let script = STREAM.to_string()
+        + r#"
+event reporter_error(t: time, msg: string, location: string) { print "told", msg; }
+event zeek_init()
+	{
+	Log::add_filter(LOG, [$name="full", $path="/dev/full"]);
+	Log::add_filter(LOG, [$name="nowhere", $path="no/such/folder"]);
+	Log::add_filter(LOG, [$name="wrong", $path="wrong", $config=table(["tsv"]="yes")]);
+	Log::add_filter(LOG, [$name="db", $path="no/such/db", $writer=Log::WRITER_SQLITE]);
+	local i = 0;
+	while ( ++i <= 1000 )
+		Log::write(LOG, [$n=i, $s="x"]);
+	}
+"#;
+    let out = run(&dir, &script, &["-b", "base/frameworks/reporter"]);
+    let (said, told) = (text(&out.stderr), text(&out.stdout));
+    assert!(out.status.success(), "{said}");
+    for part in [
+        "/dev/full/Log::WRITER_ASCII: error writing to /dev/full",
+        "no/such/folder/Log::WRITER_ASCII: cannot open no/such/folder.log",
+        "wrong/Log::WRITER_ASCII: invalid value for 'tsv'",
+        "no/such/db/Log::WRITER_SQLITE: ",
+    ] {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+        assert!(told.contains(part), "{part} is missing in\n{told}");
+    }
+    let log = std::fs::read_to_string(dir.join("l.log")).expect("the log");
+    assert_eq!(log.lines().filter(|l| !l.starts_with('#')).count(), 1000);
+}
+
+#[test]
+fn a_full_disk_loses_no_earlier_line() {
+    let dir = work_dir("full-disk");
+    let script = STREAM.to_string()
+        + r#"
+event zeek_init()
+	{
+	local i = 0;
+	while ( ++i <= 20000 )
+		Log::write(LOG, [$n=i, $s="some text in every line"]);
+	}
+"#;
+    std::fs::write(dir.join("test.zeek"), script).expect("the script");
+    // The limit of a file's size stands for the end of the disk: 64 KiB.
+    let out = Command::new("bash")
+        .args([
+            "-c",
+            "ulimit -f 64; exec \"$0\" -b test.zeek",
+            env!("CARGO_BIN_EXE_tapir"),
+        ])
+        .current_dir(&dir)
+        .output()
+        .expect("bash runs");
+    assert!(out.status.success(), "{:?}", out.status);
+    assert!(
+        text(&out.stderr).contains("l/Log::WRITER_ASCII: error writing to l.log"),
+        "{}",
+        text(&out.stderr)
+    );
+    let log = std::fs::read_to_string(dir.join("l.log")).expect("the log");
+    assert!(log.ends_with("some text in every line\t-\n"), "the last line is cut");
+    let lines: Vec<_> = log.lines().filter(|l| !l.starts_with('#')).collect();
+    assert!(lines.len() > 1000);
+    for (i, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("{}\t", i + 1)), "{line}");
+    }
+}
+
+const TICKING: &str = r#"
+redef exit_only_after_terminate = T;
+event tick(n: count)
+	{
+	Log::write(LOG, [$n=n, $s="x"]);
+	schedule 50msec { tick(n + 1) };
+	}
+event zeek_init() { event tick(1); }
+"#;
+
+fn lines(dir: &Path) -> usize {
+    let log = std::fs::read_to_string(dir.join("l.log")).unwrap_or_default();
+    log.lines().filter(|l| l.ends_with("\tx\t-")).count()
+}
+
+fn start(dir: &Path, script: &str) -> Child {
+    std::fs::write(dir.join("test.zeek"), script).expect("the script");
+    command(
+        dir,
+        &["-b", "test.zeek", "base/utils/site", "base/frameworks/telemetry"],
+    )
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("tapir runs")
+}
+
+#[test]
+fn what_was_logged_a_second_ago_is_there_after_a_kill() {
+    let dir = work_dir("kill");
+    let mut child = start(&dir, &(STREAM.to_string() + TICKING));
+    wait_for("the first flush", || lines(&dir) > 10);
+    child.kill().expect("a process to kill");
+    child.wait().expect("its end");
+    let log = std::fs::read_to_string(dir.join("l.log")).expect("the log");
+    assert!(log.ends_with('\n') && !log.contains("#close"));
+}
+
+#[test]
+fn sigterm_closes_the_logs() {
+    let dir = work_dir("term");
+    let mut child = start(&dir, &(STREAM.to_string() + TICKING));
+    wait_for("the first flush", || lines(&dir) > 0);
+    let before = lines(&dir);
+    let sent = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .expect("kill runs");
+    assert!(sent.success());
+    child.wait().expect("its end");
+    let log = std::fs::read_to_string(dir.join("l.log")).expect("the log");
+    assert!(log.lines().last().is_some_and(|l| l.starts_with("#close")), "{log}");
+    assert!(lines(&dir) >= before);
+}
+
+#[test]
+fn rotated_logs_reach_their_command() {
+    let dir = work_dir("rotation");
+    let script = STREAM.to_string()
+        + r#"
+redef Log::default_rotation_interval = 1hr;
+redef Log::default_rotation_postprocessor_cmd = "sh -c 'echo \"$@\" $ZEEK_ARG_KEY >>said' --";
+redef Log::default_rotation_postprocessor_cmd_env += { ["KEY"] = "value" };
+event zeek_init() { Log::write(LOG, [$n=1, $s="x"]); }
+"#;
+    let out = run(&dir, &script, &["-b"]);
+    assert_eq!(text(&out.stderr), "");
+    let said = || std::fs::read_to_string(dir.join("said")).unwrap_or_default();
+    wait_for("the command", || said().ends_with('\n'));
+    let said = said();
+    let words: Vec<_> = said.split_whitespace().collect();
+    assert_eq!(words.len(), 7, "{said}");
+    assert!(words[0].starts_with("l.") && words[0].ends_with(".log"), "{said}");
+    assert!(dir.join(words[0]).is_file());
+    assert_eq!((words[1], words[4], words[5], words[6]), ("l", "1", "ascii", "value"));
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its number").port()
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut s = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(s, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    s.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_string())
+}
+
+#[test]
+fn metrics_are_what_prometheus_reads() {
+    let dir = work_dir("metrics");
+    let port = free_port();
+    let script = format!(
+        r#"
+redef exit_only_after_terminate = T;
+redef Telemetry::metrics_port = {port}/tcp;
+redef Telemetry::metrics_address = "127.0.0.1";
+redef Telemetry::metrics_endpoint_name = "here";
+global things = Telemetry::register_counter_family([$prefix="my", $name="things", $unit="1", $help_text="a \\ b",
+                                                    $label_names=vector("a-b")]);
+global sizes = Telemetry::register_histogram_family([$prefix="my", $name="sizes", $unit="bytes", $help_text="sizes",
+                                                     $bounds=vector(1.0, 10.0)]);
+hook Telemetry::sync() {{ Telemetry::counter_family_inc(things, vector("x\"y")); }}
+event zeek_init() {{ Telemetry::histogram_family_observe(sizes, vector(), 3.0); }}
+"#
+    );
+    let mut child = start(&dir, &script);
+    let mut body = String::new();
+    wait_for("an answer", || match get(port, "/metrics") {
+        Some(b) => {
+            body = b;
+            true
+        }
+        None => false,
+    });
+    let services = get(port, "/services.json");
+    let other = get(port, "/");
+    child.kill().expect("a process to kill");
+    child.wait().expect("its end");
+    assert_eq!(
+        services.as_deref(),
+        Some(&*format!("[{{\"targets\":[\"127.0.0.1:{port}\"],\"labels\":{{}}}}]"))
+    );
+    assert_eq!(other.as_deref(), Some("metrics are at /metrics\n"));
+    for part in [
+        "my_things_total{node=\"here\",a_b=\"x\\\"y\"} ",
+        "my_sizes_bytes_bucket{node=\"here\",le=\"10\"} 1\n",
+        "my_sizes_bytes_sum{node=\"here\"} 3\n",
+        "zeek_version_info{node=\"here\",",
+        "process_resident_memory_bytes{node=\"here\"} ",
+        "zeek_event_handler_invocations_total{node=\"here\",name=\"zeek_init\"} 1\n",
+    ] {
+        assert!(body.contains(part), "{part} is missing in\n{body}");
+    }
+    if installed("promtool") {
+        let mut check = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("promtool runs");
+        let mut input = check.stdin.take().expect("its input");
+        input.write_all(body.as_bytes()).expect("promtool reads");
+        drop(input);
+        let out = check.wait_with_output().expect("its end");
+        // 3 stands for remarks on style.
+        let code = out.status.code();
+        assert!(
+            code == Some(0) || code == Some(3),
+            "{}{}",
+            text(&out.stdout),
+            text(&out.stderr)
+        );
+    }
+}
+
+/// Takes one mail from a mailer and gives its text.
+fn take_mail(listener: &TcpListener) -> std::io::Result<String> {
+    let (mut s, _) = listener.accept()?;
+    s.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut from = BufReader::new(s.try_clone()?);
+    s.write_all(b"220 sink\r\n")?;
+    let (mut mail, mut line, mut in_data) = (String::new(), String::new(), false);
+    loop {
+        line.clear();
+        if from.read_line(&mut line)? == 0 {
+            return Ok(mail);
+        }
+        if in_data {
+            if line == ".\r\n" {
+                in_data = false;
+                s.write_all(b"250 ok\r\n")?;
+            } else {
+                mail.push_str(line.trim_end_matches(['\r', '\n']));
+                mail.push('\n');
+            }
+            continue;
+        }
+        let word = line.get(..4).unwrap_or("").to_ascii_uppercase();
+        match word.as_str() {
+            "DATA" => {
+                in_data = true;
+                s.write_all(b"354 go\r\n")?;
+            }
+            "QUIT" => {
+                s.write_all(b"221 bye\r\n")?;
+                return Ok(mail);
+            }
+            _ => s.write_all(b"250 ok\r\n")?,
+        }
+    }
+}
+
+#[test]
+fn a_notice_is_mailed() {
+    if !installed("msmtp") {
+        return;
+    }
+    let dir = work_dir("mail");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    let config = format!("account default\nhost 127.0.0.1\nport {port}\nfrom sensor@example.org\ntls off\nauth off\n");
+    std::fs::write(dir.join("msmtprc"), config).expect("the mailer's settings");
+    let script = format!(
+        r#"
+@load base/frameworks/notice
+redef exit_only_after_terminate = T;
+redef Notice::mail_dest = "ops@example.org";
+redef Notice::reply_to = "nobody@example.org";
+redef Notice::sendmail = "msmtp -C {}/msmtprc";
+redef enum Notice::Type += {{ Test_Notice }};
+redef Notice::emailed_types += {{ Test_Notice }};
+hook Notice::notice(n: Notice::Info)
+	{{
+	n$email_body_sections = vector("more to read");
+	add n$email_delay_tokens["slow"];
+	when [n] ( local r = lookup_addr(127.0.0.1) ) {{ delete n$email_delay_tokens["slow"]; }}
+	timeout 1sec {{ delete n$email_delay_tokens["slow"]; }}
+	}}
+event stop() {{ terminate(); }}
+event zeek_init()
+	{{
+	NOTICE([$note=Test_Notice, $msg="something happened", $sub="twice", $src=192.0.2.1, $email_delay_tokens=set(),
+	        $identifier="x"]);
+	NOTICE([$note=Test_Notice, $msg="not again", $identifier="x"]);
+	schedule 4sec {{ stop() }};
+	}}
+"#,
+        dir.display()
+    );
+    let server = std::thread::spawn(move || take_mail(&listener));
+    let out = run(&dir, &script, &[]);
+    let mail = server.join().expect("the server ends").expect("a mail");
+    let said = text(&out.stderr);
+    for part in [
+        "Subject: [Zeek] Test_Notice\n",
+        "To: ops@example.org\n",
+        "Reply-To: nobody@example.org\n",
+        "Message: something happened\nSub-message: twice\n",
+        "Address: 192.0.2.1\n",
+        "Email Extensions\n----------------\nmore to read\n",
+        "--\n[Automatically generated]\n",
+    ] {
+        assert!(mail.contains(part), "{part} is missing in\n{mail}\n{said}");
+    }
+    let log = std::fs::read_to_string(dir.join("notice.log")).expect("the log");
+    assert_eq!(log.lines().filter(|l| !l.starts_with('#')).count(), 1);
+    assert!(log.contains("Notice::ACTION_EMAIL"), "{log}");
+}
+
+#[test]
+fn scripts_with_signatures_start() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let capture = root.join("tests/captures/empty.pcap").display().to_string();
+    let dir = work_dir("signatures");
+    let scripts = [
+        "frameworks/signatures/iso-9660",
+        "frameworks/software/windows-version-detection",
+        "protocols/http/detect-webapps",
+        "frameworks/dpd/detect-protocols",
+        "misc/detect-traceroute",
+    ];
+    for script in scripts
+        .iter()
+        .filter(|s| root.join("scripts/policy").join(format!("{s}.zeek")).exists())
+    {
+        let out = command(&dir, &["-r", &capture, script]).output().expect("tapir runs");
+        assert!(
+            out.status.success() && out.stderr.is_empty(),
+            "{script}: {}",
+            text(&out.stderr)
+        );
+    }
+}
+
+#[test]
+fn an_argument_adds_to_a_set() {
+    let dir = work_dir("argument");
+    let script = "event zeek_init() { print 192.0.2.1 in Site::local_nets, 10.0.0.1 in Site::local_nets; }";
+    let out = run(&dir, script, &["Site::local_nets += { 192.0.2.0/24 }"]);
+    assert_eq!(text(&out.stdout), "T, T\n", "{}", text(&out.stderr));
+}
+
+#[test]
+fn files_that_grow_are_followed() {
+    let dir = work_dir("tail");
+    std::fs::write(dir.join("in.tsv"), "#fields\tk\tp\tproto\na\t53\tudp\nb\t80\tTCP\n").expect("the input");
+    let script = r#"
+redef exit_only_after_terminate = T;
+type Row: record { k: string; p: port &type_column="proto"; };
+event row(d: Input::EventDescription, t: Input::Event, r: Row)
+	{
+	print r$k, r$p;
+	if ( r$k == "b" )
+		system("printf 'c\t1\tudp\nd' >>in.tsv; sleep 1.5; printf '\t2\ttcp\n' >>in.tsv");
+	if ( r$k == "d" )
+		terminate();
+	}
+event zeek_init() { Input::add_event([$source="in.tsv", $name="in", $fields=Row, $ev=row, $mode=Input::STREAM]); }
+"#;
+    let out = run(&dir, script, &["-b"]);
+    assert_eq!(
+        text(&out.stdout),
+        "a, 53/udp\nb, 80/tcp\nc, 1/udp\nd, 2/tcp\n",
+        "{}",
+        text(&out.stderr)
+    );
+}
+
+#[test]
+fn leftover_logs_are_rotated_by_the_next_run() {
+    let dir = work_dir("leftover");
+    let options = r#"
+redef LogAscii::enable_leftover_log_rotation = T;
+redef LogAscii::gzip_level = 1;
+redef Log::default_rotation_interval = 1day;
+"#;
+    let mut child = start(&dir, &(STREAM.to_string() + options + TICKING));
+    wait_for("a flushed log", || {
+        std::fs::metadata(dir.join("l.log.gz")).is_ok_and(|m| m.len() > 50)
+    });
+    child.kill().expect("a process to kill");
+    child.wait().expect("its end");
+    assert_eq!(
+        std::fs::read_to_string(dir.join(".shadow.l.log.gz")).expect("a shadow"),
+        ".log.gz\n\n"
+    );
+    let script = STREAM.to_string() + options + "event zeek_init() { Log::write(LOG, [$n=1, $s=\"x\"]); }";
+    let out = run(&dir, &script, &["-b"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let mut names: Vec<_> = std::fs::read_dir(&dir)
+        .expect("the folder")
+        .map(|e| e.expect("a file").file_name().to_string_lossy().into_owned())
+        .filter(|n| n != "test.zeek")
+        .collect();
+    names.sort();
+    // Both runs' logs, under names that tell their times.
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(
+        names.iter().all(|n| n.starts_with("l.2") && n.ends_with(".log.gz")),
+        "{names:?}"
+    );
+}

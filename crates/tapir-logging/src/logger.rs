@@ -317,6 +317,23 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
     let _ = std::io::stdout().flush();
 }
 
+/// A path with a suffix that no file has yet: rotation must not write over an earlier log of the same second.
+pub fn free_name(base: &std::path::Path, suffix: &str) -> PathBuf {
+    let with = |more: &str| {
+        let mut name = base.as_os_str().to_owned();
+        name.push(more);
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let mut name = with("");
+    let mut n = 2u32;
+    while name.exists() {
+        name = with(&format!("-{n}"));
+        n += 1;
+    }
+    name
+}
+
 fn fail(slot: &mut Slot, writer: WriterId, message: String, outbox: &Sender<Report>) {
     slot.writer = Writer::Failed;
     // The engine may be gone already; then nobody is left to tell.
@@ -344,9 +361,7 @@ fn rotate(
     };
     w.close().map_err(|e| e.to_string())?;
     // The name came without what follows a log's path in the name of its file, such as `.log.gz`.
-    let mut to = to.into_os_string();
-    to.push(w.suffix());
-    let mut to = PathBuf::from(to);
+    let mut to = free_name(&to, &w.suffix());
     if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
         if let Err(e) = std::fs::create_dir_all(dir) {
             let message = format!("{}: cannot create {}: {e}", slot.name, dir.display());

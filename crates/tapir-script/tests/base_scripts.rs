@@ -56,3 +56,47 @@ fn node_of_a_cluster() {
     std::fs::remove_dir_all(&dir).ok();
     assert_eq!(all, Vec::<String>::new());
 }
+
+/// Every script below a folder, as users name it.
+fn scripts_below(dir: &Path, root: &Path, out: &mut Vec<String>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir)
+        .expect("a folder")
+        .map(|e| e.expect("an entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            scripts_below(&path, root, out);
+        } else if path.extension().is_some_and(|e| e == "zeek") {
+            let name = path.strip_prefix(root).expect("a path below the scripts");
+            out.push(name.to_string_lossy().into_owned());
+        }
+    }
+}
+
+#[test]
+fn each_script_on_its_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
+    let mut all = Vec::new();
+    for part in ["base", "policy", "site"] {
+        scripts_below(&root.join(part), &root, &mut all);
+    }
+    assert!(all.len() > 400);
+    // Loading takes a while each: a quarter of them on each thread.
+    let problems: Vec<String> = std::thread::scope(|s| {
+        let parts: Vec<_> = all
+            .chunks(all.len().div_ceil(4))
+            .map(|part| {
+                s.spawn(move || {
+                    let load = |f: &String| {
+                        let said = messages(false, ".", &[f]);
+                        said.into_iter().map(|m| format!("{f}: {m}")).collect::<Vec<_>>()
+                    };
+                    part.iter().flat_map(load).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        parts.into_iter().flat_map(|p| p.join().expect("a loader")).collect()
+    });
+    assert_eq!(problems, Vec::<String>::new());
+}

@@ -517,8 +517,8 @@ mod tests {
         assert!(c.ignore_checksums && c.bare);
         assert_eq!(c.scripts, ["local"]);
         assert_eq!(c.assignments, ["A::b=5"]);
-        let c = run(&["Site::local_nets += { 10.0.0.0/8 }"]).unwrap();
-        assert_eq!(c.assignments, ["Site::local_nets += { 10.0.0.0/8 }"]);
+        let more = run(&["Site::local_nets += { 10.0.0.0/8 }"]).unwrap();
+        assert_eq!(more.assignments, ["Site::local_nets += { 10.0.0.0/8 }"]);
         assert!(matches!(c.input, Some(Input::Capture(p)) if p.ends_with("x.pcap")));
     }
 

@@ -172,13 +172,10 @@ fn lines(dir: &Path) -> usize {
 
 fn start(dir: &Path, script: &str) -> Child {
     std::fs::write(dir.join("test.zeek"), script).expect("the script");
-    command(
-        dir,
-        &["-b", "test.zeek", "base/utils/site", "base/frameworks/telemetry"],
-    )
-    .stderr(Stdio::piped())
-    .spawn()
-    .expect("tapir runs")
+    command(dir, &["-b", "base/frameworks/telemetry", "test.zeek"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tapir runs")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 ##! Writes stats.log with figures about the load.
 
 @load base/frameworks/notice
+@load base/frameworks/telemetry
 @load base/utils/time
 
 module Stats;
@@ -112,4 +113,54 @@ event zeek_init()
 	schedule report_interval { check_stats(network_time(), get_net_stats(), get_conn_stats(), get_proc_stats(),
 		get_event_stats(), get_reassembler_stats(), get_timer_stats(), get_file_analysis_stats(),
 		get_dns_stats()) };
+	}
+
+# The same figures as metrics. What a capture on disk has no use for is registered on live traffic only.
+function net_counter(name: string, unit: string, help: string): Telemetry::Counter
+	{
+	local family = Telemetry::register_counter_family(Telemetry::MetricOpts($prefix="zeek", $name=name, $unit=unit, $help_text=help));
+	return Telemetry::counter_with(family);
+	}
+
+function net_gauge(name: string, help: string): Telemetry::Gauge
+	{
+	local family = Telemetry::register_gauge_family(Telemetry::MetricOpts($prefix="zeek", $name=name, $unit="seconds", $help_text=help));
+	return Telemetry::gauge_with(family);
+	}
+
+global received_bytes = net_counter("net_received", "bytes", "Number of bytes received");
+global received_packets = net_counter("net_received_packets", "1", "Number of packets received");
+global timestamp = net_gauge("net_timestamp", "Time of the last packet, in seconds since the epoch");
+global dropped_packets: Telemetry::Counter;
+global link_packets: Telemetry::Counter;
+global filtered_packets: Telemetry::Counter;
+global packet_lag: Telemetry::Gauge;
+global on_network = F;
+
+event zeek_init()
+	{
+	if ( ! reading_live_traffic() )
+		return;
+
+	dropped_packets = net_counter("net_dropped_packets", "1", "Number of packets that were lost before they were looked at");
+	link_packets = net_counter("net_link_packets", "1", "Number of packets seen on the link");
+	filtered_packets = net_counter("net_filtered_packets", "1", "Number of packets that the capture filter kept back");
+	packet_lag = net_gauge("net_packet_lag", "How far packets are behind the wall clock");
+	on_network = T;
+	}
+
+hook Telemetry::sync()
+	{
+	local ns = get_net_stats();
+	Telemetry::counter_set(received_bytes, ns$bytes_recvd);
+	Telemetry::counter_set(received_packets, ns$pkts_recvd);
+	Telemetry::gauge_set(timestamp, time_to_double(network_time()));
+
+	if ( ! on_network )
+		return;
+
+	Telemetry::counter_set(dropped_packets, ns$pkts_dropped);
+	Telemetry::counter_set(link_packets, ns$pkts_link);
+	Telemetry::counter_set(filtered_packets, ns?$pkts_filtered ? ns$pkts_filtered : 0);
+	Telemetry::gauge_set(packet_lag, interval_to_double(get_packet_lag()));
 	}

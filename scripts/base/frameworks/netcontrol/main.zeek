@@ -186,7 +186,7 @@ function log_rule_error(r: Rule, msg: string, p: PluginState)
 	Log::write(LOG, info);
 	}
 
-function log_rule_no_plugin(r: Rule, state: InfoState, msg: string)
+function log_rule_no_plugin(r: Rule, state: InfoState, msg: string) &is_used
 	{
 	local info = Info($ts=network_time(), $category=RULE, $state=state, $msg=msg);
 	rule_to_info(info, r);
@@ -265,7 +265,7 @@ function plugin_activated(p: PluginState)
 	check_init();
 	}
 
-function activate_impl(p: PluginState, priority: int)
+function activate_impl(p: PluginState, priority: int) &is_used
 	{
 	p$_priority = priority;
 	plugins += p;
@@ -326,7 +326,7 @@ function subnets_of(e: Entity): vector of subnet
 	return out;
 	}
 
-function add_subnet_entry(r: Rule)
+function add_subnet_entry(r: Rule) &is_used
 	{
 	for ( _, net in subnets_of(r$entity) )
 		{
@@ -374,7 +374,7 @@ function find_rules_addr(ip: addr): vector of Rule
 	}
 
 # Offers a rule to the plugins, those with the greatest priority first.
-function add_rule_impl(r: Rule): string
+function add_rule_impl(r: Rule): string &is_used
 	{
 	if ( ! hook NetControl::rule_policy(r) )
 		return "";
@@ -448,7 +448,7 @@ function remove_single_rule(r: Rule, p: PluginState, reason: string): bool
 	return T;
 	}
 
-function remove_rule_impl(id: string, reason: string): bool
+function remove_rule_impl(id: string, reason: string): bool &is_used
 	{
 	if ( id !in rules )
 		{
@@ -468,7 +468,7 @@ function remove_rule_impl(id: string, reason: string): bool
 	return success;
 	}
 
-function delete_rule_impl(id: string, reason: string): bool
+function delete_rule_impl(id: string, reason: string): bool &is_used
 	{
 	if ( id !in rules )
 		{

@@ -95,7 +95,7 @@ function controller_init_done(controller: Controller)
 	event OpenFlow::controller_activated(controller$state$_name, controller);
 	}
 
-function register_controller_impl(tpe: OpenFlow::Plugin, name: string, controller: Controller)
+function register_controller_impl(tpe: OpenFlow::Plugin, name: string, controller: Controller) &is_used
 	{
 	if ( controller$state?$_name )
 		{
@@ -113,13 +113,13 @@ function register_controller_impl(tpe: OpenFlow::Plugin, name: string, controlle
 		controller_init_done(controller);
 	}
 
-function unregister_controller_impl(controller: Controller)
+function unregister_controller_impl(controller: Controller) &is_used
 	{
 	delete name_to_controller[controller$state$_name];
 	controller$state$_activated = F;
 	}
 
-function lookup_controller_impl(name: string): vector of Controller
+function lookup_controller_impl(name: string): vector of Controller &is_used
 	{
 	local found: vector of Controller = vector();
 

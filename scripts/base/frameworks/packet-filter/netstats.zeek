@@ -1,6 +1,7 @@
 ##! Looks for packets that the capture lost, and raises notices.
 
 @load base/frameworks/notice
+@load ./main
 
 module PacketFilter;
 

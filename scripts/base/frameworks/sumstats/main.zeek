@@ -105,12 +105,12 @@ global data_added: function(ss: SumStat, key: Key, result: Result);
 # Ends an interval.
 global finish_epoch: event(ss: SumStat);
 
-function register_observe_plugin(calc: Calculation, func: ObserveFunc)
+function register_observe_plugin(calc: Calculation, func: ObserveFunc) &is_used
 	{
 	calc_store[calc] = func;
 	}
 
-function add_observe_plugin_dependency(calc: Calculation, depends_on: Calculation)
+function add_observe_plugin_dependency(calc: Calculation, depends_on: Calculation) &is_used
 	{
 	if ( calc !in calc_deps )
 		calc_deps[calc] = vector();
@@ -285,7 +285,7 @@ function observe(id: string, orig_key: Key, obs: Observation)
 	}
 
 # Whether a value, scaled by what this process sees of all, reaches the next threshold.
-function check_thresholds(ss: SumStat, key: Key, result: Result, modify_pct: double): bool
+function check_thresholds(ss: SumStat, key: Key, result: Result, modify_pct: double): bool &is_used
 	{
 	if ( ! (ss?$threshold || ss?$threshold_series || ss?$threshold_crossed) || ! ss?$threshold_val )
 		return F;

@@ -92,7 +92,7 @@ export {
 }
 
 # Remembers a command that waits for its reply.
-function add_pending_cmd(pc: table[count] of CmdArg, seq: count, cmd: string, arg: string): CmdArg
+function add_pending_cmd(pc: table[count] of CmdArg, seq: count, cmd: string, arg: string): CmdArg &is_used
 	{
 	local ca = CmdArg($ts=network_time(), $cmd=cmd, $arg=arg, $seq=seq);
 	pc[seq] = ca;
@@ -101,7 +101,7 @@ function add_pending_cmd(pc: table[count] of CmdArg, seq: count, cmd: string, ar
 
 # The pending command that a reply most likely belongs to: one that fits the
 # code, else the oldest.
-function get_pending_cmd(pc: table[count] of CmdArg, reply_code: count, reply_msg: string): CmdArg
+function get_pending_cmd(pc: table[count] of CmdArg, reply_code: count, reply_msg: string): CmdArg &is_used
 	{
 	local best = CmdArg($ts=network_time(), $cmd="<unknown>", $arg="");
 	local best_score = -1;
@@ -127,7 +127,7 @@ function get_pending_cmd(pc: table[count] of CmdArg, reply_code: count, reply_ms
 	return best;
 	}
 
-function remove_pending_cmd(pc: table[count] of CmdArg, ca: CmdArg): bool
+function remove_pending_cmd(pc: table[count] of CmdArg, ca: CmdArg): bool &is_used
 	{
 	if ( ca$seq !in pc )
 		return F;

@@ -162,7 +162,7 @@ function write_file_log(state: State)
 	}
 
 # The action for the kind of share that the file is on.
-function action_for(st: State, on_disk: Action, on_pipe: Action, on_printer: Action): Action
+function action_for(st: State, on_disk: Action, on_pipe: Action, on_printer: Action): Action &is_used
 	{
 	if ( ! st?$current_tree )
 		return on_disk;

@@ -738,7 +738,9 @@ impl Engine {
         core.with_cx(logs::rotate_final);
         core.with_cx(logs::final_reports);
         // What writers had to say is the last that is logged.
-        core.drain_all();
+        if core.exit.is_none() {
+            core.drain_all();
+        }
     }
 
     /// Closes what is open and gives the exit status.

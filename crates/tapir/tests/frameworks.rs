@@ -261,12 +261,10 @@ event zeek_init() {{ Telemetry::histogram_family_observe(sizes, vector(), 3.0); 
     );
     let mut child = start(&dir, &script);
     let mut body = String::new();
-    wait_for("an answer", || match get(port, "/metrics") {
-        Some(b) => {
-            body = b;
-            true
-        }
-        None => false,
+    // The text is renewed once per second; the first one is from before scripts were initialised.
+    wait_for("an answer with all metrics", || {
+        body = get(port, "/metrics").unwrap_or_default();
+        body.contains("my_sizes_bytes_sum")
     });
     let services = get(port, "/services.json");
     let other = get(port, "/");

@@ -168,7 +168,8 @@ impl RuleSet {
             rules: Vec::new(),
         };
         let mut nodes: Vec<Vec<(u32, Node)>> = vec![Vec::new(); SLOTS];
-        for (i, rule) in rules.iter().enumerate() {
+        let mut rules = rules;
+        for (i, rule) in rules.iter_mut().enumerate() {
             let group = set.groups.number(&rule.header);
             if group as usize == set.pure.len() {
                 set.pure.push(Vec::new());
@@ -181,11 +182,15 @@ impl RuleSet {
             if rule.patterns.is_empty() {
                 set.pure[group as usize].push(i as u32);
             }
-            for p in &rule.patterns {
+            for p in &mut rule.patterns {
                 let number = set.patterns.len() as u32;
                 set.patterns.push((i as u32, p.depth));
-                for slot in slots_of(p.kind, &rule.header) {
-                    nodes[slot].push((number, p.node.clone()));
+                // The automata are all that is needed of the patterns from here on.
+                let node = std::mem::replace(&mut p.node, Node::Empty);
+                let slots = slots_of(p.kind, &rule.header);
+                if let Some((last, others)) = slots.split_last() {
+                    others.iter().for_each(|slot| nodes[*slot].push((number, node.clone())));
+                    nodes[*last].push((number, node));
                 }
             }
         }
@@ -195,10 +200,6 @@ impl RuleSet {
                 set.matchers[slot] = Some(RefCell::new(Matcher::new(&list)));
             }
         }
-        // The automata are all that is needed of the patterns from here on.
-        let mut rules = rules;
-        let patterns = rules.iter_mut().flat_map(|r| &mut r.patterns);
-        patterns.for_each(|p| p.node = Node::Empty);
         set.rules = rules;
         set
     }

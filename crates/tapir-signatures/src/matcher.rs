@@ -402,6 +402,7 @@ impl Builder {
                 self.pattern(&mut nfa, &mut marks, *number, parts);
             }
         }
+        self.known = HashMap::default();
         let [plain, behind_begin] = &mut self.literals;
         if !plain.is_empty() {
             let trie = nfa.trie(plain);

@@ -1,7 +1,7 @@
 //! Where in the data a literal may end: one small table that every position is tested against.
 //!
 //! A window is up to four bytes with cases folded. Windows of three and four bytes are in a blocked Bloom filter (two
-//! bits of one word, 64 KiB at most, so that it stays in the processor's second cache); shorter ones in exact bitmaps.
+//! bits of one word, 256 KiB at most, so that it stays in the processor's second cache); shorter ones in exact bitmaps.
 //! A position that passes is looked up exactly.
 
 use foldhash::HashMap;
@@ -9,7 +9,7 @@ use foldhash::HashMap;
 use crate::literals::FOLD;
 
 const FOLD4: u32 = u32::from_le_bytes([FOLD; 4]);
-const LOG_WORDS_MAX: u32 = 14;
+const LOG_WORDS_MAX: u32 = 15;
 
 /// Tells which entries have a window that ends at a position.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Bloom {
         if n == 0 {
             return None;
         }
-        let log = (n.next_power_of_two().trailing_zeros()).clamp(6, LOG_WORDS_MAX);
+        let log = n.ilog2().clamp(6, LOG_WORDS_MAX);
         let mut bloom = Bloom {
             words: vec![0; 1 << log].into(),
             shift: 64 - log,

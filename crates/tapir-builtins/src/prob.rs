@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
+use tapir_data::broker::Data;
 use tapir_data::copy::deep_copy;
 use tapir_data::key::{hash_value, values_equal};
-use tapir_data::types::TypeId;
+use tapir_data::types::{TypeId, builtin};
 use tapir_data::value::{Opaque, Value};
 use tapir_vm::{CallCtx, RtError};
 
@@ -364,12 +365,86 @@ struct Hll {
 
 struct Cardinality(RefCell<Hll>);
 
+/// Types of elements by their numbers in what nodes send each other.
+const WIRE_TYPES: [(u64, TypeId); 12] = [
+    (1, builtin::BOOL),
+    (2, builtin::INT),
+    (3, builtin::COUNT),
+    (4, builtin::DOUBLE),
+    (5, builtin::TIME),
+    (6, builtin::INTERVAL),
+    (7, builtin::STRING),
+    (8, builtin::PATTERN),
+    (10, builtin::PORT),
+    (11, builtin::ADDR),
+    (12, builtin::SUBNET),
+    (0, builtin::VOID),
+];
+
+/// The type of elements for other nodes; types with names are left open.
+fn type_data(ty: Option<TypeId>) -> Data {
+    match WIRE_TYPES.iter().find(|t| Some(t.1) == ty) {
+        Some((n, _)) => Data::Vector(vec![Data::Bool(false), Data::Count(*n)]),
+        None => Data::None,
+    }
+}
+
+fn type_of_data(d: &Data) -> Option<TypeId> {
+    match d {
+        Data::Vector(parts) => match parts[..] {
+            [Data::Bool(false), Data::Count(n)] => WIRE_TYPES.iter().find(|t| t.0 == n).map(|t| t.1),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A cardinality estimate that another node has sent.
+pub fn cardinality_from_data(d: &Data) -> Option<Value> {
+    let Data::Vector(parts) = d else { return None };
+    let [ty, Data::Vector(figures)] = &parts[..] else {
+        return None;
+    };
+    let (Data::Count(m), registers) = (figures.first()?, figures.get(3..)?) else {
+        return None;
+    };
+    if registers.len() as u64 != *m || !m.is_power_of_two() || !(16..=1 << 24).contains(m) {
+        return None;
+    }
+    let register = |d: &Data| match d {
+        Data::Count(n) => u8::try_from(*n).ok(),
+        _ => None,
+    };
+    let registers: Option<Vec<u8>> = registers.iter().map(register).collect();
+    Some(Value::Opaque(Rc::new(Cardinality(RefCell::new(Hll {
+        ty: type_of_data(ty),
+        // What it was made with does not travel.
+        error: f64::NAN,
+        confidence: f64::NAN,
+        registers: registers?,
+    })))))
+}
+
 impl Opaque for Cardinality {
     fn type_name(&self) -> &str {
         "cardinality"
     }
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(Cardinality(self.0.clone())))
+    }
+    fn wire(&self) -> Option<(&'static str, Data)> {
+        let h = self.0.borrow();
+        let empty = h.registers.iter().filter(|r| **r == 0).count() as u64;
+        let mut parts = vec![
+            Data::Count(h.registers.len() as u64),
+            Data::Count(empty),
+            Data::Real(h.alpha()),
+        ];
+        parts.extend(h.registers.iter().map(|r| Data::Count(u64::from(*r))));
+        Some((
+            "CardinalityVal",
+            Data::Vector(vec![type_data(h.ty), Data::Vector(parts)]),
+        ))
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -384,16 +459,19 @@ impl Hll {
         self.registers[i] = self.registers[i].max(rank);
     }
 
-    fn estimate(&self) -> f64 {
-        let m = self.registers.len() as f64;
-        let sum: f64 = self.registers.iter().map(|&r| 2f64.powi(-(r as i32))).sum();
-        let alpha = match self.registers.len() {
+    fn alpha(&self) -> f64 {
+        match self.registers.len() {
             16 => 0.673,
             32 => 0.697,
             64 => 0.709,
-            _ => 0.7213 / (1.0 + 1.079 / m),
-        };
-        let raw = alpha * m * m / sum;
+            n => 0.7213 / (1.0 + 1.079 / n as f64),
+        }
+    }
+
+    fn estimate(&self) -> f64 {
+        let m = self.registers.len() as f64;
+        let sum: f64 = self.registers.iter().map(|&r| 2f64.powi(-(r as i32))).sum();
+        let raw = self.alpha() * m * m / sum;
         let empty = self.registers.iter().filter(|&&r| r == 0).count();
         if raw <= 2.5 * m && empty > 0 {
             m * (m / empty as f64).ln()
@@ -444,7 +522,8 @@ fn hll_merge_into(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         plain_error(ctx, "incompatible HLL types");
         return Ok(Value::Bool(false));
     }
-    if x.registers.len() != y.registers.len() || x.error != y.error || x.confidence != y.confidence {
+    let differ = |a: f64, b: f64| a != b && !a.is_nan() && !b.is_nan();
+    if x.registers.len() != y.registers.len() || differ(x.error, y.error) || differ(x.confidence, y.confidence) {
         plain_error(ctx, "Cardinality counters with different parameters cannot be merged.");
         return Ok(Value::Bool(false));
     }
@@ -677,6 +756,24 @@ mod tests {
         let e = h.estimate();
         assert!((e - 20_000.0).abs() < 600.0, "{e}");
         assert!((deviations(0.95) - 1.96).abs() < 0.02);
+    }
+
+    #[test]
+    fn cardinalities_travel() {
+        let mut h = Hll {
+            ty: Some(builtin::ADDR),
+            error: 0.01,
+            confidence: 0.95,
+            registers: vec![0; 64],
+        };
+        (0..50).for_each(|i| h.add(hash(&Value::Count(i), 1)));
+        let (_, data) = Cardinality(RefCell::new(h.clone())).wire().unwrap();
+        let Some(Value::Opaque(back)) = cardinality_from_data(&data) else {
+            panic!("no value");
+        };
+        let back = back.as_any().downcast_ref::<Cardinality>().unwrap().0.borrow();
+        assert_eq!((back.ty, back.registers.clone()), (h.ty, h.registers));
+        assert!(cardinality_from_data(&Data::Vector(vec![Data::None, Data::Vector(vec![Data::Count(64)])])).is_none());
     }
 
     #[test]

@@ -234,6 +234,7 @@ impl Host for EngineHost {
             ("X509Val", tapir_data::broker::Data::String(der)) => {
                 Some(Value::Opaque(tapir_files::x509::X509Value::new(der)?))
             }
+            ("CardinalityVal", d) => tapir_builtins::cardinality_from_data(d),
             _ => None,
         }
     }

@@ -32,7 +32,7 @@ pub struct Changes {
     pub forward_topic: Vec<u8>,
     /// Set while changes of another node are applied: they are not sent on.
     applying: bool,
-    tables: HashMap<*const Table, Option<Rc<Shared>>>,
+    tables: HashMap<*const Table, Rc<Shared>>,
     waiting: HashMap<(Rc<str>, Vec<u8>), Batch>,
     next_due: Option<f64>,
 }
@@ -73,11 +73,19 @@ fn field(cx: &mut CallCtx<'_>, r: &Value, name: &str) -> Result<Value, RtError> 
 
 fn describe(cx: &mut CallCtx<'_>, t: &Rc<Table>) -> Result<Option<Rc<Shared>>, RtError> {
     let key = Rc::as_ptr(t);
-    if let Some(known) = of(cx)?.cluster.changes.tables.get(&key) {
-        return Ok(known.clone());
+    if let Some(known) = of(cx)?.cluster.changes.tables.get(&key).cloned() {
+        // Another table may have been made where one was that is gone.
+        let held = cx.vm.global_value(&known.name);
+        if matches!(held, Some(Value::Table(h)) if Rc::ptr_eq(&h, t)) {
+            return Ok(Some(known));
+        }
     }
     let made = read_attribute(cx, t)?.map(Rc::new);
-    of(cx)?.cluster.changes.tables.insert(key, made.clone());
+    let tables = &mut of(cx)?.cluster.changes.tables;
+    match &made {
+        Some(shared) => tables.insert(key, shared.clone()),
+        None => tables.remove(&key),
+    };
     Ok(made)
 }
 

@@ -32,6 +32,8 @@ use crate::host::{EngineHost, of};
 
 /// Messages taken from the backend in one turn.
 const TURN: usize = 512;
+/// How long a node that is to end waits for room.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait before sending is tried again.
 const RETRY: Duration = Duration::from_millis(2);
 
@@ -145,10 +147,10 @@ impl ClusterNode {
         match &mut self.backend {
             Some(b) if self.patience.is_zero() => b.ship(batch),
             Some(b) => {
-                let until = Instant::now() + self.patience;
+                let begun = Instant::now();
                 loop {
                     match b.ship(batch.clone()) {
-                        Err(Refused::Full) if Instant::now() < until => std::thread::sleep(RETRY),
+                        Err(Refused::Full) if is_patient(begun, self.patience) => std::thread::sleep(RETRY),
                         other => return other,
                     }
                 }
@@ -161,10 +163,10 @@ impl ClusterNode {
         let Some(b) = &mut self.backend else {
             return Ok(());
         };
-        let until = Instant::now() + self.patience;
+        let begun = Instant::now();
         loop {
             match b.publish(topic, message) {
-                Err(Refused::Full) if Instant::now() < until => std::thread::sleep(RETRY),
+                Err(Refused::Full) if is_patient(begun, self.patience) => std::thread::sleep(RETRY),
                 other => return other,
             }
         }
@@ -191,6 +193,15 @@ impl ClusterNode {
         }
         self.forwarder = None;
     }
+}
+
+/// Whether to go on waiting for room; who was asked to end does not wait for long.
+fn is_patient(begun: Instant, patience: Duration) -> bool {
+    let at_most = match tapir_packet::signals::stop_requested() {
+        true => patience.min(LAST_PATIENCE),
+        false => patience,
+    };
+    begun.elapsed() < at_most
 }
 
 /// Takes what has arrived and queues its events. Gives whether there was something.

@@ -1,4 +1,7 @@
 ##! Options of the storage backend that keeps its data in a Redis server.
+##!
+##! Packets wait while the server is asked, at most `operation_timeout`, also where a script calls the asynchronous
+##! functions: the server should be near. A server that has gone away once is not asked again (`Storage::backend_lost`).
 
 @load base/frameworks/storage
 

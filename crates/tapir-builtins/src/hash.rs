@@ -309,6 +309,15 @@ mod tests {
         assert_eq!(hrw_weight(0, 0), 1406932606);
         assert_eq!(hrw_weight(1000, 77), 663770075);
         assert_eq!(hrw_weight(u64::MAX, 1), 666591518);
+        // Keys "key1", 10.1.2.3 and 5 among the first three proxies: nodes of all makers must choose the same.
+        let sites = [2719221839, 1703397214, 1271239173];
+        for (key, weights) in [
+            (927623783, [760547032, 440876721, 324716594]),
+            (2713813651, [1129806044, 272659061, 2059117518]),
+            (2644817283, [1765404844, 992780869, 323335582]),
+        ] {
+            assert_eq!(sites.map(|s| hrw_weight(key, s)), weights);
+        }
         assert_eq!(fnv1a64(b"foobar"), 9625390261332436968);
     }
 }

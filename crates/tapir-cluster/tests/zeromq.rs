@@ -333,3 +333,33 @@ fn an_address_in_use_is_an_error() {
     let e = Forwarder::start(&lib, &config).unwrap_err();
     assert!(e.contains("XPUB") && e.contains(&f.xpub_endpoint), "{e}");
 }
+
+#[test]
+fn nodes_outlive_their_forwarder() {
+    let Some(lib) = lib() else { return };
+    let f = forwarder(&lib, &Curve::default());
+    let mut a = started(config("a", &f));
+    let mut b = started(config("b", &f));
+    a.subscribe(b"to.a");
+    until_subscribed(&mut b, "to.a");
+    let same = ForwarderConfig {
+        listen_xpub_endpoint: f.xpub_endpoint.clone(),
+        listen_xsub_endpoint: f.xsub_endpoint.clone(),
+        ..ForwarderConfig::default()
+    };
+    drop(f);
+    // A subscription made while nobody forwards.
+    b.subscribe(b"to.b");
+    let _f = Forwarder::start(&lib, &same).unwrap();
+    until_subscribed(&mut a, "to.b");
+    b.probe();
+    until(&mut b, "readiness", |m| *m == Incoming::Ready);
+    let event = EventMessage::new("x", Vec::new());
+    let end = Instant::now() + PATIENCE;
+    // The other's connections may take a little longer.
+    while a.counters().events_in == 0 && Instant::now() < end {
+        b.publish(b"to.a", &event).unwrap();
+        a.wait(Duration::from_millis(50));
+    }
+    assert!(a.counters().events_in > 0);
+}

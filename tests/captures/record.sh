@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Records the captures of this folder from real servers and clients in two network namespaces joined by a veth pair.
 # Needs root and Debian's iproute2 tcpdump nginx-light curl openssl dnsmasq dnsutils openssh-server openssh-client
-# netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool.
+# netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool
+# ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec.
 # usage: record.sh [NAME ...]      records all, or the named ones
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -201,6 +202,106 @@ redis() {
 	capture redis redis_client
 }
 
+irc() {
+	cat >"$work/ngircd.conf" <<-CONF
+		[Global]
+		Name = irc.tapir.test
+		Info = a server for tests
+		Listen = 10.99.0.2
+		Ports = 6667
+		MotdPhrase = hello from the tapir
+		ServerUID = root
+		ServerGID = root
+		[Options]
+		Ident = no
+		PAM = no
+		DNS = no
+	CONF
+	run_server ngircd -n -f "$work/ngircd.conf"
+	talk() {
+		{
+			printf 'NICK %s\r\nUSER %s host server :A %s for tests\r\n' "$1" "$1" "$1"; sleep 1
+			printf 'JOIN #tapir secret\r\n'; sleep 1
+			printf 'PRIVMSG #tapir :hello from %s\r\nNOTICE #tapir :noted\r\nWHOIS %s\r\n' "$1" "$1"; sleep 1
+			printf 'PART #tapir :done\r\nQUIT :bye\r\n'; sleep 1
+		} | $client nc -q 1 10.99.0.2 6667
+	}
+	irc_client() { talk anna & talk bert; wait $!; }
+	capture irc irc_client
+}
+
+socks() {
+	mkdir -p "$work/www"; echo "hello through the proxy" >"$work/www/index.html"
+	run_server python3 -m http.server --bind 10.99.0.2 --directory "$work/www" 8088
+	cat >"$work/danted.conf" <<-CONF
+		logoutput: $work/danted.log
+		internal: 10.99.0.2 port = 1080
+		external: s0
+		socksmethod: none
+		clientmethod: none
+		client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }
+		socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }
+	CONF
+	run_server danted -f "$work/danted.conf" -p "$work/danted.pid"
+	socks_client() {
+		$client curl -s --socks5 10.99.0.2:1080 http://10.99.0.2:8088/
+		$client curl -s --socks5-hostname 10.99.0.2:1080 http://10.99.0.2:8088/missing
+		$client curl -s --socks4 10.99.0.2:1080 http://10.99.0.2:8088/
+	}
+	capture socks socks_client
+}
+
+syslog() {
+	cat >"$work/rsyslog.conf" <<-CONF
+		module(load="imudp")
+		module(load="imtcp")
+		input(type="imudp" port="514")
+		input(type="imtcp" port="514")
+		*.* action(type="omfile" file="$work/messages")
+	CONF
+	run_server rsyslogd -n -f "$work/rsyslog.conf" -i "$work/rsyslog.pid"
+	syslog_client() {
+		$client logger --rfc3164 -n 10.99.0.2 -P 514 -d -p user.notice -t tapir "by datagram"
+		$client logger --rfc5424 -n 10.99.0.2 -P 514 -d -p mail.err -t tapir "in the newer form"
+		$client logger --rfc3164 -n 10.99.0.2 -P 514 -T -p local3.debug -t tapir "by stream"
+		$client logger --rfc3164 --octet-count -n 10.99.0.2 -P 514 -T -p daemon.warning -t tapir "counted"
+	}
+	capture syslog syslog_client
+}
+
+snmp() {
+	cat >"$work/snmpd.conf" <<-CONF
+		agentaddress udp:10.99.0.2:161
+		rocommunity tapir
+		sysLocation a test
+		createUser nose SHA "tapirtapir"
+		rouser nose auth
+	CONF
+	run_server env SNMP_PERSISTENT_DIR="$work/snmp" snmpd -f -C -c "$work/snmpd.conf" -Lf "$work/snmpd.log"
+	snmp_client() {
+		export MIBS=
+		$client snmpget -v1 -c tapir 10.99.0.2 1.3.6.1.2.1.1.1.0 1.3.6.1.2.1.1.3.0
+		$client snmpbulkget -v2c -c tapir -Cr3 10.99.0.2 1.3.6.1.2.1.1
+		$client snmpget -v2c -c wrong -t 1 -r 0 10.99.0.2 1.3.6.1.2.1.1.1.0
+		$client snmpset -v2c -c tapir 10.99.0.2 1.3.6.1.2.1.1.6.0 s other
+		$client snmpget -v3 -u nose -l authNoPriv -a SHA -A tapirtapir 10.99.0.2 1.3.6.1.2.1.1.6.0
+	}
+	capture snmp snmp_client
+}
+
+ntp() {
+	printf 'server 127.127.1.0\nfudge 127.127.1.0 stratum 5\n' >"$work/ntp.conf"
+	run_server ntpd -n -c "$work/ntp.conf" -g
+	sleep 8
+	printf 'server 10.99.0.2 iburst\n' >"$work/ntp-client.conf"
+	ntp_client() {
+		$client ntpq -n -c rv 10.99.0.2
+		# Asks, and is not to set the clock.
+		$client timeout 12 ntpd -n -q -g -c "$work/ntp-client.conf" -p "$work/ntp-client.pid"
+	}
+	capture ntp ntp_client
+}
+
 # usual traffic, and then some that is not: more peers, another service, a big upload
 baselines() {
 	for n in $(seq 3 14); do ip -n tapir-server addr add "10.99.0.$n/24" dev s0; done
@@ -217,5 +318,5 @@ baselines() {
 	capture deviation unusual
 }
 
-all=(web dns ssh scans mail ftp mqtt redis baselines)
+all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp baselines)
 for part in "${@:-${all[@]}}"; do "$part"; done

@@ -95,6 +95,46 @@ fn dns() {
 }
 
 #[test]
+fn irc() {
+    check("irc", &["conn", "irc"]);
+}
+
+#[test]
+fn socks() {
+    check("socks", &["conn", "socks", "http"]);
+}
+
+#[test]
+fn syslog() {
+    check("syslog", &["conn", "syslog"]);
+}
+
+#[test]
+fn snmp() {
+    check("snmp", &["conn", "snmp"]);
+}
+
+#[test]
+fn ntp() {
+    check("ntp", &["conn", "ntp", "ntp_control"]);
+}
+
+#[test]
+fn mqtt() {
+    check("mqtt", &["conn", "mqtt_connect", "mqtt_publish", "mqtt_subscribe"]);
+}
+
+#[test]
+fn ftp() {
+    check("ftp", &["conn", "ftp", "files"]);
+}
+
+#[test]
+fn redis() {
+    check("redis", &["conn", "redis"]);
+}
+
+#[test]
 fn refused_and_ping() {
     check("refused", &["conn"]);
     check("ping", &["conn"]);

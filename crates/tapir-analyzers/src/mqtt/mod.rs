@@ -9,7 +9,7 @@ use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
 
-const MAX_MESSAGE: usize = 256 << 20;
+const MAX_MESSAGE: usize = 16 << 20;
 
 /// The analyzer.
 #[derive(Default)]

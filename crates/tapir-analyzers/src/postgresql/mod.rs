@@ -11,7 +11,7 @@ const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
 
-const MAX_MESSAGE: usize = 256 << 20;
+const MAX_MESSAGE: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Phase {
@@ -41,6 +41,8 @@ impl PostgreSql {
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<usize> {
         match self.phase {
             Phase::Startup if is_orig => self.startup(cx, b),
+            // A server has nothing to say before its client has begun.
+            Phase::Startup => Some(b.len()),
             Phase::Asked if !is_orig => {
                 cx.confirm();
                 raise!(cx, postgresql_ssl_reply, &b[..1]);
@@ -52,7 +54,7 @@ impl PostgreSql {
                 }
                 Some(1)
             }
-            Phase::Messages | Phase::Startup => {
+            Phase::Messages => {
                 let n = u32::from_be_bytes(b.get(1..5)?.try_into().ok()?) as usize;
                 if !(4..=MAX_MESSAGE).contains(&n) {
                     self.fail(

@@ -13,7 +13,7 @@ use crate::util::text::ieq;
 use resp::{Parsed, Resp, parse};
 
 /// A command or reply that is longer is not followed.
-const MAX_BUFFER: usize = 64 << 20;
+const MAX_BUFFER: usize = 16 << 20;
 
 /// Commands that have an enumerator, in its order.
 const KNOWN: &[&str] = &[

@@ -466,6 +466,7 @@ impl Mime {
                 }
             }
             Encoding::Quoted => {
+                // As recorded: here the line end before a delimiter is part of the data.
                 let soft = quoted_line(line, &mut self.buf);
                 if crlf && !soft {
                     self.buf.extend_from_slice(b"\r\n");

@@ -47,7 +47,7 @@ protocols! {
     "IDENT" ANY ident::Ident::default();
     "IMAP" ANY imap::Imap::default();
     "IRC" ANY irc::Irc::default();
-    "IRC_DATA" ANY file::FileData::default();
+    "IRC_DATA" ANY file::FileData::one_way();
     "KRB" ANY krb::Krb::default();
     "KRB_TCP" ANY krb::KrbTcp::default();
     "LDAP_TCP" TCP ldap::Ldap::default();
@@ -67,7 +67,7 @@ protocols! {
     "RDPEUDP" ANY rdp::RdpUdp::default();
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
-    "SIP" ANY sip::Sip;
+    "SIP" ANY sip::Sip::default();
     "SMB" ANY smb::Smb::default();
     "SMTP" ANY smtp::Smtp::default();
     "SNMP" ANY snmp::Snmp;

@@ -432,6 +432,11 @@ impl FileHandler for FileBridge {
         self.leave();
     }
 
+    fn mime_of(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+        let types = self.core.borrow().host.files.identify(data);
+        types.into_iter().next().map(|(_, t)| t.into_bytes())
+    }
+
     fn whole(
         &mut self,
         q: &mut EventQueue,

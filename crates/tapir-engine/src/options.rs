@@ -151,6 +151,13 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.dns_session_timeout => "dns_session_timeout",
     );
     read!(vm, int, o.truncate_http_uri => "truncate_http_URI");
+    o.smb_pipe_filenames = keys(vm, "SMB::pipe_filenames")
+        .into_iter()
+        .filter_map(|k| match k {
+            Value::Str(s) => Some(String::from_utf8_lossy(&s).into_owned()),
+            _ => None,
+        })
+        .collect();
 }
 
 /// Sampling of weirds.

@@ -66,6 +66,11 @@ impl Cx<'_> {
         self.confirm_node(ix);
     }
 
+    /// A child's protocol was recognised by its carrier.
+    pub fn confirm_child(&mut self, ix: NodeIx) {
+        self.confirm_node(ix);
+    }
+
     fn confirm_node(&mut self, ix: NodeIx) {
         let n = &mut self.tree.nodes[ix as usize];
         if n.confirmed || n.removed {

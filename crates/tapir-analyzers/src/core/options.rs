@@ -45,6 +45,8 @@ pub struct Options {
     pub websocket_payload_chunk_size: u64,
     pub smb_max_dce_rpc_analyzers: u64,
     pub smb_max_pending_messages: u64,
+    /// `SMB::pipe_filenames`: names under which pipes are opened.
+    pub smb_pipe_filenames: Vec<String>,
     pub dce_rpc_max_cmd_reassembly: u64,
     pub dce_rpc_max_frag_data: u64,
     pub flowbuffer_capacity_max: u64,
@@ -97,10 +99,15 @@ impl Default for Options {
             dtls_max_version_errors: 10,
             dtls_max_reported_version_errors: 1,
             mqtt_max_payload_size: 100,
-            websocket_max_control_frame_size: u64::MAX,
+            websocket_max_control_frame_size: 125,
             websocket_payload_chunk_size: 8192,
             smb_max_dce_rpc_analyzers: 1000,
             smb_max_pending_messages: 1000,
+            smb_pipe_filenames: [
+                "MsFteWds", "lsarpc", "netdfs", "samr", "spoolss", "srvsvc", "winreg", "wkssvc",
+            ]
+            .map(String::from)
+            .to_vec(),
             dce_rpc_max_cmd_reassembly: 20,
             dce_rpc_max_frag_data: 30_000,
             flowbuffer_capacity_max: 10 * 1024 * 1024,

@@ -222,6 +222,14 @@ impl Analyzer for Pia {
 /// Attaches the analyzers of a new connection: expected ones, else those of the responder's port, and the detector.
 /// Gives back the expected tags, for `scheduled_analyzer_applied`.
 pub fn attach(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Shared) -> Vec<super::Tag> {
+    // Numbers of what follows the transport protocol and counts bytes, which are analyzers to scripts.
+    sh.new_id();
+    let expected = attach_all(tree, conn, sh);
+    sh.new_id();
+    expected
+}
+
+fn attach_all(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Shared) -> Vec<super::Tag> {
     let expected = sh.expected(conn.orig_h, conn.resp_h, conn.resp_p, conn.transport);
     for &t in &expected {
         tree.add(sh, ROOT, t);

@@ -18,6 +18,9 @@ pub type NodeIx = u32;
 /// The parent of the connection-level analyzers.
 pub const ROOT: NodeIx = u32::MAX;
 
+/// Protocols in lines.
+const LINES: &[&str] = &["FTP", "HTTP", "IRC", "POP3", "SMTP"];
+
 /// More attachments than this on one connection are refused.
 const MAX_NODES: usize = 4096;
 
@@ -53,6 +56,8 @@ pub struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) roots: Vec<NodeIx>,
     prevented: Vec<Tag>,
+    /// Removed since data last came.
+    just_removed: Vec<AnalyzerId>,
     weird_seen: Vec<(&'static str, u64, f64)>,
 }
 
@@ -99,8 +104,14 @@ impl Tree {
             }
         }
         let ix = self.nodes.len() as NodeIx;
+        let id = sh.new_id();
+        if LINES.contains(&registry::name(tag)) {
+            // Numbers of the splitters of lines, one for each direction, which are analyzers to scripts.
+            sh.new_id();
+            sh.new_id();
+        }
         self.nodes.push(Node {
-            id: sh.new_id(),
+            id,
             tag,
             parent,
             an: Some(an),
@@ -159,6 +170,12 @@ impl Tree {
             .map(|i| i as NodeIx)
     }
 
+    /// The node with an id that is live, or was when data last came: to scripts it is there until the next data.
+    pub fn find_known(&self, id: AnalyzerId) -> Option<NodeIx> {
+        let known = |n: &Node| n.id == id && (!n.removed || self.just_removed.contains(&id));
+        self.nodes.iter().position(known).map(|i| i as NodeIx)
+    }
+
     /// The first live node with a tag.
     pub fn find_tag(&self, tag: Tag) -> Option<NodeIx> {
         self.nodes
@@ -186,6 +203,13 @@ impl Tree {
         };
         let was = !n.removed;
         n.removed = true;
+        if was {
+            let id = n.id;
+            self.just_removed.push(id);
+        }
+        let Some(n) = self.nodes.get(ix as usize) else {
+            return was;
+        };
         for c in n.children.clone() {
             self.remove(c);
         }
@@ -275,11 +299,13 @@ impl Tree {
 
     /// Bytes of a stream for the connection-level analyzers.
     pub fn deliver(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
+        self.just_removed.clear();
         self.call_children(q, conn, sh, ROOT, Call::Stream(is_orig, data));
     }
 
     /// A datagram for the connection-level analyzers.
     pub fn packet(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
+        self.just_removed.clear();
         self.call_children(q, conn, sh, ROOT, Call::Packet(is_orig, data));
     }
 

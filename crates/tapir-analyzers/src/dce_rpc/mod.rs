@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use crate::core::{Analyzer, Cx};
+use crate::raise;
 use crate::util::cursor::Cursor;
-use crate::{raise, wants};
 
 const HEADER: usize = 16;
 
@@ -16,24 +16,18 @@ const BIND_ACK: u8 = 12;
 const ALTER_CONTEXT: u8 = 14;
 const ALTER_CONTEXT_RESP: u8 = 15;
 
-/// Fragments of one call.
-struct Partial {
-    ctx: u64,
-    opnum: u64,
-    stub: Vec<u8>,
-    len: u64,
-}
-
 /// The analyzer.
 #[derive(Default)]
 pub struct DceRpc {
     /// The file that the pipe stands for; 0 over TCP.
     fid: u64,
     buf: [Vec<u8>; 2],
-    partial: [BTreeMap<u32, Partial>; 2],
+    /// Bytes of the fragments of calls that are not complete.
+    partial: [BTreeMap<u32, u64>; 2],
     /// Operation numbers of calls that wait for their response.
     calls: BTreeMap<u32, (u64, u64)>,
-    stopped: [bool; 2],
+    /// A limit was reached: what was delivered already is the last that is looked at.
+    stopped: bool,
 }
 
 /// Outstanding calls beyond this are forgotten, lowest id first.
@@ -79,9 +73,19 @@ impl DceRpc {
         if auth_len > 0 {
             self.auth(cx, is_orig, p.get(body_end..)?, little);
         }
-        let mut body = Cursor::new(p.get(..body_end)?);
-        body.seek(HEADER)?;
+        let body = p.get(HEADER..body_end)?;
         let (first, last) = (flags & 1 != 0, flags & 2 != 0);
+        if self.reassembled(cx, is_orig, call, first, last, body) {
+            self.body(cx, ptype, flags, call, little, body)?;
+        }
+        cx.confirm();
+        Some(())
+    }
+
+    /// The body of the PDU that ends a call's fragments; of more fragments than one the last is what is looked at.
+    fn body(&mut self, cx: &mut Cx, ptype: u8, flags: u8, call: u32, little: bool, body: &[u8]) -> Option<()> {
+        let mut body = Cursor::new(body);
+        let n16 = |c: &mut Cursor| c.array::<2>().map(|b| endian(b, little));
         match ptype {
             BIND | ALTER_CONTEXT => {
                 body.skip(8)?;
@@ -124,70 +128,43 @@ impl DceRpc {
                     body.skip(2)?;
                     self.calls.get(&call).map_or(0, |x| x.1)
                 };
-                self.fragment(cx, is_orig, ptype, call, ctx, opnum, first, last, body.rest());
+                let stub = body.rest();
+                self.complete(cx, ptype, call, ctx, opnum, stub.len() as u64, stub);
             }
             _ => {}
         }
-        cx.confirm();
         Some(())
     }
 
-    fn fragment(
-        &mut self,
-        cx: &mut Cx,
-        is_orig: bool,
-        ptype: u8,
-        call: u32,
-        ctx: u64,
-        opnum: u64,
-        first: bool,
-        last: bool,
-        data: &[u8],
-    ) {
-        let d = is_orig as usize;
+    /// Counts the fragments of calls; says whether this PDU completes its call.
+    fn reassembled(&mut self, cx: &mut Cx, is_orig: bool, call: u32, first: bool, last: bool, data: &[u8]) -> bool {
         if first && last {
-            self.complete(cx, ptype, call, ctx, opnum, data.len() as u64, data);
-            return;
+            return true;
         }
-        let keep = wants!(cx, dce_rpc_request_stub | dce_rpc_response_stub);
+        let partial = &mut self.partial[is_orig as usize];
         if first {
-            let max = cx.sh.opts.dce_rpc_max_cmd_reassembly as usize;
-            if !self.partial[d].contains_key(&call) && self.partial[d].len() >= max {
+            if !partial.contains_key(&call) && partial.len() as u64 >= cx.sh.opts.dce_rpc_max_cmd_reassembly {
                 cx.weird("too_many_dce_rpc_msgs_in_reassembly", "");
-                cx.remove_self();
-                self.stopped = [true, true];
-                return;
+                self.stopped = true;
+                return false;
             }
-            self.partial[d].insert(
-                call,
-                Partial {
-                    ctx,
-                    opnum,
-                    stub: if keep { data.to_vec() } else { Vec::new() },
-                    len: data.len() as u64,
-                },
-            );
-            return;
+            partial.insert(call, data.len() as u64);
+            return false;
         }
-        let Some(p) = self.partial[d].get_mut(&call) else {
-            return;
+        let Some(sum) = partial.get_mut(&call) else {
+            return false;
         };
-        p.len += data.len() as u64;
-        if p.len > cx.sh.opts.dce_rpc_max_frag_data {
-            self.partial[d].remove(&call);
+        *sum += data.len() as u64;
+        if *sum > cx.sh.opts.dce_rpc_max_frag_data {
+            partial.remove(&call);
             cx.weird("too_much_dce_rpc_fragment_data", "");
-            cx.remove_self();
-            self.stopped = [true, true];
-            return;
-        }
-        if keep {
-            p.stub.extend_from_slice(data);
+            self.stopped = true;
+            return false;
         }
         if last {
-            if let Some(p) = self.partial[d].remove(&call) {
-                self.complete(cx, ptype, call, p.ctx, p.opnum, p.len, &p.stub);
-            }
+            partial.remove(&call);
         }
+        last
     }
 
     fn complete(&mut self, cx: &mut Cx, ptype: u8, call: u32, ctx: u64, opnum: u64, len: u64, stub: &[u8]) {
@@ -226,8 +203,15 @@ impl DceRpc {
                 return Some(());
             }
         };
-        // Signatures on later PDUs are no messages.
-        if token.len() < 8 || (name == "NTLM" && !token.starts_with(b"NTLMSSP\0")) || token[..4] == [1, 0, 0, 0] {
+        // Signatures on later PDUs are no messages, though they tell what is spoken.
+        if name == "NTLM" && !token.starts_with(b"NTLMSSP\0") {
+            if let Some(ix) = cx.child(name).or_else(|| cx.add_child(name)) {
+                cx.confirm_child(ix);
+            }
+            return Some(());
+        }
+        let gss = matches!(token.first(), Some(0x60 | 0xa0 | 0xa1 | b'N'));
+        if (name == "GSSAPI" && !gss) || token.len() < 8 || token[..4] == [1, 0, 0, 0] {
             return Some(());
         }
         let ix = match cx.child(name) {
@@ -244,7 +228,7 @@ impl DceRpc {
 impl Analyzer for DceRpc {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
-        if self.stopped[d] {
+        if self.stopped {
             return;
         }
         let mut buf = std::mem::take(&mut self.buf[d]);
@@ -254,50 +238,37 @@ impl Analyzer for DceRpc {
             let h = &buf[at..];
             if h[0] != 5 {
                 cx.violation("Binpac exception: binpac exception: &enforce violation : DCE_RPC_Header:rpc_vers");
-                self.stopped[d] = true;
                 return;
             }
-            let len = endian([h[8], h[9]], h[4] & 0x10 != 0) as usize;
-            let auth = endian([h[10], h[11]], h[4] & 0x10 != 0) as i64;
-            if len < HEADER {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: out_of_bound: DCE_RPC_PDU:frag: {} > {}",
-                    len as i64 - HEADER as i64 - auth - if auth > 0 { 8 } else { 0 },
-                    len
-                ));
-                self.stopped[d] = true;
-                return;
-            }
-            let Some(p) = buf.get(at..at + len) else {
+            let little = h[4] & 0x10 != 0;
+            let len = endian([h[8], h[9]], little) as usize;
+            let auth = endian([h[10], h[11]], little) as usize;
+            let Some(p) = buf.get(at..at + len.max(HEADER)) else {
                 break;
             };
+            // After a PDU that does not parse, what is there is let go and a new one may begin.
             if self.pdu(cx, is_orig, p).is_none() {
                 cx.violation(&format!(
                     "Binpac exception: binpac exception: out_of_bound: DCE_RPC_PDU:frag: {} > {}",
-                    len as i64 - HEADER as i64 - auth - if auth > 0 { 8 } else { 0 },
-                    len - HEADER
+                    len as i64 - auth as i64 - if auth > 0 { 8 } else { 0 },
+                    p.len()
                 ));
-                self.stopped[d] = true;
                 return;
             }
-            at += len;
-            if self.stopped[d] {
-                return;
-            }
+            at += p.len();
         }
         buf.drain(..at);
         self.buf[d] = buf;
     }
 
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped[is_orig as usize] = true;
+        self.stopped = true;
         self.buf[is_orig as usize] = Vec::new();
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
         self.partial.swap(0, 1);
-        self.stopped.swap(0, 1);
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

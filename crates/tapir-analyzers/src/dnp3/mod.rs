@@ -19,6 +19,7 @@ struct Side {
     buf: Vec<u8>,
     app: Vec<u8>,
     open: bool,
+    frames: u32,
 }
 
 /// The analyzer.
@@ -82,7 +83,12 @@ impl Dnp3 {
         let ctrl = head[3] as u64;
         let dest = u16::from_le_bytes([head[4], head[5]]) as u64;
         let src = u16::from_le_bytes([head[6], head[7]]) as u64;
-        cx.confirm();
+        // Frames of the link alone say it only when there are more of them.
+        let s = &mut self.sides[is_orig as usize];
+        s.frames = s.frames.saturating_add(1);
+        if !data.is_empty() || s.frames > 1 {
+            cx.confirm();
+        }
         if !data.is_empty() {
             raise!(cx, dnp3_header_block, is_orig, len as u64, ctrl, dest, src);
             self.segment(cx, is_orig, &data);

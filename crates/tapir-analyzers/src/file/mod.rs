@@ -16,9 +16,19 @@ pub struct FileData {
     offset: [u64; 2],
     prefix: Vec<u8>,
     told: bool,
+    /// Who connects only receives, and acknowledges what came.
+    one_way: bool,
 }
 
 impl FileData {
+    /// For transfers in which whoever waited for the connection sends.
+    pub fn one_way() -> Self {
+        FileData {
+            one_way: true,
+            ..FileData::default()
+        }
+    }
+
     fn identify(&mut self, cx: &mut Cx) {
         if self.told || self.prefix.is_empty() {
             return;
@@ -33,6 +43,9 @@ impl FileData {
 impl Analyzer for FileData {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
+        if is_orig && self.one_way {
+            return;
+        }
         if !self.told {
             let n = data.len().min(PREFIX - self.prefix.len());
             self.prefix.extend_from_slice(&data[..n]);

@@ -50,14 +50,14 @@ impl Ftp {
             cx.limit_weird("FTP_max_command_length_exceeded", &addl);
             return;
         }
-        if self.adat && ieq(cmd, b"ADAT") {
-            self.token(cx, true, arg);
-            return;
-        }
+        let token = self.adat && ieq(cmd, b"ADAT");
         let cmd = cmd.to_ascii_uppercase();
         // As recorded: what only a server says is not enough.
         cx.confirm();
         raise!(cx, ftp_request, &cmd, arg);
+        if token {
+            self.token(cx, true, arg);
+        }
         if cmd == b"AUTH" {
             self.auth = arg.to_ascii_uppercase();
         }
@@ -84,7 +84,7 @@ impl Ftp {
                 match line.get(3) {
                     Some(b'-') => {
                         self.pending = Some(n);
-                        (n, &line[4..], true)
+                        (n, skip_lws(&line[4..]), true)
                     }
                     Some(b' ') => (n, skip_lws(&line[4..]), false),
                     None => (n, &line[3..], false),

@@ -69,6 +69,8 @@ impl Gssapi {
             }
             // A bare Kerberos message.
             0x6e | 0x6f | 0x7e => Self::to(cx, "KRB", is_orig, data),
+            // As recorded: a plain sequence in a negotiation is taken for it too.
+            0x30 if depth > 0 => Self::to(cx, "KRB", is_orig, data),
             _ => return None,
         }
         Some(())

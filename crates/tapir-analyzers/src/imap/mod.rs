@@ -39,6 +39,9 @@ impl Imap {
 
     fn server(&mut self, cx: &mut Cx, line: &[u8]) {
         if let Some(rest) = line.strip_prefix(b"* ") {
+            if istarts(rest, b"OK") {
+                cx.confirm();
+            }
             if istarts(rest, b"CAPABILITY") {
                 cx.confirm();
                 if wants!(cx, imap_capabilities) {

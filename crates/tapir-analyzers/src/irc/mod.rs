@@ -21,12 +21,35 @@ pub struct Irc {
 impl Default for Irc {
     fn default() -> Self {
         Irc {
-            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            lines: [Lines::default().quiet_lf(), Lines::default().quiet_lf()],
             starttls: false,
             tls: false,
         }
     }
 }
+
+/// Commands that make it IRC when a client sends them.
+const CLIENTS: &[&[u8]] = &[
+    b"ERROR",
+    b"INVITE",
+    b"JOIN",
+    b"KICK",
+    b"MODE",
+    b"NICK",
+    b"NJOIN",
+    b"NOTICE",
+    b"OPER",
+    b"PART",
+    b"PASS",
+    b"PRIVMSG",
+    b"QUIT",
+    b"SQUERY",
+    b"SQUIT",
+    b"STARTTLS",
+    b"USER",
+    b"WHO",
+    b"WHOIS",
+];
 
 /// Cuts off the first word.
 fn cut<'a>(s: &mut &'a [u8]) -> &'a [u8] {
@@ -68,6 +91,10 @@ impl Irc {
             return;
         }
         let mut s = crate::util::text::skip_lws(line);
+        if s.first() == Some(&b'@') {
+            // Message tags (IRCv3).
+            cut(&mut s);
+        }
         if s.len() < 3 {
             if !s.is_empty() {
                 cx.weird("irc_line_too_short", "");
@@ -83,9 +110,11 @@ impl Irc {
             prefix = &s[1..n];
             s = &s[n + 1..];
         }
-        if !is_orig && s.len() >= 4 && s[..3].iter().all(u8::is_ascii_digit) && s[3] == b' ' {
+        if s.len() >= 4 && s[..3].iter().all(u8::is_ascii_digit) && s[3] == b' ' {
             let code = digits(&s[..3]).map_or(0, |d| d.0);
-            cx.confirm();
+            if !is_orig {
+                cx.confirm();
+            }
             self.reply(cx, is_orig, prefix, code, &s[4..]);
             return;
         }
@@ -211,17 +240,18 @@ impl Irc {
 
     fn command(&mut self, cx: &mut Cx, is_orig: bool, prefix: &[u8], cmd: &[u8], params: &[u8]) {
         let mut p = params;
+        if is_orig && CLIENTS.contains(&cmd) {
+            cx.confirm();
+        }
         match cmd {
             b"PRIVMSG" | b"NOTICE" | b"SQUERY" => {
                 let target = cut(&mut p);
                 let msg = tail(p);
-                if cmd == b"PRIVMSG" && msg.len() > 2 && msg[0] == 1 && msg[1..].starts_with(b"DCC ") {
-                    let end = msg
-                        .iter()
-                        .rposition(|&b| b == 1)
-                        .filter(|n| *n > 0)
-                        .unwrap_or(msg.len());
-                    self.dcc(cx, is_orig, prefix, target, &msg[5..end]);
+                // The marks around the text are not asked for.
+                let text = msg.strip_prefix(b"\x01").unwrap_or(msg);
+                if let (b"PRIVMSG", Some(dcc)) = (cmd, text.strip_prefix(b"DCC ")) {
+                    let dcc = dcc.strip_suffix(b"\x01").unwrap_or(dcc);
+                    self.dcc(cx, is_orig, prefix, target, dcc);
                     return;
                 }
                 match cmd {
@@ -237,7 +267,6 @@ impl Irc {
                 }
             }
             b"USER" => {
-                cx.confirm();
                 let (user, host, server) = (cut(&mut p), cut(&mut p), cut(&mut p));
                 // As recorded: the words of the name come with a space behind each but the first.
                 let mut name = Vec::new();
@@ -305,7 +334,6 @@ impl Irc {
                 raise!(cx, irc_squit_message, is_orig, prefix, server, tail(p));
             }
             b"STARTTLS" if is_orig => {
-                cx.confirm();
                 self.starttls = true;
             }
             _ => {
@@ -389,8 +417,7 @@ impl Irc {
         }
         let port_n = digits(port).map_or(0, |d| d.0);
         if port_n == 0 || port_n > 65_535 {
-            let p = String::from_utf8_lossy(port).into_owned();
-            cx.weird("irc_invalid_dcc_port", &p);
+            cx.weird("irc_invalid_dcc_port", &port_n.to_string());
             return;
         }
         let a = Addr::v4((host as u32).to_be_bytes());
@@ -407,7 +434,8 @@ impl Analyzer for Irc {
         }
         let d = is_orig as usize;
         let max = cx.sh.opts.irc_max_line_length as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]).with_max((max + 100).max(2));
+        // Lines are cut at twice what is allowed, so that a cut one is always too long.
+        let mut lines = std::mem::take(&mut self.lines[d]).with_max(max.saturating_mul(2).max(2));
         let mut at = 0;
         while let Some(p) = lines.next(data, &mut at) {
             match p {
@@ -429,6 +457,14 @@ impl Analyzer for Irc {
             cx.forward_gap(is_orig, seq, len);
         } else {
             self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if self.tls {
+            cx.forward_eof(is_orig);
+        } else if let Some(l) = self.lines[is_orig as usize].flush() {
+            self.line(cx, is_orig, &l);
         }
     }
 

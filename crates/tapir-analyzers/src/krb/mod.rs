@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tapir_data::value::{Addr, Value};
 use tapir_interface::{records, types};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::{Analyzer, Cx, Transport};
 use crate::raise;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
@@ -138,7 +138,8 @@ impl Krb {
         let bits = opts.body.get(1).copied().unwrap_or(0);
         let t = ctx(seq, 3)?;
         // [3] Ticket is itself an application-tagged element.
-        let tk = ticket_with(cx, &t.inner()?, in_padata)?;
+        // As recorded: over TCP the ticket of a request within another has an empty authentication info.
+        let tk = ticket_with(cx, &t.inner()?, in_padata && cx.conn.transport == Transport::Tcp)?;
         let o = records::KRBAPOptions {
             use_session_key: bits & 0x40 != 0,
             mutual_required: bits & 0x20 != 0,
@@ -200,10 +201,7 @@ impl Krb {
 
     /// The signed data of PKINIT: the certificate within is handed over as a file.
     fn certificate(&mut self, cx: &mut Cx, is_orig: bool, body: &[u8]) {
-        let Some(first) = ber::read(&mut Cursor::new(body)) else {
-            return;
-        };
-        let Some(inner) = first.children().next() else { return };
+        let certificate = signed_data(body, 0).and_then(|d| find_certificate(&d)).unwrap_or(&[]);
         let c = &cx.conn;
         let handle = format!(
             "Analyzer::ANALYZER_{}{}{}{}:{} > {}:{}{}",
@@ -217,12 +215,7 @@ impl Krb {
             self.certs
         );
         self.certs += 1;
-        cx.file_whole(
-            is_orig,
-            handle.as_bytes(),
-            b"application/x-x509-user-cert",
-            find_certificate(inner.body).unwrap_or(inner.body),
-        );
+        cx.file_whole(is_orig, handle.as_bytes(), b"application/x-x509-user-cert", certificate);
     }
 
     fn kdc_request(&mut self, cx: &mut Cx, seq: &Tlv) -> Option<Value> {
@@ -296,9 +289,28 @@ impl Krb {
     }
 }
 
+/// How deep signed data may stand within the fields of a message.
+const MAX_DEPTH: usize = 6;
+
+/// The CMS content that says of itself that it is signed data (1.2.840.113549.1.7.2), within elements and strings.
+fn signed_data(b: &[u8], depth: usize) -> Option<Tlv<'_>> {
+    const SIGNED: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+    let t = ber::read(&mut Cursor::new(b))?;
+    if t.id == ber::SEQUENCE
+        && t.children()
+            .next()
+            .is_some_and(|c| c.id == ber::OID && c.body == SIGNED)
+    {
+        return Some(t);
+    }
+    if depth >= MAX_DEPTH || !(t.id & 0x20 != 0 || t.id & 0xc0 == 0x80 || t.id == ber::OCTETS) {
+        return None;
+    }
+    signed_data(t.body, depth + 1)
+}
+
 /// The first X.509 certificate within CMS signed data.
-fn find_certificate(b: &[u8]) -> Option<&[u8]> {
-    let ci = ber::read(&mut Cursor::new(b))?;
+fn find_certificate<'a>(ci: &Tlv<'a>) -> Option<&'a [u8]> {
     let content = ci.children().find(|c| c.context() == Some(0))?;
     let signed = content.inner()?;
     let certs = signed.children().find(|c| c.context() == Some(0))?;
@@ -321,8 +333,8 @@ fn ticket(cx: &Cx, seq: &Tlv) -> Option<Value> {
     ticket_with(cx, seq, false)
 }
 
-/// A ticket; that of a request within another has an empty authentication info.
-fn ticket_with(cx: &Cx, seq: &Tlv, in_padata: bool) -> Option<Value> {
+/// A ticket, with an empty authentication info where asked for.
+fn ticket_with(cx: &Cx, seq: &Tlv, info: bool) -> Option<Value> {
     let enc = ctx(seq, 3)?;
     Some(
         records::KRBTicket {
@@ -331,7 +343,7 @@ fn ticket_with(cx: &Cx, seq: &Tlv, in_padata: bool) -> Option<Value> {
             service_name: principal(seq, 2)?,
             cipher: count(&enc, 0)?,
             ciphertext: string(&enc, 2),
-            authenticationinfo: in_padata.then(|| Rc::from(&b""[..])),
+            authenticationinfo: info.then(|| Rc::from(&b""[..])),
         }
         .build(cx.q.bindings()),
     )
@@ -391,13 +403,12 @@ fn error(cx: &mut Cx, seq: &Tlv) -> Option<Value> {
     };
     if e.error_code == 25 {
         if let Some(data) = ctx(seq, 12) {
+            // As recorded: the list is looked for in the field itself, not in an octet string within.
             let mut out = Vec::new();
-            if let Some(list) = ber::read(&mut Cursor::new(data.body)) {
-                for pa in list.children() {
-                    if let Some(ty) = count(&pa, 1).or_else(|| count(&pa, 0)) {
-                        let v = string(&pa, 2).unwrap_or_default();
-                        out.push(records::KRBTypeValue { data_type: ty, val: v }.build(cx.q.bindings()));
-                    }
+            for pa in data.children() {
+                if let Some(ty) = count(&pa, 1).or_else(|| count(&pa, 0)) {
+                    let v = string(&pa, 2).unwrap_or_default();
+                    out.push(records::KRBTypeValue { data_type: ty, val: v }.build(cx.q.bindings()));
                 }
             }
             e.pa_data = cx.vector(types::VECTOR_OF_KRB_TYPE_VALUE, out);

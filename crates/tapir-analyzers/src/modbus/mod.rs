@@ -16,7 +16,8 @@ const HEADER: usize = 7;
 #[derive(Default)]
 pub struct Modbus {
     buf: [Vec<u8>; 2],
-    stopped: [bool; 2],
+    /// The header of the message that is incomplete was told of.
+    told: [bool; 2],
 }
 
 fn coils(cx: &Cx, bytes: &[u8], quantity: usize) -> Value {
@@ -35,11 +36,9 @@ fn registers(cx: &Cx, bytes: &[u8]) -> Value {
 }
 
 impl Modbus {
-    fn adu(&mut self, cx: &mut Cx, is_orig: bool, adu: &[u8]) {
-        let mut c = Cursor::new(adu);
-        let (Some(tid), Some(pid), Some(len), Some(uid), Some(fc)) = (c.n16(), c.n16(), c.n16(), c.n8(), c.u8()) else {
-            return;
-        };
+    /// The header with the function, told of as soon as it is there.
+    fn header(&mut self, cx: &mut Cx, is_orig: bool, c: &mut Cursor) -> Option<(Value, u8)> {
+        let (tid, pid, len, uid, fc) = (c.n16()?, c.n16()?, c.n16()?, c.n8()?, c.u8()?);
         let h = records::ModbusHeaders {
             tid,
             pid,
@@ -48,19 +47,27 @@ impl Modbus {
             len,
         }
         .build(cx.q.bindings());
-        raise!(cx, modbus_message, h.clone(), is_orig);
+        if !std::mem::replace(&mut self.told[is_orig as usize], true) {
+            raise!(cx, modbus_message, h.clone(), is_orig);
+        }
+        Some((h, fc))
+    }
+
+    fn adu(&mut self, cx: &mut Cx, is_orig: bool, adu: &[u8]) -> Option<()> {
+        let mut c = Cursor::new(adu);
+        let (h, fc) = self.header(cx, is_orig, &mut c)?;
+        self.told[is_orig as usize] = false;
         if fc & 0x80 != 0 && !is_orig {
             if let Some(code) = c.n8() {
                 raise!(cx, modbus_exception, h, code);
             }
         } else if is_orig {
-            if request(cx, h, fc, &mut c).is_none() {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_PDU");
-            }
-        } else if response(cx, h, fc, &mut c).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_PDU");
+            request(cx, h, fc, &mut c)?;
+        } else {
+            response(cx, h, fc, &mut c)?;
         }
         cx.confirm();
+        Some(())
     }
 }
 
@@ -161,8 +168,9 @@ fn request(cx: &mut Cx, h: Value, fc: u8, c: &mut Cursor) -> Option<()> {
         }
         23 => {
             let (rs, rq, ws) = (c.n16()?, c.n16()?, c.n16()?);
-            c.u16()?;
-            let bytes = c.vec8()?;
+            let quantity = c.u16()? as usize;
+            c.u8()?;
+            let bytes = c.take(2 * quantity)?;
             let v = registers(cx, bytes);
             raise!(cx, modbus_read_write_multiple_registers_request, h, rs, rq, ws, v);
         }
@@ -270,10 +278,8 @@ fn response(cx: &mut Cx, h: Value, fc: u8, c: &mut Cursor) -> Option<()> {
 
 impl Analyzer for Modbus {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        // What does not parse is let go with all that came with it; the next data may begin with a message.
         let d = is_orig as usize;
-        if self.stopped[d] {
-            return;
-        }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
@@ -282,19 +288,20 @@ impl Analyzer for Modbus {
             let len = u16::from_be_bytes([h[4], h[5]]) as usize;
             if h[2] != 0 || h[3] != 0 {
                 cx.violation("Binpac exception: binpac exception: &enforce violation : ModbusTCP_TransportHeader:pid");
-                self.stopped[d] = true;
                 return;
             }
             if len < 2 {
                 cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_TransportHeader:len");
-                self.stopped[d] = true;
                 return;
             }
             let Some(adu) = buf.get(at..at + 6 + len) else {
+                self.header(cx, is_orig, &mut Cursor::new(h));
                 break;
             };
-            let adu = adu.to_vec();
-            self.adu(cx, is_orig, &adu);
+            if self.adu(cx, is_orig, adu).is_none() {
+                cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_PDU");
+                return;
+            }
             at += 6 + len;
         }
         buf.drain(..at);
@@ -304,11 +311,12 @@ impl Analyzer for Modbus {
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
         // The next data is taken to begin with a message.
         self.buf[is_orig as usize] = Vec::new();
+        self.told[is_orig as usize] = false;
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-        self.stopped.swap(0, 1);
+        self.told.swap(0, 1);
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -216,7 +216,12 @@ impl Mysql {
             }
             Expect::FieldList => {
                 if eof {
-                    raise!(cx, mysql_eof, false);
+                    c.u8();
+                    if self.no_eof() {
+                        self.ok(cx, &mut c)?;
+                    } else {
+                        raise!(cx, mysql_eof, false);
+                    }
                     self.expect = Expect::Nothing;
                 }
             }

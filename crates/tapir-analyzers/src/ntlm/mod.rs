@@ -59,6 +59,15 @@ fn field<'a>(c: &mut Cursor<'a>) -> Option<Option<&'a [u8]>> {
     Some(Some(c.whole().get(at..at.checked_add(len)?)?))
 }
 
+/// As [`field`], of which so much is taken as is there.
+fn pairs<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let len = c.u16le()? as usize;
+    c.u16le()?;
+    let at = c.u32le()? as usize;
+    let rest = c.whole().get(at..).unwrap_or(&[]);
+    Some(&rest[..len.min(rest.len())])
+}
+
 fn version(cx: &Cx, c: &mut Cursor) -> Option<Value> {
     let (major, minor, build) = (c.n8()?, c.n8()?, c.n16le()?);
     c.skip(3)?;
@@ -117,7 +126,7 @@ impl Ntlm {
                 let f = c.u32le()?;
                 let challenge = c.u64le()?;
                 c.skip(8)?;
-                let info = field(&mut c)?;
+                let info = pairs(&mut c)?;
                 let mut m = records::NTLMChallenge {
                     flags: flags(cx, f),
                     challenge,
@@ -128,18 +137,11 @@ impl Ntlm {
                     m.version = version(cx, &mut c)?;
                 }
                 if f & 0x0080_0000 != 0 {
-                    if let Some(info) = info {
-                        match avs(cx, info) {
-                            Some(v) => m.target_info = v,
-                            None => {
-                                cx.violation("NTLM AV Pair loop underflow");
-                                return Some(());
-                            }
-                        }
-                    } else {
+                    let mut avs = records::NTLMAVs::default();
+                    if read_avs(&mut avs, info).is_none() {
                         cx.violation("NTLM AV Pair loop underflow");
-                        return Some(());
                     }
+                    m.target_info = avs.build(cx.q.bindings());
                 }
                 let m = m.build(cx.q.bindings());
                 raise!(cx, ntlm_challenge, m);
@@ -174,9 +176,9 @@ impl Ntlm {
     }
 }
 
-fn avs(cx: &Cx, info: &[u8]) -> Option<Value> {
+/// Fills in what the pairs say; `None` when they end without an end mark.
+fn read_avs(a: &mut records::NTLMAVs, info: &[u8]) -> Option<()> {
     let mut c = Cursor::new(info);
-    let mut a = records::NTLMAVs::default();
     loop {
         let id = c.u16le()?;
         let len = c.u16le()? as usize;
@@ -184,8 +186,8 @@ fn avs(cx: &Cx, info: &[u8]) -> Option<Value> {
         let t = || -> std::rc::Rc<[u8]> { utf16le(v).into_bytes().into() };
         match id {
             0 => break,
-            1 => a.nb_computer_name = t(),
-            2 => a.nb_domain_name = t(),
+            1 => a.nb_computer_name = Some(t()),
+            2 => a.nb_domain_name = Some(t()),
             3 => a.dns_computer_name = Some(t()),
             4 => a.dns_domain_name = Some(t()),
             5 => a.dns_tree_name = Some(t()),
@@ -196,7 +198,7 @@ fn avs(cx: &Cx, info: &[u8]) -> Option<Value> {
             _ => {}
         }
     }
-    Some(a.build(cx.q.bindings()))
+    Some(())
 }
 
 impl Analyzer for Ntlm {

@@ -31,7 +31,7 @@ fn short(c: &mut Cursor) -> Option<f64> {
 }
 
 impl Ntp {
-    fn standard(cx: &mut Cx, c: &mut Cursor, version: u8) -> Result<Option<Value>, &'static str> {
+    fn standard(cx: &mut Cx, c: &mut Cursor) -> Result<Option<Value>, &'static str> {
         let r = (|| {
             let stratum = c.u8()?;
             let poll = c.u8()? as i8;
@@ -63,15 +63,13 @@ impl Ntp {
             _ => m.ref_addr = Some(Addr::v4(id)),
         }
         let mut exts = 0;
-        if version == 4 {
-            while c.left() > 24 {
-                c.u16();
-                let n = c.u16().unwrap_or(0) as usize;
-                if n < 4 || c.skip(n - 4).is_none() {
-                    return Err("Binpac exception: binpac exception: &enforce violation : Extension_Field:value_len");
-                }
-                exts += 1;
+        while c.left() > 24 {
+            c.u16();
+            let n = c.u16().unwrap_or(0) as usize;
+            if n < 4 || c.skip(n - 4).is_none() {
+                return Err("Binpac exception: binpac exception: &enforce violation : Extension_Field:value_len");
             }
+            exts += 1;
         }
         if c.left() >= 20 {
             m.key_id = c.n32();
@@ -129,22 +127,16 @@ impl Ntp {
 
 impl Analyzer for Ntp {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        let mut is_orig = is_orig;
         let mut c = Cursor::new(data);
         let Some(first) = c.u8() else { return };
         let (version, mode) = (first >> 3 & 7, first & 7);
-        if !self.flipped && (mode == 4 && is_orig || mode == 3 && !is_orig) {
-            self.flipped = true;
-            cx.conn.asks.flip = true;
-            is_orig = !is_orig;
-        }
         let mut msg = records::NTPMessage {
             version: version as u64,
             mode: mode as u64,
             ..Default::default()
         };
         let part = match mode {
-            1..=5 => match Self::standard(cx, &mut c, version) {
+            1..=5 => match Self::standard(cx, &mut c) {
                 Ok(v) => v,
                 Err(why) => {
                     cx.violation(why);
@@ -165,6 +157,11 @@ impl Analyzer for Ntp {
             _ => msg.std_msg = part,
         }
         cx.confirm();
+        // This message is still told of with the direction that it was seen in.
+        if !self.flipped && (mode == 4 && is_orig || mode == 3 && !is_orig) {
+            self.flipped = true;
+            cx.conn.asks.flip = true;
+        }
         let m = msg.build(cx.q.bindings());
         raise!(cx, ntp_message, is_orig, m);
     }

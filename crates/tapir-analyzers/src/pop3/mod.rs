@@ -45,7 +45,7 @@ pub struct Pop3 {
 impl Default for Pop3 {
     fn default() -> Self {
         Pop3 {
-            lines: [Lines::default().quiet(), Lines::default().quiet()],
+            lines: [Lines::default().quiet_lf(), Lines::default().quiet_lf()],
             pending: VecDeque::new(),
             current: None,
             greeted: false,
@@ -172,20 +172,23 @@ impl Pop3 {
             if w == b"+" && self.auth != Auth::None {
                 return;
             }
-            let shown = String::from_utf8_lossy(w).into_owned();
-            cx.weird("pop3_server_command_unknown", &shown);
+            let shown = if w.is_empty() {
+                "???".into()
+            } else {
+                String::from_utf8_lossy(w).into_owned()
+            };
             cx.violation_data(&format!("unknown server command ({shown})"), line);
+            cx.weird("pop3_server_command_unknown", &shown);
             return;
         }
         raise!(cx, pop3_reply, false, if ok { "OK" } else { "ERR" }, msg);
-        if !self.greeted {
-            self.greeted = true;
-            return;
+        if std::mem::replace(&mut self.greeted, true) {
+            if ok && self.current.is_some() {
+                cx.confirm();
+            }
+            self.answered(cx, ok, msg);
         }
-        if ok {
-            cx.confirm();
-        }
-        self.answered(cx, ok, msg);
+        // A greeting that comes late is an answer to the first request.
         if !self.multi && !self.tls {
             self.finish(cx);
         }

@@ -99,6 +99,11 @@ impl<'a> Reader<'a> {
             return Err(Stop::More);
         };
         self.at += 1;
+        if t == b'|' {
+            // Attributes within a value are passed over; those of a whole value are told with it.
+            self.list(depth, 2)?;
+            return self.value(depth + 1);
+        }
         Ok(match t {
             b'+' => Resp::Simple(self.line()?.to_vec()),
             b'-' => Resp::Error(self.line()?.to_vec()),
@@ -110,7 +115,8 @@ impl<'a> Reader<'a> {
                 Resp::Null
             }
             b'#' => Resp::Bool(self.line()? == b"t"),
-            b'$' => self.bulk()?.map_or(Resp::Null, Resp::Bulk),
+            // No string at all is told as an empty one.
+            b'$' => Resp::Bulk(self.bulk()?.unwrap_or_default()),
             b'!' => self.bulk()?.map_or(Resp::Null, Resp::Error),
             b'=' => self
                 .bulk()?
@@ -214,5 +220,9 @@ mod tests {
             assert_eq!(parse(&b[..cut], 100), Parsed::More);
         }
         assert_eq!(parse(b"N", 100), Parsed::Bad(b'N'));
+        let Parsed::Done(v, None, _) = parse(b"*2\r\n:1\r\n|1\r\n+ttl\r\n:3600\r\n$-1\r\n", 100) else {
+            panic!()
+        };
+        assert_eq!(v.text(), b"[1, ]");
     }
 }

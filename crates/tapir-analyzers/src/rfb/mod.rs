@@ -29,6 +29,8 @@ pub struct Rfb {
     buf: [Vec<u8>; 2],
     state: State,
     minor: u32,
+    /// Bytes of a key in Apple's authentication.
+    ard_key: usize,
 }
 
 impl Rfb {
@@ -93,14 +95,12 @@ impl Rfb {
                 c.u16()?;
                 let n = c.u16()? as usize;
                 c.take(2 * n)?;
-                self.minor |= (n as u32) << 8;
+                self.ard_key = n;
                 self.state = State::ArdResponse;
                 Some(c.pos())
             }
             (State::ArdResponse, true) => {
-                let n = (self.minor >> 8) as usize;
-                c.take(128 + n)?;
-                self.minor &= 0xff;
+                c.take(128 + self.ard_key)?;
                 self.state = State::Result;
                 Some(c.pos())
             }

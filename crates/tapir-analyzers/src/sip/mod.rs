@@ -12,7 +12,13 @@ use crate::{raise, wants};
 
 /// The analyzer.
 #[derive(Default)]
-pub struct Sip;
+pub struct Sip {
+    /// Noughts that came before a message, in datagrams of their own.
+    junk: Vec<u8>,
+}
+
+/// So many are kept.
+const MAX_JUNK: usize = 64;
 
 fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l))
@@ -124,8 +130,18 @@ impl Analyzer for Sip {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         // Keep-alives of blank lines or NULs are no messages.
         if data.len() <= 4 || data.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            if self.junk.len() + data.len() <= MAX_JUNK && data.iter().all(|b| *b == 0) {
+                self.junk.extend_from_slice(data);
+            }
             return;
         }
+        let mut whole = std::mem::take(&mut self.junk);
+        let data = if whole.is_empty() {
+            data
+        } else {
+            whole.extend_from_slice(data);
+            &whole
+        };
         if Self::message(cx, is_orig, data).is_none() {
             cx.violation("Binpac exception: binpac exception: string mismatch: SIP message");
         }

@@ -16,14 +16,21 @@ use crate::ntlm::filetime;
 use crate::raise;
 use crate::util::cursor::Cursor;
 
+/// So many deliveries that begin or go on with messages say that it is SMB.
+const CONFIRMING: u64 = 3;
+
 /// The analyzer.
 #[derive(Default)]
 pub struct Smb {
     buf: [Vec<u8>; 2],
-    seen: [bool; 2],
+    deliveries: u64,
     stopped: [bool; 2],
-    /// After a gap: waiting for a message's beginning.
-    resync: bool,
+    /// A message was seen to begin.
+    begun: bool,
+    /// After a gap in any direction: each direction is looked at again behind the next message that begins in it.
+    resync: [bool; 2],
+    /// Bytes of that message, which is passed over with the gaps within.
+    skip: [u64; 2],
     pub(crate) pipes: HashMap<u64, NodeIx>,
     pub(crate) pipe_trees: HashMap<u64, bool>,
     v1: v1::State,
@@ -49,8 +56,6 @@ pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed
 
 impl Smb {
     fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
-        let answered = self.seen == [true, true];
-        self.seen[is_orig as usize] = true;
         let ok = match m.first() {
             Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
             Some(0xfe) if m.get(1..4) == Some(b"SMB") => self.v2_messages(cx, is_orig, m),
@@ -58,12 +63,26 @@ impl Smb {
             Some(0xfc) => Some(()),
             _ => None,
         };
-        if answered && ok.is_some() {
-            cx.confirm();
-        }
         if ok.is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: SMB_PDU");
+            let need = if m.first() == Some(&0xff) {
+                v1::HEADER
+            } else {
+                v2::HEADER
+            } - 4;
+            let reason = match m.len().checked_sub(4) {
+                Some(n) if n < need => format!("out_of_bound: SMB_PDU:header: {need} > {n}"),
+                _ => "out_of_bound: SMB_PDU".to_string(),
+            };
+            cx.violation(&format!("Binpac exception: binpac exception: {reason}"));
             self.stopped[is_orig as usize] = true;
+        }
+    }
+
+    /// A file opened under the name of a well-known pipe makes its tree one of pipes.
+    pub(crate) fn pipe_by_name(&mut self, cx: &mut Cx, tree: u64, name: &[u8]) {
+        if !self.is_pipe(tree) && cx.sh.opts.smb_pipe_filenames.iter().any(|n| n.as_bytes() == name) {
+            self.set_tree(tree, true);
+            raise!(cx, smb_pipe_connect_heuristic);
         }
     }
 
@@ -129,20 +148,10 @@ impl Smb {
     pub(crate) fn is_pipe(&self, tree: u64) -> bool {
         self.pipe_trees.get(&tree).copied().unwrap_or(false)
     }
-}
 
-impl Analyzer for Smb {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+    /// The messages that are complete with these bytes.
+    fn messages(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
-        if self.stopped[d] {
-            return;
-        }
-        if self.resync {
-            if matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
-                self.resync = false;
-            }
-            return;
-        }
         let mut buf = std::mem::take(&mut self.buf[d]);
         buf.extend_from_slice(data);
         let mut at = 0;
@@ -168,15 +177,51 @@ impl Analyzer for Smb {
         buf.drain(..at);
         self.buf[d] = buf;
     }
+}
 
-    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
-        self.resync = true;
+impl Analyzer for Smb {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let d = is_orig as usize;
+        if self.stopped[d] {
+            return;
+        }
+        let mut data = data;
+        if !self.begun || self.resync[d] {
+            if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
+                return;
+            }
+            self.begun = true;
+            if std::mem::take(&mut self.resync[d]) {
+                self.skip[d] = 4 + u64::from(u32::from_be_bytes([0, data[1], data[2], data[3]]));
+            }
+        }
+        if self.skip[d] > 0 {
+            let n = self.skip[d].min(data.len() as u64);
+            self.skip[d] -= n;
+            data = &data[n as usize..];
+        }
+        self.messages(cx, is_orig, data);
+        self.deliveries = self.deliveries.saturating_add(1);
+        if self.deliveries == CONFIRMING && self.stopped == [false; 2] {
+            cx.confirm();
+        }
+    }
+
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, len: u64) {
+        let skip = &mut self.skip[is_orig as usize];
+        if *skip >= len {
+            *skip -= len;
+            return;
+        }
+        self.resync = [true; 2];
+        self.skip = [0; 2];
         self.buf = Default::default();
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-        self.seen.swap(0, 1);
+        self.resync.swap(0, 1);
+        self.skip.swap(0, 1);
         self.stopped.swap(0, 1);
     }
 

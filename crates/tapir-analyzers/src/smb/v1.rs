@@ -11,11 +11,11 @@ use crate::util::cursor::Cursor;
 use crate::util::text::utf16le;
 use crate::{raise, wants};
 
-const HEADER: usize = 32;
+pub(super) const HEADER: usize = 32;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 
 /// A chain of AndX commands is followed this far.
-const MAX_ANDX: usize = 100;
+const MAX_ANDX: usize = 10;
 
 /// Requests whose responses need them, by multiplex id.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Block<'_> {
             let n = rest
                 .chunks_exact(2)
                 .position(|c| c == [0, 0])
-                .map_or(rest.len(), |i| i * 2);
+                .map_or(rest.len() & !1, |i| i * 2);
             let s = utf16le(&rest[..n]).into_bytes();
             let _ = self.bytes.skip((n + 2).min(rest.len()));
             s
@@ -142,7 +142,7 @@ impl Smb {
             } else {
                 None
             };
-            let r = if flags & 0x80 != 0 {
+            let r = if !is_orig {
                 self.v1_response(cx, is_orig, &h, cmd, &mut b)
             } else {
                 self.v1_request(cx, is_orig, &h, cmd, &mut b)
@@ -154,13 +154,13 @@ impl Smb {
                 return Some(());
             }
             match next {
-                Some((n, at)) if n != 0xff && at > 0 => {
+                Some((n, at)) if n != 0xff => {
                     if at <= off {
-                        cx.weird("smb_andx_offset_not_advancing", "");
+                        cx.limit_weird("smb_andx_offset_not_advancing", "");
                         break;
                     }
                     if depth >= MAX_ANDX {
-                        cx.weird("smb_andx_depth_exceeded", "");
+                        cx.limit_weird("smb_andx_depth_exceeded", "");
                         break;
                     }
                     cmd = n;
@@ -257,6 +257,16 @@ impl Smb {
                 let high = if b.word_count == 14 { b.words.n32le()? } else { 0 };
                 let offset = high << 32 | low;
                 let len = len_high << 16 | len_low;
+                // The data stand behind the words, the count of bytes and what the offset leaves between.
+                let begin = (2 + b.words.pos() + 1).max(off.saturating_sub(b.at));
+                let room = h.msg.len() - b.at;
+                let end = begin as u64 + len;
+                if end > room as u64 {
+                    cx.violation(&format!(
+                        "Binpac exception: binpac exception: out_of_bound: SMB1_write_andx_request:data: {end} > {room}"
+                    ));
+                    return Some(());
+                }
                 raise!(cx, smb1_write_andx_request, hdr, fid, offset, len);
                 let data = at(h.msg, off, len as usize)?;
                 if self.is_pipe(h.tid as u64) {
@@ -557,10 +567,9 @@ impl Smb {
                     if self.is_pipe(h.tid as u64) {
                         self.pipe_data(cx, is_orig, fid, data);
                     } else if !data.is_empty() {
-                        if let Some(&size) = self.v1.sizes.get(&fid) {
-                            cx.file_size(is_orig, size, None);
-                        }
-                        cx.file_data(is_orig, data, Some(offset), None, None);
+                        let size = self.v1.sizes.get(&fid).copied();
+                        let id = size.and_then(|size| cx.file_size(is_orig, size, None));
+                        cx.file_data(is_orig, data, Some(offset), id.as_ref(), None);
                     }
                 }
             }
@@ -735,6 +744,7 @@ impl Smb {
                 };
                 if bit(31) {
                     n.guid = Some(b.bytes.take(16)?.into());
+                    // The blob itself is for the analyzers of what it holds; the record's field stays unset.
                     blob = b.bytes.take_rest().to_vec();
                 } else {
                     n.encryption_key = Some(b.bytes.take(key_len)?.into());

@@ -12,7 +12,7 @@ use crate::util::cursor::Cursor;
 use crate::util::text::utf16le;
 use crate::{raise, wants};
 
-const HEADER: usize = 64;
+pub(super) const HEADER: usize = 64;
 const PIPE_TRANSCEIVE: u32 = 0x0011_c017;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 
@@ -121,7 +121,10 @@ impl Smb {
             } else {
                 m
             };
-            raise!(cx, smb2_message, h.value.clone(), is_orig);
+            // A server breaks an oplock unasked, which is no message of a request's.
+            if h.message_id != u64::MAX {
+                raise!(cx, smb2_message, h.value.clone(), is_orig);
+            }
             let ok = if response {
                 self.v2_response(cx, is_orig, &h, this)
             } else {
@@ -193,6 +196,7 @@ impl Smb {
                 let create_options = c.n32le()?;
                 let (off, len) = (c.u16le()?, c.u16le()?);
                 let filename = name(m, off, len)?;
+                self.pipe_by_name(cx, h.tree_id, &filename);
                 let mut t = std::mem::take(&mut self.v2.creates);
                 Self::full(cx, &mut t, "create");
                 t.insert(h.message_id, filename.clone());
@@ -219,9 +223,7 @@ impl Smb {
                 let offset = c.u64le()?;
                 let (id, fid) = guid(cx, &mut c)?;
                 let pipe = self.is_pipe(h.tree_id);
-                if !pipe {
-                    raise!(cx, smb2_read_request, hdr, id, offset, length);
-                }
+                raise!(cx, smb2_read_request, hdr, id, offset, length);
                 let mut t = std::mem::take(&mut self.v2.reads);
                 Self::full(cx, &mut t, "read");
                 t.insert(h.message_id, (offset, fid, pipe));
@@ -477,10 +479,9 @@ impl Smb {
                     if pipe {
                         self.pipe_data(cx, is_orig, fid, data);
                     } else if !data.is_empty() {
-                        if let Some(&size) = self.v2.sizes.get(&fid) {
-                            cx.file_size(is_orig, size, None);
-                        }
-                        cx.file_data(is_orig, data, Some(offset), None, None);
+                        let size = self.v2.sizes.get(&fid).copied();
+                        let id = size.and_then(|size| cx.file_size(is_orig, size, None));
+                        cx.file_data(is_orig, data, Some(offset), id.as_ref(), None);
                     }
                 }
             }

@@ -123,12 +123,13 @@ impl Snmp {
             security_params: params.into(),
             ..Default::default()
         };
-        if security_model == 3 {
+        let body = ber::read(c).ok_or(Bad::Form)?;
+        // As recorded: told with what can be read, not with what is encrypted.
+        if security_model == 3 && body.id != ber::OCTETS {
             if let Some(u) = user_security(params) {
                 h.user_security_parameters = u.build(cx.q.bindings());
             }
         }
-        let body = ber::read(c).ok_or(Bad::Form)?;
         let wrap = |cx: &Cx, h: records::SNMPHeaderV3| {
             let v3 = h.build(cx.q.bindings());
             records::SNMPHeader {
@@ -259,8 +260,8 @@ fn user_security(params: &[u8]) -> Option<records::SNMPUserSecurityParameters> {
     let mut u = seq.cursor();
     Some(records::SNMPUserSecurityParameters {
         AuthoritativeEngineID: ber::read(&mut u)?.body.into(),
-        AuthoritativeEngineBoots: ber::read(&mut u)?.int()?,
-        AuthoritativeEngineTime: ber::read(&mut u)?.int()?,
+        AuthoritativeEngineBoots: ber::read(&mut u)?.uint()? as i64,
+        AuthoritativeEngineTime: ber::read(&mut u)?.uint()? as i64,
         UserName: ber::read(&mut u)?.body.into(),
         AuthenticationParameters: ber::read(&mut u)?.body.into(),
         PrivacyParameters: ber::read(&mut u)?.body.into(),

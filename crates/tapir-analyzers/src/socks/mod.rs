@@ -130,13 +130,14 @@ impl Socks {
                 Ok(c.pos())
             }
             (State::Reply, false) if self.version == 4 => {
+                // As recorded: the version is asked for here too, though servers are to send 0.
                 let v = c.u8().ok_or_else(more)?;
+                if v != 4 {
+                    return Err(Read::Bad(format!("unsupported/unknown SOCKS version {v}")));
+                }
                 let code = c.n8().ok_or_else(more)?;
                 let port = c.u16().ok_or_else(more)?;
                 let ip = c.array::<4>().ok_or_else(more)?;
-                if v != 0 {
-                    return Err(Read::Bad(format!("unsupported/unknown SOCKS version {v}")));
-                }
                 let a = address(cx, Some(Addr::v4(ip)), None);
                 raise!(cx, socks_reply, 4, code, a, tcp(port));
                 self.established(cx);

@@ -49,13 +49,13 @@ pub struct SyslogTcp {
 
 const MAX_MESSAGE: usize = 65_536;
 
-impl Analyzer for SyslogTcp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if !is_orig || self.stopped {
+impl SyslogTcp {
+    /// A message that ends with a line is told of once something follows it, be it the end.
+    fn messages(&mut self, cx: &mut Cx, end: bool) {
+        if self.stopped {
             return;
         }
         let mut buf = std::mem::take(&mut self.buf);
-        buf.extend_from_slice(data);
         let mut at = 0;
         while at < buf.len() {
             let rest = &buf[at..];
@@ -86,12 +86,30 @@ impl Analyzer for SyslogTcp {
                     }
                     break;
                 };
+                if n + 1 == rest.len() && !end {
+                    break;
+                }
                 message(cx, &rest[..n]);
                 at += n + 1;
             }
         }
         buf.drain(..at);
         self.buf = buf;
+    }
+}
+
+impl Analyzer for SyslogTcp {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        if is_orig && !self.stopped {
+            self.buf.extend_from_slice(data);
+            self.messages(cx, false);
+        }
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if is_orig {
+            self.messages(cx, true);
+        }
     }
 
     fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {

@@ -146,7 +146,12 @@ pub fn oid(b: &[u8]) -> Option<String> {
     let mut out = String::new();
     let mut n: u64 = 0;
     let mut first = true;
+    let mut run = 0;
     for &x in b {
+        run = if x & 0x80 == 0 { 0 } else { run + 1 };
+        if run >= 5 {
+            return None;
+        }
         n = n.checked_mul(128)?.checked_add((x & 0x7f) as u64)?;
         if n > u32::MAX as u64 {
             return None;

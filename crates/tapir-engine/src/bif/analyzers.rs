@@ -158,7 +158,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let prevent = truth(args.get(3));
     let looked = read(cx, args.first(), |c| {
         let found = c.ext.0.as_ref().and_then(|app| {
-            let ix = app.tree.find_id(id)?;
+            let ix = app.tree.find_known(id)?;
             Some((app.tree.tag_of(ix)?, app.info.value.clone()))
         });
         found.map(|(t, v)| (Some(t), v)).unwrap_or((None, None))

@@ -2,7 +2,7 @@
 
 signature dpd_dce_rpc_tcp {
   ip-proto == tcp
-  payload /^\x05[\x00\x01][\x00-\x13]\x03/
+  payload /^\x05[\x00\x01][\x00-\x13]/
   enable "DCE_RPC"
 }
 

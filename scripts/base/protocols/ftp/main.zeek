@@ -370,6 +370,12 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 		end_command(c$ftp);
 	}
 
+event ftp_starttls(c: connection) &priority=5
+	{
+	# What follows cannot be read; no answer to the command will come.
+	set_session(c);
+	}
+
 event scheduled_analyzer_applied(c: connection, a: Analyzer::Tag) &priority=10
 	{
 	if ( a != Analyzer::ANALYZER_FTP_DATA )

@@ -185,7 +185,13 @@ event LDAP::message(c: connection, message_id: int, opcode: LDAP::ProtocolOpcode
 		m$diagnostic_message = diagnostic_message;
 
 	if ( object != "" && ! m?$object )
+		{
 		m$object = object;
+
+		# What is asked for has a name beside its number.
+		if ( opcode == LDAP::ProtocolOpcode_EXTENDED_REQUEST && object in EXTENDED_REQUESTS )
+			m$object = fmt("%s (%s)", object, EXTENDED_REQUESTS[object]);
+		}
 
 	# The password of a bind would be here as well; the event of its own has it.
 	if ( argument != "" && ! m?$argument )
@@ -261,17 +267,6 @@ event LDAP::bind_request(c: connection, message_id: int, version: int, name: str
 			m$opcode = BIND_SICILY_RESPONSE;
 			break;
 		}
-	}
-
-event LDAP::extended_request(c: connection, message_id: int, request_name: string, request_value: string) &priority=5
-	{
-	local m = message_of(c, message_id);
-	m$opcode = PROTOCOL_OPCODES[LDAP::ProtocolOpcode_EXTENDED_REQUEST];
-
-	if ( request_name in EXTENDED_REQUESTS )
-		m$object = fmt("%s (%s)", request_name, EXTENDED_REQUESTS[request_name]);
-	else
-		m$object = request_name;
 	}
 
 hook finalize_ldap(c: connection)

@@ -56,7 +56,10 @@ event modbus_exception(c: connection, headers: ModbusHeaders, code: count) &prio
 		return;
 
 	c$modbus$exception = exception_codes[code];
-	c$modbus$func = function_codes[headers$function_code % 0x80];
+	local fc = headers$function_code % 0x80;
+
+	if ( fc in function_codes )
+		c$modbus$func = function_codes[fc] + "_EXCEPTION";
 	}
 
 event modbus_exception(c: connection, headers: ModbusHeaders, code: count) &priority=-5

@@ -59,6 +59,15 @@ event mysql_command_request(c: connection, command: count, arg: string) &priorit
 	start(c, commands[command], sub(arg, /\x00$/, ""));
 	}
 
+# How the two agree on who is there is not logged; handled so that the events are raised for whoever watches them all.
+event mysql_auth_switch_request(c: connection, name: string, data: string) &priority=5
+	{
+	}
+
+event mysql_auth_more_data(c: connection, is_orig: bool, data: string) &priority=5
+	{
+	}
+
 event mysql_change_user(c: connection, username: string) &priority=5
 	{
 	if ( c?$mysql )

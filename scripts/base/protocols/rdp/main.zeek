@@ -4,6 +4,9 @@
 @load base/protocols/conn/removal-hooks
 @load ./consts
 
+# Looks again after the interval; belongs to no module.
+global check_record: event(c: connection);
+
 module RDP;
 
 export {
@@ -54,9 +57,6 @@ redef record connection += {
 };
 
 redef likely_server_ports += { rdp_ports, rdpeudp_ports };
-
-# Looks again after the interval.
-global check_record: event(c: connection);
 
 event zeek_init() &priority=5
 	{

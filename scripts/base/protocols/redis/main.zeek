@@ -232,12 +232,6 @@ event Redis::error(c: connection, data: ReplyData)
 	answered(c, data, F);
 	}
 
-event Redis::server_push(c: connection, data: ReplyData)
-	{
-	# Pushed without having been asked for; belongs to no command.
-	state_of(c);
-	}
-
 event analyzer_failed(ts: time, atype: AllAnalyzers::Tag, info: AnalyzerViolationInfo)
 	{
 	if ( atype == Analyzer::ANALYZER_REDIS && info?$c && info$c?$redis_state )

@@ -143,6 +143,8 @@ event sip_header(c: connection, is_request: bool, name: string, value: string) &
 			case "CONTENT-LENGTH", "L":
 				if ( /^[0-9]+$/ in value )
 					rec$request_body_len = to_count(value);
+				else
+					Reporter::conn_weird("invalid_SIP_request_body_len", c, value);
 				break;
 
 			case "CSEQ":
@@ -186,6 +188,8 @@ event sip_header(c: connection, is_request: bool, name: string, value: string) &
 			case "CONTENT-LENGTH", "L":
 				if ( /^[0-9]+$/ in value )
 					rec$response_body_len = to_count(value);
+				else
+					Reporter::conn_weird("invalid_SIP_response_body_len", c, value);
 				break;
 
 			case "CONTENT-TYPE", "C":

@@ -61,12 +61,6 @@ event smb1_message(c: connection, hdr: SMB1::Header, is_orig: bool) &priority=-5
 		delete st$pending_cmds[hdr$mid];
 	}
 
-event smb1_error(c: connection, hdr: SMB1::Header, is_orig: bool) &priority=-5
-	{
-	if ( ! is_orig && c?$smb_state )
-		delete c$smb_state$pending_cmds[hdr$mid];
-	}
-
 event smb1_negotiate_request(c: connection, hdr: SMB1::Header, dialects: string_vec) &priority=5
 	{
 	c$smb_state$current_cmd$smb1_offered_dialects = dialects;
@@ -122,13 +116,9 @@ event smb1_tree_connect_andx_response(c: connection, hdr: SMB1::Header, service:
 	Log::write(SMB::MAPPING_LOG, c$smb_state$current_tree);
 	}
 
-event smb1_tree_disconnect(c: connection, hdr: SMB1::Header, is_orig: bool) &priority=5
+event smb1_session_setup_andx_response(c: connection, hdr: SMB1::Header, response: SMB1::SessionSetupAndXResponse) &priority=-5
 	{
-	if ( is_orig )
-		return;
-
-	delete c$smb_state$current_tree;
-	delete c$smb_state$tid_map[hdr$tid];
+	# What the server says of itself is for other scripts; handled here so that it is always raised.
 	}
 
 event smb1_nt_create_andx_request(c: connection, hdr: SMB1::Header, name: string) &priority=5

@@ -378,6 +378,10 @@ fn kind(k: PatKind) -> Kind {
 }
 
 impl ConnMatcher for ConnRules {
+    fn wants(&self, pat: PatKind) -> bool {
+        pat == PatKind::Payload || self.set.rules.has_kind(kind(pat))
+    }
+
     fn begin(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, ip_header: &[u8]) {
         if self.set.rules.has_begun(&self.state, is_orig) {
             return;

@@ -19,6 +19,7 @@ pub mod ocsp;
 pub mod oid;
 pub mod pe;
 pub mod reassembly;
+pub mod rsa;
 pub mod sct;
 pub mod verify;
 pub mod x509;

@@ -231,7 +231,8 @@ fn sequence(body: &[u8]) -> Vec<u8> {
     element(tag::SEQUENCE, body)
 }
 
-/// Verifies a signature with the key of a SubjectPublicKeyInfo. Algorithms that are broken or not known do not verify.
+/// Verifies a signature with the key of a SubjectPublicKeyInfo. Algorithms that are
+/// not known do not verify; that one is weak is not asked here.
 pub fn verify_signature(spki: &[u8], sig_oid: &str, message: &[u8], sig: &[u8]) -> bool {
     let parse = || {
         let mut d = Der::new(spki).enter(tag::SEQUENCE)?;
@@ -251,9 +252,10 @@ pub fn verify_signature(spki: &[u8], sig_oid: &str, message: &[u8], sig: &[u8]) 
         ("1.2.840.10045.4.3.3", Some("1.2.840.10045.3.1.7")) => &signature::ECDSA_P256_SHA384_ASN1,
         ("1.2.840.10045.4.3.3", Some("1.3.132.0.34")) => &signature::ECDSA_P384_SHA384_ASN1,
         ("1.3.101.112", _) => &signature::ED25519,
-        _ => return false,
+        _ => return crate::rsa::verify(key, sig_oid, message, sig),
     };
     UnparsedPublicKey::new(algorithm, key).verify(message, sig).is_ok()
+        || crate::rsa::verify(key, sig_oid, message, sig)
 }
 
 /// The digest that scripts number 1 (MD5) to 6 (SHA-512).

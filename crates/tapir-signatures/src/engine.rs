@@ -289,6 +289,11 @@ impl RuleSet {
         state.directions[usize::from(!is_orig)].seen
     }
 
+    /// Whether any rule has patterns for texts of a kind other than payload.
+    pub fn has_kind(&self, kind: Kind) -> bool {
+        self.matchers[kind as usize].is_some()
+    }
+
     /// Data of a kind. `begin` and `end` say that it starts or ends the unit that patterns are anchored to, `clear`
     /// forgets where the stream stood.
     pub fn feed(

@@ -391,8 +391,16 @@ impl Cx<'_> {
         r
     }
 
+    /// Whether signatures look at texts of a kind.
+    pub fn text_is_matched(&self, kind: super::PatKind) -> bool {
+        self.conn.matcher.as_ref().is_some_and(|m| m.wants(kind))
+    }
+
     /// Matches text of the running analyzer against signatures.
     pub fn match_text(&mut self, kind: super::PatKind, is_orig: bool, data: &[u8], bol: bool, eol: bool) {
+        if !self.text_is_matched(kind) {
+            return;
+        }
         let Some(mut m) = self.conn.matcher.take() else {
             return;
         };

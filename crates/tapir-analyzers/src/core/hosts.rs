@@ -103,6 +103,8 @@ pub trait ConnMatcher {
         eol: bool,
         enables: &mut Vec<Enable>,
     );
+    /// Whether any rule looks at texts of a kind; texts that nobody looks at need not be fed.
+    fn wants(&self, kind: PatKind) -> bool;
     /// Forgets the partial matches of one kind in one direction, as before a new text.
     fn reset(&mut self, kind: PatKind, is_orig: bool);
     /// The connection ends: pending rules are tested a last time.

@@ -451,12 +451,12 @@ pub(super) fn raise_header(cx: &mut Cx, is_orig: bool, name: &[u8], value: &[u8]
     if wants!(cx, http_header) {
         let upper = name.to_ascii_uppercase();
         raise!(cx, http_header, is_orig, name, upper, value);
-        if cx.conn.matcher.is_some() {
-            let kind = if is_orig {
-                PatKind::HttpRequestHeader
-            } else {
-                PatKind::HttpReplyHeader
-            };
+        let kind = if is_orig {
+            PatKind::HttpRequestHeader
+        } else {
+            PatKind::HttpReplyHeader
+        };
+        if cx.text_is_matched(kind) {
             let text = [name, b": ", value].concat();
             cx.match_text(kind, is_orig, &text, true, true);
         }

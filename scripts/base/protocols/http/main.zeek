@@ -117,7 +117,7 @@ function state_of(c: connection): State
 # Makes the transaction that the direction is at the current one.
 function set_state(c: connection, is_orig: bool)
 	{
-	local st = state_of(c);
+	local st = c?$http_state ? c$http_state : state_of(c);
 	local n = is_orig ? st$current_request : st$current_response;
 
 	if ( n in st$pending )

@@ -72,8 +72,13 @@ impl Pe {
                 }
                 let next = d.u32(60);
                 events::pe_dos_header(cx.q, f, dos_header(&d, &b));
-                if (next as usize) < 64 || next as usize > HEADERS_MAX {
+                if (next as usize) < 64 {
                     return None;
+                }
+                if next as usize > HEADERS_MAX {
+                    // A program of before Windows, or one whose headers are further than anybody looks.
+                    self.stage = Stage::Done;
+                    return Some(true);
                 }
                 self.at = next as usize;
                 self.stage = Stage::DosCode;
@@ -110,7 +115,10 @@ impl Pe {
                 }
                 let header = &self.data[self.at..self.at + self.optional_size];
                 // Without an optional header it is no program: older formats share the first header only.
-                let record = optional_header(header, &b)?;
+                let Some(record) = optional_header(header, &b) else {
+                    self.stage = Stage::Done;
+                    return Some(true);
+                };
                 events::pe_optional_header(cx.q, f, record);
                 self.at += self.optional_size;
                 self.stage = Stage::Sections;

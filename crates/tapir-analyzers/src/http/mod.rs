@@ -191,7 +191,7 @@ impl Http {
             Ok(r) if r.version == (0, 9) && (r.method.len() < MIN_METHOD || r.uri.is_empty()) => {
                 self.set_version(cx, true, r.version);
                 cx.weird("bad_HTTP_request", "");
-                cx.violation_data("not a http request line", line);
+                cx.violation("not a http request line");
                 self.sides[1].state = State::Nothing;
                 return;
             }

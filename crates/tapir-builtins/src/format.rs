@@ -24,6 +24,7 @@ fn cat(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let mut out = Vec::new();
     for v in a {
         out.extend(text(ctx, v)?);
+        room(out.len())?;
     }
     Ok(string(out))
 }
@@ -41,6 +42,7 @@ fn cat_sep(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
             Value::Str(s) if s.is_empty() => out.extend_from_slice(&default),
             v => out.extend(text(ctx, v)?),
         }
+        room(out.len())?;
     }
     Ok(string(out))
 }

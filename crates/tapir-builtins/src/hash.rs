@@ -130,6 +130,7 @@ fn describe_type(types: &Types, ty: TypeId, out: &mut Vec<u8>) {
 fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtError> {
     let ty = ctx.type_of(v);
     describe_type(ctx.types(), ty, out);
+    room(out.len())?;
     match v {
         Value::Bool(b) => out.extend((*b as i64).to_le_bytes()),
         Value::Int(n) => out.extend(n.to_le_bytes()),

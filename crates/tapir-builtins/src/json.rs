@@ -25,7 +25,9 @@ fn to_json(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         interval_as_double: a.bool(3)?,
     };
     ctx.materialize(v)?;
-    Ok(string(write_json(&VmText(ctx.vm), v, &options)))
+    let text = write_json(&VmText(ctx.vm), v, &options);
+    room(text.len())?;
+    Ok(string(text))
 }
 
 /// Why a JSON value does not become a script value.

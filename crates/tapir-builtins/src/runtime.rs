@@ -287,9 +287,12 @@ fn set_network_time(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(Value::Bool(true))
 }
 
+/// The time of events that carry none.
+const NO_TIMESTAMP: f64 = -1.0;
+
 fn current_event_time(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
-    let now = ctx.network_time();
-    Ok(Value::Time(ctx.vm.current_event().map_or(now, |e| e.0)))
+    let stamp = metadata(ctx).into_iter().find(|m| m.0 == NETWORK_TIMESTAMP);
+    Ok(stamp.map_or(Value::Time(NO_TIMESTAMP), |m| m.1))
 }
 
 // ---- events as values ----

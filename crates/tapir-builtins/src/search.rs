@@ -104,6 +104,7 @@ fn subst_string(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     for p in memchr::memmem::find_iter(s, &from[..]) {
         out.extend_from_slice(&s[at..p]);
         out.extend_from_slice(to);
+        room(out.len())?;
         at = p + from.len();
     }
     out.extend_from_slice(&s[at..]);
@@ -150,6 +151,7 @@ fn substitute(_: &mut CallCtx<'_>, a: &[Value], all: bool) -> Res {
     {
         out.extend_from_slice(&s[at..start]);
         out.extend_from_slice(repl);
+        room(out.len())?;
         at = end;
         if !all {
             break;

@@ -2,7 +2,7 @@
 
 use tapir_data::text::{escape_bytes, push_hex};
 use tapir_data::value::Value;
-use tapir_vm::CallCtx;
+use tapir_vm::{CallCtx, RtError};
 
 use crate::util::*;
 
@@ -25,7 +25,7 @@ pub const FAMILY: Family = &[
     ("rstrip", rstrip),
     ("ljust", |ctx, a| justify(ctx, a, true)),
     ("rjust", |ctx, a| justify(ctx, a, false)),
-    ("zfill", |_, a| Ok(string(pad(a.str(0)?, a.count(1)?, b'0', false)))),
+    ("zfill", |_, a| Ok(string(pad(a.str(0)?, a.count(1)?, b'0', false)?))),
     ("string_fill", string_fill),
     ("reverse", |_, a| {
         Ok(string(a.str(0)?.iter().rev().copied().collect::<Vec<u8>>()))
@@ -51,9 +51,6 @@ pub const FAMILY: Family = &[
     ("compress_path", compress_path),
 ];
 
-/// The longest string that padding and filling make.
-const PADDED_LEN_MAX: u64 = 64 << 20;
-
 fn string_cat(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let mut out = Vec::new();
     for v in a {
@@ -64,6 +61,7 @@ fn string_cat(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
                 return Ok(string(""));
             }
         }
+        room(out.len())?;
     }
     Ok(string(out))
 }
@@ -78,6 +76,7 @@ fn join_string_vec(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         if !matches!(v, Value::Unset) {
             out.extend(text(ctx, v)?);
         }
+        room(out.len())?;
     }
     Ok(string(out))
 }
@@ -96,6 +95,7 @@ fn join_string_set(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
                 return Ok(string(""));
             }
         }
+        room(out.len())?;
     }
     Ok(string(out))
 }
@@ -174,16 +174,17 @@ fn rstrip(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(string(&s[..end]))
 }
 
-fn pad(s: &[u8], width: u64, fill: u8, left: bool) -> Vec<u8> {
-    let width = width.min(PADDED_LEN_MAX) as usize;
+fn pad(s: &[u8], width: u64, fill: u8, left: bool) -> Result<Vec<u8>, RtError> {
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    room(width)?;
     let mut blanks = vec![fill; width.saturating_sub(s.len())];
     if left {
         let mut out = s.to_vec();
         out.append(&mut blanks);
-        out
+        Ok(out)
     } else {
         blanks.extend_from_slice(s);
-        blanks
+        Ok(blanks)
     }
 }
 
@@ -199,11 +200,12 @@ fn justify(ctx: &mut CallCtx<'_>, a: &[Value], left: bool) -> Res {
         );
         return Ok(Value::Unset);
     };
-    Ok(string(pad(s, width, fill, left)))
+    Ok(string(pad(s, width, fill, left)?))
 }
 
 fn string_fill(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
-    let (len, source) = (a.int(0)?.clamp(0, PADDED_LEN_MAX as i64) as usize, a.str(1)?);
+    let (len, source) = (usize::try_from(a.int(0)?).unwrap_or(0), a.str(1)?);
+    room(len)?;
     let mut out: Vec<u8> = source.iter().copied().cycle().take(len).collect();
     out.resize(len, 0);
     if let Some(last) = out.last_mut() {
@@ -277,6 +279,7 @@ fn hexdump(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     if s.is_empty() {
         return Ok(string(format!("{:50}\n", "")));
     }
+    room(s.len().saturating_mul(5))?;
     let mut out = String::new();
     for (i, line) in s.chunks(16).enumerate() {
         let mut hex = format!("{:04x}  ", i * 16);
@@ -411,7 +414,7 @@ mod tests {
 
     #[test]
     fn padding_and_escapes() {
-        assert_eq!(pad(b"42", 5, b'0', false), b"00042");
+        assert_eq!(pad(b"42", 5, b'0', false).unwrap(), b"00042");
         assert_eq!(escape(b"a\\\x01'", b"\\"), br"a\\\x01'");
         assert_eq!(escape_pattern(b"a.b/"), br"a\.b\/");
         assert_eq!(normalize_path("/a/./b/../c"), "/a/c");

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tapir_data::text::{RenderHost, Style, render};
+use tapir_data::text::{RenderHost, Style, TEXT_MAX, render};
 use tapir_data::types::{Kind, TypeId, Types};
 use tapir_data::value::{Addr, Func, Port, Record, Str, Subnet, Table, Value, Vector};
 use tapir_vm::{CallCtx, RtError, Severity, Vm};
@@ -251,7 +251,22 @@ pub fn text_as(ctx: &mut CallCtx<'_>, v: &Value, style: Style) -> Result<Vec<u8>
     if is_aggregate(v) {
         ctx.materialize(v)?;
     }
-    Ok(render(&VmText(ctx.vm), v, style))
+    let text = render(&VmText(ctx.vm), v, style);
+    room(text.len())?;
+    Ok(text)
+}
+
+/// Whether a text may become so long.
+///
+/// # Errors
+/// When it may not.
+pub fn room(len: usize) -> Result<(), RtError> {
+    if len <= TEXT_MAX {
+        return Ok(());
+    }
+    Err(RtError::new(format!(
+        "a text of {len} bytes is longer than the limit of {TEXT_MAX}"
+    )))
 }
 
 /// The text of a value as `cat` shows it.

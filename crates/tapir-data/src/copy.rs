@@ -14,80 +14,94 @@ use crate::value::{Func, Record, Value, Vector};
 /// A deep copy of a value.
 pub fn deep_copy(v: &Value) -> Value {
     match v {
-        Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_) => copy_into(v, &mut HashMap::new()),
-        Value::Func(f) => Value::Func(copy_function(f, &mut HashMap::new())),
+        Value::Record(_) | Value::Table(_) | Value::Vector(_) | Value::List(_) | Value::Func(_) => {
+            let mut copying = Copying::default();
+            let copy = copying.shell(v);
+            while let Some((old, new)) = copying.todo.pop() {
+                copying.fill(&old, &new);
+            }
+            copy
+        }
         Value::Opaque(o) => Value::Opaque(o.deep_copy().unwrap_or_else(|| o.clone())),
         Value::Pattern(p) => Value::Pattern(p.deep_copy().unwrap_or_else(|| p.clone())),
         v => v.clone(),
     }
 }
 
-type Seen = HashMap<*const u8, Value>;
-
-fn copy_function(f: &Rc<Func>, seen: &mut Seen) -> Rc<Func> {
-    let captures = f.captures.borrow().clone();
-    Rc::new(Func {
-        id: f.id,
-        ty: f.ty,
-        captures: RefCell::new(captures.iter().map(|c| copy_into(c, seen)).collect()),
-        fresh: true,
-    })
+/// A copy in the making. What is inside of what waits in a list, so that values may be nested as deep as they like.
+#[derive(Default)]
+struct Copying {
+    /// Originals that were met, with their copies.
+    seen: HashMap<*const u8, Value>,
+    /// Copies that are still empty.
+    todo: Vec<(Value, Value)>,
 }
 
-fn copy_into(v: &Value, seen: &mut Seen) -> Value {
-    match v {
-        Value::Record(r) => {
-            let at = Rc::as_ptr(r) as *const u8;
-            if let Some(done) = seen.get(&at) {
-                return done.clone();
+impl Copying {
+    /// The copy of a value; containers are empty at first.
+    fn shell(&mut self, v: &Value) -> Value {
+        let (at, new): (*const u8, Value) = match v {
+            Value::Record(r) => (
+                Rc::as_ptr(r) as *const u8,
+                Value::Record(Record::new(r.ty, Vec::with_capacity(r.len()))),
+            ),
+            Value::Vector(x) => (
+                Rc::as_ptr(x) as *const u8,
+                Value::Vector(Vector::new(x.ty, Vec::with_capacity(x.len()))),
+            ),
+            Value::Table(t) => (
+                Rc::as_ptr(t) as *const u8,
+                Value::Table(Table::with_attrs(t.ty, t.attrs())),
+            ),
+            Value::Func(f) => {
+                let copy = Func {
+                    id: f.id,
+                    ty: f.ty,
+                    captures: RefCell::new(Vec::new()),
+                    fresh: true,
+                };
+                (Rc::as_ptr(f) as *const u8, Value::Func(Rc::new(copy)))
             }
-            let new = Record::new(r.ty, Vec::with_capacity(r.len()));
-            seen.insert(at, Value::Record(new.clone()));
-            for slot in 0..r.len() {
-                new.set(slot, copy_into(&r.get(slot), seen));
-            }
-            Value::Record(new)
+            Value::List(l) => return Value::List(l.iter().map(|v| self.shell(v)).collect()),
+            Value::Opaque(_) | Value::Pattern(_) => return deep_copy(v),
+            v => return v.clone(),
+        };
+        if let Some(done) = self.seen.get(&at) {
+            return done.clone();
         }
-        Value::Vector(old) => {
-            let at = Rc::as_ptr(old) as *const u8;
-            if let Some(done) = seen.get(&at) {
-                return done.clone();
-            }
-            let new = Vector::new(old.ty, Vec::with_capacity(old.len()));
-            seen.insert(at, Value::Vector(new.clone()));
-            for item in old.to_vec() {
-                new.push(copy_into(&item, seen));
-            }
-            Value::Vector(new)
-        }
-        Value::Table(old) => {
-            let at = Rc::as_ptr(old) as *const u8;
-            if let Some(done) = seen.get(&at) {
-                return done.clone();
-            }
-            let new = Table::with_attrs(old.ty, old.attrs());
-            seen.insert(at, Value::Table(new.clone()));
-            let mut pos = 0;
-            while let Some(p) = old.position_from(pos) {
-                pos = p + 1;
-                if let Some(key) = old.key_at(p) {
-                    // A stored key is a snapshot already; inserting takes another one.
-                    new.insert(as_parts(&key), copy_into(&old.value_at(p), seen), old.time_at(p));
+        self.seen.insert(at, new.clone());
+        self.todo.push((v.clone(), new.clone()));
+        new
+    }
+
+    fn fill(&mut self, old: &Value, new: &Value) {
+        match (old, new) {
+            (Value::Record(old), Value::Record(new)) => {
+                for slot in 0..old.len() {
+                    new.set(slot, self.shell(&old.get(slot)));
                 }
             }
-            Value::Table(new)
-        }
-        Value::List(l) => Value::List(l.iter().map(|v| copy_into(v, seen)).collect()),
-        Value::Func(f) => {
-            let at = Rc::as_ptr(f) as *const u8;
-            if let Some(done) = seen.get(&at) {
-                return done.clone();
+            (Value::Vector(old), Value::Vector(new)) => {
+                for item in old.to_vec() {
+                    new.push(self.shell(&item));
+                }
             }
-            let new = Value::Func(copy_function(f, seen));
-            seen.insert(at, new.clone());
-            new
+            (Value::Table(old), Value::Table(new)) => {
+                let mut pos = 0;
+                while let Some(p) = old.position_from(pos) {
+                    pos = p + 1;
+                    if let Some(key) = old.key_at(p) {
+                        // A stored key is a snapshot already; inserting takes another one.
+                        new.insert(as_parts(&key), self.shell(&old.value_at(p)), old.time_at(p));
+                    }
+                }
+            }
+            (Value::Func(old), Value::Func(new)) => {
+                let captures = old.captures.borrow().clone();
+                let copies = captures.iter().map(|c| self.shell(c)).collect();
+                *new.captures.borrow_mut() = copies;
+            }
+            _ => {}
         }
-        Value::Opaque(_) | Value::Pattern(_) => deep_copy(v),
-        v => v.clone(),
     }
 }

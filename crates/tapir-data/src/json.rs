@@ -41,7 +41,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn value(&mut self, v: &Value, out: &mut Vec<u8>) {
-        if self.depth > 500 {
+        if self.depth > 500 || out.len() > crate::text::TEXT_MAX {
             out.extend_from_slice(b"null");
             return;
         }

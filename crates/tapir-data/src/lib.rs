@@ -13,6 +13,7 @@ pub mod jsonparse;
 pub mod key;
 pub mod localtime;
 pub mod number;
+mod release;
 pub mod table;
 pub mod text;
 pub mod types;

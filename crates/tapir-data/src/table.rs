@@ -60,6 +60,12 @@ pub struct Table {
     pattern_lookups: Cell<(u64, u64)>,
 }
 
+impl Drop for Table {
+    fn drop(&mut self) {
+        crate::release::release(&mut self.inner.get_mut().values);
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     index: HashTable<u32>,

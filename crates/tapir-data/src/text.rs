@@ -47,6 +47,10 @@ pub enum Style {
     Indented,
 }
 
+/// Texts of values end when they are about so long: a value that holds itself many times over could have one that no
+/// memory can keep.
+pub const TEXT_MAX: usize = 1 << 30;
+
 /// The text of a value as a new byte string.
 pub fn render(host: &dyn RenderHost, v: &Value, style: Style) -> Vec<u8> {
     let mut out = Vec::new();
@@ -143,6 +147,9 @@ impl Renderer<'_> {
     }
 
     fn value(&mut self, v: &Value) {
+        if self.out.len() > TEXT_MAX {
+            return;
+        }
         match v {
             Value::Unset => self.text("<uninitialized>"),
             Value::Bool(b) => self.text(if *b { "T" } else { "F" }),
@@ -256,6 +263,9 @@ impl Renderer<'_> {
         self.newline();
         self.depth += 1;
         for (i, (key, value)) in t.entries().into_iter().enumerate() {
+            if self.out.len() > TEXT_MAX {
+                break;
+            }
             if i > 0 {
                 self.text(",");
                 self.newline();

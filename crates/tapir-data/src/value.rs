@@ -193,6 +193,12 @@ pub struct Record {
     slots: UnsafeCell<Vec<Value>>,
 }
 
+impl Drop for Record {
+    fn drop(&mut self) {
+        crate::release::release(self.slots.get_mut());
+    }
+}
+
 impl Record {
     /// A record with the given slots.
     pub fn new(ty: TypeId, slots: Vec<Value>) -> Rc<Self> {
@@ -258,6 +264,12 @@ pub struct Vector {
     /// The vector's own type (`vector of T`).
     pub ty: TypeId,
     items: UnsafeCell<Vec<Value>>,
+}
+
+impl Drop for Vector {
+    fn drop(&mut self) {
+        crate::release::release(self.items.get_mut());
+    }
 }
 
 impl Vector {

@@ -21,6 +21,14 @@ impl Dumper {
         }
     }
 
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |f| f.flush())
+    }
+
     /// Appends a packet.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub struct Engine {
     n_packets: u64,
     n_bytes: u64,
     filter: Option<Filter>,
+    /// The state of the queue's wishes that the flow table knows.
+    wants_changes: Option<u32>,
     /// Whose packets are for other workers: where packets are shared out, and the share that is this node's.
     share: Option<(Sharer, usize)>,
     parent: Option<u32>,
@@ -207,7 +209,9 @@ impl Engine {
             .rules()
             .iter()
             .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
-        flow.wants = options::wants(&mut core.vm, false, discarders.any(), connections, timing_out.is_some());
+        flow.wants.first_packet = connections;
+        flow.wants.timing_out = timing_out.is_some();
+        flow.wants.discarders = discarders.any();
         core.host.net = Some(Box::new(Net { flow, shared }));
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
@@ -250,6 +254,7 @@ impl Engine {
             filter: None,
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
+            wants_changes: None,
         })
     }
 
@@ -283,6 +288,10 @@ impl Engine {
         };
         let Net { flow, shared } = &mut *net;
         shared.now = self.spare.now();
+        if self.wants_changes != Some(self.spare.changes()) {
+            self.wants_changes = Some(self.spare.changes());
+            flow.wants = options::wants(&self.spare, &flow.wants);
+        }
         flow.wants.packet_filter = !drops.is_empty();
         let mut sink = Sink {
             drops,
@@ -459,13 +468,19 @@ impl Engine {
                 core.vm.queue().push(events::ZEEK_SCRIPT_LOADED, args);
             }
         }
-        core.drain_all();
-        if let Some(code) = core.exit {
-            return Err(code as u8);
-        }
-        if core.vm.n_errors() > 0 && std::env::var_os("ZEEK_ALLOW_INIT_ERRORS").is_none() {
-            complain("fatal error: errors occurred while initializing");
-            return Err(1);
+        let allowed = std::env::var_os("ZEEK_ALLOW_INIT_ERRORS").is_some();
+        loop {
+            core.drain();
+            if let Some(code) = core.exit {
+                return Err(code as u8);
+            }
+            if core.vm.n_errors() > 0 && !allowed {
+                complain("fatal error: errors occurred while initializing");
+                return Err(1);
+            }
+            if core.vm.queue().is_empty() {
+                break;
+            }
         }
         core.with_cx(logs::rotate_leftovers);
         if let Some(code) = core.exit {
@@ -573,6 +588,8 @@ impl Engine {
         });
         self.weirds = weirds;
         self.drain();
+        // The main loop has a turn of its own after each packet: results of delayed functions arrive there.
+        self.core.borrow_mut().drain();
     }
 
     /// Moves the network time on and runs what is due, without a packet.
@@ -712,6 +729,7 @@ impl Engine {
             core.vm.queue().push(events::NET_DONE, vec![now]);
             core.drain();
             core.host.terminating = true;
+            core.host.node.packet = None;
             core.vm.set_terminating();
             let result = core.vm.expire_all_timers(&mut core.host);
             core.note(result);
@@ -721,6 +739,7 @@ impl Engine {
         self.drain();
         self.with_sink(|flow, sink| flow.finish_conns(sink));
         self.drain();
+        self.with_sink(|flow, _| flow.forget_conns());
         let manager = self.core.borrow().host.files.manager.clone();
         let core = self.core.clone();
         self.with_sink(|_, sink| manager.finish(sink.q, &mut InPacket(core)));

@@ -4,6 +4,7 @@ use tapir_analyzers::core::Options as AnalyzerOptions;
 use tapir_data::value::{Proto, Value};
 use tapir_flow::{Ip, Options as FlowOptions, Wants};
 use tapir_interface::events;
+use tapir_interface::queue::EventQueue;
 use tapir_packet::Layer;
 use tapir_vm::Vm;
 
@@ -201,8 +202,7 @@ pub fn contents(vm: &Vm) -> Contents {
 }
 
 /// What of the costly callbacks somebody listens to.
-pub fn wants(vm: &mut Vm, filters: bool, discarders: bool, signatures: bool, timing_out: bool) -> Wants {
-    let q = vm.queue();
+pub fn wants(q: &EventQueue, old: &Wants) -> Wants {
     Wants {
         raw_packet: q.wants(events::RAW_PACKET),
         packet_not_processed: q.wants(events::PACKET_NOT_PROCESSED),
@@ -220,9 +220,6 @@ pub fn wants(vm: &mut Vm, filters: bool, discarders: bool, signatures: bool, tim
             || q.wants(events::ICMP_REDIRECT),
         connection_reset_timer: q.wants(events::CONNECTION_RESET),
         connection_partial_close: q.wants(events::CONNECTION_PARTIAL_CLOSE),
-        packet_filter: filters,
-        discarders,
-        first_packet: signatures,
-        timing_out,
+        ..*old
     }
 }

@@ -7,8 +7,11 @@ use tapir_vm::Vm;
 
 /// A named function, event or hook as a value.
 pub fn function(vm: &mut Vm, name: &str) -> Option<Value> {
-    let id = vm.func_id(name)?;
-    Some(vm.func_value(id))
+    match vm.func_id(name) {
+        Some(id) => Some(vm.func_value(id)),
+        // With `&redef` it is a variable that holds the function.
+        None => vm.global_value(name).filter(|v| matches!(v, Value::Func(_))),
+    }
 }
 
 /// Whether a hook or event value has any body that would run.

@@ -500,6 +500,15 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
+    /// Forgets the connections that [`FlowTable::finish_conns`] has ended; until then they can be looked up.
+    pub fn forget_conns(&mut self) {
+        self.index.clear();
+        for s in &mut self.slots {
+            s.generation = s.generation.wrapping_add(1);
+            s.conn = None;
+        }
+    }
+
     /// Removes all connections, in the order of their keys if `sorted_removal` is set.
     pub fn finish_conns<S: FlowSink<X>>(&mut self, sink: &mut S) {
         self.terminating = true;
@@ -508,8 +517,11 @@ impl<X: Default> FlowTable<X> {
             ids.sort_unstable();
         }
         for (_, id) in ids {
-            if let Some(c) = self.take(id) {
-                self.remove(c, sink);
+            if let Some(mut c) = self.take(id) {
+                self.end_of_tcp(&mut c, sink);
+                sink.on_remove(self, &mut c);
+                self.stats.removed += 1;
+                self.put(c);
             }
         }
     }

@@ -27,10 +27,7 @@ impl<X: Default> FlowTable<X> {
             c.is_partial = true;
         }
         let was_short = c.end(is_orig).prev_state.is_handshake() && !state.is_handshake();
-        if was_short
-            && c.end(!is_orig).state.is_handshake()
-            && c.inactivity_timeout == self.options.udp_inactivity_timeout
-        {
+        if was_short && c.end(!is_orig).state.is_handshake() {
             let timeout = self.options.tcp_inactivity_timeout;
             self.set_inactivity_timeout(c, timeout);
         }

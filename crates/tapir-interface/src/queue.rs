@@ -33,6 +33,7 @@ pub struct QueuedEvent {
 pub struct EventQueue {
     wanted: Vec<bool>,
     all_wanted: bool,
+    changes: u32,
     events: VecDeque<QueuedEvent>,
     now: f64,
     len_max: usize,
@@ -56,6 +57,7 @@ impl EventQueue {
         EventQueue {
             wanted: Vec::new(),
             all_wanted: false,
+            changes: 0,
             events: VecDeque::new(),
             now: 0.0,
             len_max: DEFAULT_LEN_MAX,
@@ -101,13 +103,24 @@ impl EventQueue {
         if i >= self.wanted.len() {
             self.wanted.resize(i + 1, self.all_wanted);
         }
-        self.wanted[i] = wanted || self.all_wanted;
+        let wanted = wanted || self.all_wanted;
+        if self.wanted[i] != wanted {
+            self.wanted[i] = wanted;
+            self.changes = self.changes.wrapping_add(1);
+        }
     }
 
     /// Makes every event wanted, for a handler that sees all of them.
     pub fn want_all(&mut self) {
         self.all_wanted = true;
         self.wanted.fill(true);
+        self.changes = self.changes.wrapping_add(1);
+    }
+
+    /// A number that changes whenever the answer of [`EventQueue::wants`] does for some event.
+    #[inline]
+    pub fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// The time stamped on events that are raised from now on.

@@ -3,123 +3,14 @@
 //! `run [--bare-min] [--force] [--time] [--seconds N] [--dis NAME] FILE…`: `--bare-min` loads nothing of `scripts/base` first,
 //! `--force` goes on after errors in what was loaded, `--seconds` lets the clock run that far before the end.
 
-use std::any::Any;
-use std::io::Write;
+mod plain;
+
 use std::rc::Rc;
 
-use tapir_data::text::{Style, render_into};
-use tapir_data::value::{File, PatternObject, Value};
-use tapir_script::hir::{Program, Thunk};
-use tapir_script::load::{ConstEvaluator, Files, Loader, has_errors};
-use tapir_signatures::pattern::Pattern;
-use tapir_vm::{CallCtx, Host, Message, PatternJoin, Registry, RtError, Vm};
-
-struct Plain;
-
-struct ScriptPattern(std::cell::RefCell<Pattern>);
-
-impl PatternObject for ScriptPattern {
-    fn text(&self) -> Rc<str> {
-        String::from_utf8_lossy(self.0.borrow().text()).into()
-    }
-    fn matches_exactly(&self, s: &[u8]) -> bool {
-        self.0.borrow().matches_exactly(s)
-    }
-    fn matches_within(&self, s: &[u8]) -> bool {
-        self.0.borrow().matches_within(s)
-    }
-    fn longest_prefix(&self, s: &[u8], at_start: bool) -> Option<usize> {
-        self.0.borrow().longest_prefix(s, at_start)
-    }
-    fn deep_copy(&self) -> Option<Rc<dyn PatternObject>> {
-        Some(Rc::new(ScriptPattern(self.0.clone())))
-    }
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-fn inner(p: &Rc<dyn PatternObject>) -> Result<&ScriptPattern, String> {
-    p.as_any()
-        .downcast_ref::<ScriptPattern>()
-        .ok_or_else(|| "a pattern of another kind".into())
-}
-
-impl Host for Plain {
-    fn compile_pattern(&mut self, text: &[u8], i: bool, s: bool) -> Result<Rc<dyn PatternObject>, String> {
-        let p = Pattern::compile(text, i, s).map_err(|e| e.to_string())?;
-        Ok(Rc::new(ScriptPattern(p.into())))
-    }
-    fn join_patterns(
-        &mut self,
-        a: &Rc<dyn PatternObject>,
-        b: &Rc<dyn PatternObject>,
-        how: PatternJoin,
-    ) -> Result<Rc<dyn PatternObject>, String> {
-        let (a, b) = (inner(a)?.0.borrow(), inner(b)?.0.borrow());
-        let p = match how {
-            PatternJoin::Or => a.or(&b),
-            PatternJoin::Concat => a.then(&b),
-        };
-        Ok(Rc::new(ScriptPattern(p.into())))
-    }
-    fn extend_pattern(&mut self, target: &Rc<dyn PatternObject>, add: &Rc<dyn PatternObject>) -> Result<(), String> {
-        let new = inner(target)?.0.borrow().extended_by(&inner(add)?.0.borrow());
-        *inner(target)?.0.borrow_mut() = new;
-        Ok(())
-    }
-    fn print(&mut self, vm: &Vm, file: Option<&Rc<File>>, values: &[Value]) {
-        let mut out = Vec::new();
-        for (i, v) in values.iter().enumerate() {
-            if i > 0 {
-                out.extend_from_slice(b", ");
-            }
-            render_into(vm, v, Style::Print, &mut out);
-        }
-        out.push(b'\n');
-        match file {
-            Some(f) => {
-                if let Some(sink) = f.sink.borrow_mut().as_mut() {
-                    let _ = sink.write_all(&out);
-                }
-            }
-            None => {
-                let _ = std::io::stdout().write_all(&out);
-            }
-        }
-    }
-    fn report(&mut self, message: &Message) {
-        let _ = std::io::stdout().flush();
-        eprintln!("{}", message.line());
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-struct Evaluator {
-    vm: Vm,
-    host: Plain,
-    registry: Registry,
-    force: bool,
-}
-
-impl ConstEvaluator for Evaluator {
-    fn eval_bool(&mut self, program: &mut Program, cond: Thunk) -> Result<bool, String> {
-        if self.force {
-            let missing = self.vm.with_program(program, |vm| vm.missing_builtins());
-            for name in missing {
-                self.registry.add(name.leak(), does_nothing);
-            }
-            self.vm.set_registry(self.registry.clone());
-        }
-        match self.vm.evaluate(&mut self.host, program, &cond) {
-            Ok(Value::Bool(b)) => Ok(b),
-            Ok(_) => Err("the condition has no value".into()),
-            Err(e) => Err(e.to_string()),
-        }
-    }
-}
+use plain::{Evaluator, Plain, does_nothing};
+use tapir_data::value::Value;
+use tapir_script::load::{Files, Loader, has_errors};
+use tapir_vm::{CallCtx, Registry, RtError, Vm};
 
 fn terminate(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
     Ok(Value::Bool(!ctx.vm.is_terminating()))
@@ -158,16 +49,6 @@ fn advance(ctx: &mut CallCtx<'_>, args: &[Value]) -> Result<Value, RtError> {
     Ok(Value::Unset)
 }
 
-fn does_nothing(ctx: &mut CallCtx<'_>, _: &[Value]) -> Result<Value, RtError> {
-    use tapir_data::types::Kind;
-    Ok(match ctx.types().kind(ctx.result_type) {
-        Kind::Bool => Value::Bool(false),
-        Kind::Count => Value::Count(0),
-        Kind::String => Value::Str(b""[..].into()),
-        _ => Value::Unset,
-    })
-}
-
 fn run(args: Vec<String>) -> i32 {
     let mut registry = Registry::new();
     tapir_builtins::register(&mut registry);
@@ -183,7 +64,7 @@ fn run(args: Vec<String>) -> i32 {
     vm.set_registry(registry.clone());
     let mut evaluator = Evaluator {
         vm,
-        host: Plain,
+        host: Plain { quiet: false },
         registry: registry.clone(),
         force: args.iter().any(|a| a == "--force"),
     };

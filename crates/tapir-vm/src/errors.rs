@@ -110,14 +110,7 @@ impl Vm {
                     f.location = self.location();
                 }
                 if f.stack.is_empty() {
-                    f.stack = self
-                        .call_stack()
-                        .into_iter()
-                        .map(|c| match c.location {
-                            Some(l) => format!("{} at {l}", c.name),
-                            None => c.name,
-                        })
-                        .collect();
+                    f.stack = shown_stack(self.call_stack());
                 }
                 RtError::Fail(f)
             }
@@ -291,4 +284,25 @@ pub struct CallFrame {
     pub func: Option<FuncId>,
     pub location: Option<Location>,
     pub args: Vec<Value>,
+}
+
+/// The lines of a call stack, innermost first; the middle of a long one is left out.
+fn shown_stack(frames: Vec<CallFrame>) -> Vec<String> {
+    const INNER: usize = 12;
+    const OUTER: usize = 6;
+    let n = frames.len();
+    let mut lines = Vec::new();
+    for (i, c) in frames.into_iter().enumerate() {
+        if n > INNER + OUTER + 1 && i >= INNER && i < n - OUTER {
+            if i == INNER {
+                lines.push(format!("… {} more calls", n - INNER - OUTER));
+            }
+            continue;
+        }
+        lines.push(match c.location {
+            Some(l) => format!("{} at {l}", c.name),
+            None => c.name,
+        });
+    }
+    lines
 }

@@ -429,12 +429,35 @@ impl Vm {
                 break;
             }
             let mut generation = self.queue.take_all();
+            self.events_now += generation.len() as u64;
+            if self.events_now > self.limits.events_max {
+                return self.too_many_events(host);
+            }
             while let Some(event) = generation.pop_front() {
                 self.dispatch_event(host, event)?;
             }
             self.queue.recycle(generation);
         }
+        if self.queue.n_dropped() != self.events_dropped {
+            let n = self.queue.n_dropped() - self.events_dropped;
+            self.events_dropped += n;
+            let text = format!("{n} events were dropped, because too many wait to be handled");
+            self.report(host, Severity::Error, text, None);
+        }
         self.run_triggers(host)?;
+        Ok(())
+    }
+
+    /// Events raise further events without end while the time stands still: what waits is thrown away.
+    #[cold]
+    fn too_many_events(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
+        let text = format!(
+            "limit of {} events without a change of network time exceeded; the event queue was emptied",
+            self.limits.events_max
+        );
+        self.events_now = 0;
+        drop(self.queue.take_all());
+        self.report(host, Severity::RuntimeError, text, None);
         Ok(())
     }
 

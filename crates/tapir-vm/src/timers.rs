@@ -96,6 +96,9 @@ impl Vm {
 
     /// Sets the network time without running timers.
     pub fn set_network_time(&mut self, t: f64) {
+        if t != self.now {
+            self.events_now = 0;
+        }
         self.now = t;
         self.queue.set_now(t);
     }

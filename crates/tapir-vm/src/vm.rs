@@ -31,6 +31,8 @@ pub struct Limits {
     /// Resident memory of the process, in bytes.
     pub memory_max: u64,
     pub vector_len_max: u64,
+    /// Events that are handled while the network time stands still.
+    pub events_max: u64,
     /// Depth of script calls.
     pub depth_max: usize,
     pub timers_per_step_max: usize,
@@ -45,9 +47,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            steps_max: 20_000_000_000,
+            steps_max: 4_000_000_000,
             memory_max: crate::values::default_memory_max(),
             vector_len_max: 1 << 28,
+            events_max: 50_000_000,
             depth_max: 1000,
             timers_per_step_max: 300,
             table_expire_interval: 10.0,
@@ -144,6 +147,10 @@ pub struct Vm {
     pub(crate) event_calls: Vec<u64>,
     n_functions_seen: usize,
     pub(crate) new_event: Option<FuncId>,
+    /// Events handled since the network time last changed.
+    pub(crate) events_now: u64,
+    /// Events that did not fit into the queue, as far as they were reported.
+    pub(crate) events_dropped: u64,
     pub(crate) reporter_events: [Option<FuncId>; 3],
     pub(crate) assertion_hooks: (Option<FuncId>, Option<FuncId>),
     pub(crate) in_error_handler: bool,
@@ -214,6 +221,8 @@ impl Vm {
             event_funcs: vec![None; tapir_interface::events::NAMES.len()],
             n_functions_seen: 0,
             new_event: None,
+            events_now: 0,
+            events_dropped: 0,
             reporter_events: [None; 3],
             assertion_hooks: (None, None),
             in_error_handler: false,

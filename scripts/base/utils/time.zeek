@@ -11,9 +11,9 @@ global get_packet_lag: function(): interval;
 
 function duration_to_mins_secs(dur: interval): string
 	{
-	local secs = interval_to_double(dur);
-	local mins = double_to_count(floor(secs / 60.0));
-	return fmt("%dm%.0fs", mins, secs - mins * 60.0);
+	assert dur >= 0sec, "a duration cannot be negative";
+	local secs = double_to_count(interval_to_double(dur));
+	return fmt("%dm%ds", secs / 60, secs % 60);
 	}
 
 function get_packet_lag(): interval

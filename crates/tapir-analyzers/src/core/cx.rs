@@ -347,6 +347,13 @@ impl Cx<'_> {
             .extend(self.tree.nodes.iter().filter(|n| !n.removed).map(|n| (n.tag, n.id)));
     }
 
+    /// What a script asked of this analyzer in the middle of the packet, while files were handed over.
+    pub fn take_command(&mut self) -> Option<Command> {
+        let mut shown = self.sh.nodes.borrow_mut();
+        let at = shown.commands.iter().position(|c| c.0 == self.tag)?;
+        Some(shown.commands.remove(at).1)
+    }
+
     /// Tells of missing bytes of a file.
     pub fn file_gap(&mut self, is_orig: bool, offset: u64, len: u64, id: Option<&Rc<str>>) -> Option<Rc<str>> {
         self.show_nodes();

@@ -30,7 +30,7 @@ pub enum Command {
     SkipEntityData { is_orig: bool },
     /// Treat the rest of an SMTP transaction as data without looking (`skip_smtp_data`).
     SkipSmtpData,
-    /// Tell the SSL analyzer that the rest is encrypted or that the connection is over (`set_ssl_established`).
+    /// The handshake counts as finished: no event tells of it any more (`set_ssl_established`).
     SslEstablished,
     /// Configure a WebSocket analyzer (`WebSocket::__configure_analyzer`).
     WebSocket(Box<WebSocketConfig>),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tapir_data::value::{Addr, Value};
 
 use super::hosts::{FileHandler, SigHost};
-use super::{Options, Tag, Transport};
+use super::{Command, Options, Tag, Transport};
 use crate::registry;
 
 /// An analyzer that is to be attached to a connection to come.
@@ -33,6 +33,8 @@ pub struct ShownNodes {
     /// The id of the running analyzer.
     pub running: u64,
     pub attached: Vec<(Tag, u64)>,
+    /// What scripts ask of analyzers while the connection's packet is being processed.
+    pub commands: Vec<(Tag, Command)>,
 }
 
 /// State that the analyzers of all connections share. One per engine.

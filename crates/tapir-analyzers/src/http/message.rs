@@ -7,7 +7,7 @@ use tapir_interface::{records, types};
 
 use super::parts::{Parts, range_weird};
 use super::wire::{self, ContentRange};
-use crate::core::{Cx, PatKind};
+use crate::core::{Command, Cx, PatKind};
 use crate::util::inflate::Inflate;
 use crate::util::mime::{ContentType, ends_headers, split_header};
 use crate::util::text::{icontains, ieq, is_lws, istarts, trim, trim_lws};
@@ -356,6 +356,13 @@ impl Message {
             self.file = cx.file_data(self.is_orig, d, self.offset, self.file.as_ref(), None);
             if let Some(o) = self.offset.as_mut() {
                 *o += d.len() as u64;
+            }
+            // Handlers that run while a file begins may ask for the rest to be skipped.
+            while let Some(Command::SkipEntityData { is_orig }) = cx.take_command() {
+                self.skip |= is_orig == self.is_orig;
+            }
+            if self.skip {
+                break;
             }
         }
     }

@@ -129,11 +129,15 @@ impl Smtp {
             }
             State::Data => {
                 let line = line.strip_prefix(b".").unwrap_or(line);
-                if !self.skip_data {
-                    raise!(cx, smtp_data, true, line);
-                }
+                // Handlers that run while a file begins may ask for the rest to be skipped.
                 if let Some(m) = self.mail.as_mut() {
                     m.line(cx, line, true);
+                    while let Some(cmd) = cx.take_command() {
+                        Analyzer::command(self, cx, &cmd);
+                    }
+                }
+                if !self.skip_data {
+                    raise!(cx, smtp_data, true, line);
                 }
             }
             State::Auth => {

@@ -302,10 +302,9 @@ impl Analyzer for Ssl {
         self.messages = [Vec::new(), Vec::new()];
     }
 
-    fn command(&mut self, cx: &mut Cx, cmd: &Command) {
+    fn command(&mut self, _cx: &mut Cx, cmd: &Command) {
         if *cmd == Command::SslEstablished {
-            self.hs.encrypted = [true, true];
-            self.hs.ciphertext(cx);
+            self.hs.established = true;
         }
     }
 

@@ -4,12 +4,14 @@ use tapir_analyzers::core::{Command, Tag, Transport};
 use tapir_analyzers::registry;
 use tapir_data::text::enum_text;
 use tapir_data::value::{Proto, Value};
+use tapir_interface::queue::EventQueue;
 use tapir_interface::slots;
 use tapir_vm::{CallCtx, Registry, RtError};
 
-use super::connections::{change, read};
+use super::connections::{change, change_with_queue, read, tuple};
 use super::{number, seconds, text, truth};
 use crate::host::of;
+use crate::net::Net;
 
 type Out = Result<Value, RtError>;
 
@@ -235,36 +237,57 @@ fn lookup_id(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
 }
 
-/// Sends a request to the analyzers of a protocol on the connection of a record.
+/// Sends a request to the analyzers of a protocol on the connection of a record. False if it has none.
 fn command(cx: &mut CallCtx<'_>, conn: Option<&Value>, protocols: &'static [&'static str], cmd: Command) -> Out {
     let Some(Value::Record(c)) = conn else {
         return Ok(Value::Bool(false));
     };
     let id = c.get(slots::connection::ID);
-    let Some(tuple) = super::connections::tuple(Some(&id)) else {
-        return Ok(Value::Bool(false));
-    };
-    let host = of(cx)?;
-    let run = move |net: &mut crate::net::Net, q: &mut tapir_interface::queue::EventQueue| {
-        let crate::net::Net { flow, shared } = net;
-        let Some(conn) = flow.find(&tuple) else { return };
+    let tags = || protocols.iter().filter_map(|p| registry::tag(p));
+    if of(cx)?.net.is_none() {
+        // In the middle of a packet: the analyzer looks for requests as soon as it runs again.
+        let nodes = of(cx)?.nodes.clone();
+        let mut nodes = nodes.borrow_mut();
+        let Some(tag) = tags().find(|t| nodes.attached.iter().any(|n| n.0 == *t)) else {
+            return Ok(Value::Bool(false));
+        };
+        nodes.commands.push((tag, cmd));
+        of(cx)?
+            .deferred
+            .push(Box::new(move |net, q| late_commands(net, q, &id)));
+        return Ok(Value::Bool(true));
+    }
+    let known = read(cx, Some(&id), |c| {
+        c.ext
+            .0
+            .as_ref()
+            .is_some_and(|app| tags().any(|t| app.tree.find_tag(t).is_some()))
+    })?;
+    change_with_queue(cx, Some(&id), move |net, conn, q| {
+        let Net { flow, shared } = net;
         flow.with_conn(conn, |_, c| {
             let Some(app) = &mut c.ext.0 else { return };
-            for p in protocols {
-                if let Some(tag) = registry::tag(p) {
-                    app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
-                }
+            for tag in tags() {
+                app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
             }
         });
+    })?;
+    Ok(Value::Bool(known == Some(true)))
+}
+
+/// Requests that no analyzer took up while the packet was processed.
+fn late_commands(net: &mut Net, q: &mut EventQueue, id: &Value) {
+    let Net { flow, shared } = net;
+    let commands = std::mem::take(&mut shared.nodes.borrow_mut().commands);
+    let Some(conn) = tuple(Some(id)).and_then(|t| flow.find(&t)) else {
+        return;
     };
-    match host.net.take() {
-        None => host.deferred.push(Box::new(run)),
-        Some(mut net) => {
-            run(&mut net, cx.queue());
-            of(cx)?.net = Some(net);
+    flow.with_conn(conn, |_, c| {
+        let Some(app) = &mut c.ext.0 else { return };
+        for (tag, cmd) in commands {
+            app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
         }
-    }
-    Ok(Value::Bool(true))
+    });
 }
 
 fn skip_http_entity_data(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -279,8 +302,7 @@ fn skip_smtp_data(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn set_ssl_established(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    command(cx, args.first(), &["SSL", "DTLS"], Command::SslEstablished)?;
-    Ok(Value::Unset)
+    command(cx, args.first(), &["SSL", "DTLS"], Command::SslEstablished)
 }
 
 /// Adds the built-ins.

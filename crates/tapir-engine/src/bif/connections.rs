@@ -207,14 +207,14 @@ fn lookup_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
 }
 
+/// There is nothing to say when no state is kept: it is gone either way.
 fn forget_tunnel(cx: &mut CallCtx<'_>, args: &[Value], kind: UdpTunnel) -> Out {
-    let known = read(cx, args.first(), |c| c.has_tunnel(kind))?.unwrap_or(false);
     change(cx, args.first(), move |net, id| {
         if let Some(c) = net.flow.conn_mut(id) {
             c.forget_tunnel(kind);
         }
     })?;
-    Ok(Value::Bool(known))
+    Ok(Value::Bool(true))
 }
 
 fn remove_gtpv1_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -223,6 +223,23 @@ fn remove_gtpv1_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 
 fn remove_teredo_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     forget_tunnel(cx, args, UdpTunnel::Teredo)
+}
+
+fn get_conn_transport_proto(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    use tapir_interface::enums::transport_proto as e;
+    let n = match (find(cx, args.first())?, tuple(args.first())) {
+        (Found::No, _) | (_, None) => {
+            cx.error("unknown connection id in get_conn_transport_proto()");
+            e::UNKNOWN_TRANSPORT
+        }
+        (_, Some(t)) => match t.transport {
+            Transport::Tcp => e::TCP,
+            Transport::Udp => e::UDP,
+            Transport::Icmp => e::ICMP,
+            Transport::Unknown => e::UNKNOWN_TRANSPORT,
+        },
+    };
+    Ok(cx.queue().bindings().enum_value(e::ID, n))
 }
 
 fn get_orig_seq(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -369,7 +386,6 @@ fn get_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
 }
 
-/// Adds the built-ins.
 /// Decodes base64 from a connection: what is wrong with it is a weird of the connection.
 fn decode_base64_conn(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let empty = || Value::Str((*b"").into());
@@ -397,6 +413,7 @@ fn decode_base64_conn(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Str(out.into()))
 }
 
+/// Adds the built-ins.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
         ("decode_base64_conn", decode_base64_conn),
@@ -410,6 +427,7 @@ pub fn register(r: &mut Registry) {
             "PacketAnalyzer::TEREDO::remove_teredo_connection",
             remove_teredo_connection,
         ),
+        ("get_conn_transport_proto", get_conn_transport_proto),
         ("get_orig_seq", get_orig_seq),
         ("get_resp_seq", get_resp_seq),
         ("set_inactivity_timeout", set_inactivity_timeout),

@@ -131,28 +131,6 @@ fn find_in_zeekpath(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(string(&found.unwrap_or_default()))
 }
 
-fn transport(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Err(RtError::new("unknown connection"))
-}
-
-fn get_conn_transport_proto(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    use tapir_data::value::Proto;
-    use tapir_interface::slots::conn_id;
-    let Some(Value::Record(id)) = args.first() else {
-        return transport(cx, args);
-    };
-    let n = match id.get(conn_id::RESP_P) {
-        Value::Port(p) => match p.proto {
-            Proto::Tcp => enums::transport_proto::TCP,
-            Proto::Udp => enums::transport_proto::UDP,
-            Proto::Icmp => enums::transport_proto::ICMP,
-            Proto::Unknown => enums::transport_proto::UNKNOWN_TRANSPORT,
-        },
-        _ => enums::transport_proto::UNKNOWN_TRANSPORT,
-    };
-    Ok(cx.queue().bindings().enum_value(enums::transport_proto::ID, n))
-}
-
 fn get_current_packet(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let kept = of(cx)?.node.packet.clone();
     let Some(p) = kept else {
@@ -219,6 +197,15 @@ fn dump(cx: &mut CallCtx<'_>, name: &str, p: &crate::node::KeptPacket) -> Out {
             Ok(Value::Bool(false))
         }
     }
+}
+
+fn flush_all(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    tapir_builtins::files::flush_all(cx.vm);
+    let mut good = true;
+    for d in of(cx)?.dumpers.values_mut() {
+        good &= d.flush().is_ok();
+    }
+    Ok(Value::Bool(good))
 }
 
 fn dump_current_packet(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -305,12 +292,12 @@ pub fn register(r: &mut Registry) {
         ("continue_processing", resume),
         ("is_processing_suspended", is_suspended),
         ("find_in_zeekpath", find_in_zeekpath),
-        ("get_conn_transport_proto", get_conn_transport_proto),
         ("get_current_packet", get_current_packet),
         ("get_current_packet_header", get_current_packet_header),
         ("get_current_packet_ts", get_current_packet_ts),
         ("dump_current_packet", dump_current_packet),
         ("dump_packet", dump_packet),
+        ("flush_all", flush_all),
         ("get_login_state", zero),
         ("set_login_state", no),
         ("load_CPP", no),

@@ -508,8 +508,15 @@ impl Checker {
         );
         if let Some(s) = self.near_name(&text, |_| true) {
             d = d.suggest(format!("did you mean {s}?"));
+        } else if let Some(habit) = crate::parse::habits::name(&text) {
+            d = d.suggest(habit);
         }
         self.report(d);
+    }
+
+    /// A variable or constant whose name looks like `text`.
+    pub(crate) fn near_variable(&self, text: &str) -> Option<String> {
+        self.near_name(text, |e| matches!(e.meaning, hir::Ident::Global(_)))
     }
 
     /// A known name that looks like `text` and satisfies a condition.

@@ -82,6 +82,8 @@ impl Checker {
                 let mut d = Diagnostic::warning("unknown-event", f.span, text);
                 if let Some(s) = self.near_event(&f.name, f.sig.flavor) {
                     d = d.suggest(format!("did you mean {s}?"));
+                } else if let Some(habit) = crate::parse::habits::name(&f.name) {
+                    d = d.suggest(habit);
                 }
                 warnings.push(d);
             }

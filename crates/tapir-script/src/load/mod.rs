@@ -112,7 +112,7 @@ impl<'e> Loader<'e> {
                 }
             }
             Ok(None) => {
-                let d = Diagnostic::fatal("not-found", None, format!("can't find {name}"));
+                let d = self.parser.host.not_found(name, None, None);
                 self.parser.host.checker.report(d);
             }
             Err(text) => {
@@ -178,11 +178,16 @@ impl<'e> Loader<'e> {
         let kind = self.parser.host.checker.argument_kind(name);
         let front = &mut self.parser.host;
         let Some(is_string) = kind else {
-            front.checker.report(Diagnostic::fatal(
+            let d = Diagnostic::fatal(
                 "argument",
                 None,
                 format!("unknown identifier '{name}' in command-line options"),
-            ));
+            );
+            let d = match front.checker.near_variable(name) {
+                Some(near) => d.suggest(format!("did you mean {near}?")),
+                None => d,
+            };
+            front.checker.report(d);
             return;
         };
         let text = if is_string && !value.starts_with('"') {
@@ -333,6 +338,71 @@ impl Front<'_> {
             .to_string()
     }
 
+    /// Says that there is no such script, with the name of one that is nearly called so.
+    fn not_found(&mut self, name: &str, span: Option<Span>, dir: Option<&str>) -> Diagnostic {
+        let d = Diagnostic::fatal("not-found", span, format!("can't find {name}"));
+        match self.near_script(name, dir) {
+            Some(near) => d.suggest(format!("did you mean {near}?")),
+            None if name.starts_with(['.', '/']) => d,
+            None => d.note(format!("looked in {}", self.path.join(", "))),
+        }
+    }
+
+    /// A script whose path differs from a name a little in some of its parts.
+    fn near_script(&mut self, name: &str, dir: Option<&str>) -> Option<String> {
+        let lead = ["./", "../", "/"]
+            .into_iter()
+            .find(|l| name.starts_with(l))
+            .unwrap_or("");
+        let bases = match (lead, dir) {
+            ("/", _) => vec![String::new()],
+            ("", _) => self.path.clone(),
+            (_, Some(dir)) => vec![dir.to_string()],
+            (_, None) => vec![".".to_string()],
+        };
+        for base in bases {
+            let mut at = match lead {
+                "" | "./" => base,
+                _ => join(&base, lead),
+            };
+            let mut found = lead.to_string();
+            let parts: Vec<&str> = name[lead.len()..].split('/').collect();
+            let good = parts.iter().enumerate().all(|(i, part)| {
+                let entries = self.source.entries(if at.is_empty() { "/" } else { &at });
+                let last = i + 1 == parts.len();
+                let names = entries.iter().filter_map(|e| {
+                    let script = e.strip_suffix(".zeek");
+                    if last {
+                        script.or(Some(e.as_str()))
+                    } else {
+                        Some(e.as_str())
+                    }
+                });
+                let part = if last { part.trim_end_matches(".zeek") } else { *part };
+                let near = match entries
+                    .iter()
+                    .any(|e| e == part || e.strip_suffix(".zeek") == Some(part))
+                {
+                    true => part,
+                    false => match crate::diag::nearest(part, names) {
+                        Some(near) => near,
+                        None => return false,
+                    },
+                };
+                if i > 0 {
+                    found.push('/');
+                }
+                found.push_str(near);
+                at = format!("{at}/{near}");
+                true
+            });
+            if good && matches!(self.find(&found, dir), Ok(Some(_))) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
     /// Makes a found file the next to read, unless it was read before.
     fn open(&mut self, hit: Hit, level: u32, from: Option<Span>) -> Option<Input> {
         if !self.loaded.insert(hit.canonical) {
@@ -445,7 +515,8 @@ impl Host for Front<'_> {
                 self.open(hit, level, Some(span))
             }
             Ok(None) => {
-                self.report(Diagnostic::fatal("not-found", Some(span), format!("can't find {name}")));
+                let d = self.not_found(name, Some(span), dir.as_deref());
+                self.report(d);
                 None
             }
             Err(text) => {

@@ -20,6 +20,10 @@ pub trait ScriptSource {
     fn search_path(&self) -> Vec<String>;
     /// What stands under exactly this path.
     fn look(&mut self, path: &str) -> Option<Found>;
+    /// The names in a directory, for suggestions.
+    fn entries(&mut self, _dir: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Scripts that are part of the program: a file's path below the root, and its text; sorted by path.
@@ -119,5 +123,28 @@ impl ScriptSource for Files {
             text: text.into(),
             canonical,
         })
+    }
+
+    fn entries(&mut self, dir: &str) -> Vec<String> {
+        // Suggestions are not worth reading through any directory.
+        const MAX: usize = 5000;
+        if !self.root.is_empty()
+            && let Some(inner) = dir.strip_prefix(self.root.as_str())
+        {
+            let mut prefix = inner.trim_matches('/').to_string();
+            if !prefix.is_empty() {
+                prefix.push('/');
+            }
+            let below = self.embedded.iter().filter_map(|e| e.0.strip_prefix(prefix.as_str()));
+            let mut names: Vec<String> = below
+                .map(|rest| rest.split('/').next().unwrap_or(rest).to_string())
+                .collect();
+            names.dedup();
+            return names;
+        }
+        let list = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        list.take(MAX)
+            .filter_map(|e| e.file_name().into_string().ok())
+            .collect()
     }
 }

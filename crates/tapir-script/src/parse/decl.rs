@@ -288,6 +288,17 @@ impl<H: Host> Parser<H> {
         self.expect(Op::Colon)?;
         let ty = self.ty()?;
         let attrs = self.attrs()?;
+        if self.at(Op::Assign) {
+            let span = self.peek_span();
+            let text = self.host.names().text(name.name).clone();
+            let d = self
+                .syntax_error(Tok::Op(Op::Assign), span)
+                .note("a type has no value")
+                .suggest(format!(
+                    "what has one is a constant or a variable: const {text}: … = …;"
+                ));
+            return Err(self.fail(d));
+        }
         self.expect_semi()?;
         Ok(DeclKind::Type { name, ty, attrs })
     }
@@ -370,7 +381,13 @@ impl<H: Host> Parser<H> {
     fn column(&self, span: Span) -> Option<u32> {
         let frame = self.frames.iter().rev().find(|f| f.file == span.file)?;
         let before = frame.lexer.text(0, span.start);
-        let line = before.rsplit(|&b| b == b'\n').next().unwrap_or(&[]);
-        line.iter().all(u8::is_ascii_whitespace).then_some(line.len() as u32)
+        // No further back than the blanks go: lines may be long.
+        let blanks = before
+            .iter()
+            .rev()
+            .take_while(|b| b.is_ascii_whitespace() && **b != b'\n')
+            .count();
+        let begins = blanks == before.len() || before[before.len() - blanks - 1] == b'\n';
+        begins.then_some(blanks as u32)
     }
 }

@@ -7,6 +7,7 @@
 mod decl;
 mod directive;
 mod expr;
+pub(crate) mod habits;
 mod stmt;
 #[cfg(test)]
 mod tests;
@@ -280,7 +281,15 @@ impl<H: Host> Parser<H> {
             return Err(self.unexpected("expected \";\" here"));
         }
         let mut d = self.syntax_error(tok, here);
-        if starts_something(tok) {
+        let habit = habits::behind(
+            &String::from_utf8_lossy(self.source(before)),
+            &String::from_utf8_lossy(self.source(here)),
+        );
+        if let Some(habit) = habit {
+            d = d.suggest(habit);
+        } else if let Some(habit) = self.foreign_operator(here) {
+            d = d.suggest(habit);
+        } else if starts_something(tok) {
             d = d.suggest("a \";\" seems to be missing behind what stands before");
             d.notes
                 .push(format!("the statement before ends in {}", self.quote(before)));
@@ -334,20 +343,48 @@ impl<H: Host> Parser<H> {
         if let Tok::Bad(why) = tok {
             return self.bad_token(why, span);
         }
-        let d = self.syntax_error(tok, span).note(note);
+        let mut d = self.syntax_error(tok, span).note(note);
+        if let Some(habit) = self.foreign_operator(span) {
+            d = d.suggest(habit);
+        }
         self.fail(d)
+    }
+
+    /// An operator of another language that the token ahead makes together with the one before or behind it.
+    fn foreign_operator(&self, here: Span) -> Option<&'static str> {
+        let with_last = Span {
+            start: self.last.start,
+            ..here
+        };
+        let longer = Span {
+            end: here.end + 1,
+            ..here
+        };
+        let adjacent = self.last.file == here.file && self.last.end == here.start;
+        [(adjacent, with_last), (true, longer), (true, here)]
+            .into_iter()
+            .filter(|(possible, _)| *possible)
+            .find_map(|(_, span)| habits::operator(std::str::from_utf8(self.source(span)).ok()?))
     }
 
     fn bad_token(&mut self, why: &'static str, span: Span) -> Failed {
         let text = String::from_utf8_lossy(self.source(span)).into_owned();
         let d = match why {
-            "host" => Diagnostic::error(
-                "host-literal",
-                span,
-                format!(
-                    "DNS lookup of host literal '{text}' is not supported. Replace with blocking_lookup_hostname()."
-                ),
-            ),
+            "host" => {
+                let d = Diagnostic::error(
+                    "host-literal",
+                    span,
+                    format!(
+                        "DNS lookup of host literal '{text}' is not supported. Replace with blocking_lookup_hostname()."
+                    ),
+                );
+                match text.split_once('.') {
+                    Some((record, field)) if !field.contains('.') => d.suggest(format!(
+                        "a field of a record is written with a dollar sign: {record}${field}"
+                    )),
+                    _ => d,
+                }
+            }
             "nul" => Diagnostic::fatal(
                 "nul-in-string",
                 Some(span),

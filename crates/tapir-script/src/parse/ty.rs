@@ -55,17 +55,26 @@ impl<H: Host> Parser<H> {
             Kw::Subnet => TypeKind::Subnet,
             Kw::Table => {
                 self.bump();
+                if self.at_kw(Kw::Of) {
+                    return Err(self.shape("a table's type names its index: table[string] of count"));
+                }
                 let index = self.index_types()?;
                 self.expect_kw(Kw::Of)?;
                 return Ok(TypeKind::Table(index, Box::new(self.ty()?)));
             }
             Kw::Set => {
                 self.bump();
+                if self.at_kw(Kw::Of) {
+                    return Err(self.shape("a set's type is written set[string]"));
+                }
                 return Ok(TypeKind::Set(self.index_types()?));
             }
             Kw::Vector => {
                 self.bump();
-                self.expect_kw(Kw::Of)?;
+                if !self.at_kw(Kw::Of) {
+                    return Err(self.shape("a vector's type is written vector of count"));
+                }
+                self.bump();
                 return Ok(TypeKind::Vector(Box::new(self.ty()?)));
             }
             Kw::Record => {
@@ -110,6 +119,16 @@ impl<H: Host> Parser<H> {
         };
         self.bump();
         Ok(simple)
+    }
+
+    /// The token ahead does not fit into a type, which is written otherwise.
+    fn shape(&mut self, right: &str) -> super::Failed {
+        let (tok, span) = (self.peek(), self.peek_span());
+        if let Tok::Bad(_) = tok {
+            return self.unexpected(right);
+        }
+        let d = self.syntax_error(tok, span).suggest(right);
+        self.fail(d)
     }
 
     fn index_types(&mut self) -> Result<Vec<Type>> {

@@ -185,6 +185,7 @@ proptest! {
         }
         t.finish_timers(&mut sink);
         t.finish_conns(&mut sink);
+        t.forget_conns();
         prop_assert_eq!(t.len(), 0);
     }
 }

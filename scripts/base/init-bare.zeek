@@ -250,7 +250,7 @@ type connection: record {
 	resp: endpoint;
 	start_time: time;
 	duration: interval;
-	service: set[string];
+	service: set[string] &default=set();
 	history: string;
 	uid: string;
 	tunnel: vector of Tunnel::EncapsulatingConn &optional;

@@ -246,6 +246,8 @@ impl Record {
         // SAFETY: the borrow ends before the old value is dropped, so no drop code sees a half-written record.
         let slots = unsafe { &mut *self.slots.get() };
         if slot >= slots.len() {
+            // Records are many and seldom grow: room for a few more fields, not for twice as many.
+            slots.reserve_exact((slot + 1).next_multiple_of(2) - slots.len());
             slots.resize(slot + 1, Value::Unset);
         }
         let old = std::mem::replace(&mut slots[slot], value);

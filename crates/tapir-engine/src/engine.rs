@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use tapir_analyzers::core::Shared;
 use tapir_data::value::Value;
 use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
-use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
+use tapir_interface::{events, records};
 use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
@@ -139,6 +139,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ORPHAN_PACKETS: u64 = 1024;
 /// Packets of a capture between two looks at the clock on the wall.
 const CLOCK_PACKETS: u64 = 64;
+/// Connections that are removed, or timers that fire, at the end before their events are handled.
+const FINISH_PORTION: usize = 4096;
 /// How long the loop rests when nothing has happened.
 const IDLE: Duration = Duration::from_millis(5);
 /// The same where only timers and the cluster can make something happen; the latter ends the rest.
@@ -168,6 +170,8 @@ impl Engine {
         options::analyzers(&core.vm, &mut shared.opts);
         core.host.tag_values = tags::protocol_values(&core.vm);
         shared.tag_values = core.host.tag_values.clone();
+        let no_ctx_fields = tags::record_fields(&core.vm, "conn_id_ctx") == Some(0);
+        shared.empty_ctx = no_ctx_fields.then(|| records::ConnIdCtx {}.build(core.vm.queue().bindings()));
         if flow_options.key_with_vlan {
             let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
@@ -209,9 +213,11 @@ impl Engine {
             .rules()
             .iter()
             .any(|r| r.patterns.iter().all(|p| p.kind != tapir_signatures::Kind::FileMagic));
+        shared.detects = connections;
         flow.wants.first_packet = connections;
         flow.wants.timing_out = timing_out.is_some();
         flow.wants.discarders = discarders.any();
+        flow.wants.first_packet_has_data = rules.rules.only_data_matters();
         core.host.net = Some(Box::new(Net { flow, shared }));
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
@@ -734,11 +740,20 @@ impl Engine {
             let result = core.vm.expire_all_timers(&mut core.host);
             core.note(result);
         }
-        self.with_sink(|flow, sink| flow.finish_timers(sink));
+        // In portions, so that what is left of a flood is not queued all at once.
+        while self
+            .with_sink(|flow, sink| flow.finish_some_timers(FINISH_PORTION, sink))
+            .unwrap_or(false)
+        {
+            self.drain();
+        }
         self.drain();
         self.drain();
-        self.with_sink(|flow, sink| flow.finish_conns(sink));
-        self.drain();
+        let order = self.with_sink(|flow, _| flow.finish_order()).unwrap_or_default();
+        for portion in order.chunks(FINISH_PORTION) {
+            self.with_sink(|flow, sink| portion.iter().for_each(|id| flow.finish_conn(*id, sink)));
+            self.drain();
+        }
         self.with_sink(|flow, _| flow.forget_conns());
         let manager = self.core.borrow().host.files.manager.clone();
         let core = self.core.clone();

@@ -14,9 +14,27 @@ pub struct ConnExt(pub Option<Box<AppState>>);
 pub struct AppState {
     pub info: ConnInfo,
     pub tree: Tree,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few connections need.
+#[derive(Default)]
+pub struct Rare {
     pub weirds: Counters,
     /// Content files per direction: originator, responder.
     pub contents: [Option<std::rc::Rc<tapir_data::value::File>>; 2],
+}
+
+impl AppState {
+    /// What few connections need, if this one does.
+    pub fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    /// What few connections need, made when it is not there.
+    pub fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
 }
 
 /// The flow table and the state that all analyzers share.
@@ -51,16 +69,15 @@ pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
             c.ip_proto,
             c.start_time,
         );
-        info.vlan = c.vlan.map(|v| i64::from(v.id));
-        info.inner_vlan = c.inner_vlan.map(|v| i64::from(v.id));
+        info.vlan = c.vlan.map(|v| v.id);
+        info.inner_vlan = c.inner_vlan.map(|v| v.id);
         if let Some(uid) = c.uid() {
             info.uid = uid.as_str().into();
         }
         let state = AppState {
             info,
             tree: Tree::default(),
-            weirds: Counters::new(),
-            contents: [None, None],
+            rare: None,
         };
         c.ext.0 = Some(Box::new(state));
     }
@@ -74,14 +91,17 @@ pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
 
 /// Copies the counters of the flow layer to where analyzers and scripts read them.
 pub fn sync(c: &mut Conn<ConnExt>) {
+    if c.ext.0.is_none() {
+        return;
+    }
     let end = |is_orig: bool| {
         let e = c.end(is_orig);
         EndStats {
             size: c.size(is_orig),
-            state: c.state_number(is_orig),
+            state: c.state_number(is_orig) as u8,
             num_pkts: e.pkts,
             num_bytes_ip: e.ip_bytes,
-            flow_label: u64::from(e.flow_label),
+            flow_label: e.flow_label,
             l2: e.l2,
         }
     };
@@ -90,15 +110,14 @@ pub fn sync(c: &mut Conn<ConnExt>) {
     let gaps = [c.had_gap(true), c.had_gap(false)];
     let Some(mut app) = c.ext.0.take() else { return };
     let info = &mut app.info;
-    if info.stats.history.as_bytes() != c.history() {
-        info.stats.history.clear();
-        info.stats.history.push_str(&String::from_utf8_lossy(c.history()));
+    if *info.stats.history != *c.history() {
+        info.stats.history = c.history().into();
     }
     info.stats = ConnStats {
         orig,
         resp,
         duration,
-        history: std::mem::take(&mut info.stats.history),
+        history: info.stats.history.clone(),
     };
     info.partial = partial;
     info.gaps = gaps;

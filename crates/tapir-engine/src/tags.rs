@@ -55,6 +55,17 @@ pub fn packet_values(vm: &Vm) -> HashMap<String, Value> {
         .collect()
 }
 
+/// How many fields a record type has.
+pub fn record_fields(vm: &Vm, record: &str) -> Option<usize> {
+    let Some(Ident::Type(t)) = vm.program().names.get(record) else {
+        return None;
+    };
+    let Kind::Record(r) = vm.types().kind(*t) else {
+        return None;
+    };
+    Some(vm.types().records[r.0 as usize].fields.len())
+}
+
 /// Where a record type has a field, if it has it.
 pub fn record_slot(vm: &Vm, record: &str, field: &str) -> Option<usize> {
     let Some(Ident::Type(t)) = vm.program().names.get(record) else {

@@ -138,19 +138,35 @@ pub struct Endpoint {
     pub(crate) first_packet_told: bool,
     /// Once-only letters of the history, and what the repeatable ones last stood for.
     pub(crate) letters: u16,
-    pub(crate) last_syn: u32,
-    pub(crate) last_fin: u32,
-    pub(crate) last_rst: u32,
-    pub(crate) checksum_errors: u32,
-    pub(crate) retransmissions: u32,
-    pub(crate) zero_windows: u32,
-    pub(crate) gaps: u32,
+    pub(crate) rare: Option<Box<Rare>>,
     /// Somebody has seen a gap in this side's data.
     pub had_gap: bool,
     pub(crate) reassembler: Option<Box<Reassembler>>,
 }
 
+/// Numbers that an endpoint without trouble does not have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rare {
+    pub last_syn: u32,
+    pub last_fin: u32,
+    pub last_rst: u32,
+    pub checksum_errors: u32,
+    pub retransmissions: u32,
+    pub zero_windows: u32,
+    pub gaps: u32,
+}
+
 impl Endpoint {
+    /// The rare numbers as they are.
+    pub(crate) fn rare(&self) -> Rare {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The rare numbers to change one.
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// The highest sequence number sent, relative to the first.
     pub fn last_rel(&self) -> u64 {
         ((u64::from(self.last_wraps) << 32) + u64::from(self.last_seq)).wrapping_sub(u64::from(self.start_seq))
@@ -181,7 +197,7 @@ pub struct Conn<X> {
     pub(crate) inactivity_timeout: f64,
     /// When the inactivity timer in force is due; 0 if none is.
     pub(crate) inactivity_due: f64,
-    pub(crate) history: SmallVec<[u8; 24]>,
+    pub(crate) history: SmallVec<[u8; 16]>,
     pub(crate) limit_noted: bool,
     /// Any weird was raised for it; the layers above set it for theirs.
     pub weird_seen: bool,

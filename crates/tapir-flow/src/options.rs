@@ -167,6 +167,8 @@ pub struct Wants {
     pub discarders: bool,
     /// Call [`crate::FlowSink::on_first_packet`] for header conditions of signatures.
     pub first_packet: bool,
+    /// Of TCP connections, only for the first packet with data.
+    pub first_packet_has_data: bool,
     /// Call [`crate::FlowSink::connection_timing_out`].
     pub timing_out: bool,
 }

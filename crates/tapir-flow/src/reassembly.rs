@@ -400,7 +400,7 @@ impl<X: Default> FlowTable<X> {
         c.end_mut(is_orig).had_gap = true;
         let content = self.options.report_gaps_for_partial || (sound(c, true) && sound(c, false));
         if content {
-            let e = c.end_mut(is_orig);
+            let e = c.end_mut(is_orig).rare_mut();
             e.gaps += 1;
             let n = e.gaps;
             sink.on_content_gap(self, c, is_orig, seq, len);

@@ -167,7 +167,7 @@ pub trait FlowSink<X: Default>: Sized {
     /// The connection goes: end analyzers, queue `connection_state_remove`. The extension is dropped afterwards.
     fn on_remove(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) {}
     /// A timer set with `FlowTable::schedule_app_timer` is due; `at_end` when the input has ended.
-    fn on_app_timer(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, tag: u32, at_end: bool) -> AppTimer {
+    fn on_app_timer(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, tag: u8, at_end: bool) -> AppTimer {
         AppTimer::Keep
     }
 

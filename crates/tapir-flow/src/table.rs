@@ -248,7 +248,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     /// Calls [`FlowSink::on_app_timer`] with `tag` at `time`. False if the connection has too many timers already.
-    pub fn schedule_app_timer(&mut self, c: &mut Conn<X>, time: f64, tag: u32) -> bool {
+    pub fn schedule_app_timer(&mut self, c: &mut Conn<X>, time: f64, tag: u8) -> bool {
         if c.app_timers >= self.options.max_app_timers {
             return false;
         }
@@ -492,12 +492,21 @@ impl<X: Default> FlowTable<X> {
     ///
     /// The caller drains its events between [`FlowTable::finish_timers`] and [`FlowTable::finish_conns`].
     pub fn finish_timers<S: FlowSink<X>>(&mut self, sink: &mut S) {
+        while self.finish_some_timers(usize::MAX, sink) {}
+    }
+
+    /// Fires at most `max` of the timers that are left; false when there are no more.
+    pub fn finish_some_timers<S: FlowSink<X>>(&mut self, max: usize, sink: &mut S) -> bool {
         self.terminating = true;
-        while let Some(timer) = self.timers.pop() {
+        for _ in 0..max {
+            let Some(timer) = self.timers.pop() else {
+                return false;
+            };
             if let Some(c) = self.live(&timer) {
                 self.fire(timer, c, true, sink);
             }
         }
+        true
     }
 
     /// Forgets the connections that [`FlowTable::finish_conns`] has ended; until then they can be looked up.
@@ -509,20 +518,30 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    /// Removes all connections, in the order of their keys if `sorted_removal` is set.
+    /// Removes all connections, in the order of [`FlowTable::finish_order`].
     pub fn finish_conns<S: FlowSink<X>>(&mut self, sink: &mut S) {
-        self.terminating = true;
+        for id in self.finish_order() {
+            self.finish_conn(id, sink);
+        }
+    }
+
+    /// The connections that are left when the input ends: sorted by their keys if `sorted_removal` is set.
+    pub fn finish_order(&self) -> Vec<ConnId> {
         let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
         if self.options.sorted_removal {
             ids.sort_unstable();
         }
-        for (_, id) in ids {
-            if let Some(mut c) = self.take(id) {
-                self.end_of_tcp(&mut c, sink);
-                sink.on_remove(self, &mut c);
-                self.stats.removed += 1;
-                self.put(c);
-            }
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Ends a connection at the end of the input.
+    pub fn finish_conn<S: FlowSink<X>>(&mut self, id: ConnId, sink: &mut S) {
+        self.terminating = true;
+        if let Some(mut c) = self.take(id) {
+            self.end_of_tcp(&mut c, sink);
+            sink.on_remove(self, &mut c);
+            self.stats.removed += 1;
+            self.put(c);
         }
     }
 }

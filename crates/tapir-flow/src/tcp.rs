@@ -3,7 +3,7 @@
 use tapir_packet::bytes::{be16, be32};
 use tapir_packet::checksum::transport_valid;
 
-use crate::conn::{Conn, Endpoint, TcpState, Transport, letter};
+use crate::conn::{Conn, Endpoint, Rare, TcpState, Transport, letter};
 use crate::key::ConnTuple;
 use crate::sink::{FlowSink, MultipleKind, Packet, SynPacket, TcpPacket, flag};
 use crate::table::FlowTable;
@@ -148,7 +148,7 @@ impl<X: Default> FlowTable<X> {
         }
         if self.verify_checksums(p) && p.ip.is_complete() && !transport_valid(&p.ip.src, &p.ip.dst, 6, data) {
             self.conn_weird(&mut c, "bad_TCP_checksum", "", "TCP", sink);
-            let e = c.end_mut(is_orig);
+            let e = c.end_mut(is_orig).rare_mut();
             e.checksum_errors += 1;
             let n = e.checksum_errors;
             self.scaled(&mut c, is_orig, n, b'C', MultipleKind::ChecksumErrors, sink);
@@ -235,7 +235,7 @@ impl<X: Default> FlowTable<X> {
             e.fin_seq = seq + u64::from(s.len) + u64::from(syn);
         }
         if retransmission {
-            let e = c.end_mut(is_orig);
+            let e = c.end_mut(is_orig).rare_mut();
             e.retransmissions += 1;
             let n = e.retransmissions;
             self.scaled(c, is_orig, n, b'T', MultipleKind::Retransmissions, sink);
@@ -262,7 +262,9 @@ impl<X: Default> FlowTable<X> {
             self.option_weirds(c, &s.header[20..], sink);
             sink.on_tcp_options(self, c, is_orig, &s.header[20..]);
         }
-        self.first_packet(c, is_orig, p, sink);
+        if s.len > 0 || !self.wants.first_packet_has_data {
+            self.first_packet(c, is_orig, p, sink);
+        }
         if s.len > 0 && !rst && !underflow && !c.skip && self.options.reassemble {
             if s.payload.len() < s.len as usize {
                 self.conn_weird(c, "truncated_tcp_payload", "", "TCP", sink);
@@ -455,14 +457,17 @@ impl<X: Default> FlowTable<X> {
         let (syn, fin, rst) = (s.has(flag::SYN), s.has(flag::FIN), s.has(flag::RST));
         let end = seq + u64::from(s.len);
         // A letter that may come again does so when its number is another.
-        fn again<X>(c: &mut Conn<X>, o: bool, bit: u16, upper: u8, value: u64, last: fn(&mut Endpoint) -> &mut u32) {
+        fn again<X>(c: &mut Conn<X>, o: bool, bit: u16, upper: u8, value: u64, last: fn(&mut Rare) -> &mut u32) {
             let value = value as u32;
             let e = c.end_mut(o);
-            if e.letters & bit != 0 && *last(e) == value {
+            let before = *last(&mut e.rare());
+            if e.letters & bit != 0 && before == value {
                 return;
             }
             e.letters |= bit;
-            *last(e) = value;
+            if before != value {
+                *last(e.rare_mut()) = value;
+            }
             c.note(crate::conn::cased(upper, o));
         }
         match (syn, fin, rst) {
@@ -496,7 +501,7 @@ impl<X: Default> FlowTable<X> {
         {
             return;
         }
-        let e = c.end_mut(s.is_orig);
+        let e = c.end_mut(s.is_orig).rare_mut();
         e.zero_windows += 1;
         let n = e.zero_windows;
         self.scaled(c, s.is_orig, n, b'W', MultipleKind::ZeroWindows, sink);

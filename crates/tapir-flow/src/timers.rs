@@ -15,7 +15,7 @@ pub(crate) enum TimerKind {
     PartialClose,
     Inactivity,
     Status,
-    App(u32),
+    App(u8),
 }
 
 impl TimerKind {

@@ -44,7 +44,7 @@ impl<X: Default> FlowTable<X> {
             let valid = sum != 0 && transport_valid(&p.ip.src, &p.ip.dst, 17, data);
             if !valid {
                 self.conn_weird(&mut c, "bad_UDP_checksum", "", "UDP", sink);
-                let e = c.end_mut(is_orig);
+                let e = c.end_mut(is_orig).rare_mut();
                 e.checksum_errors += 1;
                 let n = e.checksum_errors;
                 self.scaled(&mut c, is_orig, n, b'C', MultipleKind::ChecksumErrors, sink);

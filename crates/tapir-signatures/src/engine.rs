@@ -284,6 +284,18 @@ impl RuleSet {
         fires
     }
 
+    /// Whether rules about connections can do without packets that have no data: each has a pattern, and the headers
+    /// that they test are the same in all packets of a direction.
+    pub fn only_data_matters(&self) -> bool {
+        use crate::rules::HeaderTest;
+        self.pure.iter().all(Vec::is_empty)
+            && self
+                .groups
+                .iter()
+                .flatten()
+                .all(|t| !matches!(t, HeaderTest::Field { .. }))
+    }
+
     /// Whether [`begin`](RuleSet::begin) was called for the direction.
     pub fn has_begun(&self, state: &RuleState, is_orig: bool) -> bool {
         state.directions[usize::from(!is_orig)].seen

@@ -261,7 +261,10 @@ impl Vm {
                 }
             }
         };
-        r.set(slot, v.clone());
+        // A constant behind the last slot in use takes no room until something is stored there.
+        if slot < r.len() || !matches!(plan.defaults.get(slot), Some(FieldDefault::Const(_))) {
+            r.set(slot, v.clone());
+        }
         Ok(v)
     }
 

@@ -7,8 +7,8 @@ use tapir_data::value::{Addr, Port, Proto, Value};
 use super::Shared;
 use super::hosts::ConnMatcher;
 use tapir_interface::queue::EventQueue;
+use tapir_interface::records;
 use tapir_interface::slots::{connection as slot, endpoint as end_slot};
-use tapir_interface::{records, types};
 
 /// The transport beneath an analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,10 +23,10 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EndStats {
     pub size: u64,
-    pub state: u64,
+    pub state: u8,
     pub num_pkts: u64,
     pub num_bytes_ip: u64,
-    pub flow_label: u64,
+    pub flow_label: u32,
     pub l2: Option<[u8; 6]>,
 }
 
@@ -36,7 +36,7 @@ pub struct ConnStats {
     pub orig: EndStats,
     pub resp: EndStats,
     pub duration: f64,
-    pub history: String,
+    pub history: Rc<[u8]>,
 }
 
 /// Identity and state of a connection, shared by its analyzers.
@@ -50,8 +50,8 @@ pub struct ConnInfo {
     pub start_time: f64,
     /// The unique id; empty until somebody needs it.
     pub uid: Rc<str>,
-    pub vlan: Option<i64>,
-    pub inner_vlan: Option<i64>,
+    pub vlan: Option<u16>,
+    pub inner_vlan: Option<u16>,
     /// Whether the beginning was missed (TCP).
     pub partial: bool,
     /// Whether data of a direction is missing (originator, responder).
@@ -64,7 +64,7 @@ pub struct ConnInfo {
     /// What an analyzer asks of the flow layer; the sink takes it after each delivery.
     pub asks: Asks,
     /// The encapsulation, as the `tunnel` field of the record.
-    pub tunnel: Option<Value>,
+    pub tunnel: Option<Box<Value>>,
     /// Signature matching of the connection.
     pub matcher: Option<Box<dyn ConnMatcher>>,
     /// What was said about line ends: once per connection, whoever splits the lines.
@@ -146,11 +146,14 @@ impl ConnInfo {
     }
 
     fn id_value(&self, q: &EventQueue, sh: &Shared) -> Value {
-        let ctx = records::ConnIdCtx {}.build(q.bindings());
+        let ctx = match &sh.empty_ctx {
+            Some(ctx) => ctx.clone(),
+            None => records::ConnIdCtx {}.build(q.bindings()),
+        };
         if let (Some((outer, inner)), Value::Record(r)) = (sh.ctx_vlan_slots, &ctx) {
             for (at, id) in [(outer, self.vlan), (inner, self.inner_vlan)] {
                 if let Some(id) = id {
-                    r.set(at, Value::Int(id));
+                    r.set(at, Value::Int(id.into()));
                 }
             }
         }
@@ -182,25 +185,25 @@ impl ConnInfo {
                 if let Value::Record(r) = c.get(at) {
                     let e = self.endpoint(is_orig);
                     r.set(end_slot::SIZE, Value::Count(e.size));
-                    r.set(end_slot::STATE, Value::Count(e.state));
+                    r.set(end_slot::STATE, Value::Count(e.state.into()));
                     r.set(end_slot::NUM_PKTS, Value::Count(e.num_pkts));
                     r.set(end_slot::NUM_BYTES_IP, Value::Count(e.num_bytes_ip));
-                    r.set(end_slot::FLOW_LABEL, Value::Count(e.flow_label));
+                    r.set(end_slot::FLOW_LABEL, Value::Count(e.flow_label.into()));
                     if let (Some(mac), true) = (e.l2, flipped || !r.has(end_slot::L2_ADDR)) {
-                        r.set(end_slot::L2_ADDR, mac_text(mac));
+                        r.set(end_slot::L2_ADDR, sh.mac_text(mac));
                     }
                 }
             }
             c.set(slot::DURATION, Value::Interval(self.stats.duration));
             let same = c.with(
                 slot::HISTORY,
-                |h| matches!(h, Value::Str(s) if **s == *self.stats.history.as_bytes()),
+                |h| matches!(h, Value::Str(s) if *s == self.stats.history),
             );
             if !same {
-                c.set(slot::HISTORY, Value::Str(Rc::from(self.stats.history.as_bytes())));
+                c.set(slot::HISTORY, Value::Str(self.stats.history.clone()));
             }
             if let Some(t) = self.tunnel.take() {
-                c.set(slot::TUNNEL, t);
+                c.set(slot::TUNNEL, *t);
             }
             return Value::Record(c);
         }
@@ -209,15 +212,15 @@ impl ConnInfo {
             let e = self.endpoint(is_orig);
             let v = records::Endpoint {
                 size: e.size,
-                state: e.state,
+                state: e.state.into(),
                 num_pkts: Some(e.num_pkts),
                 num_bytes_ip: Some(e.num_bytes_ip),
-                flow_label: e.flow_label,
+                flow_label: e.flow_label.into(),
                 l2_addr: None,
             }
             .build(b);
             if let (Some(mac), Value::Record(r)) = (e.l2, &v) {
-                r.set(end_slot::L2_ADDR, mac_text(mac));
+                r.set(end_slot::L2_ADDR, sh.mac_text(mac));
             }
             v
         });
@@ -229,20 +232,16 @@ impl ConnInfo {
             resp,
             start_time: self.start_time,
             duration: self.stats.duration,
-            service: Value::Table(b.table(types::SET_STRING)),
-            history: self.stats.history.as_bytes().into(),
-            uid: self.uid.as_bytes().into(),
-            tunnel: self.tunnel.take().unwrap_or_default(),
-            vlan: self.vlan,
-            inner_vlan: self.inner_vlan,
+            // Most connections never have one: the set is made when it is first read.
+            service: Value::Unset,
+            history: self.stats.history.clone(),
+            uid: Rc::from(self.uid.clone()),
+            tunnel: self.tunnel.take().map(|t| *t).unwrap_or_default(),
+            vlan: self.vlan.map(i64::from),
+            inner_vlan: self.inner_vlan.map(i64::from),
         }
         .build(b);
         self.value = Some(v.clone());
         v
     }
-}
-
-fn mac_text(mac: [u8; 6]) -> Value {
-    let t = mac.map(|b| format!("{b:02x}")).join(":");
-    Value::Str(Rc::from(t.as_bytes()))
 }

@@ -249,8 +249,8 @@ fn attach_all(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Sh
         Transport::Udp => "PIA_UDP",
         _ => return expected,
     };
-    if let Some(t) = registry::tag(pia) {
-        tree.add(sh, ROOT, t);
+    if sh.detects {
+        tree.detector = registry::tag(pia);
     }
     expected
 }

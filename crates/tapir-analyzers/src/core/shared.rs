@@ -55,12 +55,20 @@ pub struct Shared {
     pub uid_source: Option<Box<dyn FnMut() -> Rc<str>>>,
     /// What is attached to the connection at work; renewed before files are handed over.
     pub nodes: Rc<RefCell<ShownNodes>>,
+    /// Whether any signature looks at connections.
+    pub detects: bool,
+    /// The `conn_id_ctx` of all connections, when scripts gave it no fields.
+    pub empty_ctx: Option<Value>,
+    /// Link-layer addresses as text.
+    macs: HashMap<[u8; 6], Rc<[u8]>>,
     /// Where `conn_id_ctx` has `vlan` and `inner_vlan`, when these tell connections apart.
     pub ctx_vlan_slots: Option<(usize, usize)>,
     /// Net weirds of text decoders and the like: name, addl, source.
     pub net_weirds: Vec<(&'static str, String, &'static str)>,
 }
 
+/// Link-layer addresses that are remembered as text at most.
+const MAX_MACS: usize = 4096;
 const MAX_EXPECTED: usize = 200_000;
 
 impl Default for Shared {
@@ -86,9 +94,29 @@ impl Shared {
             next_id: 0,
             uid_source: None,
             nodes: Rc::default(),
+            detects: true,
+            empty_ctx: None,
+            macs: HashMap::new(),
             ctx_vlan_slots: None,
             net_weirds: Vec::new(),
         }
+    }
+
+    /// A link-layer address as scripts see it.
+    pub(crate) fn mac_text(&mut self, mac: [u8; 6]) -> Value {
+        if self.macs.len() >= MAX_MACS && !self.macs.contains_key(&mac) {
+            self.macs.clear();
+        }
+        let text = self.macs.entry(mac).or_insert_with(|| {
+            let t = mac.map(|b| format!("{b:02x}")).join(":");
+            Rc::from(t.as_bytes())
+        });
+        Value::Str(text.clone())
+    }
+
+    /// Whether no protocol has a port and none is expected, so that new connections get no analyzers.
+    pub fn attaches_nothing(&self) -> bool {
+        !self.detects && self.expected.is_empty() && (self.ports.is_empty() || self.opts.dpd_ignore_ports)
     }
 
     /// A fresh analyzer id.

@@ -55,6 +55,14 @@ pub(crate) enum Call<'a> {
 pub struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) roots: Vec<NodeIx>,
+    /// The detector, to be attached with the first data: most connections of a scan never have any.
+    pub(crate) detector: Option<Tag>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few connections need.
+#[derive(Default)]
+struct Rare {
     prevented: Vec<Tag>,
     /// Removed since data last came.
     just_removed: Vec<AnalyzerId>,
@@ -69,7 +77,7 @@ impl Tree {
 
     /// Attaches an analyzer by tag; `None` when it is disabled, prevented, already there or there are too many.
     pub(crate) fn add(&mut self, sh: &mut Shared, parent: NodeIx, tag: Tag) -> Option<NodeIx> {
-        if !sh.is_enabled(tag) || self.prevented.contains(&tag) {
+        if !sh.is_enabled(tag) || self.is_prevented(tag) {
             return None;
         }
         let make = registry::get(tag)?.make;
@@ -102,6 +110,9 @@ impl Tree {
             if self.nodes.len() >= MAX_NODES {
                 return None;
             }
+        }
+        if self.nodes.is_empty() {
+            self.nodes.reserve_exact(1);
         }
         let ix = self.nodes.len() as NodeIx;
         let id = sh.new_id();
@@ -189,10 +200,21 @@ impl Tree {
         self.nodes.get(ix as usize).map(|n| n.tag)
     }
 
+    fn is_prevented(&self, tag: Tag) -> bool {
+        self.rare.as_ref().is_some_and(|r| r.prevented.contains(&tag))
+    }
+
+    /// Attaches the detector, now that there is data for it.
+    fn detect(&mut self, sh: &mut Shared) {
+        if let Some(tag) = self.detector.take() {
+            self.add(sh, ROOT, tag);
+        }
+    }
+
     /// Never attach this protocol again.
     pub fn prevent(&mut self, tag: Tag) {
-        if !self.prevented.contains(&tag) {
-            self.prevented.push(tag);
+        if !self.is_prevented(tag) {
+            self.rare.get_or_insert_default().prevented.push(tag);
         }
     }
 
@@ -220,8 +242,9 @@ impl Tree {
     pub(crate) fn weird_passes(&mut self, name: &'static str, sh: &Shared) -> bool {
         let now = sh.now;
         let o = &sh.opts;
-        let Some(e) = self.weird_seen.iter_mut().find(|e| e.0 == name) else {
-            self.weird_seen.push((name, 1, 0.0));
+        let seen = &mut self.rare.get_or_insert_default().weird_seen;
+        let Some(e) = seen.iter_mut().find(|e| e.0 == name) else {
+            seen.push((name, 1, 0.0));
             return o.weird_sampling_threshold > 0;
         };
         if e.2 > 0.0 && now > e.2 + o.weird_sampling_duration {
@@ -300,17 +323,20 @@ impl Tree {
     /// Bytes of a stream for the connection-level analyzers.
     pub fn deliver(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
         self.just_removed.clear();
+        self.detect(sh);
         self.call_children(q, conn, sh, ROOT, Call::Stream(is_orig, data));
     }
 
     /// A datagram for the connection-level analyzers.
     pub fn packet(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
         self.just_removed.clear();
+        self.detect(sh);
         self.call_children(q, conn, sh, ROOT, Call::Packet(is_orig, data));
     }
 
     /// A gap for the connection-level analyzers.
     pub fn gap(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, seq: u64, len: u64) {
+        self.detect(sh);
         self.call_children(q, conn, sh, ROOT, Call::Gap(is_orig, seq, len));
     }
 

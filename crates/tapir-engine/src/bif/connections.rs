@@ -355,7 +355,7 @@ fn set_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
     change(cx, args.first(), move |net, id| {
         let Some(c) = net.flow.conn_mut(id) else { return };
-        let app = attach(c);
+        let app = attach(c).rare_mut();
         match direction {
             CONTENTS_NONE => app.contents = [None, None],
             _ => {
@@ -374,7 +374,7 @@ fn set_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 fn get_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let i = usize::from(number(args.get(1)) == CONTENTS_RESP);
     let f = read(cx, args.first(), |c| {
-        c.ext.0.as_ref().and_then(|app| app.contents[i].clone())
+        c.ext.0.as_ref().and_then(|app| app.rare()?.contents[i].clone())
     })?
     .flatten();
     match f {

@@ -32,7 +32,7 @@ use crate::net::{self, AppState, ConnExt, addr};
 use crate::weirds::{self, Sampler};
 
 /// Application timers by tag.
-const TIMER_DNS: u32 = 1;
+const TIMER_DNS: u8 = 1;
 
 /// Receives flow events for one packet or timer step.
 pub struct Sink<'a> {
@@ -74,7 +74,7 @@ impl Sink<'_> {
             app.info.uid = uid.as_str().into();
         }
         if let (Some(encap), None) = (encap, &app.info.value) {
-            app.info.tunnel = Some(encap);
+            app.info.tunnel = Some(Box::new(encap));
         }
         app.info.value_now(self.q, self.shared)
     }
@@ -221,7 +221,11 @@ impl FlowSink<ConnExt> for Sink<'_> {
     fn on_conn_weird(&mut self, t: &mut Table, c: &mut C, name: &str, addl: &str, source: &str) {
         let now = self.q.now();
         let app = net::attach(c);
-        if !self.sampler.borrow_mut().scoped(name.as_bytes(), &mut app.weirds, now) {
+        if !self
+            .sampler
+            .borrow_mut()
+            .scoped(name.as_bytes(), &mut app.rare_mut().weirds, now)
+        {
             return;
         }
         self.raise_conn_weird(t, c, name, addl, source);
@@ -273,7 +277,9 @@ impl FlowSink<ConnExt> for Sink<'_> {
                 app.info.flip();
             }
             app.tree.flip(self.q, &mut app.info, self.shared);
-            app.contents.swap(0, 1);
+            if app.rare().is_some() {
+                app.rare_mut().contents.swap(0, 1);
+            }
             c.ext.0 = Some(app);
         }
         self.raise(t, c, events::CONNECTION_FLIPPED);
@@ -282,8 +288,12 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_new_connection(&mut self, t: &mut Table, c: &mut C, _: &Packet<'_>) {
         t.uid(c);
-        let app = net::attach(c);
-        let applied = pia::attach(&mut app.tree, &app.info, self.shared);
+        let applied = if self.shared.attaches_nothing() {
+            Vec::new()
+        } else {
+            let app = net::attach(c);
+            pia::attach(&mut app.tree, &app.info, self.shared)
+        };
         for tag in applied {
             let tag = self.shared.tag_values[tag.0 as usize].clone();
             self.raise_with(t, c, events::SCHEDULED_ANALYZER_APPLIED, |_| vec![tag]);
@@ -366,7 +376,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         self.raise(t, c, events::CONNECTION_STATE_REMOVE);
     }
 
-    fn on_app_timer(&mut self, t: &mut Table, c: &mut C, tag: u32, at_end: bool) -> AppTimer {
+    fn on_app_timer(&mut self, t: &mut Table, c: &mut C, tag: u8, at_end: bool) -> AppTimer {
         match tag {
             TIMER_DNS => {
                 let timeout = self.shared.opts.dns_session_timeout;
@@ -463,7 +473,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_stream_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, data: &[u8]) {
         if let Some(app) = &c.ext.0 {
-            if let Some(file) = &app.contents[usize::from(!is_orig)] {
+            if let Some(file) = app.rare().and_then(|r| r.contents[usize::from(!is_orig)].as_ref()) {
                 packets::write_contents(file, data);
             }
         }

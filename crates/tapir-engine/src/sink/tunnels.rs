@@ -8,6 +8,7 @@ use tapir_packet::tunnel::{Gtp, Teredo};
 
 use super::{C, Sink, Table, packets};
 use crate::net::addr;
+use crate::weirds;
 
 fn be(v: &[u8]) -> u64 {
     v.iter().take(8).fold(0, |n, x| n << 8 | u64::from(*x))
@@ -80,6 +81,21 @@ pub(super) fn gtp(s: &mut Sink<'_>, t: &mut Table, c: &mut C, g: &Gtp<'_>) {
         _ => return,
     };
     s.raise_with(t, c, id, |q| vec![gtp_header(q, g), elements(q, g)]);
+    if s.q.wants(id) {
+        let mut list = Elements(g.body);
+        list.by_ref().for_each(drop);
+        // The walk ends early at an element whose length nobody knows.
+        if let Some(kind) = list.0.first().filter(|kind| **kind < 128) {
+            let addl = kind.to_string();
+            weirds::raise_net(
+                &mut s.sampler.borrow_mut(),
+                s.q,
+                "gtp_invalid_info_element",
+                &addl,
+                "GTPV1",
+            );
+        }
+    }
 }
 
 /// Information elements of a message: type and content. Those below 128 have a fixed length.

@@ -287,13 +287,7 @@ impl RuleSet {
     /// Whether rules about connections can do without packets that have no data: each has a pattern, and the headers
     /// that they test are the same in all packets of a direction.
     pub fn only_data_matters(&self) -> bool {
-        use crate::rules::HeaderTest;
-        self.pure.iter().all(Vec::is_empty)
-            && self
-                .groups
-                .iter()
-                .flatten()
-                .all(|t| !matches!(t, HeaderTest::Field { .. }))
+        self.pure.iter().all(Vec::is_empty) && !self.groups.any_field()
     }
 
     /// Whether [`begin`](RuleSet::begin) was called for the direction.

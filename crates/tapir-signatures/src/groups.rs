@@ -46,6 +46,11 @@ struct Branch {
 }
 
 impl Groups {
+    /// Whether a test looks at more than addresses, ports and the protocol.
+    pub fn any_field(&self) -> bool {
+        self.tests.iter().any(|t| matches!(t, HeaderTest::Field { .. }))
+    }
+
     /// The number of a list.
     pub fn number(&mut self, tests: &[HeaderTest]) -> u32 {
         let mut list: Vec<u32> = Vec::with_capacity(tests.len());

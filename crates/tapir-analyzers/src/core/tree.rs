@@ -183,7 +183,7 @@ impl Tree {
 
     /// The node with an id that is live, or was when data last came: to scripts it is there until the next data.
     pub fn find_known(&self, id: AnalyzerId) -> Option<NodeIx> {
-        let known = |n: &Node| n.id == id && (!n.removed || self.just_removed.contains(&id));
+        let known = |n: &Node| n.id == id && (!n.removed || self.was_just_removed(id));
         self.nodes.iter().position(known).map(|i| i as NodeIx)
     }
 
@@ -202,6 +202,18 @@ impl Tree {
 
     fn is_prevented(&self, tag: Tag) -> bool {
         self.rare.as_ref().is_some_and(|r| r.prevented.contains(&tag))
+    }
+
+    fn was_just_removed(&self, id: AnalyzerId) -> bool {
+        self.rare.as_ref().is_some_and(|r| r.just_removed.contains(&id))
+    }
+
+    /// New data has come.
+    fn begin(&mut self, sh: &mut Shared) {
+        if let Some(r) = &mut self.rare {
+            r.just_removed.clear();
+        }
+        self.detect(sh);
     }
 
     /// Attaches the detector, now that there is data for it.
@@ -227,7 +239,7 @@ impl Tree {
         n.removed = true;
         if was {
             let id = n.id;
-            self.just_removed.push(id);
+            self.rare.get_or_insert_default().just_removed.push(id);
         }
         let Some(n) = self.nodes.get(ix as usize) else {
             return was;
@@ -322,15 +334,13 @@ impl Tree {
 
     /// Bytes of a stream for the connection-level analyzers.
     pub fn deliver(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
-        self.just_removed.clear();
-        self.detect(sh);
+        self.begin(sh);
         self.call_children(q, conn, sh, ROOT, Call::Stream(is_orig, data));
     }
 
     /// A datagram for the connection-level analyzers.
     pub fn packet(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, is_orig: bool, data: &[u8]) {
-        self.just_removed.clear();
-        self.detect(sh);
+        self.begin(sh);
         self.call_children(q, conn, sh, ROOT, Call::Packet(is_orig, data));
     }
 

@@ -5,16 +5,17 @@
 //! are short: the reader waits for the slowest worker, and no worker runs far ahead of another.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::time::Duration;
 
 use tapir_packet::{RawPacket, Sharer, Source, SourceError, Weirds};
 
 /// Packets of all workers in one slice.
 const SLICE_PACKETS: usize = 1024;
 /// Bytes of all workers in one slice.
-const SLICE_BYTES: usize = 1 << 20;
+const SLICE_BYTES: usize = 512 << 10;
 /// Slices that may wait for a worker.
-const QUEUE: usize = 24;
+const QUEUE: usize = 8;
 
 /// Where a packet stands in its slice, and what is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,13 @@ pub enum Tick<'a> {
 }
 
 impl Slice {
+    /// Keeps the memory only.
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.times = Arc::default();
+    }
+
     fn push(&mut self, raw: &RawPacket<'_>, place: u32) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(raw.data);
@@ -84,7 +92,37 @@ impl Slice {
 }
 
 /// A node's end: slices come out of it until the capture has ended.
-pub type Feed = Receiver<Slice>;
+pub struct Feed {
+    slices: Receiver<Slice>,
+    /// Takes slices back, so that their memory is used again.
+    used: Sender<Slice>,
+}
+
+impl Feed {
+    /// The next slice if there is one now.
+    ///
+    /// # Errors
+    /// When there is none, or none will ever be.
+    pub fn try_recv(&self) -> Result<Slice, TryRecvError> {
+        self.slices.try_recv()
+    }
+
+    /// Waits for the next slice, at most for `timeout`.
+    ///
+    /// # Errors
+    /// When none came, or none will ever come.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Slice, RecvTimeoutError> {
+        self.slices.recv_timeout(timeout)
+    }
+
+    /// Gives a slice back that is done with.
+    pub fn recycle(&self, slice: Slice) {
+        // Those of nodes that only keep time have no memory worth keeping; without a reader nobody needs any.
+        if slice.bytes.capacity() > 0 {
+            let _ = self.used.send(slice);
+        }
+    }
+}
 
 /// The reader's end.
 pub struct Dispatcher {
@@ -92,17 +130,27 @@ pub struct Dispatcher {
     workers: Vec<(SyncSender<Slice>, Slice)>,
     /// Nodes that get the time only.
     others: Vec<Option<SyncSender<Slice>>>,
+    used: Receiver<Slice>,
 }
 
 impl Dispatcher {
     /// Queues to `workers` workers, and to `others` nodes that only keep time.
     pub fn new(workers: usize, others: usize) -> (Self, Vec<Feed>, Vec<Feed>) {
-        let (to_workers, from_workers): (Vec<_>, Vec<_>) = (0..workers).map(|_| sync_channel(QUEUE)).unzip();
-        let (to_others, from_others): (Vec<_>, Vec<_>) = (0..others).map(|_| sync_channel(QUEUE)).unzip();
+        let (to_workers, from_workers): (Vec<_>, Vec<Receiver<Slice>>) =
+            (0..workers).map(|_| sync_channel(QUEUE)).unzip();
+        let (to_others, from_others): (Vec<_>, Vec<Receiver<Slice>>) = (0..others).map(|_| sync_channel(QUEUE)).unzip();
+        let (give_back, used) = channel();
+        let feed = |slices| Feed {
+            slices,
+            used: give_back.clone(),
+        };
+        let from_workers = from_workers.into_iter().map(feed).collect();
+        let from_others = from_others.into_iter().map(feed).collect();
         let dispatcher = Dispatcher {
             sharer: Sharer::new(workers),
             workers: to_workers.into_iter().map(|q| (q, Slice::default())).collect(),
             others: to_others.into_iter().map(Some).collect(),
+            used,
         };
         (dispatcher, from_workers, from_others)
     }
@@ -155,7 +203,9 @@ impl Dispatcher {
         times.clear();
         let mut anybody = false;
         for (queue, slice) in &mut self.workers {
-            let mut slice = std::mem::take(slice);
+            let mut next = self.used.try_recv().unwrap_or_default();
+            next.clear();
+            let mut slice = std::mem::replace(slice, next);
             slice.times = all.clone();
             slice.weirds = std::mem::take(weirds);
             // A worker that ended early (an error, `terminate()`) takes no more; its share is lost with it.
@@ -209,7 +259,7 @@ mod tests {
         let read = |feed: Feed| {
             std::thread::spawn(move || {
                 let (mut n, mut last) = (0, 0.0);
-                for s in feed {
+                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
                     for tick in s.ticks() {
                         let now = match tick {
                             Tick::Packet(p) => {

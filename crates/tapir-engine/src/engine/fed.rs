@@ -110,6 +110,22 @@ impl Engine {
         self.drain();
     }
 
+    /// When time alone next makes something happen here.
+    fn next_due(&self) -> f64 {
+        let core = self.core.borrow();
+        if !self.started || core.host.logs.has_delays() {
+            return 0.0;
+        }
+        let Some(net) = &core.host.net else { return 0.0 };
+        let timers = [
+            core.vm.next_timer(),
+            net.flow.next_timer(),
+            core.host.files.manager.next_deadline(),
+        ];
+        let first = timers.into_iter().flatten().fold(f64::INFINITY, f64::min);
+        first.min(core.host.logs.next_rotation())
+    }
+
     /// Processes what comes until the feed ends.
     fn feed(&mut self, feed: &Feed) -> Result<(), String> {
         while !self.stopping() {
@@ -131,10 +147,18 @@ impl Engine {
             for w in slice.weirds.drain() {
                 self.weirds.push_addl(w.name, w.addl, w.source);
             }
+            // Most moments are nothing but moments: only what is due makes them matter, and the slice's last one.
+            let mut due = self.next_due();
+            let mut passed = None;
             for tick in slice.ticks() {
                 match tick {
+                    Tick::Time(t) if t < due => {
+                        passed = Some(t);
+                        continue;
+                    }
                     Tick::Time(t) => self.tick(t),
                     Tick::Packet(raw) => {
+                        passed = None;
                         self.refilter()?;
                         if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
                             self.core.borrow_mut().host.node.n_filtered += 1;
@@ -143,9 +167,14 @@ impl Engine {
                         self.packet(&raw);
                     }
                 }
+                due = self.next_due();
                 if self.stopping() {
                     return Ok(());
                 }
+            }
+            feed.recycle(slice);
+            if let Some(t) = passed {
+                self.tick(t);
             }
             if self.poll_cluster() {
                 self.drain();

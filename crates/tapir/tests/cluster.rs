@@ -128,6 +128,8 @@ fn lines(dir: &Path) -> BTreeMap<String, Vec<String>> {
         }
     }
     all.values_mut().for_each(|v| v.sort());
+    // Two workers may meet a certificate before either hears that the other has logged it.
+    all.entry("x509".into()).or_default().dedup();
     all
 }
 

@@ -753,6 +753,7 @@ impl Engine {
         for portion in order.chunks(FINISH_PORTION) {
             self.with_sink(|flow, sink| portion.iter().for_each(|id| flow.finish_conn(*id, sink)));
             self.drain();
+            self.with_sink(|flow, _| flow.forget(portion));
         }
         self.with_sink(|flow, _| flow.forget_conns());
         let manager = self.core.borrow().host.files.manager.clone();

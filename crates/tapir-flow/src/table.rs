@@ -518,6 +518,18 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
+    /// The same for some of them, so that a flood's remains do not pile up.
+    pub fn forget(&mut self, ids: &[ConnId]) {
+        for id in ids {
+            if let Some(s) = self.slots.get_mut(id.slot as usize)
+                && s.generation == id.generation
+            {
+                s.generation = s.generation.wrapping_add(1);
+                s.conn = None;
+            }
+        }
+    }
+
     /// Removes all connections, in the order of [`FlowTable::finish_order`].
     pub fn finish_conns<S: FlowSink<X>>(&mut self, sink: &mut S) {
         for id in self.finish_order() {

@@ -386,6 +386,16 @@ impl Engine {
         }
     }
 
+    /// Whether this node analyses a packet: the capture filter lets it through and no other worker takes it.
+    fn is_wanted(&mut self, raw: &RawPacket<'_>) -> Result<bool, String> {
+        self.refilter()?;
+        if self.filter.as_ref().is_some_and(|f| !f.matches(raw)) {
+            self.core.borrow_mut().host.node.n_filtered += 1;
+            return Ok(false);
+        }
+        Ok(!self.is_foreign(raw))
+    }
+
     /// Whether a packet is for another worker. Time goes on with those as well, in steps.
     fn is_foreign(&mut self, raw: &RawPacket<'_>) -> bool {
         let Some((sharer, mine)) = &mut self.share else {
@@ -512,12 +522,7 @@ impl Engine {
             self.weirds = weirds;
             match next {
                 Ok(Some(raw)) => {
-                    self.refilter()?;
-                    if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
-                        self.core.borrow_mut().host.node.n_filtered += 1;
-                        continue;
-                    }
-                    if self.is_foreign(&raw) {
+                    if !self.is_wanted(&raw)? {
                         continue;
                     }
                     if let Some(d) = &mut dumper {

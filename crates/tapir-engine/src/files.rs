@@ -345,30 +345,49 @@ impl FileBridge {
     fn leave(&self) {
         self.core.borrow_mut().host.current = None;
     }
+
+    /// Tells the manager something about the file that a connection carries. Gives the file's id if it goes on after that.
+    fn tell(
+        &mut self,
+        q: &mut EventQueue,
+        conn: &mut ConnInfo,
+        (tag, is_orig): (Tag, bool),
+        known: Option<&Rc<str>>,
+        what: impl FnOnce(&FileManager, &mut EventQueue, &mut InPacket, &Rc<str>, &mut OnConn<'_>),
+    ) -> Option<Rc<str>> {
+        self.enter(conn);
+        let id = self.id(q, conn, tag, is_orig, known);
+        if let Some(id) = &id {
+            let mut carrier = OnConn {
+                source: registry::name(tag),
+                is_orig,
+                info: conn,
+            };
+            what(&self.manager, q, &mut InPacket(self.core.clone()), id, &mut carrier);
+        }
+        // A file that is complete is gone; what follows is another.
+        let id = id.filter(|id| self.manager.contains(id));
+        self.leave();
+        id
+    }
 }
 
 impl FileHandler for FileBridge {
     fn data(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, chunk: FileChunk) -> Option<Rc<str>> {
-        self.enter(conn);
-        let result = (|| {
-            let id = self.id(q, conn, chunk.tag, chunk.is_orig, chunk.id)?;
-            let mut carrier = OnConn {
-                source: registry::name(chunk.tag),
-                is_orig: chunk.is_orig,
-                info: conn,
-            };
-            let piece = Chunk {
-                offset: chunk.offset,
-                data: chunk.data,
-                mime: chunk.mime,
-            };
-            self.manager
-                .data(q, &mut InPacket(self.core.clone()), &id, &mut carrier, piece);
-            // A file that is complete is gone; what follows is another.
-            self.manager.contains(&id).then_some(id)
-        })();
-        self.leave();
-        result
+        let piece = Chunk {
+            offset: chunk.offset,
+            data: chunk.data,
+            mime: chunk.mime,
+        };
+        self.tell(
+            q,
+            conn,
+            (chunk.tag, chunk.is_orig),
+            chunk.id,
+            |m, q, host, id, carrier| {
+                m.data(q, host, id, carrier, piece);
+            },
+        )
     }
 
     fn gap(
@@ -381,21 +400,9 @@ impl FileHandler for FileBridge {
         len: u64,
         id: Option<&Rc<str>>,
     ) -> Option<Rc<str>> {
-        self.enter(conn);
-        let result = (|| {
-            let id = self.id(q, conn, tag, is_orig, id)?;
-            let mut carrier = OnConn {
-                source: registry::name(tag),
-                is_orig,
-                info: conn,
-            };
-            self.manager
-                .gap(q, &mut InPacket(self.core.clone()), &id, &mut carrier, offset, len);
-            // A file that is complete is gone; what follows is another.
-            self.manager.contains(&id).then_some(id)
-        })();
-        self.leave();
-        result
+        self.tell(q, conn, (tag, is_orig), id, |m, q, host, id, carrier| {
+            m.gap(q, host, id, carrier, offset, len);
+        })
     }
 
     fn set_size(
@@ -407,21 +414,9 @@ impl FileHandler for FileBridge {
         size: u64,
         id: Option<&Rc<str>>,
     ) -> Option<Rc<str>> {
-        self.enter(conn);
-        let result = (|| {
-            let id = self.id(q, conn, tag, is_orig, id)?;
-            let mut carrier = OnConn {
-                source: registry::name(tag),
-                is_orig,
-                info: conn,
-            };
-            self.manager
-                .set_size(q, &mut InPacket(self.core.clone()), &id, &mut carrier, size);
-            // A file that is complete is gone; what follows is another.
-            self.manager.contains(&id).then_some(id)
-        })();
-        self.leave();
-        result
+        self.tell(q, conn, (tag, is_orig), id, |m, q, host, id, carrier| {
+            m.set_size(q, host, id, carrier, size);
+        })
     }
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, tag: Tag, is_orig: bool, id: Option<&Rc<str>>) {

@@ -159,9 +159,7 @@ impl Engine {
                     Tick::Time(t) => self.tick(t),
                     Tick::Packet(raw) => {
                         passed = None;
-                        self.refilter()?;
-                        if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
-                            self.core.borrow_mut().host.node.n_filtered += 1;
+                        if !self.is_wanted(&raw)? {
                             continue;
                         }
                         self.packet(&raw);

@@ -43,12 +43,7 @@ impl Engine {
                     break;
                 };
                 any = true;
-                self.refilter()?;
-                if self.filter.as_ref().is_some_and(|f| !f.matches(&raw)) {
-                    self.core.borrow_mut().host.node.n_filtered += 1;
-                    continue;
-                }
-                if self.is_foreign(&raw) {
+                if !self.is_wanted(&raw)? {
                     continue;
                 }
                 if let Some(d) = &mut dumper {

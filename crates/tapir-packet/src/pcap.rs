@@ -20,6 +20,11 @@ pub struct PcapReader {
     done: bool,
 }
 
+/// What to say of a compressed capture.
+fn packed(format: &str, command: &str, name: &str) -> String {
+    format!("the file is compressed with {format}: unpack it, or read it from a pipe: {command} {name} | tapir -r - …")
+}
+
 impl PcapReader {
     pub(crate) fn new(magic: [u8; 4], mut input: PacketBuffer, name: String) -> Result<Self, SourceError> {
         let (swapped, nanos, header_len) = match u32::from_be_bytes(magic) {
@@ -30,8 +35,16 @@ impl PcapReader {
             0xa1b2_cd34 => (false, false, 24),
             0x34cd_b2a1 => (true, false, 24),
             other => {
-                let detail =
-                    format!("unknown file format: the first four bytes are {other:08x}, not those of pcap or pcapng");
+                // What captures are usually packed with; a reader on a pipe costs less than unpacking here.
+                let detail = match other {
+                    0x1f8b_0000..=0x1f8b_ffff => packed("gzip", "zcat", &name),
+                    0x28b5_2ffd => packed("zstd", "zstdcat", &name),
+                    0xfd37_7a58 => packed("xz", "xzcat", &name),
+                    0x425a_6830..=0x425a_6839 => packed("bzip2", "bzcat", &name),
+                    _ => format!(
+                        "unknown file format: the first four bytes are {other:08x}, not those of pcap or pcapng"
+                    ),
+                };
                 return Err(SourceError::Format { what: name, detail });
             }
         };

@@ -102,3 +102,17 @@ fn truncation_keeps_what_came_before() {
         }
     }
 }
+
+#[test]
+fn a_compressed_capture_says_how_to_read_it() {
+    for (head, command) in [
+        ([0x1f, 0x8b, 8, 0], "zcat"),
+        ([0x28, 0xb5, 0x2f, 0xfd], "zstdcat"),
+        ([0xfd, 0x37, 0x7a, 0x58], "xzcat"),
+        (*b"BZh9", "bzcat"),
+    ] {
+        let (got, error) = read(&head);
+        let text = error.expect("an error").to_string();
+        assert!(got.is_empty() && text.contains(command), "{text}");
+    }
+}

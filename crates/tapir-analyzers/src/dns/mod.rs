@@ -88,8 +88,9 @@ impl Dns {
             return;
         };
         let mut is_orig = is_orig;
-        if !self.not_first && head.qr() && is_orig && !multicast(cx) {
-            cx.conn.asks.flip = true;
+        if !self.not_first && head.qr() && is_orig {
+            // What begins with an answer came from the other side; a group cannot have asked.
+            cx.conn.asks.flip = !multicast(cx);
             is_orig = false;
         }
         self.not_first = true;

@@ -5,13 +5,14 @@ use std::any::Any;
 use crate::core::{Analyzer, Cx, PatKind};
 use crate::raise;
 use crate::ssl::Ssl;
-use crate::util::lines::{Lines, Piece};
 use crate::util::mime::base64;
-use crate::util::text::{ieq, istarts, skip_lws, word};
+use crate::util::nvt::{Nvt, Piece};
+use crate::util::text::{ieq, istarts, skip_lws};
 
 /// The analyzer.
+#[derive(Default)]
 pub struct Ftp {
-    lines: [Lines; 2],
+    lines: [Nvt; 2],
     /// The code of a reply that continues.
     pending: Option<u64>,
     auth: Vec<u8>,
@@ -21,25 +22,11 @@ pub struct Ftp {
     adat_bad: bool,
 }
 
-impl Default for Ftp {
-    fn default() -> Self {
-        Ftp {
-            lines: [
-                Lines::default().flag_nuls().quiet(),
-                Lines::default().flag_nuls().quiet(),
-            ],
-            pending: None,
-            auth: Vec::new(),
-            tls: false,
-            adat: false,
-            adat_bad: false,
-        }
-    }
-}
-
 impl Ftp {
     fn request(&mut self, cx: &mut Cx, line: &[u8]) {
-        let (cmd, arg) = word(line);
+        // Commands are alphabetic codes (RFC 959, section 5.3).
+        let n = line.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let (cmd, arg) = (&line[..n], skip_lws(&line[n..]));
         cx.match_text(PatKind::Ftp, true, line, true, true);
         if cmd.is_empty() {
             return;
@@ -152,14 +139,11 @@ impl Analyzer for Ftp {
             match piece {
                 Piece::Line(l) if is_orig => self.request(cx, &l),
                 Piece::Line(l) => self.reply(cx, &l),
-                Piece::Weird(w @ "NUL_in_line") => cx.weird_from(w, "", "NVT"),
-                Piece::Weird(w) => cx.line_weird(w),
-                Piece::Plain(..) => {}
+                Piece::Weird(w) => cx.weird_from(w, "", "NVT"),
+                Piece::Option(..) | Piece::Sub(_) => {}
             }
             if self.tls {
-                let rest = &data[at..];
-                let rest = rest.strip_prefix(b"\n").unwrap_or(rest);
-                cx.forward(is_orig, rest);
+                cx.forward(is_orig, &data[at..]);
                 break;
             }
         }
@@ -171,6 +155,18 @@ impl Analyzer for Ftp {
             cx.forward_gap(is_orig, seq, len);
         } else {
             self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if self.tls {
+            cx.forward_eof(is_orig);
+            return;
+        }
+        match self.lines[is_orig as usize].flush() {
+            Some(l) if is_orig => self.request(cx, &l),
+            Some(l) => self.reply(cx, &l),
+            None => {}
         }
     }
 

@@ -51,6 +51,9 @@ const CLIENTS: &[&[u8]] = &[
     b"WHOIS",
 ];
 
+/// No command is longer, in any dialect.
+const MAX_COMMAND: usize = 32;
+
 /// Cuts off the first word.
 fn cut<'a>(s: &mut &'a [u8]) -> &'a [u8] {
     let t: &'a [u8] = s;
@@ -110,8 +113,12 @@ impl Irc {
             prefix = &s[1..n];
             s = &s[n + 1..];
         }
-        if s.len() >= 4 && s[..3].iter().all(u8::is_ascii_digit) && s[3] == b' ' {
-            let code = digits(&s[..3]).map_or(0, |d| d.0);
+        if s.first().is_some_and(u8::is_ascii_digit) {
+            let number = s.get(..3).filter(|n| n.iter().all(u8::is_ascii_digit) && s.get(3) == Some(&b' '));
+            let Some((code, _)) = number.and_then(digits) else {
+                cx.violation_data("invalid reply number", line);
+                return;
+            };
             if !is_orig {
                 cx.confirm();
             }
@@ -119,12 +126,8 @@ impl Irc {
             return;
         }
         let cmd = cut(&mut s).to_ascii_uppercase();
-        if cmd.is_empty() || !cmd.iter().all(u8::is_ascii_alphabetic) {
-            if !is_orig && prefix.is_empty() {
-                cx.violation_data("invalid reply number", line);
-            } else {
-                cx.weird("irc_invalid_command", "");
-            }
+        if cmd.is_empty() || cmd.len() > MAX_COMMAND {
+            cx.weird("irc_invalid_command", "");
             return;
         }
         self.command(cx, is_orig, prefix, &cmd, s);

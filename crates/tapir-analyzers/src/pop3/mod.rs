@@ -111,12 +111,11 @@ impl Pop3 {
                     Auth::Plain
                 } else if ieq(mech, b"LOGIN") {
                     Auth::LoginUser
-                } else if mech.is_empty() {
-                    Auth::None
                 } else {
-                    Auth::Other
+                    // Only a challenge shows that the server knows the mechanism.
+                    Auth::None
                 };
-                if !initial.is_empty() {
+                if !initial.is_empty() && self.auth != Auth::None {
                     self.auth_line(cx, initial);
                 }
             }
@@ -169,7 +168,10 @@ impl Pop3 {
         let (w, msg) = word(line);
         let ok = ieq(w, b"+OK");
         if !ok && !ieq(w, b"-ERR") {
-            if w == b"+" && self.auth != Auth::None {
+            if w == b"+" && self.current == Some("AUTH") {
+                if self.auth == Auth::None {
+                    self.auth = Auth::Other;
+                }
                 return;
             }
             let shown = if w.is_empty() {
@@ -260,6 +262,20 @@ impl Analyzer for Pop3 {
             cx.forward_gap(is_orig, seq, len);
         } else {
             self.lines[is_orig as usize].clear();
+        }
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if self.tls {
+            cx.forward_eof(is_orig);
+        } else if !self.stopped
+            && let Some(l) = self.lines[is_orig as usize].flush()
+        {
+            if is_orig {
+                self.request(cx, &l);
+            } else {
+                self.reply(cx, &l);
+            }
         }
     }
 

@@ -5,4 +5,5 @@ pub mod cursor;
 pub mod inflate;
 pub mod lines;
 pub mod mime;
+pub mod nvt;
 pub mod text;

@@ -2,7 +2,8 @@
 # Records the captures of this folder from real servers and clients in two network namespaces joined by a veth pair.
 # Needs root and Debian's iproute2 tcpdump nginx-light curl openssl dnsmasq dnsutils openssh-server openssh-client
 # netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool
-# ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec.
+# ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec dovecot-imapd dovecot-pop3d udhcpc; for quic and websocket
+# an interpreter with aioquic and websockets from PyPI, named by PYTHON.
 # usage: record.sh [NAME ...]      records all, or the named ones
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,9 +38,9 @@ capture() {
 	local name=$1; shift
 	$client tcpdump -Z root -i c0 -U -w "$here/$name.pcap" not port 5353 and not icmp6 >/dev/null 2>&1 &
 	local dump=$!
-	sleep 0.7
+	sleep 1.5
 	"$@" >"$work/$name.out" 2>&1 || echo "note: $name: the client ended with $?" >&2
-	sleep 0.7
+	sleep 1.5
 	kill -INT $dump; wait $dump 2>/dev/null || true
 	echo "$name: $(stat -c %s "$here/$name.pcap") bytes"
 }
@@ -302,6 +303,147 @@ ntp() {
 	capture ntp ntp_client
 }
 
+post() {
+	certificate
+	mkdir -p "$work/post/new" "$work/post/cur" "$work/post/tmp"
+	printf 'From: a@tapir.test\nTo: b@tapir.test\nSubject: a mail\nContent-Type: text/plain\n\nhello\n.. and dots\n' >"$work/post/new/1.mail"
+	chmod 755 "$work"; chown -R nobody "$work/post"
+	cat >"$work/dovecot.conf" <<-CONF
+		base_dir = $work/dovecot
+		log_path = $work/dovecot.log
+		protocols = imap pop3
+		listen = 10.99.0.2
+		ssl = yes
+		ssl_cert = <$work/cert.pem
+		ssl_key = <$work/key.pem
+		disable_plaintext_auth = no
+		auth_mechanisms = plain login cram-md5
+		mail_location = maildir:$work/post
+		first_valid_uid = 1
+		passdb {
+		  driver = static
+		  args = password={plain}secret
+		}
+		userdb {
+		  driver = static
+		  args = uid=nobody gid=nogroup home=$work/post
+		}
+	CONF
+	run_server dovecot -F -c "$work/dovecot.conf"
+	cat >"$work/pop3.py" <<-'PY'
+		import poplib, ssl
+		c = poplib.POP3("10.99.0.2")
+		c.capa(); c.user("anna"); c.pass_("secret")
+		c.stat(); c.list(); c.uidl(); c.top(1, 1); c.retr(1); c.noop(); c.quit()
+		c = poplib.POP3("10.99.0.2")
+		c.user("bert")
+		try:
+		    c.pass_("wrong")
+		except poplib.error_proto:
+		    pass
+		c.quit()
+		context = ssl._create_unverified_context()
+		c = poplib.POP3("10.99.0.2")
+		c.stls(context); c.user("anna"); c.pass_("secret"); c.quit()
+	PY
+	pop3_client() { $client python3 "$work/pop3.py"; }
+	capture pop3 pop3_client
+	cat >"$work/imap.py" <<-'PY'
+		import imaplib, ssl
+		c = imaplib.IMAP4("10.99.0.2")
+		c.login("anna", "secret"); c.select(); c.fetch("1", "(RFC822)"); c.close(); c.logout()
+		c = imaplib.IMAP4("10.99.0.2")
+		c.starttls(ssl._create_unverified_context()); c.login("anna", "secret"); c.select(); c.logout()
+	PY
+	imap_client() { $client python3 "$work/imap.py"; }
+	capture imap imap_client
+}
+
+# one connection of each version, one that is sent back with a token first
+quic() {
+	certificate
+	cat >"$work/quic.py" <<-'PY'
+		import asyncio, sys
+		from aioquic.asyncio import connect, serve
+		from aioquic.quic.configuration import QuicConfiguration
+		from aioquic.quic.packet import QuicProtocolVersion as Version
+
+		def answer(reader, writer):
+		    async def run():
+		        writer.write((await reader.read())[::-1]); writer.write_eof()
+		    asyncio.ensure_future(run())
+
+		async def listen(folder):
+		    c = QuicConfiguration(is_client=False, alpn_protocols=["tapir", "h3"])
+		    c.load_cert_chain(folder + "/cert.pem", folder + "/key.pem")
+		    await serve("10.99.0.2", 443, configuration=c, stream_handler=answer)
+		    await serve("10.99.0.2", 8443, configuration=c, stream_handler=answer, retry=True)
+		    await asyncio.Future()
+
+		async def ask(port, version):
+		    c = QuicConfiguration(alpn_protocols=["tapir"], server_name="www.tapir.test", verify_mode=0)
+		    c.supported_versions = [version]; c.original_version = version
+		    async with connect("10.99.0.2", port, configuration=c) as q:
+		        reader, writer = await q.create_stream()
+		        writer.write(b"nose"); writer.write_eof()
+		        await reader.read()
+
+		async def main():
+		    if sys.argv[1] == "listen":
+		        await listen(sys.argv[2])
+		    await ask(443, Version.VERSION_1)
+		    await ask(443, Version.VERSION_2)
+		    await ask(8443, Version.VERSION_1)
+
+		asyncio.run(main())
+	PY
+	run_server "${PYTHON:-python3}" "$work/quic.py" listen "$work"
+	sleep 1
+	quic_client() { $client "${PYTHON:-python3}" "$work/quic.py" ask; }
+	capture quic quic_client
+}
+
+websocket() {
+	cat >"$work/ws.py" <<-'PY'
+		import sys
+		from websockets.sync.client import connect
+		from websockets.sync.server import serve
+
+		def answer(ws):
+		    for m in ws:
+		        ws.send(m[::-1])
+
+		if sys.argv[1] == "listen":
+		    serve(answer, "10.99.0.2", 80, subprotocols=["tapir"]).serve_forever()
+		with connect("ws://10.99.0.2:80/nose", compression=None, subprotocols=["tapir"]) as ws:
+		    ws.send("hello"); ws.recv(); ws.send(b"\0\1\2"); ws.recv(); ws.ping().wait()
+		    ws.send(["in ", "three ", "frames"]); ws.recv()
+		with connect("ws://10.99.0.2:80/packed", subprotocols=["tapir"]) as ws:
+		    ws.send("hello " * 100); ws.recv()
+	PY
+	run_server "${PYTHON:-python3}" "$work/ws.py" listen
+	sleep 1
+	websocket_client() { $client "${PYTHON:-python3}" "$work/ws.py" ask; }
+	capture websocket websocket_client
+}
+
+dtls() {
+	certificate
+	# It listens for as long as its input is open.
+	run_server sh -c "sleep 60 | openssl s_server -dtls1_2 -accept 10.99.0.2:443 -cert $work/cert.pem -key $work/key.pem"
+	dtls_client() { { echo hello; sleep 1; } | $client timeout 3 openssl s_client -dtls1_2 -connect 10.99.0.2:443 -servername www.tapir.test; }
+	capture dtls dtls_client
+}
+
+dhcp() {
+	run_server dnsmasq -k -C /dev/null -p 0 --user=root --pid-file= --dhcp-range=10.99.0.100,10.99.0.110,1h --interface=s0 \
+		--dhcp-leasefile="$work/leases" --domain=tapir.test --dhcp-option=option:ntp-server,10.99.0.2 --log-facility=-
+	dhcp_client() {
+		$client udhcpc -i c0 -n -q -R -s /bin/true -x hostname:nose -F nose.tapir.test -V tapir -x 0x0c:6e6f7365
+	}
+	capture dhcp dhcp_client
+}
+
 # usual traffic, and then some that is not: more peers, another service, a big upload
 baselines() {
 	for n in $(seq 3 14); do ip -n tapir-server addr add "10.99.0.$n/24" dev s0; done
@@ -318,5 +460,5 @@ baselines() {
 	capture deviation unusual
 }
 
-all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp baselines)
+all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp post quic websocket dtls dhcp baselines)
 for part in "${@:-${all[@]}}"; do "$part"; done

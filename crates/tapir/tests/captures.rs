@@ -135,6 +135,47 @@ fn redis() {
 }
 
 #[test]
+fn pop3() {
+    check("pop3", &["conn", "files", "ssl"]);
+}
+
+#[test]
+fn imap() {
+    check("imap", &["conn", "ssl"]);
+}
+
+#[test]
+fn quic() {
+    check("quic", &["conn", "quic", "ssl"]);
+}
+
+#[test]
+fn websocket() {
+    check("websocket", &["conn", "http", "websocket"]);
+}
+
+#[test]
+fn tls_and_dtls() {
+    check("tls", &["conn", "ssl", "x509"]);
+    check("dtls", &["conn", "ssl", "x509"]);
+}
+
+#[test]
+fn dhcp() {
+    check("dhcp", &["conn", "dhcp"]);
+}
+
+#[test]
+fn ssh() {
+    check("ssh", &["conn", "ssh"]);
+}
+
+#[test]
+fn smtp() {
+    check("smtp", &["conn", "smtp", "files"]);
+}
+
+#[test]
 fn refused_and_ping() {
     check("refused", &["conn"]);
     check("ping", &["conn"]);

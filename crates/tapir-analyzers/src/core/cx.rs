@@ -342,6 +342,7 @@ impl Cx<'_> {
         let mut shown = self.sh.nodes.borrow_mut();
         shown.running = self.id();
         shown.attached.clear();
+        shown.ended.clear();
         shown
             .attached
             .extend(self.tree.nodes.iter().filter(|n| !n.removed).map(|n| (n.tag, n.id)));

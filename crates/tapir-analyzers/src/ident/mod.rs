@@ -100,6 +100,12 @@ impl Analyzer for Ident {
         self.lines[is_orig as usize].clear();
     }
 
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if let Some(l) = self.lines[is_orig as usize].flush() {
+            self.line(cx, is_orig, &l);
+        }
+    }
+
     fn flip(&mut self) {
         self.lines.swap(0, 1);
     }

@@ -114,7 +114,9 @@ impl Irc {
             s = &s[n + 1..];
         }
         if s.first().is_some_and(u8::is_ascii_digit) {
-            let number = s.get(..3).filter(|n| n.iter().all(u8::is_ascii_digit) && s.get(3) == Some(&b' '));
+            let number = s
+                .get(..3)
+                .filter(|n| n.iter().all(u8::is_ascii_digit) && s.get(3) == Some(&b' '));
             let Some((code, _)) = number.and_then(digits) else {
                 cx.violation_data("invalid reply number", line);
                 return;

@@ -188,7 +188,7 @@ impl Pop3 {
             if ok && self.current.is_some() {
                 cx.confirm();
             }
-            self.answered(cx, ok, msg);
+            self.answered(cx, ok);
         }
         // A greeting that comes late is an answer to the first request.
         if !self.multi && !self.tls {
@@ -196,7 +196,7 @@ impl Pop3 {
         }
     }
 
-    fn answered(&mut self, cx: &mut Cx, ok: bool, msg: &[u8]) {
+    fn answered(&mut self, cx: &mut Cx, ok: bool) {
         let Some(cmd) = self.current else { return };
         match (cmd, ok) {
             ("PASS" | "APOP" | "AUTH", _) => {
@@ -213,8 +213,9 @@ impl Pop3 {
                 self.mail = Some(Mail::new(cx, false));
             }
             ("LIST" | "UIDL" | "CAPA", true) => {
-                // With an argument the answer is a single line that begins with the number.
-                self.multi = !msg.first().is_some_and(u8::is_ascii_digit) || cmd == "CAPA";
+                // What is said of one message is a single line.
+                let whole = self.pending.front().is_none_or(|l| word(l).1.is_empty());
+                self.multi = whole || cmd == "CAPA";
             }
             ("STLS", true) => {
                 self.tls = true;

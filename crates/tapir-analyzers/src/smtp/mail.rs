@@ -83,7 +83,9 @@ impl MimeSink for Sink<'_, '_> {
         if wants!(self.cx, mime_entity_data) && self.s.entity.len() + data.len() <= GATHER_MAX {
             self.s.entity.extend_from_slice(data);
         }
-        if wants!(self.cx, mime_all_data | mime_content_hash) && self.s.all.len() + data.len() <= GATHER_MAX {
+        if wants!(self.cx, mime_all_data | mime_content_hash | mime_content_hash_sha256)
+            && self.s.all.len() + data.len() <= GATHER_MAX
+        {
             self.s.all.extend_from_slice(data);
         }
         self.s.length += data.len() as u64;
@@ -174,6 +176,11 @@ impl Mail {
                 let h = Md5::digest(&b);
                 let text = crate::util::text::to_hex(&h);
                 raise!(cx, mime_content_hash, b.len() as u64, text);
+            }
+            if wants!(cx, mime_content_hash_sha256) {
+                use sha2::{Digest, Sha256};
+                let text = crate::util::text::to_hex(&Sha256::digest(&b));
+                raise!(cx, mime_content_hash_sha256, b.len() as u64, text);
             }
             raise!(cx, mime_all_data, b.len() as u64, b);
         }

@@ -357,6 +357,12 @@ impl Analyzer for Smtp {
     fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
         if self.state == State::Tls {
             cx.forward_eof(is_orig);
+            return;
+        }
+        match self.lines[is_orig as usize].flush() {
+            Some(l) if is_orig => self.sender_line(cx, &l),
+            Some(l) => self.reply_line(cx, &l),
+            None => {}
         }
     }
 

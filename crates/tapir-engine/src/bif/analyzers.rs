@@ -170,7 +170,11 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         Some(found) => found,
         None if busy => {
             let host = of(cx)?;
-            let found = host.nodes.borrow().attached.iter().find(|n| n.1 == id).map(|n| n.0);
+            let shown = host.nodes.borrow();
+            let found = shown.attached.iter().find(|n| n.1 == id).map(|n| n.0);
+            if found.is_none() && shown.ended.iter().any(|n| n.1 == id) {
+                return Ok(Value::Bool(true));
+            }
             (found, host.current.clone())
         }
         None => {
@@ -194,7 +198,13 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             }
         }
     }
-    of(cx)?.nodes.borrow_mut().attached.retain(|n| n.1 != id);
+    if let Some(tag) = tag {
+        let mut shown = of(cx)?.nodes.borrow_mut();
+        shown.attached.retain(|n| n.1 != id);
+        if busy {
+            shown.ended.push((tag, id));
+        }
+    }
     let done = change(cx, args.first(), move |net, cid| {
         let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.0.as_mut()) else {
             return;

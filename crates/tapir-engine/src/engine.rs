@@ -417,11 +417,11 @@ impl Engine {
         if let Err(status) = self.start(config) {
             return self.leave(status);
         }
-        tell_status(config, "RUNNING");
         let mut status = 0;
         if let Some(Input::Capture(path)) = &config.input {
             match tapir_packet::open_capture(path) {
                 Ok(mut source) => {
+                    tell_status(config, "RUNNING");
                     if let Err(e) = self.packets(config, &mut *source) {
                         let core = &mut *self.core.borrow_mut();
                         core.vm.report(&mut core.host, Severity::Fatal, e, None);
@@ -447,6 +447,7 @@ impl Engine {
                 return self.leave(1);
             }
         } else if status == 0 {
+            tell_status(config, "RUNNING");
             self.idle(config);
         }
         tell_status(config, "TERMINATING");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tapir_packet::Source;
 use tapir_packet::live::{LiveOptions, LiveSource};
 
-use super::Engine;
+use super::{Engine, tell_status};
 use crate::config::Config;
 use crate::dump::Dumper;
 use crate::globals::{count, seconds};
@@ -32,6 +32,8 @@ impl Engine {
             (options, Duration::from_secs_f64(idle_after.clamp(0.0, 3600.0)))
         };
         let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
+        // Not before: who waits for this sends packets next.
+        tell_status(config, "RUNNING");
         let mut dumper = config.write_file.as_deref().map(Dumper::new);
         let mut last_packet = Instant::now();
         let mut last_count = Instant::now();

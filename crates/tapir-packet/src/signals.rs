@@ -1,37 +1,34 @@
 //! Being asked to stop: SIGINT and SIGTERM set a flag that the capture loop looks at, so that a run ends in order.
 //! A second signal ends the process at once.
 //!
-//! It stands beside the live source because it needs the same: system calls that only unsafe code reaches. The flag
-//! belongs to the process, as signals do.
-
-#![allow(unsafe_code)]
+//! The flag belongs to the process, as signals do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-static STOP: AtomicBool = AtomicBool::new(false);
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 
-extern "C" fn on_signal(_: libc::c_int) {
-    STOP.store(true, Ordering::Relaxed);
-}
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// From now on SIGINT and SIGTERM ask to stop instead of ending the process, and a file that reached its size limit is an
-/// error of writing like any other.
+/// error of writing like any other. Only the first call does something.
 pub fn install() {
-    // SAFETY: ignoring a signal runs no code of ours.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: an all-zero sigaction is a valid one.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
-        // The next one takes its default course.
-        action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
-        // SAFETY: the handler only stores to an atomic, which is safe in a signal handler; the action lives through
-        // the call.
-        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
-    }
+    STOP.get_or_init(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag set and takes its default course. Neither can fail for a
+            // signal that may be caught; if it did, the default course would be what is left.
+            let _ = flag::register_conditional_default(signal, stop.clone());
+            let _ = flag::register(signal, stop.clone());
+        }
+        // Caught, so that writing fails instead; nobody reads this flag.
+        let _ = flag::register(SIGXFSZ, Arc::default());
+        stop
+    });
 }
 
 /// Whether a signal asked to stop.
 pub fn stop_requested() -> bool {
-    STOP.load(Ordering::Relaxed)
+    STOP.get().is_some_and(|s| s.load(Ordering::Relaxed))
 }

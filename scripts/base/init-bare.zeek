@@ -1403,6 +1403,13 @@ type pm_mappings: table[count] of pm_mapping;
 module SSL;
 
 export {
+	## Messages of DTLS with a version that does not exist before the analysis ends, and how many of them are told of.
+	const dtls_max_version_errors: count = 10 &redef;
+	const dtls_max_reported_version_errors: count = 1 &redef;
+
+	## More alerts in one record are skipped.
+	const max_alerts_per_record: count = 10 &redef;
+
 	type PSKIdentity: record {
 		identity: string;
 		obfuscated_ticket_age: count;

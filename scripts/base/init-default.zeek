@@ -40,6 +40,7 @@
 @load base/frameworks/openflow
 @load base/frameworks/netcontrol
 @load base/frameworks/telemetry
+@load base/frameworks/spicy
 
 @load base/protocols/conn
 @load base/protocols/dce-rpc
@@ -66,9 +67,9 @@
 @load base/protocols/redis
 @load base/protocols/rfb
 @load base/protocols/sip
+@load base/protocols/snmp
 @load base/protocols/smb
 @load base/protocols/smtp
-@load base/protocols/snmp
 @load base/protocols/socks
 @load base/protocols/ssh
 @load base/protocols/ssl

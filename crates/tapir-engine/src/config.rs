@@ -59,6 +59,8 @@ pub struct Config {
     pub parent: Option<u32>,
     /// Messages of loading that another node of this process has printed already.
     pub said: Option<Arc<Mutex<HashSet<String>>>>,
+    /// Data stores that the nodes of this process share; a node alone has its own.
+    pub stores: Option<crate::stores::Shelf>,
 }
 
 impl Default for Config {
@@ -96,6 +98,7 @@ impl Default for Config {
             share: None,
             parent: None,
             said: None,
+            stores: None,
         }
     }
 }

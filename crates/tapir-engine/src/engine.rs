@@ -219,6 +219,7 @@ impl Engine {
         flow.wants.discarders = discarders.any();
         flow.wants.first_packet_has_data = rules.rules.only_data_matters();
         core.host.net = Some(Box::new(Net { flow, shared }));
+        core.host.stores = config.stores.clone().unwrap_or_default();
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
         core.host.node.in_cluster = crate::globals::string(&core.vm, "Cluster::node").is_some_and(|n| !n.is_empty());

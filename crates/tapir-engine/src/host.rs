@@ -54,6 +54,8 @@ pub struct EngineHost {
     pub inputs: crate::input::Inputs,
     pub telemetry: crate::telemetry::Telemetry,
     pub node: crate::node::Node,
+    /// Broker data stores by name.
+    pub stores: crate::stores::Shelf,
     /// Files of `dump_packet`.
     pub dumpers: std::collections::HashMap<std::path::PathBuf, crate::dump::Dumper>,
     /// `Analyzer::disabling_analyzer`.
@@ -96,6 +98,7 @@ impl EngineHost {
             inputs: Default::default(),
             telemetry: Default::default(),
             node: Default::default(),
+            stores: Default::default(),
             dumpers: Default::default(),
             disabling_hook: None,
             tag_values: Vec::new(),

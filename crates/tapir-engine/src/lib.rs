@@ -30,6 +30,7 @@ pub mod seeds;
 pub mod sigs;
 pub mod sink;
 mod storage;
+pub mod stores;
 pub mod tags;
 pub mod telemetry;
 pub mod weirds;

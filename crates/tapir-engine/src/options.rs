@@ -82,6 +82,14 @@ pub fn flow(vm: &Vm, o: &mut FlowOptions) {
         }
     }
     likely_server_ports(vm, o);
+    o.generic_packet_thresholds = keys(vm, "ConnThreshold::generic_packet_thresholds")
+        .into_iter()
+        .filter_map(|k| match k {
+            Value::Count(n) => Some(n),
+            _ => None,
+        })
+        .collect();
+    o.generic_packet_thresholds.sort_unstable();
     o.key_with_vlan = crate::globals::string(vm, "ConnKey::factory").is_some_and(|f| f.contains("VLAN"));
 }
 
@@ -115,7 +123,7 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.weird_sampling_threshold => "Weird::sampling_threshold",
         o.weird_sampling_rate => "Weird::sampling_rate",
         o.dns_max_queries => "dns_max_queries",
-        o.dns_max_compression_chain_depth => "DNS::max_compression_chain_depth",
+        o.dns_max_compression_chain_depth => "dns_max_compression_chain_depth",
         o.http_entity_data_delivery_size => "http_entity_data_delivery_size",
         o.mime_segment_length => "mime_segment_length",
         o.mime_segment_overlap_length => "mime_segment_overlap_length",
@@ -127,10 +135,13 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.pop3_max_unknown_client_commands => "POP3::max_unknown_client_commands",
         o.ssh_max_packet_length => "SSH::max_packet_length",
         o.ssh_max_string_length => "SSH::max_string_length",
-        o.ssl_max_alerts_per_packet => "SSL::max_alerts_per_packet",
+        o.ssl_max_alerts_per_record => "SSL::max_alerts_per_record",
         o.dtls_max_version_errors => "SSL::dtls_max_version_errors",
         o.dtls_max_reported_version_errors => "SSL::dtls_max_reported_version_errors",
         o.mqtt_max_payload_size => "MQTT::max_payload_size",
+        o.redis_max_value_size => "Redis::max_value_size",
+        o.redis_max_aggregate_elements => "Redis::max_aggregate_elements",
+        o.finger_max_line_length => "Finger::max_line_length",
         o.websocket_payload_chunk_size => "WebSocket::payload_chunk_size",
         o.smb_max_dce_rpc_analyzers => "SMB::max_dce_rpc_analyzers",
         o.smb_max_pending_messages => "SMB::max_pending_messages",
@@ -151,7 +162,13 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.weird_sampling_duration => "Weird::sampling_duration",
         o.dns_session_timeout => "dns_session_timeout",
     );
-    read!(vm, int, o.truncate_http_uri => "truncate_http_URI");
+    read!(vm, int,
+        o.truncate_http_uri => "truncate_http_URI",
+        o.quic_max_discarded_packet_events => "QUIC::max_discarded_packet_events",
+    );
+    if let Some(Value::Table(t)) = vm.global_value("HTTP::upgrade_analyzers") {
+        o.http_upgrade_analyzers = t.entries().into_iter().filter_map(|(k, v)| upgrade(vm, &k, &v)).collect();
+    }
     o.smb_pipe_filenames = keys(vm, "SMB::pipe_filenames")
         .into_iter()
         .filter_map(|k| match k {
@@ -159,6 +176,16 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
             _ => None,
         })
         .collect();
+}
+
+/// A protocol that connections of HTTP may switch to, with the analyzer for it.
+fn upgrade(vm: &Vm, protocol: &Value, tag: &Value) -> Option<(String, String)> {
+    let (Value::Str(protocol), Value::Enum(ty, n)) = (protocol, tag) else {
+        return None;
+    };
+    let name = tapir_data::text::enum_text(vm.types(), *ty, *n);
+    let short = name.split("ANALYZER_").last().unwrap_or_default();
+    Some((String::from_utf8_lossy(protocol).to_ascii_lowercase(), short.to_string()))
 }
 
 /// Sampling of weirds.

@@ -127,6 +127,7 @@ fn start_and_read(config: &Config, workers: usize) -> Result<u8, String> {
     node_config.workers = 1;
     node_config.scripts.push("frameworks/cluster/backend/inproc".into());
     node_config.said = Some(Arc::new(Mutex::new(HashSet::new())));
+    node_config.stores = Some(Arc::default());
     tapir_packet::signals::install();
     let mut cluster = Cluster {
         config: node_config,

@@ -34,6 +34,8 @@ pub struct Options {
     pub unknown_ip_inactivity_timeout: f64,
     /// 0: no status updates.
     pub connection_status_update_interval: f64,
+    /// Packets of both directions at which every connection is reported, ascending.
+    pub generic_packet_thresholds: Vec<u64>,
     pub detect_filtered_trace: bool,
     pub report_gaps_for_partial: bool,
     /// Reassemble from the first packet (`dpd_reassemble_first_packets` or a content option).
@@ -94,6 +96,7 @@ impl Default for Options {
             icmp_inactivity_timeout: 60.0,
             unknown_ip_inactivity_timeout: 60.0,
             connection_status_update_interval: 0.0,
+            generic_packet_thresholds: Vec::new(),
             detect_filtered_trace: false,
             report_gaps_for_partial: false,
             reassemble: true,

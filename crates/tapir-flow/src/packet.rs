@@ -14,6 +14,7 @@ use crate::key::ConnTuple;
 use crate::sink::{FlowSink, Packet};
 use crate::table::FlowTable;
 use crate::tcp::TcpFirst;
+use crate::thresholds::Thresholds;
 use crate::timers::TimerKind;
 
 /// Unknown identifiers that are counted one by one at most.
@@ -494,6 +495,12 @@ impl<X: Default> FlowTable<X> {
             ext: X::default(),
         };
         let mut c = self.insert(make, sink);
+        if !self.options.generic_packet_thresholds.is_empty() {
+            c.thresholds = Some(Box::new(Thresholds {
+                generic_packets: self.options.generic_packet_thresholds.clone(),
+                ..Thresholds::default()
+            }));
+        }
         c.orig.flow_label = p.ip.flow_label;
         c.orig.letters |= LABEL_KNOWN;
         if timeout > 0.0 {

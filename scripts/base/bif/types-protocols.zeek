@@ -50,6 +50,23 @@ export {
 module DCE_RPC;
 
 export {
+	type IfID: enum {
+		unknown_if,
+		epmapper,
+		lsarpc,
+		lsa_ds,
+		mgmt,
+		netlogon,
+		samr,
+		srvsvc,
+		spoolss,
+		drs,
+		winspipe,
+		wkssvc,
+		oxid,
+		ISCMActivator,
+	};
+
 	type PType: enum {
 		REQUEST = 0,
 		PING = 1,
@@ -651,6 +668,17 @@ export {
 		fname: string;
 	};
 
+	type fsstat_t: record {
+		attrs: fattr_t &optional;
+		tbytes: double;
+		fbytes: double;
+		abytes: double;
+		tfiles: double;
+		ffiles: double;
+		afiles: double;
+		invarsec: interval;
+	};
+
 	type info_t: record {
 		rpc_stat: rpc_status;
 		nfs_stat: status_t;
@@ -1076,6 +1104,19 @@ export {
 module Redis;
 
 export {
+	## Longer values are cut in events.
+	const max_value_size: count = 250 &redef;
+
+	## Arrays and the like with more elements are taken as an error of the protocol.
+	option max_aggregate_elements: count = 20000;
+
+	type ReplyType: enum {
+		ReplyType_Reply,
+		ReplyType_Error,
+		ReplyType_Push,
+		ReplyType_Undef,
+	};
+
 	type RedisCommand: enum {
 		RedisCommand_APPEND,
 		RedisCommand_AUTH,
@@ -1192,6 +1233,13 @@ export {
 module SMB1;
 
 export {
+	type Find_First2_Response_Args: record {
+		sid: count;
+		search_count: count;
+		end_of_search: bool;
+		ext_attr_error: string &optional;
+	};
+
 	type Find_First2_Request_Args: record {
 		search_attrs: count;
 		search_count: count;

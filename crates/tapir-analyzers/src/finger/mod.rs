@@ -7,9 +7,6 @@ use crate::raise;
 use crate::util::lines::{Lines, Piece};
 use crate::util::text::{istarts, skip_lws, trim};
 
-/// A request or reply line is at most this long.
-const MAX_LINE: usize = 1024;
-
 /// The analyzer.
 pub struct Finger {
     lines: [Lines; 2],
@@ -55,12 +52,13 @@ impl Analyzer for Finger {
             return;
         }
         let d = is_orig as usize;
+        let max = cx.sh.opts.finger_max_line_length as usize;
         let mut lines = std::mem::take(&mut self.lines[d]);
         let mut at = 0;
         let mut too_long = false;
         while let Some(p) = lines.next(data, &mut at) {
             match p {
-                Piece::Line(l) if l.len() > MAX_LINE => {
+                Piece::Line(l) if l.len() > max => {
                     too_long = true;
                     break;
                 }
@@ -71,7 +69,7 @@ impl Analyzer for Finger {
                 _ => {}
             }
         }
-        if too_long || lines.pending() > MAX_LINE {
+        if too_long || lines.pending() > max {
             cx.violation_data("parsing not done within &max-size bytes", data);
             self.stopped = true;
             lines.clear();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use super::handshake::{Handshake, is_13};
-use super::{ALERT, CCS, DATA, HANDSHAKE, HEARTBEAT, heartbeat};
+use super::{ALERT, CCS, DATA, HANDSHAKE, HEARTBEAT, alerts, heartbeat};
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -125,9 +125,7 @@ impl Dtls {
                 raise!(cx, ssl_change_cipher_spec, client);
             }
             ALERT => {
-                if let [level, desc] = body {
-                    raise!(cx, ssl_alert, client, *level as u64, *desc as u64);
-                }
+                alerts(cx, client, body);
             }
             HANDSHAKE => {
                 let mut h = Cursor::new(body);

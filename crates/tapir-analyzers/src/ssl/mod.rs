@@ -116,9 +116,7 @@ impl Ssl {
                 raise!(cx, ssl_change_cipher_spec, client);
             }
             ALERT => {
-                if let [level, desc] = body {
-                    raise!(cx, ssl_alert, client, *level as u64, *desc as u64);
-                }
+                alerts(cx, client, body);
             }
             HANDSHAKE => self.handshake(cx, is_orig, version, body),
             HEARTBEAT => heartbeat(cx, client, body),
@@ -252,6 +250,20 @@ impl Ssl {
 
 fn side(is_orig: bool) -> &'static str {
     if is_orig { "originator" } else { "responder" }
+}
+
+/// The alerts of one record in the clear; there are seldom several.
+pub(crate) fn alerts(cx: &mut Cx, client: bool, body: &[u8]) {
+    if body.len() % 2 != 0 {
+        return;
+    }
+    let max = cx.sh.opts.ssl_max_alerts_per_record as usize;
+    for alert in body.chunks_exact(2).take(max) {
+        raise!(cx, ssl_alert, client, alert[0] as u64, alert[1] as u64);
+    }
+    if body.len() / 2 > max {
+        cx.weird("SSL_too_many_alerts_in_record", "");
+    }
 }
 
 /// A heartbeat message in the clear (RFC 6520).

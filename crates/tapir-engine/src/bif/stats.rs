@@ -157,7 +157,12 @@ fn matcher_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn broker_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(records::BrokerStats::default().build(cx.queue().bindings()))
+    let stores = crate::stores::lock(&of(cx)?.stores).len() as u64;
+    let stats = records::BrokerStats {
+        num_stores: stores,
+        ..Default::default()
+    };
+    Ok(stats.build(cx.queue().bindings()))
 }
 
 fn reporter_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {

@@ -61,6 +61,34 @@ impl Sqlite {
     }
 }
 
+/// Key, value and time of the end of an entry.
+pub(crate) type Row = (String, String, Option<f64>);
+
+impl Sqlite {
+    /// Everything that the table holds.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn all(&self) -> Result<Vec<Row>, Failure> {
+        let query = format!("select key_str, value_str, expire_time from {}", self.table);
+        let read = || -> rusqlite::Result<Vec<Row>> {
+            let mut statement = self.db.prepare(&query)?;
+            let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+            rows.collect()
+        };
+        read().map_err(failed)
+    }
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn clear(&mut self) -> Result<(), Failure> {
+        let done = self.db.execute(&format!("delete from {}", self.table), []);
+        done.map(drop).map_err(failed)
+    }
+}
+
 fn failed(e: rusqlite::Error) -> Failure {
     match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {

@@ -5,7 +5,7 @@ use tapir_data::types::{Field, Kind, TypeId, builtin};
 use super::Checker;
 use super::coerce::Context;
 use crate::ast::{self, AssignOp, ExprKind as A};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, nearest};
 use crate::hir::{Attrs, BinOp, Expr, ExprKind, Span};
 
 /// The elements of one initialiser that cross products may expand to.
@@ -36,6 +36,12 @@ impl Checker {
                         name.span,
                         format!("orphaned field \"{text}\" in record coercion ({})", self.type_text(ty)),
                     );
+                    let fields = self.program.types.record(ty).map(|r| &r.fields);
+                    let near = nearest(&text, fields.into_iter().flatten().map(|f| &*f.name));
+                    let d = match near {
+                        Some(near) => d.suggest(format!("did you mean {near}?")),
+                        None => d,
+                    };
                     self.report(d);
                 }
                 ok = false;

@@ -159,7 +159,11 @@ impl<H: Host> Parser<H> {
         if self.export.is_some() {
             return Err(self.unexpected("only declarations may stand in an export section"));
         }
-        Ok(DeclKind::Stmt(self.stmt()?))
+        let s = self.stmt()?;
+        if self.broken {
+            self.resync();
+        }
+        Ok(DeclKind::Stmt(s))
     }
 
     /// Whether `event e(…` or `hook h(…` begins a body rather than a statement.
@@ -315,6 +319,9 @@ impl<H: Host> Parser<H> {
             return Err(self.fail(d));
         }
         let (body, body_span) = self.body()?;
+        if self.broken {
+            self.resync();
+        }
         Ok(DeclKind::Func {
             redef,
             name,
@@ -353,6 +360,7 @@ impl<H: Host> Parser<H> {
     /// Skips to where a declaration seems to begin: a declaring word at the start of a line that stands in the first
     /// column or follows the end of a statement.
     fn resync(&mut self) {
+        self.broken = false;
         let mut ended = false;
         loop {
             let tok = self.peek();

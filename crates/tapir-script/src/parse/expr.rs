@@ -399,6 +399,7 @@ impl<H: Host> Parser<H> {
             let attrs = self.attrs()?;
             self.expect(Op::Assign)?;
             let (body, body_span) = self.body()?;
+            self.whole()?;
             let lambda = ExprKind::Lambda(Box::new(Lambda {
                 captures,
                 sig,
@@ -567,6 +568,13 @@ impl<H: Host> Parser<H> {
             Kw::Schedule => {
                 self.bump();
                 let delay = self.expr()?;
+                if !self.at(Op::LBrace) {
+                    let (tok, span) = (self.peek(), self.peek_span());
+                    let d = self
+                        .syntax_error(tok, span)
+                        .suggest("the event stands in braces: schedule DELAY { EVENT(…) };");
+                    return Err(self.fail(d));
+                }
                 self.expect(Op::LBrace)?;
                 let name = self.ident()?;
                 self.expect(Op::LParen)?;
@@ -595,6 +603,7 @@ impl<H: Host> Parser<H> {
         let result = if self.at(Op::LBrace) || captures.is_some() || !attrs.is_empty() {
             let no_pipe = std::mem::replace(&mut self.no_pipe, false);
             let (body, body_span) = self.body()?;
+            self.whole()?;
             self.no_pipe = no_pipe;
             ExprKind::Lambda(Box::new(Lambda {
                 captures,

@@ -28,6 +28,17 @@ pub(super) fn behind(before: &str, here: &str) -> Option<String> {
         ("echo" | "puts" | "say" | "printf" | "println", _) => "output is written with print: print a, b;".to_string(),
         ("raise" | "emit" | "throw" | "trigger", _) if name => format!("an event is raised so: event {here}(…);"),
         ("until" | "do" | "loop", _) => "the only loops are for ( … in … ) and while ( … )".to_string(),
+        (b, _) if b.starts_with("/*") || b.starts_with("//") => {
+            "comments begin with # and end with the line".to_string()
+        }
+        (_, "and") => "write &&".to_string(),
+        (_, "or") => "write ||".to_string(),
+        ("not", _) => "write !".to_string(),
+        ("list" | "array" | "List", "of") => "write vector of T".to_string(),
+        ("map" | "dict" | "hash" | "Map", "of" | "[") => "write table[K] of T".to_string(),
+        ("try" | "catch" | "finally", _) => {
+            "there are no exceptions: a run-time error ends the handler in which it happens".to_string()
+        }
         (x, "++" | "--") => format!("write {here}{x}: the operator stands in front"),
         (x, "*=" | "/=" | "%=") => format!("write {x} = {x} {} …", &here[..1]),
         _ => return None,
@@ -52,6 +63,7 @@ pub(crate) fn name(text: &str) -> Option<&'static str> {
         "bro_done" => "it is called zeek_done",
         "bro_script_loaded" => "it is called zeek_script_loaded",
         "bro_version" => "it is called zeek_version",
+        "continue" => "the next turn of a loop begins with next",
         "this" | "self" => "there are no methods: what a function works on is one of its parameters",
         "append" | "push" | "push_back" => "an element is appended with v += x, and added to a set with add s[x]",
         "contains" | "has_key" => "membership is tested with x in container",
@@ -64,9 +76,20 @@ pub(crate) fn name(text: &str) -> Option<&'static str> {
     })
 }
 
+/// What is meant by a character that no token begins with.
+pub(super) fn character(text: &str) -> Option<&'static str> {
+    Some(match text {
+        "." => "strings are joined with +, and a field of a record is r$field",
+        "'" | "`" => "strings stand in double quotes",
+        "\\" => "a statement may go on in the next line without any sign",
+        _ => return None,
+    })
+}
+
 /// The signs of assignments that do not exist are two tokens: looks at what follows an operator.
 pub(super) fn operator(text: &str) -> Option<&'static str> {
     Some(match text {
+        "//" => "comments begin with # and end with the line",
         "===" => "values are compared with ==",
         "!==" => "values are compared with !=",
         "<>" => "values are compared with !=",

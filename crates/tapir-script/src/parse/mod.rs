@@ -102,6 +102,8 @@ pub struct Parser<H> {
     /// Within `|…|`, where a bar ends the operand.
     no_pipe: bool,
     errors: u32,
+    /// A syntax error has ended the body that is being read: what stands before it is kept, the rest is skipped.
+    broken: bool,
     /// Parsing an `@if` condition: nothing behind its parenthesis may be read.
     in_directive: bool,
     /// The file that is read when all others have ended (for messages at the end).
@@ -121,6 +123,7 @@ impl<H: Host> Parser<H> {
             nesting: 0,
             no_pipe: false,
             errors: 0,
+            broken: false,
             in_directive: false,
             current: (0, "".into(), "".into()),
         }
@@ -293,6 +296,16 @@ impl<H: Host> Parser<H> {
             d = d.suggest("a \";\" seems to be missing behind what stands before");
             d.notes
                 .push(format!("the statement before ends in {}", self.quote(before)));
+            let between = Span {
+                start: before.end,
+                end: here.start,
+                ..here
+            };
+            if tok != Tok::Eof && before.file == here.file && self.source(between).contains(&b'\n') {
+                // Nothing else is wrong: reading goes on as if it were there.
+                self.fail(d);
+                return Ok(());
+            }
         } else {
             d = d.note("expected \";\" here");
         }
@@ -393,6 +406,13 @@ impl<H: Host> Parser<H> {
             "unterminated string" => {
                 Diagnostic::error("syntax", span, "unterminated string").note("a string ends on the line on which it begins")
             }
+            "unrecognized character" => {
+                let d = Diagnostic::error("syntax", span, format!("{why} - {text}"));
+                match habits::character(&text) {
+                    Some(habit) => d.suggest(habit),
+                    None => d,
+                }
+            }
             "unknown directive" => {
                 let known = crate::lex::Directive::ALL.iter().copied();
                 let near = crate::diag::nearest(text.trim_start_matches('@'), known);
@@ -411,6 +431,10 @@ impl<H: Host> Parser<H> {
     }
 
     fn fail(&mut self, d: Diagnostic) -> Failed {
+        if self.broken {
+            // What follows from the error that ended the body.
+            return Failed;
+        }
         self.errors += 1;
         if self.errors <= MAX_SYNTAX_ERRORS {
             self.host.report(d);

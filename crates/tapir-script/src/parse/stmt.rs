@@ -22,21 +22,31 @@ impl<H: Host> Parser<H> {
     pub(super) fn body(&mut self) -> Result<(Vec<Stmt>, Span)> {
         let start = self.peek_span();
         self.expect(Op::LBrace)?;
-        let stmts = self.stmts()?;
-        self.expect(Op::RBrace)?;
+        let stmts = self.stmts();
+        if !self.broken && self.expect(Op::RBrace).is_err() {
+            self.broken = true;
+        }
         Ok((stmts, self.since(start)))
     }
 
-    fn stmts(&mut self) -> Result<Vec<Stmt>> {
+    /// Statements up to a brace or label, or up to the one with a syntax error.
+    fn stmts(&mut self) -> Vec<Stmt> {
         let mut stmts = Vec::new();
-        loop {
+        while !self.broken {
             match self.peek() {
-                Tok::Op(Op::RBrace) | Tok::Eof | Tok::Kw(Kw::Case | Kw::Default) => {
-                    return Ok(stmts);
-                }
-                _ => stmts.push(self.stmt()?),
+                Tok::Op(Op::RBrace) | Tok::Eof | Tok::Kw(Kw::Case | Kw::Default) => break,
+                _ => match self.stmt() {
+                    Ok(s) => stmts.push(s),
+                    Err(_) => self.broken = true,
+                },
             }
         }
+        stmts
+    }
+
+    /// For what is judged as a whole, such as the captures of a lambda: half of it must not be looked at.
+    pub(super) fn whole(&self) -> Result<()> {
+        if self.broken { Err(super::Failed) } else { Ok(()) }
     }
 
     pub(super) fn stmt(&mut self) -> Result<Stmt> {
@@ -125,7 +135,7 @@ impl<H: Host> Parser<H> {
                 self.bump();
                 let cond = self.paren_expr()?;
                 let yes = self.sub_stmt()?;
-                let no = if self.eat_kw(Kw::Else) {
+                let no = if !self.broken && self.eat_kw(Kw::Else) {
                     Some(self.sub_stmt()?)
                 } else {
                     None
@@ -230,6 +240,14 @@ impl<H: Host> Parser<H> {
             keys.push(self.ident()?);
         }
         let value = if self.eat(Op::Comma) { Some(self.ident()?) } else { None };
+        if self.at(Op::Assign) || self.at(Op::Colon) {
+            let (tok, span) = (self.peek(), self.peek_span());
+            let d = self
+                .syntax_error(tok, span)
+                .note("a for loop goes over a container: for ( element in container ) …")
+                .suggest("numbers are counted with a local variable and while ( i < n ) { …; ++i; }");
+            return Err(self.fail(d));
+        }
         self.expect_kw(Kw::In)?;
         let over = self.expr()?;
         self.expect(Op::RParen)?;
@@ -270,13 +288,23 @@ impl<H: Host> Parser<H> {
             } else {
                 break;
             }
-            let body = self.stmts()?;
+            let mut body = self.stmts();
+            if self.broken {
+                // The end of the case is not known.
+                body.push(Stmt {
+                    kind: StmtKind::Break,
+                    span: self.since(start),
+                });
+            }
             cases.push(Case {
                 labels,
                 types,
                 body,
                 span: self.since(start),
             });
+            if self.broken {
+                return Ok(StmtKind::Switch(on, cases));
+            }
         }
         self.expect(Op::RBrace)?;
         Ok(StmtKind::Switch(on, cases))
@@ -293,12 +321,14 @@ impl<H: Host> Parser<H> {
         let cond = self.expr()?;
         self.expect(Op::RParen)?;
         let body = self.stmt()?;
+        self.whole()?;
         let timeout = if self.eat_kw(Kw::Timeout) {
             let delay = self.expr()?;
             Some((delay, self.body()?.0))
         } else {
             None
         };
+        self.whole()?;
         Ok(StmtKind::When(Box::new(When {
             captures,
             cond,

@@ -38,6 +38,14 @@ impl<H: Host> Parser<H> {
                 return Ok(TypeKind::Name(name));
             }
             Tok::Kw(kw) => kw,
+            Tok::Op(Op::LBrace) => {
+                let (tok, span) = (self.peek(), self.peek_span());
+                let d = self
+                    .syntax_error(tok, span)
+                    .note("expected a type here")
+                    .suggest("the fields of a record stand in record { … }, the values of an enumeration in enum { … }");
+                return Err(self.fail(d));
+            }
             _ => return Err(self.unexpected("expected a type here")),
         };
         let simple = match kw {

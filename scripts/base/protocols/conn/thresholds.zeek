@@ -12,6 +12,10 @@ export {
 		duration: set[interval] &default=set();
 	};
 
+	## Numbers of packets of both directions together at which every connection raises
+	## *conn_generic_packet_threshold_crossed*.
+	const generic_packet_thresholds: set[count] = {} &redef;
+
 	global set_bytes_threshold: function(c: connection, threshold: count, is_orig: bool): bool;
 	global set_packets_threshold: function(c: connection, threshold: count, is_orig: bool): bool;
 	global set_duration_threshold: function(c: connection, threshold: interval): bool;

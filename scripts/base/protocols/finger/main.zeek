@@ -4,6 +4,9 @@ module Finger;
 
 export {
 	const ports: set[port] = { 79/tcp } &redef;
+
+	## Longer lines end the analysis.
+	option max_line_length: count = 1024;
 }
 
 redef likely_server_ports += { ports };

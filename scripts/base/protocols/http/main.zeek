@@ -61,6 +61,11 @@ export {
 
 	const ports: set[port] = { 1080/tcp, 3128/tcp, 631/tcp, 80/tcp, 8000/tcp, 8080/tcp, 81/tcp, 8888/tcp } &redef;
 
+	## What goes on after a switch of protocols, by the name of the protocol in lower case.
+	const upgrade_analyzers: table[string] of Analyzer::Tag = {
+		["websocket"] = Analyzer::ANALYZER_WEBSOCKET,
+	} &redef;
+
 	## Methods that pass without a weird.
 	option http_methods: set[string] = {
 		"BMOVE", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LOCK", "MKCOL", "MOVE",

@@ -12,6 +12,9 @@ export {
 	global log_policy_subscribe: Log::PolicyHook;
 	global log_policy_publish: Log::PolicyHook;
 
+	## Longer payloads are cut in events and logs.
+	option max_payload_size: count = 100;
+
 	type SubUnsub: enum {
 		SUBSCRIBE,
 		UNSUBSCRIBE,

@@ -28,6 +28,9 @@ export {
 	## Letters that *history* may have.
 	option max_history_length = 100;
 
+	## So many packets of a connection that cannot be read are told of; all of them where it is negative.
+	const max_discarded_packet_events: int = 100 &redef;
+
 	const quic_ports: set[port] = { 443/udp } &redef;
 	const doq_ports: set[port] = { 784/udp, 853/udp } &redef;
 

@@ -42,20 +42,20 @@ export {
 		Redis::RedisCommand_SUBSCRIBE,
 		Redis::RedisCommand_SUNSUBSCRIBE,
 		Redis::RedisCommand_UNSUBSCRIBE,
-	} &redef;
+	};
 
 	## Commands after which the server pushes messages …
 	global enter_subscribed_mode: set[Redis::RedisCommand] = {
 		Redis::RedisCommand_PSUBSCRIBE,
 		Redis::RedisCommand_SSUBSCRIBE,
 		Redis::RedisCommand_SUBSCRIBE,
-	} &redef;
+	};
 
 	## … and after which it stops.
 	global exit_subscribed_mode: set[Redis::RedisCommand] = {
 		Redis::RedisCommand_RESET,
 		Redis::RedisCommand_QUIT,
-	} &redef;
+	};
 
 	## Commands of a connection that may wait for a reply.
 	option max_pending_commands = 10000;

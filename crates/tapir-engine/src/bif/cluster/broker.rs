@@ -1,11 +1,11 @@
 //! `Broker::*` as far as it means something here: messages travel through the cluster's backend, whatever it is. Peerings
-//! of their own and stores are not supported.
+//! of their own are not supported; stores are in `stores.rs`.
 
 use tapir_data::broker::convert;
 use tapir_data::broker::event::EventMessage;
 use tapir_data::value::Value;
 use tapir_interface::types;
-use tapir_vm::{CallCtx, Registry, RtError};
+use tapir_vm::{CallCtx, Registry};
 
 use super::{Out, alone, bytes, send, subscribe, text, truth, unsubscribe};
 use crate::cluster;
@@ -67,12 +67,6 @@ fn no(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     truth(false)
 }
 
-fn needs_stores(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Err(RtError::new(
-        "Broker stores are not supported; use the Storage framework",
-    ))
-}
-
 fn node_id(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let id = of(cx)?.cluster.node_id();
     let id = if id.is_empty() { "standalone" } else { id };
@@ -118,26 +112,5 @@ pub fn register(r: &mut Registry) {
         ("Broker::__peering_stats", peering_stats),
         ("Broker::__node_id", node_id),
         ("Broker::__flush_logs", flush_logs),
-        ("Broker::__create_master", needs_stores),
-        ("Broker::__create_clone", needs_stores),
-        ("Broker::__is_closed", needs_stores),
-        ("Broker::__close", needs_stores),
-        ("Broker::__store_name", needs_stores),
-        ("Broker::__exists", needs_stores),
-        ("Broker::__get", needs_stores),
-        ("Broker::__put_unique", needs_stores),
-        ("Broker::__get_index_from_value", needs_stores),
-        ("Broker::__keys", needs_stores),
-        ("Broker::__put", needs_stores),
-        ("Broker::__erase", needs_stores),
-        ("Broker::__increment", needs_stores),
-        ("Broker::__decrement", needs_stores),
-        ("Broker::__append", needs_stores),
-        ("Broker::__insert_into_set", needs_stores),
-        ("Broker::__insert_into_table", needs_stores),
-        ("Broker::__remove_from", needs_stores),
-        ("Broker::__push", needs_stores),
-        ("Broker::__pop", needs_stores),
-        ("Broker::__clear", needs_stores),
     ]);
 }

@@ -3,6 +3,7 @@
 //! A node without a backend is a cluster of one: subscriptions are noted, publishing reaches nobody.
 
 mod broker;
+mod stores;
 
 use tapir_data::table::Table;
 use tapir_data::value::Value;
@@ -208,4 +209,5 @@ pub fn register(r: &mut Registry) {
         ("is_remote_event", is_remote_event),
     ]);
     broker::register(r);
+    stores::register(r);
 }

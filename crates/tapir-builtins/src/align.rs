@@ -1,7 +1,7 @@
 //! Common substrings of two strings by alignment (`str_smith_waterman`).
 //!
 //! Variant 0 takes one best alignment without mismatches and gives its runs in order; other variants look for
-//! separate common substrings, longest first, that overlap in neither string.
+//! separate common substrings, in the order of the first string, that overlap in neither string.
 
 use std::collections::HashSet;
 
@@ -87,7 +87,7 @@ fn separate_runs(a: &[u8], b: &[u8]) -> Vec<Run> {
             }
         }
     }
-    all.sort_by_key(|r| (std::cmp::Reverse(r.len), r.j, r.i));
+    all.sort_by_key(|r| (r.i, std::cmp::Reverse(r.len), r.j));
     let (mut used_a, mut used_b) = (HashSet::new(), HashSet::new());
     let mut runs: Vec<Run> = Vec::new();
     for r in all {
@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(found, [(0, 0, 4), (4, 11, 10)]);
         assert_eq!(one_alignment(b"abcxyz", b"xyzabc").len(), 1);
         assert_eq!(separate_runs(b"abcxyz", b"xyzabc").len(), 2);
+        let runs = separate_runs(b"GET /index.html", b"GET /images/index.htm");
+        assert_eq!((runs.len(), runs[0].len), (1, 6));
         assert!(one_alignment(b"", b"x").is_empty());
     }
 }

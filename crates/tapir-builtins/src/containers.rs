@@ -288,7 +288,7 @@ fn order(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
             Ok(vector(ctx, order))
         }
         // With a wrong function the reference hands the vector back.
-        None if comparable && a.len() == 2 => Ok(a.any(0)?.clone()),
+        None if comparable && a.len() == 2 && matches!(a[0], Value::Vector(_)) => Ok(a[0].clone()),
         None => Ok(vector(ctx, Vec::new())),
     }
 }

@@ -415,20 +415,10 @@ impl Engine {
 
     fn run(&mut self, config: &Config) -> u8 {
         tapir_packet::signals::install();
-        if let Err(status) = self.start(config) {
-            return self.leave(status);
-        }
-        let mut status = 0;
-        if let Some(Input::Capture(path)) = &config.input {
-            match tapir_packet::open_capture(path) {
-                Ok(mut source) => {
-                    tell_status(config, "RUNNING");
-                    if let Err(e) = self.packets(config, &mut *source) {
-                        let core = &mut *self.core.borrow_mut();
-                        core.vm.report(&mut core.host, Severity::Fatal, e, None);
-                        status = 1;
-                    }
-                }
+        // A capture that cannot be read is noticed before scripts do anything.
+        let source = match &config.input {
+            Some(Input::Capture(path)) => match tapir_packet::open_capture(path) {
+                Ok(source) => Some(source),
                 Err(e) => {
                     complain(&format!(
                         "fatal error: problem with trace file {} ({e})",
@@ -436,6 +426,19 @@ impl Engine {
                     ));
                     return self.leave(1);
                 }
+            },
+            _ => None,
+        };
+        if let Err(status) = self.start(config) {
+            return self.leave(status);
+        }
+        let mut status = 0;
+        if let Some(mut source) = source {
+            tell_status(config, "RUNNING");
+            if let Err(e) = self.packets(config, &mut *source) {
+                let core = &mut *self.core.borrow_mut();
+                core.vm.report(&mut core.host, Severity::Fatal, e, None);
+                status = 1;
             }
         }
         if let Some(Input::Interface(name)) = &config.input {

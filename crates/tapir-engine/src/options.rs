@@ -167,7 +167,11 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.quic_max_discarded_packet_events => "QUIC::max_discarded_packet_events",
     );
     if let Some(Value::Table(t)) = vm.global_value("HTTP::upgrade_analyzers") {
-        o.http_upgrade_analyzers = t.entries().into_iter().filter_map(|(k, v)| upgrade(vm, &k, &v)).collect();
+        o.http_upgrade_analyzers = t
+            .entries()
+            .into_iter()
+            .filter_map(|(k, v)| upgrade(vm, &k, &v))
+            .collect();
     }
     o.smb_pipe_filenames = keys(vm, "SMB::pipe_filenames")
         .into_iter()
@@ -185,7 +189,10 @@ fn upgrade(vm: &Vm, protocol: &Value, tag: &Value) -> Option<(String, String)> {
     };
     let name = tapir_data::text::enum_text(vm.types(), *ty, *n);
     let short = name.split("ANALYZER_").last().unwrap_or_default();
-    Some((String::from_utf8_lossy(protocol).to_ascii_lowercase(), short.to_string()))
+    Some((
+        String::from_utf8_lossy(protocol).to_ascii_lowercase(),
+        short.to_string(),
+    ))
 }
 
 /// Sampling of weirds.

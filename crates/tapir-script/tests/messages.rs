@@ -188,3 +188,48 @@ fn usage() {
                 local v: vector of count; v += 1; for ( i in v ) print i; while ( c > 2 ) { local w = 1; print w; }";
     assert_eq!(said(&format!("event zeek_init() {{ {fine} }}")), "");
 }
+
+#[test]
+fn a_syntax_error_hides_nothing_before_it() {
+    body(
+        "local x: count = \"a\"; if ( c == 1 ) { print nosuch; for ( i in t ) { print t[1]; print ) } }",
+        &[
+            "syntax error, at or near \")\"",
+            "assignment of non-arithmetic value",
+            "unknown identifier nosuch",
+            "t[1]",
+        ],
+    );
+    // A missing semicolon at the end of a line is all that is wrong with it.
+    body(
+        "local x = 1\nlocal y = x + \"a\";\nprint y\n",
+        &[
+            "line 3: syntax error, at or near \"local\"",
+            "requires arithmetic operands (x + \"a\")",
+            "line 5: syntax error, at or near \"}\"",
+        ],
+    );
+    let said = said(
+        "event zeek_init() { local a = 1; switch ( a ) { case 1: print 1; print ); break; } }\n\
+         event zeek_init() { local b = 1; when [b] ( b == 1 ) { print b; print ); } }\n\
+         event zeek_init() { local b = 1; local f = function[b]() { print ); print b; }; f(); }\n",
+    );
+    assert_eq!(said.matches("error").count(), 6, "{said}");
+    assert_eq!(said.matches("syntax error").count(), 3, "{said}");
+}
+
+#[test]
+fn habits_of_other_languages() {
+    body("for ( i = 0; i < 3; i++ ) print i;", &["while ( i < n ) { …; ++i; }"]);
+    body("for ( i : s ) print i;", &["for ( element in container )"]);
+    body("print \"a\" . \"b\";", &["strings are joined with +"]);
+    body("print 'a';", &["double quotes"]);
+    body("if ( c == 1 and c == 2 ) print 1;", &["write &&"]);
+    body("// a comment", &["comments begin with #"]);
+    body("local l: list of count;", &["write vector of T"]);
+    body("zzz = 5;", &["local zzz = …;"]);
+    body("while ( T ) { continue; }", &["begins with next"]);
+    body("schedule 1sec zeek_init();", &["schedule DELAY { EVENT(…) };"]);
+    expect("type X: { a: count; };", &["record { … }"]);
+    body("print R($aa=1);", &["no such field"]);
+}

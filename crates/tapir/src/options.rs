@@ -245,6 +245,16 @@ const OPTIONS: &[Opt] = &[
         apply: |_, _| Ok(()),
     },
     Opt {
+        short: Some('B'),
+        long: Some("debug"),
+        arity: Arity::Value("STREAMS"),
+        help: "accepted for compatibility: there are no debugging streams",
+        apply: |_, v| match v.as_deref() {
+            Some("help") => Err("there are no debugging streams".into()),
+            _ => Ok(()),
+        },
+    },
+    Opt {
         short: Some('Q'),
         long: Some("time"),
         arity: Arity::None,

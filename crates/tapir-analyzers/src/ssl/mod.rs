@@ -254,7 +254,7 @@ fn side(is_orig: bool) -> &'static str {
 
 /// The alerts of one record in the clear; there are seldom several.
 pub(crate) fn alerts(cx: &mut Cx, client: bool, body: &[u8]) {
-    if body.len() % 2 != 0 {
+    if !body.len().is_multiple_of(2) {
         return;
     }
     let max = cx.sh.opts.ssl_max_alerts_per_record as usize;

@@ -156,6 +156,10 @@ fn no_spicy(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Bool(false))
 }
 
+fn no_spicy_usage(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    Err(RtError::new("Spicy analyzers are not built in"))
+}
+
 fn set_ignore_checksums_nets(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let nets: Vec<_> = match args.first() {
         Some(Value::Table(t)) => t
@@ -180,7 +184,7 @@ pub fn register(r: &mut Registry) {
         ("set_secret", no_decryption),
         ("set_keys", no_decryption),
         ("Spicy::__toggle_analyzer", no_spicy),
-        ("Spicy::__resource_usage", no_spicy),
+        ("Spicy::__resource_usage", no_spicy_usage),
         ("PacketAnalyzer::__set_ignore_checksums_nets", set_ignore_checksums_nets),
     ]);
 }

@@ -510,8 +510,19 @@ impl Checker {
             d = d.suggest(format!("did you mean {s}?"));
         } else if let Some(habit) = crate::parse::habits::name(&text) {
             d = d.suggest(habit);
+        } else if self.is_assigned(span) && !text.contains(':') {
+            d = d.suggest(format!("a variable is declared before it is used: local {text} = …;"));
         }
         self.report(d);
+    }
+
+    /// Whether an `=` follows in the source.
+    fn is_assigned(&self, span: Span) -> bool {
+        let Some(file) = self.program.files.get(span.file as usize) else {
+            return false;
+        };
+        let rest = file.text.get(span.end as usize..).unwrap_or("").trim_start();
+        rest.starts_with('=') && !rest.starts_with("==")
     }
 
     /// A variable or constant whose name looks like `text`.

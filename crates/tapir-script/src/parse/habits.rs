@@ -31,8 +31,6 @@ pub(super) fn behind(before: &str, here: &str) -> Option<String> {
         (b, _) if b.starts_with("/*") || b.starts_with("//") => {
             "comments begin with # and end with the line".to_string()
         }
-        (_, "and") => "write &&".to_string(),
-        (_, "or") => "write ||".to_string(),
         ("not", _) => "write !".to_string(),
         ("list" | "array" | "List", "of") => "write vector of T".to_string(),
         ("map" | "dict" | "hash" | "Map", "of" | "[") => "write table[K] of T".to_string(),
@@ -90,6 +88,8 @@ pub(super) fn character(text: &str) -> Option<&'static str> {
 pub(super) fn operator(text: &str) -> Option<&'static str> {
     Some(match text {
         "//" => "comments begin with # and end with the line",
+        "and" => "write &&",
+        "or" => "write ||",
         "===" => "values are compared with ==",
         "!==" => "values are compared with !=",
         "<>" => "values are compared with !=",

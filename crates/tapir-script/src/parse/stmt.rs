@@ -242,10 +242,13 @@ impl<H: Host> Parser<H> {
         let value = if self.eat(Op::Comma) { Some(self.ident()?) } else { None };
         if self.at(Op::Assign) || self.at(Op::Colon) {
             let (tok, span) = (self.peek(), self.peek_span());
-            let d = self
-                .syntax_error(tok, span)
-                .note("a for loop goes over a container: for ( element in container ) …")
-                .suggest("numbers are counted with a local variable and while ( i < n ) { …; ++i; }");
+            let d = self.syntax_error(tok, span);
+            let d = if tok == Tok::Op(Op::Assign) {
+                d.note("a for loop goes over a container: for ( element in container ) …")
+                    .suggest("numbers are counted with a local variable and while ( i < n ) { …; ++i; }")
+            } else {
+                d.suggest("a loop over a container is written for ( element in container ) …")
+            };
             return Err(self.fail(d));
         }
         self.expect_kw(Kw::In)?;

@@ -40,10 +40,9 @@ impl<H: Host> Parser<H> {
             Tok::Kw(kw) => kw,
             Tok::Op(Op::LBrace) => {
                 let (tok, span) = (self.peek(), self.peek_span());
-                let d = self
-                    .syntax_error(tok, span)
-                    .note("expected a type here")
-                    .suggest("the fields of a record stand in record { … }, the values of an enumeration in enum { … }");
+                let d = self.syntax_error(tok, span).note("expected a type here").suggest(
+                    "the fields of a record stand in record { … }, the values of an enumeration in enum { … }",
+                );
                 return Err(self.fail(d));
             }
             _ => return Err(self.unexpected("expected a type here")),

@@ -29,7 +29,7 @@ export {
 	const worker_topic: string = "zeek/cluster/worker" &redef;
 
 	## All of these together reach every node.
-	const broadcast_topics: set[string] = { logger_topic, manager_topic, proxy_topic, worker_topic };
+	const broadcast_topics: set[string] = { logger_topic, manager_topic, proxy_topic, worker_topic } &redef;
 
 	## Topics of one node begin with these.
 	const node_topic_prefix: string = "zeek/cluster/node/" &redef;

@@ -289,9 +289,7 @@ fn get_index_from_value(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         let (Some(key), Some(index)) = (data(cx, args, 1, "key")?, data(cx, args, 2, "index")?) else {
             return Ok(Ok(None));
         };
-        Ok(lock(store)
-            .get(&key, now)
-            .map(|v| v.and_then(|v| at_index(v, &index))))
+        Ok(lock(store).get(&key, now).map(|v| v.and_then(|v| at_index(v, &index))))
     })
 }
 

@@ -17,6 +17,38 @@ pub fn type_text(types: &Types, ty: TypeId) -> String {
     tapir_data::text::type_text(types, ty)
 }
 
+const IN: u8 = 8;
+const PREFIX: u8 = 16;
+const POSTFIX: u8 = 17;
+
+/// How strongly the operator of an expression binds; whatever has none binds most.
+fn strength(e: &Expr) -> u8 {
+    match &e.kind {
+        ExprKind::Assign(..) | ExprKind::AddAssign(..) | ExprKind::SubAssign(..) => 2,
+        ExprKind::Or(..) => 4,
+        ExprKind::And(..) => 5,
+        ExprKind::HookCall(..) => 6,
+        ExprKind::In(..) => IN,
+        ExprKind::Binary(op, ..) => match op {
+            BinOp::VecOr => 4,
+            BinOp::VecAnd => 5,
+            BinOp::Lt | BinOp::Le | BinOp::Eq | BinOp::Ne => 7,
+            BinOp::BitOr => 9,
+            BinOp::BitXor => 10,
+            BinOp::BitAnd => 11,
+            BinOp::Shl | BinOp::Shr => 12,
+            BinOp::Add | BinOp::Sub | BinOp::SetSub => 13,
+            BinOp::Mul | BinOp::Div | BinOp::Mod | BinOp::Mask => 14,
+        },
+        ExprKind::Incr(_) | ExprKind::Decr(_) => 15,
+        ExprKind::Unary(UnOp::Not, inner) if matches!(inner.kind, ExprKind::In(..)) => IN,
+        ExprKind::Unary(UnOp::Not | UnOp::BitNot | UnOp::Neg | UnOp::Pos, _) => PREFIX,
+        ExprKind::Coerce(inner) if e.ty == builtin::ANY || inner.ty == builtin::ANY => strength(inner),
+        ExprKind::Cast(_) | ExprKind::CanCast(..) | ExprKind::Is(..) => POSTFIX,
+        _ => u8::MAX,
+    }
+}
+
 /// The sign of an operator.
 pub fn op_text(op: BinOp) -> &'static str {
     match op {
@@ -184,8 +216,15 @@ impl Renderer<'_> {
         self.put(&text);
     }
 
-    fn operand(&mut self, e: &Expr) {
-        self.expr(e);
+    /// An operand of an operator that binds with a strength; in parentheses where it binds less.
+    fn operand(&mut self, e: &Expr, least: u8) {
+        if strength(e) < least {
+            self.put("(");
+            self.expr(e);
+            self.put(")");
+        } else {
+            self.expr(e);
+        }
     }
 
     fn callee(&mut self, c: &Callee) {
@@ -251,7 +290,7 @@ impl Renderer<'_> {
     }
 
     fn slice(&mut self, e: &Expr, low: Option<&Expr>, high: Option<&Expr>) {
-        self.expr(e);
+        self.operand(e, POSTFIX);
         self.put("[");
         match low {
             Some(l) => self.expr(l),
@@ -269,12 +308,13 @@ impl Renderer<'_> {
         self.put("]");
     }
 
-    fn pair(&mut self, a: &Expr, op: &str, b: &Expr) {
-        self.operand(a);
+    fn pair(&mut self, a: &Expr, op: &str, b: &Expr, strength: u8) {
+        self.operand(a, strength);
         self.put(" ");
         self.put(op);
         self.put(" ");
-        self.operand(b);
+        // All of them group to the left.
+        self.operand(b, strength + 1);
     }
 
     fn expr(&mut self, e: &Expr) {
@@ -303,16 +343,19 @@ impl Renderer<'_> {
                     UnOp::Size => self.put("|"),
                     UnOp::Copy => self.put("copy("),
                 }
-                self.expr(a);
+                match op {
+                    UnOp::Size | UnOp::Copy => self.expr(a),
+                    _ => self.operand(a, PREFIX),
+                }
                 match op {
                     UnOp::Size => self.put("|"),
                     UnOp::Copy => self.put(")"),
                     _ => {}
                 }
             }
-            ExprKind::Binary(op, a, b) => self.pair(a, op_text(*op), b),
-            ExprKind::And(a, b) => self.pair(a, "&&", b),
-            ExprKind::Or(a, b) => self.pair(a, "||", b),
+            ExprKind::Binary(op, a, b) => self.pair(a, op_text(*op), b, strength(e)),
+            ExprKind::And(a, b) => self.pair(a, "&&", b, strength(e)),
+            ExprKind::Or(a, b) => self.pair(a, "||", b, strength(e)),
             ExprKind::Cond(c, a, b) => {
                 self.put("(");
                 self.expr(c);
@@ -323,17 +366,17 @@ impl Renderer<'_> {
                 self.put(")");
             }
             ExprKind::Field(a, slot) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put("$");
                 self.field(a.ty, *slot);
             }
             ExprKind::HasField(a, slot) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put("?$");
                 self.field(a.ty, *slot);
             }
             ExprKind::Index(a, index) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put("[");
                 self.list(index);
                 self.put("]");
@@ -459,17 +502,17 @@ impl Renderer<'_> {
                 self.put(")");
             }
             ExprKind::Cast(a) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put(" as ");
                 self.ty(e.ty);
             }
             ExprKind::CanCast(a, t) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put(" ?as ");
                 self.ty(*t);
             }
             ExprKind::Is(a, t) => {
-                self.expr(a);
+                self.operand(a, POSTFIX);
                 self.put(" is ");
                 self.ty(*t);
             }
@@ -496,14 +539,14 @@ impl Renderer<'_> {
 
     fn membership(&mut self, index: &[Expr], hay: &Expr) {
         if let [single] = index {
-            self.expr(single);
+            self.operand(single, IN);
         } else {
             self.put("[");
             self.list(index);
             self.put("]");
         }
         self.put(" in ");
-        self.expr(hay);
+        self.operand(hay, IN + 1);
     }
 
     fn block(&mut self, stmts: &[Stmt]) {

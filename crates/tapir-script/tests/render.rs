@@ -25,6 +25,9 @@ fn bodies_are_shown_normalised() {
         Box::new(One("global n = 1;
             function g(s: string, base: count &default=10): double { return 1.0; }
             function empty() { }
+            function p(a: int, b: int): bool {
+                return (a + b) * 2 - (a - (b - 1)) > -(a * b) && ! (a < b || b < a) && (a | 1) == (b & 2 | 3);
+            }
             function f(a: count, v: vector of string): bool {
                 if ( a >= 5 && n == 2 ) { n += a; return T; } else print a, \"text\";
                 for ( i, x in v )
@@ -45,6 +48,10 @@ fn bodies_are_shown_normalised() {
         }
     };
     assert_eq!(text("empty"), ";");
+    assert_eq!(
+        text("p"),
+        "{ \nreturn (-(a * b) < 2 * (a + b) - (a - (b - 1)) && !(a < b || b < a) && a | 1 == b & 2 | 3);\n}"
+    );
     assert_eq!(
         text("f"),
         "{ \nif (5 <= a && 2 == n) \n{ \nn = n + a;\nreturn (T);\n}\nelse\nprint a, text;\n\nfor ([i], x in v) \nv[i] = x + !;\n\n\

@@ -8,13 +8,7 @@ fn programs() -> (PathBuf, Vec<String>) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/programs");
     let mut names: Vec<String> = std::fs::read_dir(&dir)
         .expect("the folder of programs")
-        .filter_map(|e| {
-            e.ok()?
-                .file_name()
-                .to_str()?
-                .strip_suffix(".zeek")
-                .map(str::to_string)
-        })
+        .filter_map(|e| e.ok()?.file_name().to_str()?.strip_suffix(".zeek").map(str::to_string))
         .collect();
     names.sort();
     (dir, names)

@@ -25,7 +25,7 @@ impl EventSerializer {
     /// Appends an event in its envelope.
     pub fn encode(self, event: &EventMessage, out: &mut Vec<u8>) {
         match self {
-            EventSerializer::BrokerBinV1 => encode_binary(event, out),
+            EventSerializer::BrokerBinV1 => binary::encode_event(event, out),
             EventSerializer::BrokerJsonV1 => json::encode(&event.to_data(), out),
         }
     }
@@ -41,48 +41,6 @@ impl EventSerializer {
         };
         let data = data.map_err(|e| e.to_string())?;
         EventMessage::from_data(data).ok_or_else(|| "not the envelope of an event".into())
-    }
-}
-
-const VECTOR: u8 = 14;
-const STRING: u8 = 5;
-const COUNT: u8 = 2;
-
-fn count(n: u64, out: &mut Vec<u8>) {
-    out.push(COUNT);
-    out.extend(n.to_be_bytes());
-}
-
-fn length(n: usize, out: &mut Vec<u8>) {
-    let mut n = n as u32;
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-/// As `binary::encode(&event.to_data(), out)`, without a copy of the arguments.
-fn encode_binary(event: &EventMessage, out: &mut Vec<u8>) {
-    out.extend([VECTOR, 3]);
-    count(1, out);
-    count(1, out);
-    out.extend([VECTOR, if event.metadata.is_empty() { 2 } else { 3 }, STRING]);
-    length(event.name.len(), out);
-    out.extend_from_slice(event.name.as_bytes());
-    out.push(VECTOR);
-    length(event.args.len(), out);
-    for arg in &event.args {
-        binary::encode(arg, out);
-    }
-    if !event.metadata.is_empty() {
-        out.push(VECTOR);
-        length(event.metadata.len(), out);
-        for (id, value) in &event.metadata {
-            out.extend([VECTOR, 2]);
-            count(*id, out);
-            binary::encode(value, out);
-        }
     }
 }
 

@@ -133,6 +133,9 @@ fn lines(dir: &Path) -> BTreeMap<String, Vec<String>> {
     all
 }
 
+/// The cluster of these tests.
+const CLUSTER: &[&str] = &["cluster", "--workers", "3", "--loggers", "2", "--proxies", "2"];
+
 #[test]
 fn a_cluster_writes_the_lines_of_a_single_process() {
     if !has_zeromq() {
@@ -153,18 +156,8 @@ fn a_cluster_writes_the_lines_of_a_single_process() {
     assert!(ended.expect("tapir runs").success());
     let joined = dir.join("joined");
     let out = tapir()
-        .args([
-            "cluster",
-            "--workers",
-            "3",
-            "--loggers",
-            "2",
-            "--proxies",
-            "2",
-            "--port",
-            "31760",
-            "--log-dir",
-        ])
+        .args(CLUSTER)
+        .args(["--port", "31760", "--log-dir"])
         .arg(&joined)
         .args(["-C", "-r", &capture])
         .args(script)
@@ -287,19 +280,8 @@ fn a_cluster_goes_on_when_nodes_are_killed() {
     let logs = dir.join("logs");
     let said = std::fs::File::create(dir.join("said")).unwrap();
     let child = tapir()
-        .args([
-            "cluster",
-            "--workers",
-            "3",
-            "--loggers",
-            "2",
-            "--proxies",
-            "2",
-            "--port",
-            "32760",
-            "-b",
-            "--log-dir",
-        ])
+        .args(CLUSTER)
+        .args(["--port", "32760", "-b", "--log-dir"])
         .arg(&logs)
         .args(["base/frameworks/cluster"])
         .arg(&script)

@@ -1,7 +1,12 @@
 //! `broker-bin-v1`: a tag byte and a body; integers big-endian, lengths as LEB128 of 32 bits.
 
+use super::event::EventMessage;
 use super::{DEPTH_MAX, Data, DecodeError, checked_set, checked_table};
 use crate::value::{Addr, Port, Proto, Subnet};
+
+/// Tags, as [`Data::tag`] gives them.
+const STRING: u8 = 5;
+const VECTOR: u8 = 14;
 
 /// Appends the encoding of one piece of data.
 pub fn encode(d: &Data, out: &mut Vec<u8>) {
@@ -37,6 +42,35 @@ pub fn encode(d: &Data, out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+/// As `encode(&event.to_data(), out)`, without a copy of the arguments.
+pub fn encode_event(event: &EventMessage, out: &mut Vec<u8>) {
+    list(3, out);
+    // The version of the form, and what kind of message it is.
+    encode(&Data::Count(1), out);
+    encode(&Data::Count(1), out);
+    list(if event.metadata.is_empty() { 2 } else { 3 }, out);
+    out.push(STRING);
+    bytes(event.name.as_bytes(), out);
+    list(event.args.len(), out);
+    for arg in &event.args {
+        encode(arg, out);
+    }
+    if !event.metadata.is_empty() {
+        list(event.metadata.len(), out);
+        for (id, value) in &event.metadata {
+            list(2, out);
+            encode(&Data::Count(*id), out);
+            encode(value, out);
+        }
+    }
+}
+
+/// The head of a vector.
+fn list(n: usize, out: &mut Vec<u8>) {
+    out.push(VECTOR);
+    length(n, out);
 }
 
 /// The encoding of one piece of data.

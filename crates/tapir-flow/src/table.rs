@@ -400,7 +400,11 @@ impl<X: Default> FlowTable<X> {
             self.options.max_timer_expires
         };
         while left > 0 {
-            let Some(timer) = self.timers.pop_due(self.now) else {
+            let slots = &self.slots;
+            let due = self.timers.pop_due(self.now, |t| {
+                slots[t.conn.slot as usize].generation == t.conn.generation
+            });
+            let Some(timer) = due else {
                 return false;
             };
             // Stale timers are not worth counting.

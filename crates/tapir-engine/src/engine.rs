@@ -172,6 +172,7 @@ impl Engine {
         shared.tag_values = core.host.tag_values.clone();
         let no_ctx_fields = tags::record_fields(&core.vm, "conn_id_ctx") == Some(0);
         shared.empty_ctx = no_ctx_fields.then(|| records::ConnIdCtx {}.build(core.vm.queue().bindings()));
+        shared.conn_slots = tags::record_slot(&core.vm, "connection", "conn").map_or(0, |slot| slot + 1);
         if flow_options.key_with_vlan {
             let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));

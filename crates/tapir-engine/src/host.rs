@@ -62,6 +62,8 @@ pub struct EngineHost {
     pub disabling_hook: Option<Value>,
     /// The enumerators of protocols, in the order of the registry.
     pub tag_values: Vec<Value>,
+    /// How records of conn.log are filled, once one was.
+    pub conn_log: Option<Rc<crate::bif::conn_log::Plan>>,
 }
 
 /// The engine behind a built-in's call.
@@ -102,6 +104,7 @@ impl EngineHost {
             dumpers: Default::default(),
             disabling_hook: None,
             tag_values: Vec::new(),
+            conn_log: None,
         }
     }
 

@@ -161,7 +161,7 @@ fn events(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
 fn logs(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let host = of(cx)?;
     let t = &mut host.telemetry;
-    for (stream, n) in &host.logs.n_writes {
+    for (stream, n) in host.logs.n_writes.iter().filter(|(_, n)| n.get() > 0) {
         let (module, stream) = stream.split_once("::").unwrap_or(("", stream));
         let labels = [("module", module), ("stream", stream)];
         let name = ["zeek", "log_stream_writes", ""];
@@ -170,7 +170,7 @@ fn logs(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
             name,
             "Records written to a log stream",
             &labels,
-            *n as f64,
+            n.get() as f64,
         );
     }
     for c in host.logs.writer_counts() {

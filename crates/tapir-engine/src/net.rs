@@ -1,6 +1,6 @@
 //! Connections with their analyzers: what is away from built-ins while a packet is being processed.
 
-use tapir_analyzers::core::{Asks, ConnInfo, ConnStats, EndStats, Shared, Transport as AppTransport, Tree};
+use tapir_analyzers::core::{Asks, ConnInfo, EndStats, Shared, Transport as AppTransport, Tree};
 use tapir_data::value::Addr;
 use tapir_flow::{Conn, FlowTable, Transport};
 
@@ -62,18 +62,18 @@ pub fn app_transport(t: Transport) -> AppTransport {
 /// Creates the application state of a connection.
 pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
     if c.ext.0.is_none() {
-        let mut info = ConnInfo::new(
+        let uid = c.uid();
+        let mut info = ConnInfo::with_texts(
             (addr(c.orig.addr), c.orig.port),
             (addr(c.resp.addr), c.resp.port),
             app_transport(c.transport),
             c.ip_proto,
             c.start_time,
+            uid.as_ref().map_or("", |u| u.as_str()).into(),
+            c.history().into(),
         );
         info.vlan = c.vlan.map(|v| v.id);
         info.inner_vlan = c.inner_vlan.map(|v| v.id);
-        if let Some(uid) = c.uid() {
-            info.uid = uid.as_str().into();
-        }
         let state = AppState {
             info,
             tree: Tree::default(),
@@ -113,12 +113,7 @@ pub fn sync(c: &mut Conn<ConnExt>) {
     if *info.stats.history != *c.history() {
         info.stats.history = c.history().into();
     }
-    info.stats = ConnStats {
-        orig,
-        resp,
-        duration,
-        history: info.stats.history.clone(),
-    };
+    (info.stats.orig, info.stats.resp, info.stats.duration) = (orig, resp, duration);
     info.partial = partial;
     info.gaps = gaps;
     c.ext.0 = Some(app);

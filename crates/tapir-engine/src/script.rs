@@ -22,6 +22,14 @@ pub fn has_bodies(vm: &mut Vm, f: &Value) -> bool {
     }
 }
 
+/// Whether an event given as a value would be queued.
+pub fn is_wanted(vm: &mut Vm, event: &Value) -> bool {
+    match event {
+        Value::Func(f) => vm.event_id(f.id).is_some_and(|id| vm.queue().wants(id)),
+        _ => false,
+    }
+}
+
 /// Queues an event given as a value.
 pub fn raise_value(vm: &mut Vm, event: &Value, args: Vec<Value>) {
     if let Value::Func(f) = event {

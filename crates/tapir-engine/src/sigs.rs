@@ -162,7 +162,7 @@ impl SigHost for SigBridge {
             core: self.core.clone(),
             state: RuleState::default(),
             enables: Vec::new(),
-            clear: Vec::new(),
+            clear: 0,
         })
     }
 }
@@ -219,8 +219,8 @@ struct ConnRules {
     state: RuleState,
     /// Analyzers enabled by headers alone, to attach with the first data.
     enables: Vec<Enable>,
-    /// Streams to start anew with the next data.
-    clear: Vec<(PatKind, bool)>,
+    /// Streams to start anew with the next data, by bit.
+    clear: u16,
 }
 
 struct Facts<'a> {
@@ -377,6 +377,11 @@ fn kind(k: PatKind) -> Kind {
     }
 }
 
+/// The bit of a stream in `ConnRules::clear`.
+fn stream_bit(pat: PatKind, is_orig: bool) -> u16 {
+    1 << (pat as u16 * 2 + u16::from(is_orig))
+}
+
 impl ConnMatcher for ConnRules {
     fn wants(&self, pat: PatKind) -> bool {
         pat == PatKind::Payload || self.set.rules.has_kind(kind(pat))
@@ -426,7 +431,7 @@ impl ConnMatcher for ConnRules {
     ) {
         // Every datagram is matched anew.
         let per_packet = conn.transport == AppTransport::Udp && pat == PatKind::Payload;
-        let clear = std::mem::take(&mut self.clear).contains(&(pat, is_orig)) || per_packet;
+        let clear = std::mem::take(&mut self.clear) & stream_bit(pat, is_orig) != 0 || per_packet;
         enables.append(&mut self.enables);
         self.run(q, conn, sh, data, enables, |rules, state, host| {
             let mut fires = rules.feed(state, kind(pat), is_orig, data, bol, eol, clear, host);
@@ -438,7 +443,7 @@ impl ConnMatcher for ConnRules {
     }
 
     fn reset(&mut self, pat: PatKind, is_orig: bool) {
-        self.clear.push((pat, is_orig));
+        self.clear |= stream_bit(pat, is_orig);
     }
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {

@@ -86,12 +86,28 @@ struct Direction {
     /// The groups whose tests hold, sorted.
     groups: Rc<[u32]>,
     streams: Vec<(u8, Stream, u64)>,
+    payload_size: Option<i64>,
+    matched: Option<Box<Matched>>,
+}
+
+/// What a direction has once something matched.
+#[derive(Debug, Default)]
+struct Matched {
     /// Numbers of matched patterns, sorted.
     patterns: Vec<u32>,
     fired: Vec<u32>,
     /// Rules whose patterns all matched but whose conditions do not hold yet.
     pending: Vec<Pending>,
-    payload_size: Option<i64>,
+}
+
+impl Direction {
+    fn has_fired(&self, rule: u32) -> bool {
+        self.matched.as_ref().is_some_and(|m| m.fired.contains(&rule))
+    }
+
+    fn matched(&mut self) -> &mut Matched {
+        self.matched.get_or_insert_default()
+    }
 }
 
 #[derive(Debug)]
@@ -344,21 +360,26 @@ impl RuleSet {
             if depth.is_some_and(|d| base + at as u64 > d) {
                 return;
             }
-            if let Err(i) = dir.patterns.binary_search(&p) {
-                dir.patterns.insert(i, p);
-                if self.all_matched(rule, &dir.patterns) {
+            let matched = dir.matched();
+            if let Err(i) = matched.patterns.binary_search(&p) {
+                matched.patterns.insert(i, p);
+                if self.all_matched(rule, &matched.patterns) {
                     candidates.push((rule, at as u64));
                 }
             }
         });
         stream.2 += data.len() as u64;
+        if dir.streams.is_empty() {
+            // Nearly all connections have one: the payload.
+            dir.streams.reserve_exact(1);
+        }
         dir.streams.push(stream);
         // What matched in the same piece fires in the order of the rules.
         candidates.sort_by_key(|c| c.0);
         for (rule, at) in candidates {
             if !self.try_rule(state, rule, is_orig, data, at, false, true, host, &mut fires) {
                 let copy = data[..data.len().min(PENDING_DATA_MAX)].to_vec();
-                state.directions[usize::from(!is_orig)].pending.push(Pending {
+                state.directions[usize::from(!is_orig)].matched().pending.push(Pending {
                     rule,
                     data: copy,
                     end: at,
@@ -426,10 +447,13 @@ impl RuleSet {
 
     fn test_pending(&self, state: &mut RuleState, is_orig: bool, host: &mut dyn Host, fires: &mut Vec<Fire>) {
         let d = usize::from(!is_orig);
-        let waiting = std::mem::take(&mut state.directions[d].pending);
+        let Some(matched) = &mut state.directions[d].matched else {
+            return;
+        };
+        let waiting = std::mem::take(&mut matched.pending);
         for p in waiting {
             if !self.try_rule(state, p.rule, is_orig, &p.data, p.end, true, false, host, fires) {
-                state.directions[d].pending.push(p);
+                state.directions[d].matched().pending.push(p);
             }
         }
     }
@@ -449,7 +473,7 @@ impl RuleSet {
         fires: &mut Vec<Fire>,
     ) -> bool {
         let d = usize::from(!is_orig);
-        if state.directions[d].fired.contains(&rule) || state.directions[1 - d].fired.contains(&rule) {
+        if state.directions.iter().any(|d| d.has_fired(rule)) {
             return true;
         }
         let r = &self.rules[rule as usize];
@@ -461,7 +485,7 @@ impl RuleSet {
                 return false;
             }
         }
-        state.directions[d].fired.push(rule);
+        state.directions[d].matched().fired.push(rule);
         fires.push(Fire {
             rule,
             is_orig,
@@ -476,12 +500,15 @@ impl RuleSet {
                 if !self.group_holds(&state.directions[s], dep) {
                     continue;
                 }
-                let pending = state.directions[s].pending.iter().position(|p| p.rule == dep);
+                let matched = state.directions[s].matched.as_deref_mut();
+                let pending = matched.and_then(|m| {
+                    let i = m.pending.iter().position(|p| p.rule == dep)?;
+                    Some(m.pending.swap_remove(i))
+                });
                 match pending {
-                    Some(i) => {
-                        let p = state.directions[s].pending.swap_remove(i);
+                    Some(p) => {
                         if !self.try_rule(state, dep, side, &p.data, p.end, at_end, false, host, fires) {
-                            state.directions[s].pending.push(p);
+                            state.directions[s].matched().pending.push(p);
                         }
                     }
                     None if self.rules[dep as usize].patterns.is_empty() => {
@@ -513,7 +540,7 @@ impl RuleSet {
                 ..
             } => {
                 let side = if *reverse { 1 - d } else { d };
-                let matched = state.directions[side].fired.contains(index);
+                let matched = state.directions[side].has_fired(*index);
                 if *negated { at_end && !matched } else { matched }
             }
             Condition::Eval(n) => {

@@ -5,3 +5,9 @@ global disable_analyzer: function(cid: conn_id, aid: count, err_if_no_conn: bool
 global skip_further_processing: function(cid: conn_id): bool;
 global set_record_packets: function(cid: conn_id, do_record: bool): bool;
 global set_inactivity_timeout: function(cid: conn_id, t: interval): interval;
+
+module Conn;
+
+# The record of conn.log, in the field `conn`: begun with a connection, filled when it ends.
+global __begin_record: function(c: connection);
+global __finish_record: function(c: connection);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tapir_data::value::{Addr, Port, Proto, Value};
+use tapir_data::value::{Addr, Port, Proto, Record, Value};
 
 use super::Shared;
 use super::hosts::ConnMatcher;
@@ -68,7 +68,8 @@ pub struct ConnInfo {
     /// Signature matching of the connection.
     pub matcher: Option<Box<dyn ConnMatcher>>,
     /// What was said about line ends: once per connection, whoever splits the lines.
-    pub line_weirds: Vec<&'static str>,
+    #[allow(clippy::box_collection, reason = "nearly all connections have none")]
+    pub line_weirds: Option<Box<Vec<&'static str>>>,
 }
 
 /// Requests to the flow layer.
@@ -89,8 +90,21 @@ pub struct Asks {
 }
 
 impl ConnInfo {
-    /// A connection that has just begun.
+    /// A connection that has just begun. Its id is empty, and there is no history.
     pub fn new(orig: (Addr, u16), resp: (Addr, u16), transport: Transport, ip_proto: u8, start_time: f64) -> Self {
+        Self::with_texts(orig, resp, transport, ip_proto, start_time, Rc::from(""), Rc::default())
+    }
+
+    /// A connection with its id and its history so far.
+    pub fn with_texts(
+        orig: (Addr, u16),
+        resp: (Addr, u16),
+        transport: Transport,
+        ip_proto: u8,
+        start_time: f64,
+        uid: Rc<str>,
+        history: Rc<[u8]>,
+    ) -> Self {
         ConnInfo {
             orig_h: orig.0,
             orig_p: orig.1,
@@ -99,18 +113,23 @@ impl ConnInfo {
             transport,
             ip_proto,
             start_time,
-            uid: Rc::from(""),
+            uid,
             vlan: None,
             inner_vlan: None,
             partial: false,
             gaps: [false; 2],
-            stats: ConnStats::default(),
+            stats: ConnStats {
+                orig: EndStats::default(),
+                resp: EndStats::default(),
+                duration: 0.0,
+                history,
+            },
             value: None,
             flipped: false,
             asks: Asks::default(),
             tunnel: None,
             matcher: None,
-            line_weirds: Vec::new(),
+            line_weirds: None,
         }
     }
 
@@ -226,21 +245,20 @@ impl ConnInfo {
         });
         let [orig, resp] = ends;
         self.flipped = false;
-        let v = records::Connection {
-            id: self.id_value(q, sh),
-            orig,
-            resp,
-            start_time: self.start_time,
-            duration: self.stats.duration,
-            // Most connections never have one: the set is made when it is first read.
-            service: Value::Unset,
-            history: self.stats.history.clone(),
-            uid: Rc::from(self.uid.clone()),
-            tunnel: self.tunnel.take().map(|t| *t).unwrap_or_default(),
-            vlan: self.vlan.map(i64::from),
-            inner_vlan: self.inner_vlan.map(i64::from),
-        }
-        .build(b);
+        // With room for what scripts add to every connection.
+        let mut slots = vec![Value::Unset; sh.conn_slots.max(slot::INNER_VLAN + 1)];
+        slots[slot::ID] = self.id_value(q, sh);
+        slots[slot::ORIG] = orig;
+        slots[slot::RESP] = resp;
+        slots[slot::START_TIME] = Value::Time(self.start_time);
+        slots[slot::DURATION] = Value::Interval(self.stats.duration);
+        // Most connections never have a service: the set is made when it is first read.
+        slots[slot::HISTORY] = Value::Str(self.stats.history.clone());
+        slots[slot::UID] = Value::Str(Rc::from(self.uid.clone()));
+        slots[slot::TUNNEL] = self.tunnel.take().map(|t| *t).unwrap_or_default();
+        slots[slot::VLAN] = self.vlan.map_or(Value::Unset, |v| Value::Int(v.into()));
+        slots[slot::INNER_VLAN] = self.inner_vlan.map_or(Value::Unset, |v| Value::Int(v.into()));
+        let v = Value::Record(Record::new(b.record(records::ID_CONNECTION), slots));
         self.value = Some(v.clone());
         v
     }

@@ -144,10 +144,10 @@ impl Cx<'_> {
     /// What a line splitter says; about the form of line ends only once in a connection.
     pub fn line_weird(&mut self, name: &'static str) {
         if name != "contentline_size_exceeded" && name != "line_terminated_without_CRLF" {
-            if self.conn.line_weirds.contains(&name) {
+            if self.conn.line_weirds.as_ref().is_some_and(|w| w.contains(&name)) {
                 return;
             }
-            self.conn.line_weirds.push(name);
+            self.conn.line_weirds.get_or_insert_default().push(name);
         }
         self.weird_from(name, "", "CONTENTLINE");
     }

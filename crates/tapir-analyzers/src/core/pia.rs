@@ -105,6 +105,10 @@ impl Pia {
         if self.state != State::Buffering {
             return self.state;
         }
+        if self.buf.is_empty() {
+            // Floods are connections of one packet.
+            self.buf.reserve_exact(1);
+        }
         self.buf.push((is_orig, chunk));
         self.total += len as u64;
         let o = &cx.sh.opts;
@@ -244,13 +248,12 @@ fn attach_all(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Sh
             }
         }
     }
-    let pia = match conn.transport {
-        Transport::Tcp => "PIA_TCP",
-        Transport::Udp => "PIA_UDP",
-        _ => return expected,
-    };
     if sh.detects {
-        tree.detector = registry::tag(pia);
+        tree.detector = match conn.transport {
+            Transport::Tcp => sh.detectors.0,
+            Transport::Udp => sh.detectors.1,
+            _ => None,
+        };
     }
     expected
 }

@@ -59,6 +59,10 @@ pub struct Shared {
     pub nodes: Rc<RefCell<ShownNodes>>,
     /// Whether any signature looks at connections.
     pub detects: bool,
+    /// The detectors of TCP and of UDP.
+    pub(crate) detectors: (Option<Tag>, Option<Tag>),
+    /// Slots that `connection` records are made with, so that the fields every connection gets need no move.
+    pub conn_slots: usize,
     /// The `conn_id_ctx` of all connections, when scripts gave it no fields.
     pub empty_ctx: Option<Value>,
     /// Link-layer addresses as text.
@@ -97,6 +101,8 @@ impl Shared {
             uid_source: None,
             nodes: Rc::default(),
             detects: true,
+            detectors: (registry::tag("PIA_TCP"), registry::tag("PIA_UDP")),
+            conn_slots: 0,
             empty_ctx: None,
             macs: HashMap::new(),
             ctx_vlan_slots: None,

@@ -133,6 +133,9 @@ impl Tree {
             children: Vec::new(),
         });
         if parent == ROOT {
+            if self.roots.is_empty() {
+                self.roots.reserve_exact(1);
+            }
             self.roots.push(ix);
         } else if let Some(p) = self.nodes.get_mut(parent as usize) {
             p.children.push(ix);

@@ -2,6 +2,7 @@
 
 mod analyzers;
 mod cluster;
+pub(crate) mod conn_log;
 mod connections;
 mod files;
 mod input;
@@ -25,6 +26,7 @@ use tapir_vm::Registry;
 pub fn register(r: &mut Registry) {
     logging::register(r);
     connections::register(r);
+    conn_log::register(r);
     analyzers::register(r);
     files::register(r);
     node::register(r);

@@ -19,6 +19,7 @@ pub use remote::{Outgoing, accept, send_due, send_rows};
 pub use rotate::{final_reports, reports, rotate_due, rotate_final};
 pub use write::{write, write_print};
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -31,7 +32,8 @@ use crate::host::EngineHost;
 
 /// All streams and writers of an engine.
 pub struct Logs {
-    streams: HashMap<i64, Stream>,
+    /// By number of the enumerator, which no traffic decides.
+    streams: HashMap<i64, Stream, foldhash::fast::FixedState>,
     writers: HashMap<(i64, Str), WriterSlot>,
     logger: Option<Logger>,
     /// Rows that leave this node for the cluster's loggers.
@@ -42,10 +44,12 @@ pub struct Logs {
     active: Option<delay::Active>,
     delays: delay::Delays,
     /// Lines written per stream name, for telemetry.
-    pub n_writes: HashMap<Rc<str>, u64>,
+    pub n_writes: HashMap<Rc<str>, Rc<Cell<u64>>>,
     /// What happened at each writer, by its index.
     counts: Vec<WriterCounts>,
     leaves: Vec<Value>,
+    /// The row being made, between rows the room for the next one.
+    row: Vec<u8>,
     /// Errors of writers that were not told yet: like those of the writer thread they never belong to the call at hand.
     late_errors: Vec<String>,
     /// `Log::max_log_record_size`.
@@ -78,6 +82,8 @@ struct Stream {
     groups: Vec<Str>,
     filters: Vec<Filter>,
     limits: Limits,
+    /// Records written, as in `Logs::n_writes`.
+    n_writes: Rc<Cell<u64>>,
     max_delay: f64,
     max_queue: u64,
 }
@@ -95,6 +101,7 @@ struct Filter {
     /// The script's record, handed to policy hooks.
     value: Value,
     writer: i64,
+    /// Set it with [`Filter::set_path`].
     path: Option<Str>,
     path_func: Option<Value>,
     policy: Option<Value>,
@@ -110,6 +117,15 @@ struct Filter {
     config: Vec<(Str, Str)>,
     /// The path used last and its writer, so that the steady state looks nothing up.
     last: Option<(Str, Option<WriterId>)>,
+    /// What writing a record needs of all this, made when the first one is written.
+    plan: Option<Rc<write::Plan>>,
+}
+
+impl Filter {
+    fn set_path(&mut self, path: Str) {
+        self.path = Some(path);
+        self.plan = None;
+    }
 }
 
 struct WriterSlot {
@@ -126,7 +142,7 @@ impl Logs {
     /// No streams; the writer thread starts with the first writer.
     pub fn new() -> Self {
         Logs {
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             writers: HashMap::new(),
             logger: None,
             outgoing: Outgoing::default(),
@@ -136,6 +152,7 @@ impl Logs {
             n_writes: HashMap::new(),
             counts: Vec::new(),
             leaves: Vec::new(),
+            row: Vec::new(),
             late_errors: Vec::new(),
             max_record: 64 << 20,
             next_rotation: f64::INFINITY,
@@ -362,6 +379,7 @@ pub fn create_stream(cx: &mut CallCtx<'_>, id: &Value, stream: &Value) -> Result
         logs.flush_interval = secs;
     }
     logs.remove_stream(id);
+    let n_writes = logs.n_writes.entry(name.clone()).or_default().clone();
     logs.streams.insert(
         id,
         Stream {
@@ -373,6 +391,7 @@ pub fn create_stream(cx: &mut CallCtx<'_>, id: &Value, stream: &Value) -> Result
             groups,
             filters: Vec::new(),
             limits,
+            n_writes,
             max_delay,
             max_queue,
         },
@@ -463,6 +482,7 @@ pub fn add_filter(cx: &mut CallCtx<'_>, id: &Value, filter: &Value) -> Result<bo
         postprocessor: set_function(field(cx, filter, "postprocessor")?),
         config,
         last: None,
+        plan: None,
         name: name.clone(),
     };
     let logs = &mut host(cx)?.logs;

@@ -221,7 +221,7 @@ pub fn accept(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<(), RtError> {
     let logs = &mut host(cx)?.logs;
     let unbuffered = logs.streams.get(&id).is_some_and(|s| !s.buffered);
     if let Some(s) = logs.streams.get(&id) {
-        *logs.n_writes.entry(s.name.clone()).or_insert(0) += u64::from(batch.n_rows);
+        s.n_writes.set(s.n_writes.get() + u64::from(batch.n_rows));
     }
     if let Some(logger) = &mut logs.logger {
         logger.rows(writer, u64::from(batch.n_rows), &batch.rows);

@@ -13,23 +13,21 @@ use super::{FieldPath, Limits, coerce, delay, host, remote, writers};
 /// `Log::__write`.
 pub fn write(cx: &mut CallCtx<'_>, id: &Value, columns: &Value) -> Result<bool, RtError> {
     let Value::Enum(_, id_num) = *id else { return Ok(false) };
-    let (stream_columns, event) = match host(cx)?.logs.streams.get(&id_num) {
+    let (stream_columns, event, n_writes) = match host(cx)?.logs.streams.get(&id_num) {
         None => return Ok(false),
         Some(s) if !s.enabled => return Ok(true),
-        Some(s) => (s.columns, s.event.clone()),
+        Some(s) => (s.columns, s.event.clone(), s.n_writes.clone()),
     };
     let Some(record) = coerce(cx, columns, stream_columns) else {
         cx.error("incompatible log record type");
         return Ok(false);
     };
-    if let Some(event) = event {
+    if let Some(event) = event
+        && crate::script::is_wanted(cx.vm, &event)
+    {
         crate::script::raise_value(cx.vm, &event, vec![Value::Record(record.clone())]);
     }
-    let logs = &mut host(cx)?.logs;
-    if let Some(s) = logs.streams.get(&id_num) {
-        let name = s.name.clone();
-        *logs.n_writes.entry(name).or_insert(0) += 1;
-    }
+    n_writes.set(n_writes.get() + 1);
     let outcome = stream_policy(cx, id, id_num, &record)?;
     match outcome {
         Policy::Delayed => Ok(true),
@@ -81,7 +79,7 @@ pub(super) fn to_filters(
     let n = host(cx)?.logs.streams.get(&id_num).map_or(0, |s| s.filters.len());
     for i in 0..n {
         let Some(plan) = plan(cx, id_num, i)? else { break };
-        if let Some(policy) = &plan.policy {
+        if let Some(policy) = plan.policy.as_ref().filter(|p| crate::script::has_bodies(cx.vm, p)) {
             let args = [Value::Record(record.clone()), id.clone(), plan.value.clone()];
             if matches!(cx.call(policy, &args)?, Value::Bool(false)) {
                 continue;
@@ -103,7 +101,7 @@ pub(super) fn to_filters(
                                 .get_mut(&id_num)
                                 .and_then(|s| s.filters.get_mut(i))
                             {
-                                f.path = Some(path.clone());
+                                f.set_path(path.clone());
                             }
                         }
                         path
@@ -124,7 +122,8 @@ pub(super) fn to_filters(
 }
 
 /// What one filter needs for one record, cloned out so that scripts may change the filters meanwhile.
-struct Plan {
+pub(super) struct Plan {
+    stream: Rc<str>,
     policy: Option<Value>,
     value: Value,
     path: Option<Str>,
@@ -137,11 +136,15 @@ struct Plan {
     log_remote: bool,
 }
 
-fn plan(cx: &mut CallCtx<'_>, id: i64, i: usize) -> Result<Option<Plan>, RtError> {
-    let logs = &host(cx)?.logs;
-    Ok(logs.streams.get(&id).and_then(|s| {
-        let f = s.filters.get(i)?;
-        Some(Plan {
+fn plan(cx: &mut CallCtx<'_>, id: i64, i: usize) -> Result<Option<Rc<Plan>>, RtError> {
+    let logs = &mut host(cx)?.logs;
+    Ok(logs.streams.get_mut(&id).and_then(|s| {
+        let f = s.filters.get_mut(i)?;
+        if let Some(plan) = &f.plan {
+            return Some(plan.clone());
+        }
+        let plan = Rc::new(Plan {
+            stream: s.name.clone(),
             policy: f.policy.clone(),
             value: f.value.clone(),
             path: f.path.clone(),
@@ -152,11 +155,19 @@ fn plan(cx: &mut CallCtx<'_>, id: i64, i: usize) -> Result<Option<Plan>, RtError
             limits: s.limits,
             log_local: f.log_local,
             log_remote: f.log_remote,
-        })
+        });
+        f.plan = Some(plan.clone());
+        Some(plan)
     }))
 }
 
 fn leaf(cx: &mut CallCtx<'_>, record: &Rc<Record>, path: &FieldPath) -> Result<Value, RtError> {
+    if let [(slot, defaulted)] = path.steps[..] {
+        let v = record.get(slot as usize);
+        if !defaulted || !matches!(v, Value::Unset) {
+            return Ok(v);
+        }
+    }
     let mut at = record.clone();
     let last = path.steps.len() - 1;
     for (i, &(slot, defaulted)) in path.steps.iter().enumerate() {
@@ -211,7 +222,8 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
         n_containers: 0,
     };
     let too_large = host(cx)?.logs.max_record;
-    let mut row = Vec::new();
+    let mut row = std::mem::take(&mut host(cx)?.logs.row);
+    row.clear();
     let size: u64 = {
         let types = cx.types();
         let mut enc = RowEncoder::new(&mut row);
@@ -221,7 +233,6 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
         row.len() as u64
     };
     let logs = &mut host(cx)?.logs;
-    let name = logs.streams.get(&id).map(|s| s.name.clone());
     if let Some(counts) = writer.and_then(|w| logs.counts.get_mut(w.index())) {
         counts.writes += u64::from(size <= too_large);
         counts.discarded += u64::from(size > too_large);
@@ -233,11 +244,11 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
         (cut.n_containers, "log_container_field_truncated"),
     ] {
         for _ in 0..n {
-            crate::weirds::net_weird(cx, weird, name.as_deref().unwrap_or(""), "")?;
+            crate::weirds::net_weird(cx, weird, &plan.stream, "")?;
         }
     }
     if size > too_large {
-        crate::weirds::net_weird(cx, "log_record_too_large", name.as_deref().unwrap_or(""), "")?;
+        crate::weirds::net_weird(cx, "log_record_too_large", &plan.stream, "")?;
     } else {
         let logs = &mut host(cx)?.logs;
         if let (Some(w), Some(logger)) = (writer, &mut logs.logger) {
@@ -252,9 +263,16 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
         }
     }
     leaves.clear();
-    host(cx)?.logs.leaves = leaves;
+    let logs = &mut host(cx)?.logs;
+    logs.leaves = leaves;
+    if row.capacity() <= ROW_KEPT {
+        logs.row = row;
+    }
     Ok(())
 }
+
+/// Buffers for rows larger than this are not kept.
+const ROW_KEPT: usize = 64 << 10;
 
 struct Cut {
     limits: Limits,

@@ -64,7 +64,7 @@ fn free_path(cx: &mut CallCtx<'_>, id: i64, i: usize, writer: i64, name: &Str, p
         text(&first)
     );
     if let Some(f) = host(cx)?.logs.streams.get_mut(&id).and_then(|s| s.filters.get_mut(i)) {
-        f.path = Some(free.clone());
+        f.set_path(free.clone());
         if let Value::Record(r) = f.value.clone() {
             if let Some(slot) = cx.types().record(r.ty).and_then(|t| t.slot("path")) {
                 r.set(slot as usize, Value::Str(free.clone()));

@@ -68,12 +68,15 @@ impl Sink<'_> {
     /// The script's `connection` record, made on first use and brought up to date.
     fn value(&mut self, t: &mut Table, c: &mut C) -> Value {
         let uid = t.uid(c);
-        let encap = tunnel_value(self.q, c);
+        let encap = match &c.ext.0 {
+            Some(app) if app.info.value.is_some() => None,
+            _ => tunnel_value(self.q, c),
+        };
         let app = net::attach(c);
         if app.info.uid.is_empty() {
             app.info.uid = uid.as_str().into();
         }
-        if let (Some(encap), None) = (encap, &app.info.value) {
+        if let Some(encap) = encap {
             app.info.tunnel = Some(Box::new(encap));
         }
         app.info.value_now(self.q, self.shared)

@@ -16,9 +16,13 @@ event analyzer_confirmation_info(atype: AllAnalyzers::Tag, info: AnalyzerConfirm
 		set_inactivity_timeout(info$c$id, analyzer_inactivity_timeouts[atype]);
 	}
 
-event new_connection(c: connection)
+event connection_established(c: connection)
 	{
 	local p = c$id$resp_p;
+
+	# Where only one side was seen to open, the server may stand on the other.
+	if ( c$orig$state == TCP_INACTIVE && c$id$orig_p in likely_server_ports )
+		p = c$id$orig_p;
 
 	if ( p in port_inactivity_timeouts )
 		set_inactivity_timeout(c$id, port_inactivity_timeouts[p]);

@@ -38,7 +38,8 @@ function unregister_removal_hook(c: connection, hk: Conn::RemovalHook): bool
 	return T;
 	}
 
-event connection_state_remove(c: connection) &priority=-10
+# After what most scripts do at the end, before conn.log is written.
+event connection_state_remove(c: connection) &priority=-3
 	{
 	if ( ! c?$removal_hooks )
 		return;

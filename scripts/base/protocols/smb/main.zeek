@@ -93,6 +93,8 @@ export {
 	};
 
 	## Makes a file the current one.
+	global finalize_smb: Conn::RemovalHook;
+
 	global set_current_file: function(smb_state: State, file_id: count);
 
 	## Logs the current file if its action is to be logged.
@@ -122,7 +124,10 @@ event zeek_init() &priority=5
 function state_of(c: connection): State
 	{
 	if ( ! c?$smb_state )
+		{
 		c$smb_state = State($pending_cmds=table(), $fid_map=table(), $tid_map=table(), $pipe_map=table());
+		Conn::register_removal_hook(c, finalize_smb);
+		}
 
 	return c$smb_state;
 	}
@@ -190,8 +195,7 @@ event smb_pipe_connect_heuristic(c: connection) &priority=5
 	st$current_tree$share_type = "PIPE";
 	}
 
-event connection_state_remove(c: connection) &priority=-5
+hook finalize_smb(c: connection)
 	{
-	if ( c?$smb_state )
-		delete c$smb_state;
+	delete c$smb_state;
 	}

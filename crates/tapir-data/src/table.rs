@@ -80,8 +80,9 @@ struct Inner {
     keep_times: bool,
     /// Where the next expiry step goes on.
     cursor: usize,
-    /// How many subnet keys there are of each width; only for subnet-indexed tables.
-    widths: Option<Box<[u32; 129]>>,
+    /// How many subnet keys there are of each width; only for subnet-indexed tables. Those that an IPv4 address can
+    /// lie in come first, the others second: neither family looks for the widths of the other.
+    widths: Option<Box<[[u32; 129]; 2]>>,
     n_patterns: u32,
 }
 
@@ -105,8 +106,13 @@ impl Inner {
     fn note_key(&mut self, key: &Value, added: bool) {
         match key {
             Value::Subnet(s) => {
-                let widths = self.widths.get_or_insert_with(|| Box::new([0; 129]));
-                let w = &mut widths[s.width as usize];
+                let widths = self.widths.get_or_insert_with(|| Box::new([[0; 129]; 2]));
+                let v4 = if s.width >= 96 {
+                    s.addr.is_v4()
+                } else {
+                    s.contains(&Addr::v4([0; 4]))
+                };
+                let w = &mut widths[usize::from(!v4)][s.width as usize];
                 *w = if added { *w + 1 } else { w.saturating_sub(1) };
             }
             Value::Pattern(_) => {
@@ -576,8 +582,17 @@ impl Table {
         let Some(widths) = &inner.widths else {
             return found;
         };
+        // What is wider than all of IPv4 may hold both.
+        let v4 = net.width >= 96 && net.addr.is_v4();
+        let only_v6 = net.width >= 96 && !v4;
         for w in (0..=net.width.min(128)).rev() {
-            if widths[w as usize] == 0 {
+            let [with_v4, without] = widths.as_ref();
+            let n = match () {
+                () if v4 => with_v4[w as usize],
+                () if only_v6 && w >= 96 => without[w as usize],
+                () => with_v4[w as usize] | without[w as usize],
+            };
+            if n == 0 {
                 continue;
             }
             let key = Value::Subnet(Subnet::new128(net.addr, w));

@@ -308,7 +308,6 @@ impl Engine {
             sampler: &self.sampler,
             contents: &self.contents,
             packet_tags: &self.packet_tags,
-            remove: Vec::new(),
             timing_out: if self.timing_out.is_some() {
                 Some(&mut ask)
             } else {
@@ -321,9 +320,6 @@ impl Engine {
             },
         };
         let result = f(flow, &mut sink);
-        for id in std::mem::take(&mut sink.remove) {
-            flow.remove_conn(id, &mut sink);
-        }
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         std::mem::swap(core.vm.queue(), &mut self.spare);

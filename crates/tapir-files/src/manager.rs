@@ -128,6 +128,7 @@ struct State {
     seen: Cell<u64>,
     missing: Cell<u64>,
     overflow: Cell<u64>,
+    overflow_told: Cell<bool>,
     total: Cell<Option<u64>>,
     bof: RefCell<Vec<Vec<u8>>>,
     bof_full: Cell<bool>,
@@ -160,6 +161,17 @@ struct Inner {
 #[derive(Default)]
 pub struct FileManager {
     inner: RefCell<Inner>,
+}
+
+/// A piece of a file that would end beyond what 64 bits can count is left out, and said once.
+fn overflowing(q: &mut EventQueue, f: &State) {
+    if !f.overflow_told.replace(true) {
+        let source = match f.rec.get(fa_file::SOURCE) {
+            Value::Str(s) => s,
+            _ => Str::from(&b""[..]),
+        };
+        events::file_weird(q, &b"file_offset_overflow"[..], f.value(), &b""[..], source);
+    }
 }
 
 impl FileManager {
@@ -206,7 +218,9 @@ impl FileManager {
         if let Some(mime) = chunk.mime {
             self.set_mime(q, host, &file, mime);
         }
+        let end = |offset: u64| offset.checked_add(chunk.data.len() as u64);
         match chunk.offset {
+            Some(offset) if end(offset).is_none() => overflowing(q, &file),
             None => self.deliver_stream(q, host, &file, chunk.data),
             Some(offset) => self.deliver_chunk(q, host, &file, chunk.data, offset),
         }
@@ -228,7 +242,9 @@ impl FileManager {
         let Some(file) = self.file(q, host, id, carrier, true) else {
             return;
         };
-        if len > 0 {
+        if offset.checked_add(len).is_none() {
+            overflowing(q, &file);
+        } else if len > 0 {
             let position = file.position.get();
             if offset <= position {
                 let n = (offset + len).saturating_sub(position);
@@ -393,6 +409,7 @@ impl FileManager {
             seen: Cell::new(0),
             missing: Cell::new(0),
             overflow: Cell::new(0),
+            overflow_told: Cell::new(false),
             total: Cell::new(None),
             bof: RefCell::default(),
             bof_full: Cell::new(false),

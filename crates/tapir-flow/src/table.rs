@@ -60,6 +60,9 @@ pub(crate) struct Slot<X> {
     conn: Option<Box<Conn<X>>>,
 }
 
+/// Boxes of connections that are gone and wait for new ones, at most.
+const BOXES_MAX: usize = 1024;
+
 /// All connections of an engine.
 pub struct FlowTable<X> {
     pub options: Options,
@@ -82,6 +85,8 @@ pub struct FlowTable<X> {
     terminating: bool,
     /// More timers were due than may run at once; they do after the packet.
     pub(crate) timers_left: bool,
+    /// What connections that are gone lived in.
+    boxes: Vec<Box<Conn<X>>>,
     pub(crate) lengths: (u32, u32),
     pub(crate) notes: PacketNotes,
     /// Identifiers without a child: how often they came, and since when that is counted.
@@ -111,6 +116,7 @@ impl<X: Default> FlowTable<X> {
             spare_queues: Vec::new(),
             terminating: false,
             timers_left: false,
+            boxes: Vec::new(),
             lengths: (0, 0),
             notes: PacketNotes::default(),
             unknown_seen: HashMap::with_hasher(hasher),
@@ -300,7 +306,13 @@ impl<X: Default> FlowTable<X> {
             slot,
             generation: self.slots[slot as usize].generation,
         };
-        let c = Box::new(make(id));
+        let c = match self.boxes.pop() {
+            Some(mut c) => {
+                *c = make(id);
+                c
+            }
+            None => Box::new(make(id)),
+        };
         let hasher = self.hasher.clone();
         let key = c.tuple().key();
         let hash = hasher.hash_one(key);
@@ -350,6 +362,10 @@ impl<X: Default> FlowTable<X> {
         self.stats.removed += 1;
         let t = c.transport as usize;
         self.stats.current[t] = self.stats.current[t].saturating_sub(1);
+        if self.boxes.len() < BOXES_MAX {
+            c.ext = X::default();
+            self.boxes.push(c);
+        }
     }
 
     fn free_slot(&mut self, c: &Conn<X>) {

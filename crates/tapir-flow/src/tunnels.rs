@@ -228,7 +228,12 @@ impl<X: Default> FlowTable<X> {
             return Some(c);
         }
         if p.encap.len() >= self.options.tunnel_max_depth {
-            self.flow_weird(p, "exceeded_tunnel_max_depth", "", kind.layer().name(), sink);
+            let source = kind.layer().name();
+            if kind == UdpTunnel::Gtpv1 {
+                sink.on_net_weird(self, "tunnel_depth", "", source);
+            } else {
+                self.flow_weird(p, "exceeded_tunnel_max_depth", "", source, sink);
+            }
             c.note_limit();
             return Some(c);
         }

@@ -369,11 +369,14 @@ impl RuleSet {
             }
         });
         stream.2 += data.len() as u64;
-        if dir.streams.is_empty() {
-            // Nearly all connections have one: the payload.
-            dir.streams.reserve_exact(1);
+        // Datagrams are matched anew, each to its end.
+        if !(kind == Kind::Payload && facts.transport == Transport::Udp && end) {
+            if dir.streams.is_empty() {
+                // Nearly all connections have one: the payload.
+                dir.streams.reserve_exact(1);
+            }
+            dir.streams.push(stream);
         }
-        dir.streams.push(stream);
         // What matched in the same piece fires in the order of the rules.
         candidates.sort_by_key(|c| c.0);
         for (rule, at) in candidates {

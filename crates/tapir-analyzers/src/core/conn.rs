@@ -77,16 +77,10 @@ pub struct ConnInfo {
 pub struct Asks {
     /// Exchange originator and responder.
     pub flip: bool,
-    /// Stop all analysis of this connection.
-    pub skip: bool,
-    /// A new inactivity timeout in seconds.
-    pub inactivity: Option<f64>,
     /// Run the DNS session timer.
     pub dns_session: bool,
     /// Add `X` to the history.
     pub history_x: bool,
-    /// Remove the connection now.
-    pub remove: bool,
 }
 
 impl ConnInfo {

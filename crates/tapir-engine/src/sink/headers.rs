@@ -97,6 +97,47 @@ fn options(q: &EventQueue, d: &[u8]) -> Value {
     b.vector(tapir_interface::types::VECTOR_OF_IP6_OPTION, items)
 }
 
+/// What is odd about the extension headers that records for scripts are made of: name, addl.
+pub fn weirds(ip: &IpPacket<'_>) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for e in &ip.exts {
+        let start = e.offset as usize;
+        let d = ip.data.get(start..).unwrap_or(&[]);
+        let d = &d[..d.len().min(e.len as usize)];
+        let options_from = match e.id {
+            0 | 60 => 2,
+            135 => match byte(d, 2) {
+                0 => 8,
+                1 | 2 => 16,
+                3 | 4 => 24,
+                5 | 6 => 12,
+                7 => 24,
+                kind => {
+                    found.push(("unknown_mobility_type", kind.to_string()));
+                    continue;
+                }
+            },
+            _ => continue,
+        };
+        if has_cut_option(d, options_from) {
+            found.push(("truncated_IPv6_option", String::new()));
+        }
+    }
+    found
+}
+
+/// Whether the last option of a header is longer than the header has room for.
+fn has_cut_option(d: &[u8], mut at: usize) -> bool {
+    while let Some(&kind) = d.get(at) {
+        at += match (kind, d.get(at + 1)) {
+            (0, _) => 1,
+            (_, None) => return true,
+            (_, Some(&len)) => 2 + usize::from(len),
+        };
+    }
+    at > d.len()
+}
+
 /// An extension header as `ip6_ext_hdr`.
 pub fn ext_header(q: &EventQueue, ip: &IpPacket<'_>, e: &ExtHeader) -> Value {
     let b = q.bindings();

@@ -44,8 +44,6 @@ pub struct Sink<'a> {
     pub packet_tags: &'a HashMap<String, Value>,
     /// Dynamic packet filters.
     pub drops: Vec<crate::node::DropEntry>,
-    /// Connections that analyzers want removed once the packet is done.
-    pub remove: Vec<tapir_flow::ConnId>,
     /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
     pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
     /// Runs a `discarder_check_*` function; `None` when there is none.
@@ -124,18 +122,9 @@ impl Sink<'_> {
         if asks.flip {
             t.flip(c, self);
         }
-        if let Some(seconds) = asks.inactivity {
-            t.set_inactivity_timeout(c, seconds);
-        }
         if asks.dns_session {
             let at = t.now() + self.shared.opts.dns_session_timeout;
             t.schedule_app_timer(c, at, TIMER_DNS);
-        }
-        if asks.skip {
-            c.skip = true;
-        }
-        if asks.remove {
-            self.remove.push(c.id);
         }
     }
 }
@@ -266,10 +255,12 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_esp(&mut self, _: &mut Table, ip: &IpPacket<'_>) {
+        self.header_weirds(events::ESP_PACKET, ip);
         packets::esp(self.q, ip);
     }
 
     fn on_mobile_ipv6(&mut self, _: &mut Table, ip: &IpPacket<'_>) {
+        self.header_weirds(events::MOBILE_IPV6_MESSAGE, ip);
         packets::mobile_ipv6(self.q, ip);
     }
 
@@ -315,10 +306,12 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_ipv6_ext_headers(&mut self, t: &mut Table, c: &mut C, p: &Packet<'_>) {
+        self.header_weirds(events::IPV6_EXT_HEADERS, p.ip);
         self.raise_with(t, c, events::IPV6_EXT_HEADERS, |q| vec![packets::pkt_hdr(q, p.ip)]);
     }
 
     fn on_new_packet(&mut self, t: &mut Table, c: &mut C, _: bool, p: &Packet<'_>) {
+        self.header_weirds(events::NEW_PACKET, p.ip);
         self.raise_with(t, c, events::NEW_PACKET, |q| vec![packets::pkt_hdr(q, p.ip)]);
     }
 
@@ -692,6 +685,16 @@ impl Sink<'_> {
             let v = self.value(t, c);
             self.q
                 .push(events::CONN_WEIRD, vec![text(name), v, text(addl), text(source)]);
+        }
+    }
+
+    /// What the headers of a packet, made into a record for an event, have that is odd.
+    fn header_weirds(&mut self, event: tapir_interface::queue::EventId, ip: &IpPacket<'_>) {
+        if ip.exts.is_empty() || !self.q.wants(event) {
+            return;
+        }
+        for (name, addl) in headers::weirds(ip) {
+            weirds::raise_net(&mut self.sampler.borrow_mut(), self.q, name, &addl, "");
         }
     }
 

@@ -130,6 +130,9 @@ const dpd_reassemble_first_packets: bool = T &redef;
 const exit_only_after_terminate: bool = F &redef;
 const expensive_profiling_multiple: count = 0 &redef;
 const frag_timeout: interval = 5min &redef;
+# Datagrams that wait for fragments, and the bytes that they hold, at most; beyond, the oldest go.
+const frag_max_datagrams: count = 65536 &redef;
+const frag_max_bytes: count = 268435456 &redef;
 const global_hash_seed: string = "" &redef;
 const icmp_inactivity_timeout: interval = 1min &redef;
 const ignore_checksums: bool = F &redef;
@@ -138,6 +141,8 @@ const io_poll_interval_default: count = 100 &redef;
 const io_poll_interval_live: count = 10 &redef;
 const log_rotate_base_time: string = "0:00" &redef;
 const max_analyzer_violations: count = 1000 &redef;
+# Connections at most; beyond, those that are idle for longest make room. 0: no limit.
+const max_connections: count = 1000000 &redef;
 const max_find_all_string_length: int = 10000 &redef;
 const max_timer_expires: count = 300 &redef;
 const mmdb_asn_db: string = "GeoLite2-ASN.mmdb" &redef;

@@ -22,6 +22,7 @@ macro_rules! read {
 pub fn flow(vm: &Vm, o: &mut FlowOptions) {
     read!(vm, flag,
         o.ignore_checksums => "ignore_checksums",
+        o.reassemble => "dpd_reassemble_first_packets",
         o.partial_connection_ok => "partial_connection_ok",
         o.tcp_syn_ack_ok => "tcp_SYN_ack_ok",
         o.tcp_match_undelivered => "tcp_match_undelivered",
@@ -55,6 +56,10 @@ pub fn flow(vm: &Vm, o: &mut FlowOptions) {
         o.tcp_excessive_data_without_further_acks => "tcp_excessive_data_without_further_acks",
         o.tcp_max_old_segments => "tcp_max_old_segments",
         o.max_timer_expires => "max_timer_expires",
+        o.max_connections => "max_connections",
+        o.max_ip_tunnels => "Tunnel::max_ip_tunnels",
+        o.frag.datagrams_max => "frag_max_datagrams",
+        o.frag.bytes_max => "frag_max_bytes",
         o.max_analyzer_depth => "PacketAnalyzer::max_depth",
         o.tunnel_max_depth => "Tunnel::max_depth",
         o.tunnel_max_changes_per_connection => "Tunnel::max_changes_per_connection",

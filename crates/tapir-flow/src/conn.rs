@@ -214,6 +214,8 @@ pub struct Conn<X> {
     /// Something final was reported: finished, rejected, reset or attempted.
     pub(crate) outcome_told: bool,
     pub(crate) is_partial: bool,
+    /// TCP: data goes through reassembly, which is not so from the start without `Options::reassemble`.
+    pub(crate) reassembling: bool,
     /// Valid TCP packets so far, at most two.
     pub(crate) seen_packets: u8,
     /// Tunnel analyzers that have confirmed or given up, by bit.

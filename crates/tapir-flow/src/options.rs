@@ -38,7 +38,7 @@ pub struct Options {
     pub generic_packet_thresholds: Vec<u64>,
     pub detect_filtered_trace: bool,
     pub report_gaps_for_partial: bool,
-    /// Reassemble from the first packet (`dpd_reassemble_first_packets` or a content option).
+    /// Reassemble every connection from the first packet (`dpd_reassemble_first_packets`).
     pub reassemble: bool,
     /// Ports (number, is TCP) that servers are likely to listen on.
     pub likely_server_ports: HashSet<(u16, bool)>,

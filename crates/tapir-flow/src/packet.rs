@@ -449,6 +449,7 @@ impl<X: Default> FlowTable<X> {
             Transport::Icmp => self.options.icmp_inactivity_timeout,
             Transport::Unknown => self.options.unknown_ip_inactivity_timeout,
         };
+        let reassembling = self.options.reassemble;
         let make = |id| Conn {
             id,
             orig: Endpoint {
@@ -485,6 +486,7 @@ impl<X: Default> FlowTable<X> {
             finish_told: false,
             outcome_told: false,
             is_partial: false,
+            reassembling,
             seen_packets: 0,
             tunnel_confirmed: 0,
             tunnel_violated: 0,

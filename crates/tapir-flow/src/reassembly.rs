@@ -114,6 +114,19 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
+    /// Has a connection reassembled from a segment on; what came before was passed on as it came.
+    pub(crate) fn begin_reassembly(&mut self, c: &mut Conn<X>, is_orig: bool, seq: u64) {
+        c.reassembling = true;
+        for side in [true, false] {
+            let from = if side == is_orig { seq } else { c.end(side).last_rel() };
+            if from > 1 {
+                let mut r = Reassembler::new();
+                (r.delivered, r.trim) = (from, from);
+                c.end_mut(side).reassembler = Some(Box::new(r));
+            }
+        }
+    }
+
     /// Takes the payload of a segment at relative position `seq`.
     pub(crate) fn segment<S: FlowSink<X>>(
         &mut self,

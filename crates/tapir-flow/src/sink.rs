@@ -192,7 +192,13 @@ pub trait FlowSink<X: Default>: Sized {
     fn on_tcp_packet(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, p: &TcpPacket<'_>) {}
     /// `Wants::tcp_options`: all options of a segment as bytes.
     fn on_tcp_options(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, options: &[u8]) {}
-    /// In-order data of a side; `seq` is relative, the first byte has 1.
+    /// Whether somebody needs the data of a connection in order; asked with each segment until it is so, when
+    /// [`Options::reassemble`](crate::Options) is off.
+    fn reassembles(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>) -> bool {
+        false
+    }
+    /// In-order data of a side; `seq` is relative, the first byte has 1. Of a connection that is not reassembled, data
+    /// in the order of the packets.
     fn on_stream_data(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, data: &[u8]) {}
     /// Data that will never come: what follows starts after it.
     fn on_gap(&mut self, t: &mut FlowTable<X>, c: &mut Conn<X>, is_orig: bool, seq: u64, len: u64) {}

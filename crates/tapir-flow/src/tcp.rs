@@ -265,12 +265,19 @@ impl<X: Default> FlowTable<X> {
         if s.len > 0 || !self.wants.first_packet_has_data {
             self.first_packet(c, is_orig, p, sink);
         }
-        if s.len > 0 && !rst && !underflow && !c.skip && self.options.reassemble {
+        if s.len > 0 && !rst && !underflow && !c.skip {
             if s.payload.len() < s.len as usize {
                 self.conn_weird(c, "truncated_tcp_payload", "", "TCP", sink);
             } else {
-                let data = &s.payload[..s.len as usize];
-                self.segment(c, is_orig, seq + u64::from(syn), data, s.flags, sink);
+                let (at, data) = (seq + u64::from(syn), &s.payload[..s.len as usize]);
+                if !c.reassembling && sink.reassembles(self, c) {
+                    self.begin_reassembly(c, is_orig, at);
+                }
+                if c.reassembling {
+                    self.segment(c, is_orig, at, data, s.flags, sink);
+                } else {
+                    sink.on_stream_data(self, c, is_orig, at, data);
+                }
             }
         }
         if let Some(report) = outcome.close {
@@ -535,7 +542,7 @@ impl<X: Default> FlowTable<X> {
         if delta > 0 {
             peer.move_ack(ack);
         }
-        if self.options.reassemble {
+        if c.reassembling {
             self.acked(c, !is_orig, rel_ack, sink);
         }
     }

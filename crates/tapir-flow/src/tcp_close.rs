@@ -8,7 +8,7 @@ use crate::timers::TimerKind;
 impl<X: Default> FlowTable<X> {
     /// Whether a side must not close yet: not all of its data was delivered, or the peer's waits to be acknowledged.
     fn data_pending(&self, c: &Conn<X>, is_orig: bool) -> bool {
-        if c.skip || !self.options.reassemble {
+        if c.skip || !c.reassembling {
             return false;
         }
         if c.end(!is_orig)

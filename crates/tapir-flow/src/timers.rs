@@ -142,7 +142,10 @@ impl Timers {
             if next.time > now {
                 return None;
             }
-            let from_late = self.late.peek().is_some_and(|l| self.ready.last().is_none_or(|r| l > r));
+            let from_late = self
+                .late
+                .peek()
+                .is_some_and(|l| self.ready.last().is_none_or(|r| l > r));
             self.len -= 1;
             return if from_late { self.late.pop() } else { self.ready.pop() };
         }
@@ -198,7 +201,9 @@ mod tests {
     fn the_order_is_that_of_a_list() {
         let mut seed = 7u64;
         let mut random = |n: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % n
         };
         let mut timers = Timers::default();

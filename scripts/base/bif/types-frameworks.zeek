@@ -371,6 +371,8 @@ export {
 	const delay_gtp_confirmation: bool = F &redef;
 	const delay_teredo_confirmation: bool = T &redef;
 	const ip_tunnel_timeout: interval = 1day &redef;
+	# Tunnels of IP in IP and GRE remembered at most.
+	const max_ip_tunnels: count = 65536 &redef;
 	const max_changes_per_connection: count = 5 &redef;
 	const max_depth: count = 4 &redef;
 	const validate_vxlan_checksums: bool = T &redef;

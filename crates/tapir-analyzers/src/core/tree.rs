@@ -75,6 +75,11 @@ impl Tree {
         self.nodes.iter().all(|n| n.removed)
     }
 
+    /// Whether anything but the detector is attached.
+    pub fn has_analyzers(&self, sh: &Shared) -> bool {
+        self.nodes.iter().any(|n| !n.removed && Some(n.tag) != sh.detectors.0)
+    }
+
     /// Attaches an analyzer by tag; `None` when it is disabled, prevented, already there or there are too many.
     pub(crate) fn add(&mut self, sh: &mut Shared, parent: NodeIx, tag: Tag) -> Option<NodeIx> {
         if !sh.is_enabled(tag) || self.is_prevented(tag) {

@@ -97,7 +97,7 @@ impl Dns {
         let netbios = cx.conn.resp_p == 137 && cx.conn.transport == Transport::Udp;
         let op = head.opcode();
         if !netbios && !matches!(op, OP_QUERY | OP_NOTIFY | OP_UPDATE) {
-            cx.weird("DNS_unknown_opcode", &op.to_string());
+            cx.limit_weird("DNS_unknown_opcode", &op.to_string());
             return;
         }
         let mut msg = Msg {

@@ -328,6 +328,10 @@ impl MimeSink for PartSink<'_, '_> {
         self.cx.weird(name, addl);
     }
 
+    fn limit(&mut self, name: &'static str, addl: &str) {
+        self.cx.limit_weird(name, addl);
+    }
+
     fn illegal(&mut self, detail: &str) {
         http_event(self.cx, "illegal format", detail);
     }

@@ -113,6 +113,10 @@ impl MimeSink for Sink<'_, '_> {
         self.cx.weird(name, addl);
     }
 
+    fn limit(&mut self, name: &'static str, addl: &str) {
+        self.cx.limit_weird(name, addl);
+    }
+
     fn illegal(&mut self, detail: &str) {
         raise!(self.cx, mime_event, "illegal format", detail);
     }

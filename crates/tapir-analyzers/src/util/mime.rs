@@ -18,6 +18,10 @@ pub trait MimeSink {
     fn end_entity(&mut self, depth: usize);
     /// An anomaly.
     fn weird(&mut self, name: &'static str, addl: &str);
+    /// A limit that cuts off what follows.
+    fn limit(&mut self, name: &'static str, addl: &str) {
+        self.weird(name, addl);
+    }
     /// A format problem, as a text.
     fn illegal(&mut self, detail: &str);
     /// A header line came without its end.
@@ -304,7 +308,7 @@ impl Mime {
         if self.depth() > self.limits.max_depth {
             if !self.told_depth {
                 self.told_depth = true;
-                sink.weird("exceeded_mime_max_depth", &self.limits.max_depth.to_string());
+                sink.limit("exceeded_mime_max_depth", &self.limits.max_depth.to_string());
             }
             return;
         }

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use tapir_data::types::TypeId;
 use tapir_data::table::Table;
+use tapir_data::types::TypeId;
 use tapir_data::value::{Addr, Proto, Record, Str, Value};
 use tapir_flow::TcpState;
 use tapir_interface::slots::{conn_id, connection, endpoint};
@@ -104,7 +104,9 @@ impl Plan {
             Value::Record(r) => r,
             _ => self.begin(vm, c),
         };
-        let Value::Record(id) = c.get(connection::ID) else { return };
+        let Value::Record(id) = c.get(connection::ID) else {
+            return;
+        };
         // The last field first, so that the record grows once.
         let ip_proto = id.get(conn_id::PROTO);
         if !matches!(ip_proto, Value::Unset) {

@@ -467,6 +467,16 @@ impl FlowSink<ConnExt> for Sink<'_> {
         });
     }
 
+    fn reassembles(&mut self, _: &mut Table, c: &mut C) -> bool {
+        let contents = &self.contents.tcp;
+        if [true, false].iter().any(|o| contents.wants(c.resp.port, *o)) {
+            return true;
+        }
+        let Some(app) = &c.ext.0 else { return false };
+        let file = app.rare().is_some_and(|r| r.contents.iter().any(Option::is_some));
+        file || app.tree.has_analyzers(self.shared)
+    }
+
     fn on_stream_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, data: &[u8]) {
         if let Some(app) = &c.ext.0 {
             if let Some(file) = app.rare().and_then(|r| r.contents[usize::from(!is_orig)].as_ref()) {

@@ -152,7 +152,7 @@ event Redis::command(c: connection, cmd: Command)
 
 	if ( |st$pending| >= max_pending_commands )
 		{
-		Reporter::conn_weird("Redis_excessive_pipelining", c);
+		Reporter::limit_reached_weird("Redis_excessive_pipelining", c, |st$pending| + 1, max_pending_commands, "REDIS");
 		flush_pending(st);
 		st$current_reply = st$current_command;
 		}

@@ -2,70 +2,15 @@
 //!
 //! Every protocol of a stream has a conversation here; those of datagrams meet the same bytes as datagrams.
 
+mod bench;
 mod talks;
 
+use bench::Bench;
 use proptest::prelude::*;
 use talks::{Talk, all};
-use tapir_analyzers::core::{ConnInfo, Shared, Transport, Tree, pia};
+use tapir_analyzers::core::Transport;
 use tapir_analyzers::registry;
-use tapir_data::value::{Addr, Value};
 use tapir_interface::events;
-use tapir_interface::queue::EventQueue;
-
-/// A connection to the port of one protocol, and what is needed to run it.
-struct Bench {
-    q: EventQueue,
-    sh: Shared,
-    conn: ConnInfo,
-    tree: Tree,
-}
-
-impl Bench {
-    fn new(name: &str, transport: Transport) -> Self {
-        let mut q = EventQueue::new();
-        q.want_all();
-        let mut sh = Shared::new();
-        let tag = registry::tag_ignore_case(name).expect("a known protocol");
-        sh.register_port(tag, 4000, transport == Transport::Tcp);
-        let ends = ((Addr::v4([10, 0, 0, 1]), 1024), (Addr::v4([10, 0, 0, 2]), 4000));
-        let number = if transport == Transport::Tcp { 6 } else { 17 };
-        let mut conn = ConnInfo::new(ends.0, ends.1, transport, number, 1.0);
-        conn.value = Some(Value::Count(1));
-        let mut tree = Tree::default();
-        pia::attach(&mut tree, &conn, &mut sh);
-        Bench { q, sh, conn, tree }
-    }
-
-    fn stream(&mut self, is_orig: bool, data: &[u8]) {
-        self.tree
-            .deliver(&mut self.q, &mut self.conn, &mut self.sh, is_orig, data);
-    }
-
-    fn packet(&mut self, is_orig: bool, data: &[u8]) {
-        self.tree
-            .packet(&mut self.q, &mut self.conn, &mut self.sh, is_orig, data);
-    }
-
-    fn gap(&mut self, is_orig: bool, seq: u64, len: u64) {
-        self.conn.gaps[is_orig as usize] = true;
-        self.tree
-            .gap(&mut self.q, &mut self.conn, &mut self.sh, is_orig, seq, len);
-    }
-
-    fn eof(&mut self, is_orig: bool) {
-        self.tree.eof(&mut self.q, &mut self.conn, &mut self.sh, is_orig);
-    }
-
-    fn events(&mut self) -> Vec<String> {
-        let of_segments = [events::HTTP_ENTITY_DATA, events::WEBSOCKET_FRAME_DATA];
-        self.q
-            .take_all()
-            .into_iter()
-            .filter(|e| !of_segments.contains(&e.id))
-            .map(|e| format!("{:?} {}", e.id, e.args.iter().map(show).collect::<Vec<_>>().join(" ")))
-            .collect()
-    }
-}
 
 /// What a conversation raises when each turn's bytes are cut at the places given.
 fn events_of(talk: &Talk, cuts: &[usize]) -> Vec<String> {
@@ -89,22 +34,6 @@ fn events_of(talk: &Talk, cuts: &[usize]) -> Vec<String> {
         got.retain(|e| !e.starts_with(&confirmed));
     }
     got
-}
-
-/// A value as text, deep.
-fn show(v: &Value) -> String {
-    let list = |i: Vec<String>| format!("[{}]", i.join(", "));
-    match v {
-        Value::Unset => "-".into(),
-        Value::Bool(b) => b.to_string(),
-        Value::Int(n) | Value::Enum(_, n) => n.to_string(),
-        Value::Count(n) => n.to_string(),
-        Value::Double(d) | Value::Time(d) | Value::Interval(d) => d.to_string(),
-        Value::Str(s) => String::from_utf8_lossy(s).into_owned(),
-        Value::List(l) => list(l.iter().map(show).collect()),
-        Value::Vector(v) => list((0..v.len()).map(|i| show(&v.get(i))).collect()),
-        _ => "?".into(),
-    }
 }
 
 /// Protocols that never see a stream of their own, or carry nothing that could be cut.
@@ -195,13 +124,13 @@ fn run(name: &str, talk: &Talk, steps: &[Step], transport: Transport, changes: &
                 seq[*is_orig as usize] += *n as u64;
                 b.gap(*is_orig, at, *n as u64);
             }
-            Step::Flip => b.tree.flip(&mut b.q, &mut b.conn, &mut b.sh),
+            Step::Flip => b.flip(),
             Step::Eof(is_orig) => b.eof(*is_orig),
-            Step::Reset => b.tree.reset(&mut b.q, &mut b.conn, &mut b.sh),
+            Step::Reset => b.reset(),
         }
         assert!(b.events().len() < 20_000, "{name}: a flood of events");
     }
-    b.tree.done(&mut b.q, &mut b.conn, &mut b.sh);
+    b.done();
     b.events();
 }
 

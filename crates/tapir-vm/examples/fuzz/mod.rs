@@ -481,7 +481,11 @@ pub struct Bench {
 impl Bench {
     /// With the scripts of the source tree.
     pub fn new() -> Self {
-        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts");
+        Self::with_scripts(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts"))
+    }
+
+    /// With the scripts of a folder.
+    pub fn with_scripts(scripts: &str) -> Self {
         let mut registry = Registry::new();
         tapir_builtins::register(&mut registry);
         for name in UNSAFE {

@@ -32,6 +32,7 @@ pub mod rdp;
 pub mod redis;
 pub mod registry;
 pub mod rfb;
+pub mod rpc;
 pub mod sip;
 pub mod smb;
 pub mod smtp;

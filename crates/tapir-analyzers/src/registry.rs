@@ -53,13 +53,16 @@ protocols! {
     "LDAP_TCP" TCP ldap::Ldap::default();
     "LDAP_UDP" UDP ldap::Ldap::default();
     "MODBUS" ANY modbus::Modbus::default();
+    "MOUNT" ANY rpc::Rpc::new(rpc::Program::Mount);
     "MQTT" ANY mqtt::Mqtt::default();
     "MYSQL" ANY mysql::Mysql::default();
+    "NFS" ANY rpc::Rpc::new(rpc::Program::Nfs);
     "NTLM" ANY ntlm::Ntlm;
     "NTP" ANY ntp::Ntp::default();
     "PIA_TCP" ANY Pia::new(false);
     "PIA_UDP" ANY Pia::new(true);
     "POP3" ANY pop3::Pop3::default();
+    "PORTMAPPER" ANY rpc::Rpc::new(rpc::Program::PortMapper);
     "POSTGRESQL" TCP postgresql::PostgreSql::default();
     "QUIC" UDP quic::Quic::default();
     "RADIUS" ANY radius::Radius;

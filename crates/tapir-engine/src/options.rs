@@ -153,8 +153,14 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.dce_rpc_max_cmd_reassembly => "DCE_RPC::max_cmd_reassembly",
         o.dce_rpc_max_frag_data => "DCE_RPC::max_frag_data",
         o.flowbuffer_capacity_max => "BinPAC::flowbuffer_capacity_max",
+        o.mime_max_header_bytes => "MIME::max_header_bytes",
+        o.websocket_max_control_frame_size => "WebSocket::max_control_frame_size",
+        o.rpc_max_pending_calls => "rpc_max_pending_calls",
+        o.nfs_return_data_max => "NFS3::return_data_max",
     );
     read!(vm, flag,
+        o.nfs_return_data => "NFS3::return_data",
+        o.nfs_return_data_first_only => "NFS3::return_data_first_only",
         o.dpd_match_only_beginning => "dpd_match_only_beginning",
         o.dpd_late_match_stop => "dpd_late_match_stop",
         o.dpd_ignore_ports => "dpd_ignore_ports",
@@ -166,6 +172,7 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
     read!(vm, seconds,
         o.weird_sampling_duration => "Weird::sampling_duration",
         o.dns_session_timeout => "dns_session_timeout",
+        o.rpc_timeout => "rpc_timeout",
     );
     read!(vm, int,
         o.truncate_http_uri => "truncate_http_URI",

@@ -58,6 +58,11 @@ pub struct Options {
     pub quic_max_short_events: Vec<u64>,
     pub quic_max_history_length: u64,
     pub quic_max_discarded_packet_events: i64,
+    pub rpc_max_pending_calls: u64,
+    pub rpc_timeout: f64,
+    pub nfs_return_data: bool,
+    pub nfs_return_data_first_only: bool,
+    pub nfs_return_data_max: u64,
 }
 
 impl Default for Options {
@@ -120,6 +125,11 @@ impl Default for Options {
             quic_max_short_events: vec![10, 100, 1000],
             quic_max_history_length: 100,
             quic_max_discarded_packet_events: 100,
+            rpc_max_pending_calls: 1000,
+            rpc_timeout: 24.0,
+            nfs_return_data: false,
+            nfs_return_data_first_only: true,
+            nfs_return_data_max: 512,
         }
     }
 }

@@ -146,6 +146,28 @@ fn mysql() -> Talk {
     )
 }
 
+/// Calls and their replies over TCP, each a record of its own: of no credentials, accepted, successful.
+fn onc_rpc(name: &'static str, program: u32, version: u32, turns_: &[(u32, &[u8], &[u8])]) -> Talk {
+    let record = |words: &[u32], body: &[u8]| {
+        let mut m: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+        m.extend(body);
+        let mut r = (0x8000_0000 | m.len() as u32).to_be_bytes().to_vec();
+        r.extend(m);
+        r
+    };
+    let mut out = Vec::new();
+    for (i, (proc, args, result)) in turns_.iter().enumerate() {
+        let xid = i as u32 + 1;
+        out.push((true, record(&[xid, 0, 2, program, version, *proc, 0, 0, 0, 0], args)));
+        out.push((false, record(&[xid, 1, 0, 0, 0, 0], result)));
+    }
+    Talk {
+        name,
+        turns: out,
+        whole: 0,
+    }
+}
+
 /// The first connection of a capture, as its packets' payloads.
 fn recorded(name: &'static str, capture: &[u8]) -> Talk {
     let n32 = |at: usize| u32::from_le_bytes([capture[at], capture[at + 1], capture[at + 2], capture[at + 3]]);
@@ -300,6 +322,49 @@ pub fn all() -> Vec<Talk> {
             &[
                 (true, b"\x81\x85\x01\x02\x03\x04igohn\x89\x80\0\0\0\0"),
                 (false, b"\x81\x05hello\x8a\0\x88\x02\x03\xe8"),
+            ],
+        ),
+        onc_rpc(
+            "PORTMAPPER",
+            100_000,
+            2,
+            &[
+                (0, b"", b""),
+                (3, b"\0\x01\x86\xa3\0\0\0\x03\0\0\0\x06\0\0\0\0", b"\0\0\x08\x01"),
+                (
+                    4,
+                    b"",
+                    b"\0\0\0\x01\0\x01\x86\xa0\0\0\0\x02\0\0\0\x11\0\0\0\x6f\0\0\0\0",
+                ),
+            ],
+        ),
+        onc_rpc(
+            "MOUNT",
+            100_005,
+            3,
+            &[
+                (1, b"\0\0\0\x02/a\0\0", b"\0\0\0\0\0\0\0\x04hndl\0\0\0\x01\0\0\0\x01"),
+                (3, b"\0\0\0\x02/a\0\0", b""),
+                (5, b"", b""),
+            ],
+        ),
+        onc_rpc(
+            "NFS",
+            100_003,
+            3,
+            &[
+                (0, b"", b""),
+                (3, b"\0\0\0\x04hndl\0\0\0\x01f\0\0\0", b"\0\0\0\x02\0\0\0\0"),
+                (
+                    6,
+                    b"\0\0\0\x04hndl\0\0\0\0\0\0\0\0\0\0\0\x04",
+                    b"\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\x01\0\0\0\x04data",
+                ),
+                (
+                    16,
+                    b"\0\0\0\x04hndl\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0",
+                    b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0\x01\0\0\0\0\0\0\0\x07\0\0\0\x01f\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01",
+                ),
             ],
         ),
         dce_rpc(),

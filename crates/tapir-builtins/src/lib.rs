@@ -13,6 +13,7 @@ pub mod dns;
 mod entropy;
 pub mod files;
 mod format;
+pub mod geo;
 mod glob;
 mod hash;
 mod json;
@@ -48,6 +49,7 @@ pub fn register(registry: &mut Registry) {
         entropy::FAMILY,
         files::FAMILY,
         format::FAMILY,
+        geo::FAMILY,
         glob::FAMILY,
         hash::FAMILY,
         json::FAMILY,

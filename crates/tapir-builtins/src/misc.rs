@@ -14,10 +14,6 @@ pub const FAMILY: Family = &[
     ("get_package_readme", |_, _| Ok(string(""))),
     ("get_record_field_comments", |ctx, a| field_place(ctx, a, true)),
     ("get_record_field_declaring_script", |ctx, a| field_place(ctx, a, false)),
-    ("mmdb_open_location_db", |ctx, a| no_geo(ctx, a, "location")),
-    ("mmdb_open_asn_db", |ctx, a| no_geo(ctx, a, "ASN")),
-    ("lookup_location", |ctx, _| geo_record(ctx, "location")),
-    ("lookup_autonomous_system", |ctx, _| geo_record(ctx, "ASN")),
     ("ZAM::Prof::set_module_profiling", |_, _| Ok(Value::Count(0))),
     ("ZAM::Prof::get_module_profile", |ctx, _| {
         let none = [("num_bodies", Value::Count(0)), ("num_inst", Value::Count(0))];
@@ -109,25 +105,4 @@ fn field_place(ctx: &mut CallCtx<'_>, a: &[Value], comments: bool) -> Res {
         }
     }
     Ok(string(""))
-}
-
-fn no_geo(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Res {
-    let name = lossy(a.str(0)?);
-    ctx.error(format!(
-        "Failed to open {what} database {name}: this sensor reads no geographic databases"
-    ));
-    Ok(Value::Bool(false))
-}
-
-/// Which look-ups were complained about.
-#[derive(Default)]
-struct GeoReported(Vec<String>);
-
-fn geo_record(ctx: &mut CallCtx<'_>, what: &str) -> Res {
-    let reported = &mut ctx.vm.state::<GeoReported>().0;
-    if !reported.iter().any(|r| r == what) {
-        reported.push(what.into());
-        ctx.error(format!("Failed to open {what} database: none is configured"));
-    }
-    Ok(record(ctx.types(), ctx.result_type, &[]))
 }

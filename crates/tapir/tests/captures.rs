@@ -161,6 +161,39 @@ fn tls_and_dtls() {
 }
 
 #[test]
+fn tls_with_known_secrets() {
+    let dir = work_dir("decryption");
+    let run = |keys: &str| {
+        let _ = std::fs::remove_file(dir.join("http.log"));
+        let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .args([
+                "-C",
+                "-r",
+                &capture("tls-secret.pcap"),
+                "policy/protocols/ssl/decryption",
+            ])
+            .current_dir(&dir)
+            .env("ZEEK_TLS_KEYLOG_FILE", keys)
+            .output()
+            .expect("tapir runs");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::read_to_string(dir.join("http.log")).unwrap_or_default()
+    };
+    assert!(run(&capture("tls-secret.keys")).contains("secret.example\t/hidden"));
+    std::fs::write(dir.join("empty.keys"), "").expect("a key log");
+    assert_eq!(run("empty.keys"), "");
+    assert_eq!(run("missing.keys"), "");
+    // The secret of another session.
+    let keys = std::fs::read_to_string(capture("tls-secret.keys")).expect("the key log");
+    let wrong: String = keys.trim_end().chars().rev().skip(1).collect();
+    let wrong: String = wrong.chars().rev().chain(['0']).collect();
+    std::fs::write(dir.join("wrong.keys"), wrong).expect("a key log");
+    assert_eq!(run("wrong.keys"), "");
+    let weird = std::fs::read_to_string(dir.join("weird.log")).unwrap_or_default();
+    assert!(weird.contains("SSL_decryption_failed"), "{weird}");
+}
+
+#[test]
 fn dhcp() {
     check("dhcp", &["conn", "dhcp"]);
 }

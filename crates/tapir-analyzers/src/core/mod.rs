@@ -32,6 +32,8 @@ pub enum Command {
     SkipSmtpData,
     /// The handshake counts as finished: no event tells of it any more (`set_ssl_established`).
     SslEstablished,
+    /// Decrypt a TLS session with this (`set_secret`, `set_keys`).
+    TlsSecret(crate::ssl::Secret),
     /// Configure a WebSocket analyzer (`WebSocket::__configure_analyzer`).
     WebSocket(Box<WebSocketConfig>),
     /// Set the state of a login session (`set_login_state`).

@@ -30,6 +30,8 @@ pub(crate) struct Handshake {
     pub established: bool,
     /// Records of a direction are encrypted (responder, originator).
     pub encrypted: [bool; 2],
+    pub client_random: [u8; 32],
+    pub server_random: [u8; 32],
     seen_hello: bool,
 }
 
@@ -47,6 +49,8 @@ impl Handshake {
             cipher: 0,
             established: false,
             encrypted: [false; 2],
+            client_random: [0; 32],
+            server_random: [0; 32],
             seen_hello: false,
         }
     }
@@ -116,6 +120,8 @@ impl Handshake {
         let version = c.n16()?;
         let ts = c.u32()?;
         let random = c.take(28)?;
+        self.client_random[..4].copy_from_slice(&ts.to_be_bytes());
+        self.client_random[4..].copy_from_slice(random);
         let session = session_id(c.vec8()?);
         if self.dtls {
             c.vec8()?;
@@ -150,6 +156,7 @@ impl Handshake {
         let mut c = Cursor::new(body);
         let version = c.u16()?;
         let random = c.take(32)?;
+        self.server_random.copy_from_slice(random);
         let ts = u32::from_be_bytes([random[0], random[1], random[2], random[3]]);
         let draft = version >> 8 == 0x7f || version == 0x0304;
         let session = session_id(if draft { &[] } else { c.vec8()? });

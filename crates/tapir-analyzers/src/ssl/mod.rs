@@ -1,14 +1,17 @@
 //! SSL and TLS over TCP: record layer (RFC 5246, 8446; SSLv2 hellos).
 
 mod ciphers;
+mod decrypt;
 mod dtls;
 pub(crate) mod handshake;
 
 use std::any::Any;
 
+pub use decrypt::{MASTER_LEN, Secret};
 pub use dtls::Dtls;
 use handshake::{Handshake, is_13};
 
+use crate::core::pia::Pia;
 use crate::core::{Analyzer, Command, Cx};
 use crate::util::cursor::Cursor;
 use crate::{raise, wants};
@@ -34,6 +37,11 @@ pub struct Ssl {
     layer: u16,
     v2: bool,
     stopped: bool,
+    /// What scripts know of the session's keys, and the keys that follow from it.
+    secret: Option<Secret>,
+    keys: Option<Box<decrypt::Keys>>,
+    /// Protected records of either direction so far.
+    protected: [u64; 2],
 }
 
 impl Default for Ssl {
@@ -45,6 +53,9 @@ impl Default for Ssl {
             layer: 0,
             v2: false,
             stopped: false,
+            secret: None,
+            keys: None,
+            protected: [0; 2],
         }
     }
 }
@@ -106,6 +117,16 @@ impl Ssl {
             if ty == HANDSHAKE {
                 raise!(cx, ssl_probable_encrypted_handshake_message, client, len as u64);
             }
+            let head = decrypt::Head {
+                from_client: client,
+                number: self.protected[d],
+                ty,
+                version,
+            };
+            self.protected[d] += 1;
+            if ty == DATA && (self.secret.is_some() || self.keys.is_some()) {
+                self.decrypt(cx, is_orig, &head, body);
+            }
             return Some(HEADER + len);
         }
         match ty {
@@ -135,6 +156,32 @@ impl Ssl {
         let client = self.hs.is_client(is_orig);
         raise!(cx, ssl_plaintext_data, client, version as u64, ty as u64, len as u64);
         Some(HEADER + len)
+    }
+
+    /// Hands what a record holds to whatever protocol it may be.
+    fn decrypt(&mut self, cx: &mut Cx, is_orig: bool, head: &decrypt::Head, body: &[u8]) {
+        if let Some(secret) = self.secret.take() {
+            let (client, server) = (&self.hs.client_random, &self.hs.server_random);
+            self.keys = match self.hs.version {
+                0x0303 => decrypt::Keys::new(self.hs.cipher, &secret, client, server).map(Box::new),
+                _ => None,
+            };
+            if self.keys.is_none() {
+                cx.weird("SSL_secret_of_no_use", "");
+            }
+        }
+        let Some(keys) = &self.keys else {
+            return;
+        };
+        let Some(plain) = keys.open(head, body) else {
+            cx.weird("SSL_decryption_failed", "");
+            self.keys = None;
+            return;
+        };
+        if !cx.has_children() {
+            cx.add_child_boxed("PIA_TCP", Box::new(Pia::inner()));
+        }
+        cx.forward(is_orig, &plain);
     }
 
     fn handshake(&mut self, cx: &mut Cx, is_orig: bool, version: u16, body: &[u8]) {
@@ -315,15 +362,22 @@ impl Analyzer for Ssl {
     }
 
     fn command(&mut self, _cx: &mut Cx, cmd: &Command) {
-        if *cmd == Command::SslEstablished {
-            self.hs.established = true;
+        match cmd {
+            Command::SslEstablished => self.hs.established = true,
+            Command::TlsSecret(secret) => self.secret = Some(secret.clone()),
+            _ => {}
         }
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        cx.forward_eof(is_orig);
     }
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
         self.messages.swap(0, 1);
         self.hs.encrypted.swap(0, 1);
+        self.protected.swap(0, 1);
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

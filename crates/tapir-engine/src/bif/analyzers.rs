@@ -2,6 +2,7 @@
 
 use tapir_analyzers::core::{Command, Tag, Transport};
 use tapir_analyzers::registry;
+use tapir_analyzers::ssl::{MASTER_LEN, Secret};
 use tapir_data::text::enum_text;
 use tapir_data::value::{Proto, Value};
 use tapir_interface::queue::EventQueue;
@@ -315,6 +316,23 @@ fn set_ssl_established(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     command(cx, args.first(), &["SSL", "DTLS"], Command::SslEstablished)
 }
 
+/// Gives the decryption of a connection what it needs; true when there is an analyzer that takes it.
+fn set_secret(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let secret = super::bytes(args.get(1)).to_vec();
+    if secret.len() != MASTER_LEN {
+        cx.warning(format!(
+            "a master secret of TLS has {MASTER_LEN} bytes, and this one {}: nothing will be decrypted",
+            secret.len()
+        ));
+    }
+    command(cx, args.first(), &["SSL"], Command::TlsSecret(Secret::Master(secret)))
+}
+
+fn set_keys(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let keys = super::bytes(args.get(1)).to_vec();
+    command(cx, args.first(), &["SSL"], Command::TlsSecret(Secret::Keys(keys)))
+}
+
 /// Adds the built-ins.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
@@ -334,5 +352,7 @@ pub fn register(r: &mut Registry) {
         ("skip_http_entity_data", skip_http_entity_data),
         ("skip_smtp_data", skip_smtp_data),
         ("set_ssl_established", set_ssl_established),
+        ("set_secret", set_secret),
+        ("set_keys", set_keys),
     ]);
 }

@@ -146,11 +146,6 @@ fn get_plugin_components(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(b.vector(types::PLUGIN_COMPONENT_VEC, items))
 }
 
-fn no_decryption(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error("TLS decryption is not built in");
-    Ok(Value::Bool(false))
-}
-
 fn no_spicy(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     cx.error("Spicy analyzers are not built in");
     Ok(Value::Bool(false))
@@ -181,8 +176,6 @@ pub fn register(r: &mut Registry) {
     r.add_all(&[
         ("WebSocket::__configure_analyzer", configure_websocket),
         ("get_plugin_components", get_plugin_components),
-        ("set_secret", no_decryption),
-        ("set_keys", no_decryption),
         ("Spicy::__toggle_analyzer", no_spicy),
         ("Spicy::__resource_usage", no_spicy_usage),
         ("PacketAnalyzer::__set_ignore_checksums_nets", set_ignore_checksums_nets),

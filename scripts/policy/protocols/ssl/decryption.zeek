@@ -13,7 +13,7 @@ export {
 	## How long secrets are kept.
 	const secret_expiration = 5mins &redef;
 
-	## Give the keys or the secret of a session, by the client's random value.
+	## Give the keys or the secret of a session, by the client's random value as *ssl_client_hello* has it.
 	global add_keys: event(client_random: string, keys: string);
 	global add_secret: event(client_random: string, secrets: string);
 }
@@ -29,16 +29,24 @@ global secrets: table[string] of string = { } &read_expire=secret_expiration &re
 global keys: table[string] of string = { } &read_expire=secret_expiration &redef;
 
 type Line: record {
-	kind: string;
-	client_random: string;
-	secret: string;
+	line: string;
 };
 
-event line_read(description: Input::EventDescription, tpe: Input::Event, l: SSL::Line)
+const stream_name = "tls-keylog-file";
+
+event line_read(description: Input::EventDescription, tpe: Input::Event, line: string)
 	{
 	# Other kinds of secrets are of no use here.
-	if ( l$kind == "CLIENT_RANDOM" )
-		secrets[l$client_random] = l$secret;
+	local words = split_string(line, /[ \t]+/);
+
+	if ( |words| != 3 || words[0] != "CLIENT_RANDOM" )
+		return;
+
+	local random = hexstr_to_bytestring(words[1]);
+
+	# Events have the random value without the time that it begins with.
+	if ( |random| == 32 )
+		secrets[random[4:]] = hexstr_to_bytestring(words[2]);
 	}
 
 event zeek_init()
@@ -46,8 +54,24 @@ event zeek_init()
 	if ( keylog_file == "" )
 		return;
 
-	Input::add_event(Input::EventDescription($source=keylog_file, $name="tls-keylog-file", $fields=Line,
-		$want_record=T, $ev=SSL::line_read, $config=table(["separator"] = " ")));
+	if ( reading_traces() && file_size(keylog_file) < 0 )
+		{
+		Reporter::warning(fmt("the key log %s cannot be read: nothing will be decrypted", keylog_file));
+		return;
+		}
+
+	Input::add_event(Input::EventDescription($source=keylog_file, $name=stream_name, $reader=Input::READER_RAW,
+		$fields=Line, $want_record=F, $ev=SSL::line_read, $mode=reading_traces() ? Input::MANUAL : Input::STREAM));
+
+	# Packets wait for the secrets that belong to them.
+	if ( reading_traces() )
+		suspend_processing();
+	}
+
+event Input::end_of_data(name: string, source: string)
+	{
+	if ( name == stream_name && reading_traces() )
+		continue_processing();
 	}
 
 event SSL::add_keys(client_random: string, keys: string)

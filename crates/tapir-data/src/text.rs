@@ -2,12 +2,13 @@
 //!
 //! Knows nothing of programs: function bodies and default field values come from a [`RenderHost`].
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::number::{double_text, interval_text};
 use crate::table::as_parts;
 use crate::types::{Flavor, FuncType, Kind, TypeId, Types};
-use crate::value::{Func, Port, Proto, Record, Subnet, Value};
+use crate::value::{Addr, Func, Port, Proto, Record, Subnet, Value};
 
 /// What rendering needs from the program.
 pub trait RenderHost {
@@ -162,7 +163,7 @@ impl Renderer<'_> {
                 self.text(enum_text(host.types(), *ty, *n));
             }
             Value::Port(p) => self.text(&port_text(*p)),
-            Value::Addr(a) => self.text(&a.to_string()),
+            Value::Addr(a) => self.addr(a),
             Value::Subnet(s) => self.text(&subnet_text(s)),
             Value::Str(s) => self.bytes(s),
             Value::Pattern(p) => self.bytes(pattern_text(&p.text()).as_bytes()),
@@ -196,6 +197,19 @@ impl Renderer<'_> {
                 self.text(&text);
             }
             Value::List(l) => self.list(l),
+        }
+    }
+
+    fn addr(&mut self, a: &Addr) {
+        let IpAddr::V4(v4) = a.to_ip() else {
+            return self.text(&a.to_string());
+        };
+        let mut digits = itoa::Buffer::new();
+        for (i, b) in v4.octets().into_iter().enumerate() {
+            if i > 0 {
+                self.text(".");
+            }
+            self.text(digits.format(b));
         }
     }
 

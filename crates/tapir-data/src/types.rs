@@ -4,8 +4,9 @@
 //! except where a name was given (`type Names: vector of string`), which makes an entry of its own that compares
 //! equal by [`Types::same`]. Records and enums grow by `redef` while scripts load; slots and values only append.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use foldhash::HashMap;
 
 /// A type, as an index into [`Types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -179,7 +180,7 @@ impl Types {
             entries: Vec::new(),
             records: Vec::new(),
             enums: Vec::new(),
-            interned: HashMap::new(),
+            interned: HashMap::default(),
         };
         use Kind::*;
         for kind in [
@@ -264,7 +265,7 @@ impl Types {
         self.records.push(RecordType {
             name: name.clone(),
             fields: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
         });
         let id = self.intern(Kind::Record(record));
         if let Some(name) = name {
@@ -290,8 +291,8 @@ impl Types {
         self.enums.push(EnumType {
             name: name.clone(),
             items: Vec::new(),
-            by_value: HashMap::new(),
-            by_name: HashMap::new(),
+            by_value: HashMap::default(),
+            by_name: HashMap::default(),
         });
         let ty = self.intern(Kind::Enum(id));
         let entry = &mut self.entries[ty.0 as usize];

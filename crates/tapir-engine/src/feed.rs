@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use tapir_packet::{RawPacket, Sharer, Source, SourceError, Weirds};
 
-/// Packets of all workers in one slice.
-const SLICE_PACKETS: usize = 1024;
+/// Packets of all workers in one slice: many, since each slice may wake a thread.
+const SLICE_PACKETS: usize = 2048;
 /// Bytes of all workers in one slice.
-const SLICE_BYTES: usize = 512 << 10;
+const SLICE_BYTES: usize = 1 << 20;
 /// Slices that may wait for a worker.
 const QUEUE: usize = 8;
+
+/// The number of no buffer: the packet was copied.
+const COPIED: u32 = u32::MAX;
 
 /// Where a packet stands in its slice, and what is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ struct Entry {
     ts_usec: u32,
     len: u32,
     link_type: u32,
+    /// Its buffer among those of the slice, and where it stands in it.
+    buffer: u32,
     start: u32,
     end: u32,
     /// Its place among the packets of all workers.
@@ -34,60 +39,76 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Slice {
     entries: Vec<Entry>,
-    bytes: Vec<u8>,
+    /// What the source gave away.
+    buffers: Vec<Arc<Vec<u8>>>,
+    /// Packets of sources that give no buffers away.
+    copied: Vec<u8>,
     /// Oddities of the source, given to the first worker.
     pub weirds: Weirds,
     /// The times of all packets of the slice, whoever got them.
     times: Arc<[f64]>,
 }
 
-/// What a node does next.
-#[derive(Debug)]
-pub enum Tick<'a> {
-    /// A packet of its own.
-    Packet(RawPacket<'a>),
-    /// Another node's packet: only its time matters here.
-    Time(f64),
-}
-
 impl Slice {
     /// Keeps the memory only.
     fn clear(&mut self) {
         self.entries.clear();
-        self.bytes.clear();
+        self.buffers.clear();
+        self.copied.clear();
         self.times = Arc::default();
     }
 
-    fn push(&mut self, raw: &RawPacket<'_>, place: u32) {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(raw.data);
-        self.entries.push(Entry {
-            ts_sec: raw.ts_sec,
-            ts_usec: raw.ts_usec,
-            len: raw.len,
-            link_type: raw.link_type,
-            start,
-            end: self.bytes.len() as u32,
-            place,
-        });
+    /// Adds a packet whose bytes are in a buffer of the source's.
+    fn keep(&mut self, mut entry: Entry, buffer: &Arc<Vec<u8>>, start: usize, len: usize) {
+        if !self.buffers.last().is_some_and(|b| Arc::ptr_eq(b, buffer)) {
+            self.buffers.push(buffer.clone());
+        }
+        entry.buffer = self.buffers.len() as u32 - 1;
+        entry.start = start as u32;
+        entry.end = (start + len) as u32;
+        self.entries.push(entry);
     }
 
-    /// The node's packets and the moments between them, in order.
-    pub fn ticks(&self) -> impl Iterator<Item = Tick<'_>> {
-        let mut own = self.entries.iter().peekable();
-        self.times
-            .iter()
-            .enumerate()
-            .map(move |(i, time)| match own.next_if(|e| e.place as usize == i) {
-                None => Tick::Time(*time),
-                Some(e) => Tick::Packet(RawPacket {
-                    ts_sec: e.ts_sec,
-                    ts_usec: e.ts_usec,
-                    len: e.len,
-                    link_type: e.link_type,
-                    data: &self.bytes[e.start as usize..e.end as usize],
-                }),
-            })
+    /// Adds a packet whose bytes must be copied.
+    fn copy(&mut self, mut entry: Entry, data: &[u8]) {
+        entry.buffer = COPIED;
+        entry.start = self.copied.len() as u32;
+        self.copied.extend_from_slice(data);
+        entry.end = self.copied.len() as u32;
+        self.entries.push(entry);
+    }
+
+    fn bytes(&self, e: &Entry) -> &[u8] {
+        let all = match e.buffer {
+            COPIED => &self.copied,
+            i => &*self.buffers[i as usize],
+        };
+        &all[e.start as usize..e.end as usize]
+    }
+
+    /// The node's packets in order, each after the times of the others' packets that came before it; what comes after
+    /// the last one ends the sequence without a packet.
+    pub fn steps(&self) -> impl Iterator<Item = (&[f64], Option<RawPacket<'_>>)> {
+        let mut passed = 0;
+        let own = self.entries.iter().map(Some).chain([None]);
+        own.enumerate().map(move |(i, e)| {
+            // The bytes were written by another processor. Asking for the next packet's now, without waiting for them,
+            // has them here when their turn comes.
+            if let Some(next) = self.entries.get(i + 1) {
+                std::hint::black_box(self.bytes(next).first());
+            }
+            let place = e.map_or(self.times.len(), |e| e.place as usize);
+            let between = &self.times[passed..place];
+            passed = place + 1;
+            let packet = e.map(|e| RawPacket {
+                ts_sec: e.ts_sec,
+                ts_usec: e.ts_usec,
+                len: e.len,
+                link_type: e.link_type,
+                data: self.bytes(e),
+            });
+            (between, packet)
+        })
     }
 }
 
@@ -116,9 +137,10 @@ impl Feed {
     }
 
     /// Gives a slice back that is done with.
-    pub fn recycle(&self, slice: Slice) {
+    pub fn recycle(&self, mut slice: Slice) {
         // Those of nodes that only keep time have no memory worth keeping; without a reader nobody needs any.
-        if slice.bytes.capacity() > 0 {
+        if slice.entries.capacity() > 0 {
+            slice.clear();
             let _ = self.used.send(slice);
         }
     }
@@ -160,16 +182,34 @@ impl Dispatcher {
     /// # Errors
     /// Where the source breaks; everything before was shared out.
     pub fn run(&mut self, source: &mut dyn Source, keep_on: impl Fn() -> bool) -> Result<(), SourceError> {
+        let gives = source.shared().is_some();
         let mut n_bytes = 0;
         let mut times = Vec::with_capacity(SLICE_PACKETS);
         let mut weirds = Weirds::default();
         let result = loop {
             match source.next_packet(&mut weirds) {
                 Ok(Some(raw)) => {
-                    let to = self.sharer.share(&raw);
-                    self.workers[to].1.push(&raw, times.len() as u32);
+                    let slice = &mut self.workers[self.sharer.share(&raw)].1;
+                    let entry = Entry {
+                        ts_sec: raw.ts_sec,
+                        ts_usec: raw.ts_usec,
+                        len: raw.len,
+                        link_type: raw.link_type,
+                        buffer: 0,
+                        start: 0,
+                        end: 0,
+                        place: times.len() as u32,
+                    };
                     times.push(raw.ts());
-                    n_bytes += raw.data.len();
+                    let len = raw.data.len();
+                    n_bytes += len;
+                    if gives {
+                        if let Some((buffer, start)) = source.shared() {
+                            slice.keep(entry, buffer, start, len);
+                        }
+                    } else {
+                        slice.copy(entry, raw.data);
+                    }
                     if times.len() >= SLICE_PACKETS || n_bytes >= SLICE_BYTES {
                         n_bytes = 0;
                         if !keep_on() || !self.send(&mut times, &mut weirds) {
@@ -203,8 +243,7 @@ impl Dispatcher {
         times.clear();
         let mut anybody = false;
         for (queue, slice) in &mut self.workers {
-            let mut next = self.used.try_recv().unwrap_or_default();
-            next.clear();
+            let next = self.used.try_recv().unwrap_or_default();
             let mut slice = std::mem::replace(slice, next);
             slice.times = all.clone();
             slice.weirds = std::mem::take(weirds);
@@ -260,16 +299,12 @@ mod tests {
             std::thread::spawn(move || {
                 let (mut n, mut last) = (0, 0.0);
                 while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
-                    for tick in s.ticks() {
-                        let now = match tick {
-                            Tick::Packet(p) => {
-                                n += 1;
-                                p.ts()
-                            }
-                            Tick::Time(t) => t,
-                        };
-                        assert!(now > last, "{now} after {last}");
-                        last = now;
+                    for (others, own) in s.steps() {
+                        n += usize::from(own.is_some());
+                        for now in others.iter().copied().chain(own.map(|p| p.ts())) {
+                            assert!(now > last, "{now} after {last}");
+                            last = now;
+                        }
                     }
                 }
                 (n, last)

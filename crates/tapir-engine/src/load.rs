@@ -241,12 +241,13 @@ fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
         Some(crate::config::Input::Interface(i)) => node.interface = Some(i.clone()),
         None => {}
     }
-    // Keeping a copy of each packet costs; only scripts that name these functions need it.
+    // Keeping a copy of each packet costs; only scripts that name these functions need it. The first two declare and wrap them.
+    let is_declared = |path: &str| path.contains("/base/bif/") || path.ends_with("/base/utils/time.zeek");
     node.keeps_packets = program
         .files
         .iter()
-        .filter(|f| !f.path.contains("/base/bif/"))
-        .any(|f| f.text.contains("_current_packet"));
+        .filter(|f| !is_declared(&f.path))
+        .any(|f| f.text.contains("_current_packet") || f.text.contains("get_packet_lag"));
 }
 
 fn env_prefixes() -> Vec<String> {

@@ -5,8 +5,7 @@
 //! never lost, however long it takes.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,14 +25,44 @@ const EVENTS: usize = 1 << 20;
 /// Tells the reader when every node has started, or that one of them could not.
 #[derive(Default)]
 pub struct Start {
-    ready: AtomicUsize,
-    failed: AtomicBool,
+    /// Nodes that are ready, and whether one of them ended.
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
 }
 
 impl Start {
-    /// A node has run `zeek_init`.
+    fn change(&self, f: impl FnOnce(&mut (usize, bool))) {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// A node has run `zeek_init` and knows the others.
     pub fn ready(&self) {
-        self.ready.fetch_add(1, Ordering::Release);
+        self.change(|(ready, _)| *ready += 1);
+    }
+
+    /// A node has ended.
+    fn ended(&self) {
+        self.change(|(_, ended)| *ended = true);
+    }
+
+    /// Waits for all of `n` nodes; false when one has ended instead.
+    fn wait(&self, n: usize) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .changed
+            .wait_while(state, |(ready, ended)| *ready < n && !*ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        !state.1
+    }
+}
+
+/// Says that a node has ended, however it did.
+struct Ending(Arc<Start>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended();
     }
 }
 
@@ -83,9 +112,8 @@ impl Cluster {
                 start: start.clone(),
                 peers,
             };
-            let status = engine::run_in(&config, place);
-            start.failed.store(true, Ordering::Release);
-            status
+            let _ending = Ending(start);
+            engine::run_in(&config, place)
         })
     }
 }
@@ -154,11 +182,8 @@ fn start_and_read(config: &Config, workers: usize) -> Result<u8, String> {
         threads.push(cluster.spawn(name, backend, feed).map_err(cannot)?);
     }
     let start = cluster.start.clone();
-    while start.ready.load(Ordering::Acquire) < cluster.n_nodes && !start.failed.load(Ordering::Acquire) {
-        std::thread::sleep(Duration::from_micros(200));
-    }
     let mut status = 0;
-    if !start.failed.load(Ordering::Acquire) {
+    if start.wait(cluster.n_nodes) {
         let keep_on = || !tapir_packet::signals::stop_requested();
         if let Err(e) = dispatcher.run(&mut *source, keep_on) {
             eprintln!("fatal error: {e}");

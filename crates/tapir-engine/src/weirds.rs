@@ -4,8 +4,9 @@
 //! `Weird::sampling_threshold` pass, later ones each `Weird::sampling_rate`-th; counting starts anew after
 //! `Weird::sampling_duration`. Names on the white list always pass, names on the global list count over all scopes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use foldhash::{HashMap, HashMapExt};
 use tapir_data::value::{Addr, Value};
 use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
@@ -30,6 +31,28 @@ pub struct Sampler {
 pub struct Counter {
     n: u64,
     since: f64,
+}
+
+/// What the options say of every counter.
+#[derive(Clone, Copy)]
+struct Limits {
+    threshold: u64,
+    rate: u64,
+    duration: f64,
+}
+
+impl Limits {
+    fn verdict(&self, n: u64) -> bool {
+        n <= self.threshold || self.rate > 0 && (n - self.threshold).is_multiple_of(self.rate)
+    }
+
+    fn step(&self, c: &mut Counter, now: f64) -> bool {
+        if c.n == 0 || now - c.since > self.duration {
+            *c = Counter { n: 0, since: now };
+        }
+        c.n += 1;
+        self.verdict(c.n)
+    }
 }
 
 /// Pairs of addresses that are remembered at once; beyond it the memory is cleared.
@@ -66,66 +89,68 @@ impl Sampler {
         }
     }
 
-    fn verdict(&self, n: u64) -> bool {
-        n <= self.threshold || self.rate > 0 && (n - self.threshold).is_multiple_of(self.rate)
+    fn is_global(&self, name: &[u8]) -> bool {
+        !self.global_list.is_empty() && self.global_list.contains(name)
     }
 
-    fn step(&self, c: &mut Counter, now: f64) -> bool {
-        if c.n == 0 || now - c.since > self.duration {
-            *c = Counter { n: 0, since: now };
+    fn is_white(&self, name: &[u8]) -> bool {
+        !self.whitelist.is_empty() && self.whitelist.contains(name)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            threshold: self.threshold,
+            rate: self.rate,
+            duration: self.duration,
         }
-        c.n += 1;
-        self.verdict(c.n)
     }
 
     /// Whether a weird that concerns no flow passes.
     pub fn net(&mut self, name: &[u8], now: f64) -> bool {
         self.count(name);
-        if self.whitelist.contains(name) {
+        if self.is_white(name) {
             return true;
         }
-        if self.net.len() >= NAMES_MAX && !self.net.contains_key(name) {
+        let limits = self.limits();
+        if let Some(c) = self.net.get_mut(name) {
+            return limits.step(c, now);
+        }
+        if self.net.len() >= NAMES_MAX {
             self.net.clear();
         }
-        let mut c = self.net.get(name).copied().unwrap_or_default();
-        let passes = self.step(&mut c, now);
-        self.net.insert(name.to_vec(), c);
-        passes
+        limits.step(self.net.entry(name.to_vec()).or_default(), now)
     }
 
     /// Whether a weird of a pair of addresses passes.
     pub fn flow(&mut self, name: &[u8], pair: (Addr, Addr), now: f64) -> bool {
-        if self.global_list.contains(name) {
+        if self.is_global(name) {
             return self.net(name, now);
         }
         self.count(name);
-        if self.whitelist.contains(name) {
+        if self.is_white(name) {
             return true;
         }
         if self.flow.len() >= PAIRS_MAX && !self.flow.contains_key(&pair) {
             self.flow.clear();
         }
+        let limits = self.limits();
         let names = self.flow.entry(pair).or_default();
-        let mut c = names.get(name).copied().unwrap_or_default();
-        if names.len() < NAMES_MAX {
-            names.insert(name.to_vec(), c);
+        if let Some(c) = names.get_mut(name) {
+            return limits.step(c, now);
         }
-        let passes = self.step(&mut c, now);
-        if let Some(names) = self.flow.get_mut(&pair) {
-            if let Some(slot) = names.get_mut(name) {
-                *slot = c;
-            }
+        if names.len() >= NAMES_MAX {
+            return limits.step(&mut Counter::default(), now);
         }
-        passes
+        limits.step(names.entry(name.to_vec()).or_default(), now)
     }
 
     /// Whether a weird of a connection or file passes; `counters` is the scope's memory.
     pub fn scoped(&mut self, name: &[u8], counters: &mut Counters, now: f64) -> bool {
-        if self.global_list.contains(name) {
+        if self.is_global(name) {
             return self.net(name, now);
         }
         self.count(name);
-        if self.whitelist.contains(name) {
+        if self.is_white(name) {
             return true;
         }
         let at = match counters.iter().position(|c| c.0 == name) {
@@ -146,7 +171,7 @@ impl Sampler {
             c.since = now;
         }
         let n = c.n;
-        self.verdict(n)
+        self.limits().verdict(n)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The pcap file format (draft-ietf-opsawg-pcap), both byte orders, microsecond and nanosecond stamps, the modified
 //! and Kuznetzov variants, and captures that break off.
 
+use std::sync::Arc;
+
 use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
@@ -165,5 +167,9 @@ impl Source for PcapReader {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
+        Some(self.input.shared())
     }
 }

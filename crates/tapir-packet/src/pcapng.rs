@@ -1,6 +1,8 @@
 //! The pcapng file format (draft-ietf-opsawg-pcapng): section headers, interface descriptions, enhanced and simple
 //! packet blocks; other blocks are skipped.
 
+use std::sync::Arc;
+
 use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
@@ -14,6 +16,9 @@ struct Interface {
     units: u64,
     offset: i64,
 }
+
+/// What stands before the packet in an enhanced packet block, the only one that carries packets here.
+const ENHANCED_HEAD: usize = 20;
 
 /// Reads a pcapng file.
 pub struct PcapngReader {
@@ -199,7 +204,7 @@ impl Source for PcapngReader {
                         weirds.push("empty_pcapng_header", "");
                         continue;
                     }
-                    if caplen as usize > body_len - 20 {
+                    if caplen as usize > body_len - ENHANCED_HEAD {
                         return Err(self.broken("a packet is longer than its block"));
                     }
                     let stamp = u64::from(hi) << 32 | u64::from(lo);
@@ -211,7 +216,7 @@ impl Source for PcapngReader {
                         continue;
                     }
                     let link_type = interface.link_type;
-                    let data = &self.input.last(body_len)[20..20 + caplen as usize];
+                    let data = &self.input.last(body_len)[ENHANCED_HEAD..ENHANCED_HEAD + caplen as usize];
                     return Ok(Some(RawPacket {
                         ts_sec,
                         ts_usec: usec,
@@ -227,5 +232,10 @@ impl Source for PcapngReader {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
+        let (buf, start) = self.input.shared();
+        Some((buf, start + ENHANCED_HEAD))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pcap::PcapReader;
@@ -64,6 +65,12 @@ pub trait Source {
     /// Where the source breaks; what came before was delivered. After an error there are no more packets.
     fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError>;
 
+    /// The buffer that the newest packet's bytes are in, and where in it they begin, so that they can be kept without
+    /// a copy. Sources that use one buffer again and again have none to give.
+    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
+        None
+    }
+
     /// Whether this source watches a network instead of reading a file.
     fn is_live(&self) -> bool {
         false
@@ -114,7 +121,7 @@ pub fn open_capture(path: &Path) -> Result<Box<dyn Source>, SourceError> {
 ///
 /// When the first bytes are not those of a capture.
 pub fn read_capture(input: Box<dyn Read>, name: String) -> Result<Box<dyn Source>, SourceError> {
-    let mut input = PacketBuffer::new(BufReader::with_capacity(1 << 18, input));
+    let mut input = PacketBuffer::new(input);
     let magic = match input.take(4, &name)? {
         Take::Bytes(b) => [b[0], b[1], b[2], b[3]],
         Take::End | Take::Short(_) => {
@@ -131,11 +138,21 @@ pub fn read_capture(input: Box<dyn Read>, name: String) -> Result<Box<dyn Source
     }
 }
 
-/// Reads exact amounts from a stream into one reused buffer.
+/// Gives exact amounts of a stream's bytes out of large buffers, without copying them.
 pub(crate) struct PacketBuffer {
-    input: BufReader<Box<dyn Read>>,
-    buf: Vec<u8>,
+    input: Box<dyn Read>,
+    buf: Arc<Vec<u8>>,
+    /// Buffers that somebody still held when they were used up.
+    lent: Vec<Arc<Vec<u8>>>,
+    /// What was read and not yet taken.
+    start: usize,
+    end: usize,
+    /// Where the bytes of the last [`take`](Self::take) begin.
+    taken: usize,
 }
+
+/// Large enough that system calls do not matter, small enough for the bytes to stay in the processor's cache.
+const BUFFER: usize = 256 << 10;
 
 /// What [`PacketBuffer::take`] found.
 pub(crate) enum Take<'a> {
@@ -147,20 +164,67 @@ pub(crate) enum Take<'a> {
 }
 
 impl PacketBuffer {
-    pub(crate) fn new(input: BufReader<Box<dyn Read>>) -> Self {
-        PacketBuffer { input, buf: Vec::new() }
+    pub(crate) fn new(input: Box<dyn Read>) -> Self {
+        PacketBuffer {
+            input,
+            buf: Arc::new(vec![0; BUFFER]),
+            lent: Vec::new(),
+            start: 0,
+            end: 0,
+            taken: 0,
+        }
     }
 
     /// Takes `n` bytes; the slice is valid until the next call.
+    #[inline]
     pub(crate) fn take(&mut self, n: usize, what: &str) -> Result<Take<'_>, SourceError> {
-        if self.buf.len() < n {
-            self.buf.resize(n, 0);
+        if self.end - self.start < n {
+            self.fill(n, what)?;
         }
-        let mut got = 0;
-        while got < n {
-            match self.input.read(&mut self.buf[got..n]) {
+        let got = n.min(self.end - self.start);
+        self.taken = self.start;
+        self.start += got;
+        Ok(if got == n {
+            Take::Bytes(&self.buf[self.taken..self.start])
+        } else if got == 0 {
+            Take::End
+        } else {
+            Take::Short(got)
+        })
+    }
+
+    /// Reads until at least `n` bytes wait to be taken, or the stream ends.
+    #[cold]
+    fn fill(&mut self, n: usize, what: &str) -> Result<(), SourceError> {
+        if Arc::get_mut(&mut self.buf).is_none() {
+            // Somebody keeps packets of this buffer: what is left of it moves to one that nobody has.
+            let free = self.lent.iter_mut().position(|b| Arc::get_mut(b).is_some());
+            let free = free.map(|i| self.lent.swap_remove(i));
+            let old = std::mem::replace(&mut self.buf, free.unwrap_or_else(|| Arc::new(vec![0; BUFFER])));
+            let rest = &old[self.start..self.end];
+            if let Some(new) = Arc::get_mut(&mut self.buf) {
+                if new.len() < rest.len() {
+                    new.resize(rest.len(), 0);
+                }
+                new[..rest.len()].copy_from_slice(rest);
+            }
+            self.lent.push(old);
+        } else if let Some(buf) = Arc::get_mut(&mut self.buf) {
+            buf.copy_within(self.start..self.end, 0);
+        }
+        self.end -= self.start;
+        self.start = 0;
+        self.taken = 0;
+        // Nobody else has it now, so this copies nothing.
+        let buf = Arc::make_mut(&mut self.buf);
+        while self.end < n {
+            if self.end == buf.len() {
+                // A length that no packet has may be claimed; memory comes with the bytes, not with the claim.
+                buf.resize(n.min(buf.len() * 2), 0);
+            }
+            match self.input.read(&mut buf[self.end..]) {
                 Ok(0) => break,
-                Ok(k) => got += k,
+                Ok(k) => self.end += k,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     return Err(SourceError::Io {
@@ -170,17 +234,67 @@ impl PacketBuffer {
                 }
             }
         }
-        Ok(if got == n {
-            Take::Bytes(&self.buf[..n])
-        } else if got == 0 {
-            Take::End
-        } else {
-            Take::Short(got)
-        })
+        Ok(())
+    }
+
+    /// The buffer that the bytes of the last [`take`](Self::take) are in, and where they begin.
+    pub(crate) fn shared(&self) -> (&Arc<Vec<u8>>, usize) {
+        (&self.buf, self.taken)
     }
 
     /// The bytes of the last [`take`](Self::take), up to `n`.
+    #[inline]
     pub(crate) fn last(&self, n: usize) -> &[u8] {
-        &self.buf[..n.min(self.buf.len())]
+        &self.buf[self.taken..self.start.min(self.taken + n)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time, as pipes may.
+    struct Trickle(Vec<u8>, usize);
+
+    impl Read for Trickle {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let n = out.len().min(7919).min(self.0.len() - self.1);
+            out[..n].copy_from_slice(&self.0[self.1..self.1 + n]);
+            self.1 += n;
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn amounts_of_all_sizes_come_whole_and_in_order() {
+        let all: Vec<u8> = (0..3 * BUFFER + 11).map(|i| (i % 251) as u8).collect();
+        let mut b = PacketBuffer::new(Box::new(Trickle(all.clone(), 0)));
+        let (mut at, mut n) = (0, 1);
+        let mut kept = Vec::new();
+        loop {
+            match b.take(n, "x").unwrap() {
+                Take::Bytes(bytes) => assert_eq!(bytes, &all[at..at + n]),
+                Take::End => break assert_eq!(at, all.len()),
+                Take::Short(k) => break assert_eq!(at + k, all.len()),
+            }
+            assert_eq!(b.last(n), &all[at..at + n]);
+            if n % 3 == 0 {
+                let (buf, start) = b.shared();
+                kept.push((buf.clone(), start, at, n));
+                kept.drain(..kept.len().saturating_sub(50));
+            }
+            for (buf, start, at, n) in &kept {
+                assert_eq!(buf[*start..start + n], all[*at..at + n]);
+            }
+            at += n;
+            n = (n * 3 / 2 + 1) % (2 * BUFFER);
+        }
+    }
+
+    #[test]
+    fn a_claim_takes_no_memory_by_itself() {
+        let mut b = PacketBuffer::new(Box::new(Trickle(vec![1; 100], 0)));
+        assert!(matches!(b.take(1 << 27, "x").unwrap(), Take::Short(100)));
+        assert!(b.buf.len() <= 2 * BUFFER);
     }
 }

@@ -5,11 +5,12 @@
 //! `builtin::ERROR` type remains in a program whose check gave no error.
 //! A program only grows: the VM may run initialisers of what is loaded so far (for `@if`) and go on later.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::types::{DefaultId, FuncType, TypeId, Types};
 use tapir_data::value::{Addr, FuncId, Port, Subnet};
+
+use crate::symbol::FastMap;
 
 /// A place in the sources: a file of [`Program::files`] and a byte range in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Program {
     /// Top-level statements, run before the queued `zeek_init`.
     pub top_level: Body,
     /// Qualified name to meaning.
-    pub names: HashMap<Rc<str>, Ident>,
+    pub names: FastMap<Rc<str>, Ident>,
     pub files: Vec<SourceFile>,
     /// Files named by `@load-sigs`, resolved.
     pub signature_files: Vec<std::path::PathBuf>,
@@ -89,20 +90,20 @@ pub enum Storage {
     Option,
 }
 
-/// Attributes that matter at run time. For tables they bind to the value made by the initialiser.
+/// Attributes that matter at run time; most things have none, so those that they have are boxed. For tables they bind to the value made by the initialiser.
 #[derive(Default)]
 pub struct Attrs {
-    pub default: Option<Thunk>,
-    pub default_insert: Option<Thunk>,
-    pub read_expire: Option<Thunk>,
-    pub write_expire: Option<Thunk>,
-    pub create_expire: Option<Thunk>,
-    pub expire_func: Option<Thunk>,
-    pub on_change: Option<Thunk>,
-    pub add_func: Option<Thunk>,
-    pub delete_func: Option<Thunk>,
-    pub publish_on_change: Option<Thunk>,
-    pub backend: Option<Thunk>,
+    pub default: Option<Box<Thunk>>,
+    pub default_insert: Option<Box<Thunk>>,
+    pub read_expire: Option<Box<Thunk>>,
+    pub write_expire: Option<Box<Thunk>>,
+    pub create_expire: Option<Box<Thunk>>,
+    pub expire_func: Option<Box<Thunk>>,
+    pub on_change: Option<Box<Thunk>>,
+    pub add_func: Option<Box<Thunk>>,
+    pub delete_func: Option<Box<Thunk>>,
+    pub publish_on_change: Option<Box<Thunk>>,
+    pub backend: Option<Box<Thunk>>,
     pub ordered: bool,
     pub raw_output: bool,
     pub is_used: bool,
@@ -413,7 +414,7 @@ impl Program {
             defaults: Vec::new(),
             inits: Vec::new(),
             top_level: Body::default(),
-            names: HashMap::new(),
+            names: FastMap::default(),
             files: Vec::new(),
             signature_files: Vec::new(),
         }

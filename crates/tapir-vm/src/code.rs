@@ -6,13 +6,13 @@
 //!
 //! Operands named `e`-something are *encoded*: the two top bits say how the value is fetched, see [`enc`].
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::table::TableAttrs;
 use tapir_data::types::TypeId;
 use tapir_data::value::{FuncId, Value};
 use tapir_script::hir::{Body, GlobalId, Span};
+use tapir_script::symbol::FastMap;
 
 /// Encoded operands.
 pub mod enc {
@@ -974,7 +974,7 @@ pub struct SwitchSite {
     /// Labels with absolute targets.
     pub labels: Vec<(Value, u32)>,
     /// From hashed label to positions in `labels`, when there are many.
-    pub index: HashMap<u64, Vec<u32>>,
+    pub index: FastMap<u64, Vec<u32>>,
     /// Types with the register that takes the value.
     pub types: Vec<(TypeId, u16, u32)>,
     pub default: u32,

@@ -4,7 +4,6 @@
 //! Nothing here knows packets or logs.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -12,6 +11,7 @@ use tapir_data::types::{TypeId, Types};
 use tapir_data::value::{File, PatternObject, Value};
 use tapir_interface::queue::{EventId, EventQueue};
 use tapir_script::hir::Program;
+use tapir_script::symbol::FastMap;
 
 use crate::vm::Vm;
 
@@ -22,7 +22,7 @@ pub type BuiltinFn = fn(&mut CallCtx<'_>, args: &[Value]) -> Result<Value, RtErr
 /// Built-ins by script name (`fmt`, `Log::__write`).
 #[derive(Default, Clone)]
 pub struct Registry {
-    by_name: HashMap<&'static str, BuiltinFn>,
+    by_name: FastMap<&'static str, BuiltinFn>,
 }
 
 impl Registry {

@@ -14,6 +14,7 @@ use tapir_data::types::{DefaultId, Flavor, Kind, TypeId, Types, builtin};
 use tapir_data::value::{File, Func, FuncId, PatternObject, Str, Value, Vector};
 use tapir_interface::queue::EventQueue;
 use tapir_script::hir::{Expr, FunctionKind, GlobalId, Ident, InitOp, Program, Storage, Thunk};
+use tapir_script::symbol::FastMap;
 
 use crate::code::{Code, Instr};
 use crate::exec::{Frame, Iter};
@@ -133,7 +134,7 @@ pub struct Vm {
     pub(crate) builtins: Vec<Option<BuiltinFn>>,
     pub(crate) func_values: Vec<Option<Rc<Func>>>,
     pub(crate) handlers: Vec<Option<Rc<Handlers>>>,
-    pub(crate) default_codes: HashMap<DefaultId, Rc<Code>>,
+    pub(crate) default_codes: FastMap<DefaultId, Rc<Code>>,
     pub(crate) plans: Vec<Option<Rc<RecordPlan>>>,
     pub(crate) attr_thunks: Vec<AttrThunk>,
     pub(crate) registry: Registry,
@@ -167,7 +168,7 @@ pub struct Vm {
 
     option_handlers: HashMap<GlobalId, Vec<(i64, Value)>>,
     pub(crate) cast_hook: Option<CastHook>,
-    state: HashMap<std::any::TypeId, Box<dyn Any>>,
+    state: FastMap<std::any::TypeId, Box<dyn Any>>,
 }
 
 impl Vm {
@@ -210,7 +211,7 @@ impl Vm {
             builtins: Vec::new(),
             func_values: Vec::new(),
             handlers: Vec::new(),
-            default_codes: HashMap::new(),
+            default_codes: FastMap::default(),
             plans: Vec::new(),
             attr_thunks: Vec::new(),
             registry: Registry::new(),
@@ -235,7 +236,7 @@ impl Vm {
             watching: false,
             option_handlers: HashMap::new(),
             cast_hook: None,
-            state: HashMap::new(),
+            state: FastMap::default(),
         }
     }
 

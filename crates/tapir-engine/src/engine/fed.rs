@@ -9,7 +9,7 @@ use tapir_data::value::Value;
 
 use super::{Engine, complain};
 use crate::config::Config;
-use crate::feed::{Feed, Tick};
+use crate::feed::Feed;
 use crate::parallel::Start;
 use crate::{load, script};
 
@@ -147,33 +147,29 @@ impl Engine {
             for w in slice.weirds.drain() {
                 self.weirds.push_addl(w.name, w.addl, w.source);
             }
-            // Most moments are nothing but moments: only what is due makes them matter, and the slice's last one.
-            let mut due = self.next_due();
-            let mut passed = None;
-            for tick in slice.ticks() {
-                match tick {
-                    Tick::Time(t) if t < due => {
-                        passed = Some(t);
-                        continue;
-                    }
-                    Tick::Time(t) => self.tick(t),
-                    Tick::Packet(raw) => {
-                        passed = None;
-                        if !self.is_wanted(&raw)? {
-                            continue;
-                        }
-                        self.packet(&raw);
+            for (mut others, own) in slice.steps() {
+                // Most moments are nothing but moments: only what is due makes them matter, and the slice's last one.
+                while !others.is_empty() {
+                    let due = self.next_due();
+                    let last = others.len() - 1;
+                    let Some(i) = others.iter().position(|t| *t >= due).or(own.is_none().then_some(last)) else {
+                        break;
+                    };
+                    self.tick(others[i]);
+                    others = &others[i + 1..];
+                    if self.stopping() {
+                        return Ok(());
                     }
                 }
-                due = self.next_due();
-                if self.stopping() {
-                    return Ok(());
+                let Some(raw) = own else { continue };
+                if self.is_wanted(&raw)? {
+                    self.packet(&raw);
+                    if self.stopping() {
+                        return Ok(());
+                    }
                 }
             }
             feed.recycle(slice);
-            if let Some(t) = passed {
-                self.tick(t);
-            }
             if self.poll_cluster() {
                 self.drain();
             }

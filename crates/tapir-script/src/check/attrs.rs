@@ -37,6 +37,10 @@ pub(super) struct BodyAttrs {
     pub is_used: bool,
 }
 
+fn boxed(thunk: Thunk) -> Option<Box<Thunk>> {
+    Some(Box::new(thunk))
+}
+
 impl Checker {
     fn duplicate(&mut self, attrs: &[ast::Attr]) {
         for (i, a) in attrs.iter().enumerate() {
@@ -239,9 +243,9 @@ impl Checker {
                         N::Default | N::DefaultInsert => {
                             let thunk = self.thunk(|c| c.table_default(value, ty, &index, yields, a.span));
                             if a.name == N::Default {
-                                out.default = Some(thunk);
+                                out.default = boxed(thunk);
                             } else {
-                                out.default_insert = Some(thunk);
+                                out.default_insert = boxed(thunk);
                             }
                         }
                         N::ReadExpire | N::WriteExpire | N::CreateExpire => {
@@ -262,29 +266,29 @@ impl Checker {
                                 c.bad_expr("attribute-value", v.span, text)
                             });
                             match a.name {
-                                N::ReadExpire => out.read_expire = Some(thunk),
-                                N::WriteExpire => out.write_expire = Some(thunk),
-                                _ => out.create_expire = Some(thunk),
+                                N::ReadExpire => out.read_expire = boxed(thunk),
+                                N::WriteExpire => out.write_expire = boxed(thunk),
+                                _ => out.create_expire = boxed(thunk),
                             }
                         }
                         N::ExpireFunc => {
-                            out.expire_func = Some(self.thunk(|c| {
+                            out.expire_func = boxed(self.thunk(|c| {
                                 let v = c.value(value, None);
                                 c.check_expire_func(v, ty, &index)
                             }));
                         }
                         N::OnChange => {
-                            out.on_change = Some(self.thunk(|c| {
+                            out.on_change = boxed(self.thunk(|c| {
                                 let v = c.value(value, None);
                                 c.check_on_change(v, ty, &index, yields)
                             }));
                         }
-                        N::AddFunc => out.add_func = Some(self.thunk(|c| c.value(value, None))),
-                        N::DeleteFunc => out.delete_func = Some(self.thunk(|c| c.value(value, None))),
-                        N::PublishOnChange => out.publish_on_change = Some(self.thunk(|c| c.value(value, None))),
+                        N::AddFunc => out.add_func = boxed(self.thunk(|c| c.value(value, None))),
+                        N::DeleteFunc => out.delete_func = boxed(self.thunk(|c| c.value(value, None))),
+                        N::PublishOnChange => out.publish_on_change = boxed(self.thunk(|c| c.value(value, None))),
                         N::Backend => {
                             self.warn_deprecated_text("&backend", "", a.span);
-                            out.backend = Some(self.thunk(|c| c.value(value, None)));
+                            out.backend = boxed(self.thunk(|c| c.value(value, None)));
                         }
                         N::BrokerStore => {
                             self.warn_deprecated_text("&broker_store", "", a.span);

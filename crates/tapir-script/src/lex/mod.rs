@@ -159,11 +159,7 @@ impl Lexer {
         while let Some(&b) = src.get(i) {
             match b {
                 b' ' | b'\t' | b'\n' | b'\r' | 0x0c => i += 1,
-                b'#' => {
-                    while i < src.len() && src[i] != b'\n' {
-                        i += 1;
-                    }
-                }
+                b'#' => i = memchr::memchr(b'\n', &src[i..]).map_or(src.len(), |n| i + n),
                 _ => break,
             }
         }

@@ -410,13 +410,7 @@ impl Front<'_> {
         }
         let file = self.checker.program.files.len() as u32;
         let mut line_starts = vec![0];
-        line_starts.extend(
-            hit.text
-                .iter()
-                .enumerate()
-                .filter(|b| *b.1 == b'\n')
-                .map(|b| b.0 as u32 + 1),
-        );
+        line_starts.extend(memchr::memchr_iter(b'\n', &hit.text).map(|at| at as u32 + 1));
         self.checker.program.files.push(SourceFile {
             path: hit.path.as_str().into(),
             text: same_length_text(&hit.text),

@@ -9,12 +9,12 @@ mod expr;
 mod place;
 mod stmt;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::types::{Flavor, Kind, TypeId, Types, builtin};
 use tapir_data::value::{FuncId, Value};
 use tapir_script::hir::{Attrs, Body, Const, Expr, ExprKind, Function, Local, LocalId, Program, Span, Thunk};
+use tapir_script::symbol::FastMap;
 
 use crate::code::{Code, Instr, NilRange, Site, enc, kind};
 use crate::host::Host;
@@ -72,7 +72,7 @@ pub(crate) struct Lower<'a> {
     in_condition: bool,
     instrs: Vec<Instr>,
     consts: Vec<Value>,
-    const_index: HashMap<ConstKey, u16>,
+    const_index: FastMap<ConstKey, u16>,
     sites: Vec<Site>,
     spans: Vec<(u32, Span)>,
     span: Span,
@@ -105,7 +105,7 @@ impl<'a> Lower<'a> {
             in_condition: false,
             instrs: Vec::new(),
             consts: Vec::new(),
-            const_index: HashMap::new(),
+            const_index: FastMap::default(),
             sites: Vec::new(),
             spans: Vec::new(),
             span: Span::default(),

@@ -1,10 +1,9 @@
 //! Statements.
 
-use std::collections::HashMap;
-
 use tapir_data::key::hash_value;
 use tapir_data::types::Kind;
 use tapir_script::hir::{EventTarget, Expr, ExprKind, For, LValue, Stmt, StmtKind, Switch, TypeSwitch, When};
+use tapir_script::symbol::FastMap;
 
 use super::{Ctl, Flow, Lower, Opnd};
 use crate::code::{Instr, Site, SwitchSite, WhenSite, enc, kind};
@@ -338,7 +337,7 @@ impl Lower<'_> {
             let value = self.const_value(c);
             labels.push((value, blocks[*b as usize] as u32));
         }
-        let mut index: HashMap<u64, Vec<u32>> = HashMap::new();
+        let mut index: FastMap<u64, Vec<u32>> = FastMap::default();
         if labels.len() > 8 {
             for (i, (v, _)) in labels.iter().enumerate() {
                 let mut h = std::collections::hash_map::DefaultHasher::new();
@@ -387,7 +386,7 @@ impl Lower<'_> {
         let default = sw.default.map_or(exit, |d| blocks[d as usize]) as u32;
         let site = self.site(Site::Switch(SwitchSite {
             labels: Vec::new(),
-            index: HashMap::new(),
+            index: FastMap::default(),
             types,
             default,
         }));

@@ -2,7 +2,6 @@
 #![allow(dead_code)]
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::text::{Style, render};
@@ -55,7 +54,7 @@ pub fn program() -> Program {
         defaults: Vec::new(),
         inits: Vec::new(),
         top_level: Body::default(),
-        names: HashMap::new(),
+        names: Default::default(),
         files: Vec::new(),
         signature_files: Vec::new(),
     }

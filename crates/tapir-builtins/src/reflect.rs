@@ -142,7 +142,7 @@ fn function_value(ctx: &CallCtx<'_>, id: tapir_data::value::FuncId) -> Value {
     Value::Func(Rc::new(Func {
         id,
         ty,
-        captures: RefCell::new(Vec::new()),
+        captures: RefCell::default(),
         fresh: false,
     }))
 }

@@ -57,7 +57,7 @@ impl Copying {
                 let copy = Func {
                     id: f.id,
                     ty: f.ty,
-                    captures: RefCell::new(Vec::new()),
+                    captures: RefCell::default(),
                     fresh: true,
                 };
                 (Rc::as_ptr(f) as *const u8, Value::Func(Rc::new(copy)))

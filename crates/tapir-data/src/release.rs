@@ -28,9 +28,18 @@ fn is_last_container(v: &Value) -> bool {
 /// Empties a container that is given up.
 #[inline]
 pub(crate) fn release(items: &mut Vec<Value>) {
-    if items.iter().any(is_last_container) {
-        release_nested(std::mem::take(items));
+    for i in 0..items.len() {
+        let v = &mut items[i];
+        if v.is_immediate() {
+            continue;
+        }
+        if is_last_container(v) {
+            return release_nested(std::mem::take(items));
+        }
+        std::mem::take(v).give_up();
     }
+    // SAFETY: what is left owns nothing.
+    unsafe { items.set_len(0) };
 }
 
 #[cold]

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
-use crate::key::{hash_key, keys_equal, snapshot};
+use crate::key::{hash_key, keys_equal, snapshot, values_equal};
 use crate::types::TypeId;
 use crate::value::{Addr, Subnet, Value};
 
@@ -56,6 +56,8 @@ pub struct Table {
     pub changing: Cell<bool>,
     /// Set once the VM has put the table on its list of tables to expire.
     pub expiry_registered: Cell<bool>,
+    /// The position that a look-up in the index found last.
+    last: Cell<u32>,
     /// Look-ups by pattern that found something, and those that did not.
     pattern_lookups: Cell<(u64, u64)>,
 }
@@ -68,6 +70,9 @@ impl Drop for Table {
 
 #[derive(Default)]
 struct Inner {
+    /// For `count` keys below its length: the position plus one, 0 where there is no entry. All other keys are in
+    /// `index`. Made when the keys are dense enough, see [`Inner::direct_len`].
+    direct: Vec<u32>,
     index: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
     /// `Value::Unset` marks a tombstone.
@@ -84,6 +89,9 @@ struct Inner {
     /// lie in come first, the others second: neither family looks for the widths of the other.
     widths: Option<Box<[[u32; 129]; 2]>>,
     n_patterns: u32,
+    has_attrs: bool,
+    /// There are attributes, or keys that match others.
+    special: bool,
 }
 
 impl Inner {
@@ -93,10 +101,75 @@ impl Inner {
         std::hash::Hasher::finish(&h)
     }
 
-    fn find(&self, hash: u64, key: &[Value]) -> Option<usize> {
+    /// The place of a key in `direct`, if that is where it belongs.
+    #[inline(always)]
+    fn direct_at(&self, key: &Value) -> Option<usize> {
+        match key {
+            Value::Count(n) if *n < self.direct.len() as u64 => Some(*n as usize),
+            _ => None,
+        }
+    }
+
+    /// How long `direct` may be for the keys that are there and one more: the greatest power of two of which a
+    /// quarter is in use.
+    fn direct_len(&self, new: Option<u64>) -> usize {
+        const BITS: usize = 30;
+        let mut by_bits = [0u32; BITS + 1];
+        let mut note = |n: u64| {
+            let bits = (64 - n.leading_zeros()) as usize;
+            if bits <= BITS {
+                by_bits[bits] += 1;
+            }
+        };
+        new.into_iter().for_each(&mut note);
+        for k in &self.keys {
+            if let Value::Count(n) = k {
+                note(*n);
+            }
+        }
+        let (mut len, mut below) = (0, 0usize);
+        for (bits, n) in by_bits.iter().enumerate() {
+            below += *n as usize;
+            if below > 0 && below * 4 >= 1 << bits {
+                len = (1usize << bits).max(4);
+            }
+        }
+        len
+    }
+
+    /// Puts every entry into `direct` of the given length or into `index`.
+    fn reindex(&mut self, direct_len: usize) {
+        if direct_len != self.direct.len() {
+            self.direct = vec![0; direct_len];
+        } else {
+            self.direct.fill(0);
+        }
+        self.index.clear();
+        for pos in 0..self.keys.len() {
+            if !matches!(self.keys[pos], Value::Unset) {
+                self.enter(pos);
+            }
+        }
+    }
+
+    /// Enters the key at a position, which must not be there yet.
+    fn enter(&mut self, pos: usize) {
+        if let Some(at) = self.direct_at(&self.keys[pos]) {
+            self.direct[at] = pos as u32 + 1;
+            return;
+        }
+        let (keys, hasher) = (&self.keys, &self.hasher);
+        let hash_of = |i: usize| {
+            let mut h = hasher.build_hasher();
+            hash_key(as_parts(&keys[i]), &mut h);
+            std::hash::Hasher::finish(&h)
+        };
         self.index
-            .find(hash, |&i| keys_equal(&self.keys[i as usize], key))
-            .map(|&i| i as usize)
+            .insert_unique(hash_of(pos), pos as u32, |&i| hash_of(i as usize));
+    }
+
+    fn update_special(&mut self) {
+        self.special = self.has_attrs || self.widths.is_some() || self.n_patterns > 0;
     }
 
     fn value(&self, pos: usize) -> Value {
@@ -122,8 +195,9 @@ impl Inner {
                     self.n_patterns.saturating_sub(1)
                 };
             }
-            _ => {}
+            _ => return,
         }
+        self.update_special();
     }
 
     fn set_value(&mut self, pos: usize, value: Value) -> Value {
@@ -136,7 +210,7 @@ impl Inner {
         std::mem::replace(&mut self.values[pos], value)
     }
 
-    fn append(&mut self, hash: u64, key: Value, value: Value, now: f64) -> usize {
+    fn append(&mut self, key: Value, value: Value, now: f64) -> usize {
         let pos = self.keys.len();
         self.note_key(&key, true);
         self.keys.push(key);
@@ -149,21 +223,32 @@ impl Inner {
         if self.keep_times {
             self.times.push(now);
         }
-        let (keys, hasher) = (&self.keys, &self.hasher);
-        self.index.insert_unique(hash, pos as u32, |&i| {
-            let mut h = hasher.build_hasher();
-            hash_key(as_parts(&keys[i as usize]), &mut h);
-            std::hash::Hasher::finish(&h)
-        });
+        if let Value::Count(n) = self.keys[pos]
+            && n >= self.direct.len() as u64
+            && self.index.len() == self.index.capacity()
+        {
+            // The index would grow now: perhaps a plain array does.
+            let len = self.direct_len(None);
+            if len > self.direct.len() {
+                self.live += 1;
+                self.reindex(len);
+                return pos;
+            }
+        }
+        self.enter(pos);
         self.live += 1;
         pos
     }
 
     /// Takes an entry out; the caller drops what comes back after its borrow has ended.
     fn take(&mut self, pos: usize) -> (Value, Value) {
-        let hash = self.hash(as_parts(&self.keys[pos]));
-        if let Ok(e) = self.index.find_entry(hash, |&i| i as usize == pos) {
-            e.remove();
+        if let Some(at) = self.direct_at(&self.keys[pos]) {
+            self.direct[at] = 0;
+        } else {
+            let hash = self.hash(as_parts(&self.keys[pos]));
+            if let Ok(e) = self.index.find_entry(hash, |&i| i as usize == pos) {
+                e.remove();
+            }
         }
         let key = std::mem::take(&mut self.keys[pos]);
         self.note_key(&key, false);
@@ -204,19 +289,10 @@ impl Inner {
             self.keys.shrink_to(n);
             self.values.shrink_to(n);
             self.times.shrink_to(n);
-            self.index = HashTable::with_capacity(n);
-        } else {
-            self.index.clear();
+            self.index = HashTable::new();
         }
-        let (keys, hasher) = (&self.keys, &self.hasher);
-        let hash_of = |i: usize| {
-            let mut h = hasher.build_hasher();
-            hash_key(as_parts(&keys[i]), &mut h);
-            std::hash::Hasher::finish(&h)
-        };
-        for i in 0..keys.len() {
-            self.index.insert_unique(hash_of(i), i as u32, |&i| hash_of(i as usize));
-        }
+        let len = self.direct_len(None);
+        self.reindex(len);
     }
 }
 
@@ -246,6 +322,7 @@ impl Table {
             iterators: Cell::new(0),
             changing: Cell::new(false),
             expiry_registered: Cell::new(false),
+            last: Cell::new(0),
             pattern_lookups: Cell::new((0, 0)),
         })
     }
@@ -278,10 +355,9 @@ impl Table {
     }
 
     /// Whether the table has no attributes and no keys that match others, so that an access needs no further care.
-    #[inline]
+    #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        let inner = self.inner();
-        inner.widths.is_none() && inner.n_patterns == 0 && self.attrs.borrow().is_none()
+        !self.inner().special
     }
 
     /// A look at the value at a position that [`Table::find`] gave; `None` for a set.
@@ -291,6 +367,30 @@ impl Table {
     #[inline]
     pub unsafe fn value_ref(&self, pos: usize) -> Option<&Value> {
         self.inner().values.get(pos)
+    }
+
+    /// The value at a position that [`Table::find`] gave, to be changed in place; `None` for a set.
+    ///
+    /// # Safety
+    /// Nothing else may look at this table while the reference lives.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn value_mut(&self, pos: usize) -> Option<&mut Value> {
+        self.inner_mut().values.get_mut(pos)
+    }
+
+    /// Stores a value under a single index value in a table without attributes.
+    #[inline(never)]
+    pub fn put1(&self, key: &Value, value: Value) {
+        match self.find1(key) {
+            Some(pos) => {
+                let old = self.inner_mut().set_value(pos, value);
+                if !old.is_immediate() {
+                    old.give_up();
+                }
+            }
+            None => self.add(std::slice::from_ref(key), value, 0.0),
+        }
     }
 
     /// Replaces the value at a position that [`Table::find`] gave, leaving its time alone.
@@ -309,6 +409,8 @@ impl Table {
             inner.times = Vec::new();
         }
         inner.keep_times = keep;
+        inner.has_attrs = attrs.is_some();
+        inner.update_special();
         *self.attrs.borrow_mut() = attrs;
     }
 
@@ -326,18 +428,47 @@ impl Table {
     /// The position of a key given by its index values, valid until the table changes.
     #[inline]
     pub fn find(&self, key: &[Value]) -> Option<usize> {
+        if let [one] = key
+            && !matches!(one, Value::List(_))
+        {
+            return self.find1(one);
+        }
         let inner = self.inner();
         if inner.live == 0 {
             return None;
         }
-        inner.find(inner.hash(key), key)
+        inner
+            .index
+            .find(inner.hash(key), |&i| keys_equal(&inner.keys[i as usize], key))
+            .map(|&i| i as usize)
     }
 
     /// As [`Table::find`] for a single index value.
-    #[inline]
+    #[inline(always)]
     pub fn find1(&self, key: &Value) -> Option<usize> {
+        let inner = self.inner();
+        if let Some(at) = inner.direct_at(key) {
+            return (inner.direct[at] as usize).checked_sub(1);
+        }
+        std::hint::cold_path();
+        self.find_hashed(key)
+    }
+
+    fn find_hashed(&self, key: &Value) -> Option<usize> {
         use std::hash::Hasher;
         let inner = self.inner();
+        // What was found last is often asked for again: first whether it is there, then for its value.
+        let last = self.last.get() as usize;
+        let again = match (inner.keys.get(last), key) {
+            (Some(Value::Count(a)), Value::Count(b)) => a == b,
+            (Some(Value::Addr(a)), Value::Addr(b)) => a == b,
+            (Some(Value::Str(a)), Value::Str(b)) => Rc::ptr_eq(a, b),
+            (Some(a @ Value::Record(_)), b @ Value::Record(_)) => values_equal(a, b),
+            _ => false,
+        };
+        if again {
+            return Some(last);
+        }
         if inner.live == 0 {
             return None;
         }
@@ -359,9 +490,15 @@ impl Table {
                     |i: &u32| matches!(inner.keys.get(*i as usize), Some(Value::Str(t)) if Rc::ptr_eq(s, t) || s == t);
                 inner.index.find(h.finish(), same)
             }
-            key => return self.find(std::slice::from_ref(key)),
+            key => {
+                let hash = inner.hash(std::slice::from_ref(key));
+                let same = |i: &u32| keys_equal(&inner.keys[*i as usize], std::slice::from_ref(key));
+                inner.index.find(hash, same)
+            }
         };
-        found.map(|&i| i as usize)
+        let &pos = found?;
+        self.last.set(pos);
+        Some(pos as usize)
     }
 
     /// The value under a key; `Unset` for a member of a set.
@@ -400,8 +537,7 @@ impl Table {
     }
 
     fn store(&self, key: &[Value], value: Value, now: f64, renew: bool) -> Option<Value> {
-        let hash = self.inner().hash(key);
-        if let Some(pos) = self.inner().find(hash, key) {
+        if let Some(pos) = self.find(key) {
             let inner = self.inner_mut();
             let old = inner.set_value(pos, value);
             if renew && inner.keep_times {
@@ -409,14 +545,19 @@ impl Table {
             }
             return Some(old);
         }
+        self.add(key, value, now);
+        None
+    }
+
+    /// Stores a value under a key that is not there.
+    fn add(&self, key: &[Value], value: Value, now: f64) {
         let stored = make_key(key);
         if self.inner().keys.len() >= u32::MAX as usize {
             // 2^32 tombstones while an iterator lives: the entry is refused rather than the index corrupted.
-            return None;
+            return;
         }
         self.squeeze();
-        self.inner_mut().append(hash, stored, value, now);
-        None
+        self.inner_mut().append(stored, value, now);
     }
 
     /// As [`Table::insert`] for a stored key.
@@ -452,6 +593,8 @@ impl Table {
             let inner = self.inner_mut();
             let fresh = Inner {
                 keep_times: inner.keep_times,
+                has_attrs: inner.has_attrs,
+                special: inner.has_attrs,
                 ..Inner::default()
             };
             std::mem::replace(inner, fresh)
@@ -637,6 +780,7 @@ impl Table {
             + inner.values.capacity() * 24
             + inner.times.capacity() * 8
             + inner.index.capacity() * 5
+            + inner.direct.capacity() * 4
     }
 }
 
@@ -656,13 +800,22 @@ impl TableIter {
 
     /// The next stored key and its value.
     pub fn next_entry(&mut self) -> Option<(Value, Value)> {
+        // SAFETY: cloning changes no table.
+        unsafe { self.next_ref() }.map(|(k, v)| (k.clone(), v.clone()))
+    }
+
+    /// A look at the next stored key and its value.
+    ///
+    /// # Safety
+    /// The table may not be changed while the references live.
+    pub unsafe fn next_ref(&mut self) -> Option<(&Value, &Value)> {
         let inner = self.table.inner();
         let end = self.end.min(inner.keys.len());
         while self.pos < end {
             let pos = self.pos;
             self.pos += 1;
             if !matches!(inner.keys[pos], Value::Unset) {
-                return Some((inner.keys[pos].clone(), inner.value(pos)));
+                return Some((&inner.keys[pos], inner.values.get(pos).unwrap_or(&Value::Unset)));
             }
         }
         None

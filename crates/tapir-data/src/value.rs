@@ -50,6 +50,72 @@ pub enum Value {
     List(Rc<[Value]>),
 }
 
+impl Value {
+    /// Whether the value owns nothing: it may be copied and forgotten bit by bit.
+    #[inline(always)]
+    pub fn is_immediate(&self) -> bool {
+        matches!(
+            self,
+            Value::Unset
+                | Value::Bool(_)
+                | Value::Int(_)
+                | Value::Count(_)
+                | Value::Double(_)
+                | Value::Time(_)
+                | Value::Interval(_)
+                | Value::Enum(..)
+                | Value::Port(_)
+                | Value::Addr(_)
+                | Value::Subnet(_)
+        )
+    }
+
+    /// A clone of a value that is likely on the heap: one count for all the frequent kinds, without a table of cases.
+    #[inline(always)]
+    pub fn share(&self) -> Value {
+        // SAFETY: the pointers come from living handles; what is read bit by bit is the handle that was counted.
+        unsafe {
+            match self {
+                Value::Str(x) => Rc::increment_strong_count(Rc::as_ptr(x)),
+                Value::Record(x) => Rc::increment_strong_count(Rc::as_ptr(x)),
+                Value::Table(x) => Rc::increment_strong_count(Rc::as_ptr(x)),
+                Value::Vector(x) => Rc::increment_strong_count(Rc::as_ptr(x)),
+                Value::Func(x) => Rc::increment_strong_count(Rc::as_ptr(x)),
+                v => {
+                    std::hint::cold_path();
+                    return v.clone();
+                }
+            }
+            std::ptr::read(self)
+        }
+    }
+
+    /// Drops a value that is likely on the heap and has further owners.
+    #[inline(always)]
+    pub fn give_up(self) {
+        // SAFETY: the handle is forgotten in exchange for the count; there are others, so nothing is freed.
+        unsafe {
+            match &self {
+                Value::Str(x) if Rc::strong_count(x) > 1 => Rc::decrement_strong_count(Rc::as_ptr(x)),
+                Value::Record(x) if Rc::strong_count(x) > 1 => Rc::decrement_strong_count(Rc::as_ptr(x)),
+                Value::Table(x) if Rc::strong_count(x) > 1 => Rc::decrement_strong_count(Rc::as_ptr(x)),
+                Value::Vector(x) if Rc::strong_count(x) > 1 => Rc::decrement_strong_count(Rc::as_ptr(x)),
+                Value::Func(x) if Rc::strong_count(x) > 1 => Rc::decrement_strong_count(Rc::as_ptr(x)),
+                _ => {
+                    std::hint::cold_path();
+                    return drop_last(self);
+                }
+            }
+        }
+        std::mem::forget(self);
+    }
+}
+
+#[inline(never)]
+fn drop_last(v: Value) {
+    drop(v);
+}
+
 /// A byte string: immutable, shared, may hold NUL and any byte.
 pub type Str = Rc<[u8]>;
 
@@ -232,6 +298,17 @@ impl Record {
         unsafe { &*self.slots.get() }.get(slot)
     }
 
+    /// A slot to be changed in place; `None` beyond the end.
+    ///
+    /// # Safety
+    /// Nothing else may look at this record while the reference lives.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn slot_mut(&self, slot: usize) -> Option<&mut Value> {
+        // SAFETY: the caller keeps others away.
+        unsafe { &mut *self.slots.get() }.get_mut(slot)
+    }
+
     /// Runs `f` on a slot without cloning it. `f` must not touch this record.
     #[inline]
     pub fn with<R>(&self, slot: usize, f: impl FnOnce(&Value) -> R) -> R {
@@ -307,6 +384,17 @@ impl Vector {
         unsafe { &*self.items.get() }.get(idx)
     }
 
+    /// An element to be changed in place; `None` beyond the end.
+    ///
+    /// # Safety
+    /// Nothing else may look at this vector while the reference lives.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn item_mut(&self, idx: usize) -> Option<&mut Value> {
+        // SAFETY: the caller keeps others away.
+        unsafe { &mut *self.items.get() }.get_mut(idx)
+    }
+
     /// Stores an element, growing the vector with holes.
     pub fn set(&self, idx: usize, value: Value) {
         // SAFETY: the borrow ends before the old element is dropped.
@@ -350,12 +438,15 @@ impl Vector {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FuncId(pub u32);
 
+/// What a lambda captured: a few values, kept with the function itself.
+pub type Captures = smallvec::SmallVec<[Value; 2]>;
+
 /// A function value; identity is that of the allocation.
 pub struct Func {
     pub id: FuncId,
     pub ty: TypeId,
     /// What a lambda captured; empty for named functions.
-    pub captures: RefCell<Vec<Value>>,
+    pub captures: RefCell<Captures>,
     /// True for each evaluation of a lambda and each `copy()`: such a value equals only itself, while two values
     /// made from the same function name are equal.
     pub fresh: bool,

@@ -143,6 +143,48 @@ pub enum Instr {
         v: u32,
     },
 
+    // ---- seldom; those that the dispatch loop handles itself come last ----
+    /// The default of a parameter.
+    Default {
+        dst: u16,
+        id: u32,
+    },
+
+    // ---- when, assert ----
+    When {
+        n: u16,
+        site: u16,
+        etimeout: u16,
+    },
+    Watch {
+        ea: u16,
+    },
+    StoreTrigger {
+        idx: u16,
+        esrc: u16,
+    },
+    CacheCheck {
+        dst: u16,
+        key: u16,
+        off: i16,
+    },
+    SetCall {
+        key: u16,
+    },
+    AssertCheck {
+        a: u16,
+        off: i16,
+    },
+    /// Jumps when the engine shuts down: nothing is scheduled then.
+    JTerminating {
+        off: i16,
+    },
+    Assert {
+        a: u16,
+        emsg: u16,
+        site: u16,
+    },
+
     // ---- moves ----
     Mov {
         dst: u16,
@@ -293,6 +335,16 @@ pub enum Instr {
         dst: u16,
         a: u16,
         b: u16,
+    },
+    AndCountK {
+        dst: u16,
+        a: u16,
+        k: u16,
+    },
+    ShrCountK {
+        dst: u16,
+        a: u16,
+        k: u16,
     },
     OrCount {
         dst: u16,
@@ -504,6 +556,44 @@ pub enum Instr {
         b: u16,
         off: i16,
     },
+    /// `a & k == v`, where `v` is the constant behind `k`.
+    JAndEqCountK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    JLtFK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    JLeFK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    /// The constant stands on the left: not-a-number is neither less nor greater.
+    JGtFK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    JGeFK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    JEqFK {
+        sense: bool,
+        a: u16,
+        k: u16,
+        off: i16,
+    },
     JEqEnum {
         sense: bool,
         a: u16,
@@ -556,6 +646,34 @@ pub enum Instr {
         k: u16,
         off: i16,
     },
+    /// `++i; if (i <= n)` likewise.
+    IncLoopLeCount {
+        a: u16,
+        b: u16,
+        off: i16,
+    },
+    IncLoopLeCountK {
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    IncLoopLeInt {
+        a: u16,
+        b: u16,
+        off: i16,
+    },
+    IncLoopLeIntK {
+        a: u16,
+        k: u16,
+        off: i16,
+    },
+    /// An element of a vector of `bool` as the condition.
+    JVBool {
+        sense: bool,
+        ev: u16,
+        i: u16,
+        off: i16,
+    },
 
     // ---- records ----
     GetField {
@@ -575,6 +693,13 @@ pub enum Instr {
         erec: u16,
         slot: u16,
         esrc: u16,
+    },
+    /// `r$f = r$f + d` and `- d` for integers.
+    FBump {
+        sub: bool,
+        erec: u16,
+        slot: u16,
+        ed: u16,
     },
     DelField {
         erec: u16,
@@ -782,12 +907,21 @@ pub enum Instr {
     Iter {
         ea: u16,
     },
+    /// Takes the next entry and jumps back to the loop's body, or goes on if there is none. `kind` is that of the key.
     IterNext {
         kind: u8,
         key: u16,
         val: u16,
         off: i16,
     },
+    /// As `IterNext` over a vector; `kind` is that of the element.
+    VecNext {
+        kind: u8,
+        key: u16,
+        val: u16,
+        off: i16,
+    },
+    /// Takes the next entry, or leaves the loop.
     IterNextN {
         n: u16,
         val: u16,
@@ -859,47 +993,6 @@ pub enum Instr {
     RetNone,
     /// The end of a function that should have yielded a value.
     RetMissing,
-
-    /// The default of a parameter.
-    Default {
-        dst: u16,
-        id: u32,
-    },
-
-    // ---- when, assert ----
-    When {
-        n: u16,
-        site: u16,
-        etimeout: u16,
-    },
-    Watch {
-        ea: u16,
-    },
-    StoreTrigger {
-        idx: u16,
-        esrc: u16,
-    },
-    CacheCheck {
-        dst: u16,
-        key: u16,
-        off: i16,
-    },
-    SetCall {
-        key: u16,
-    },
-    AssertCheck {
-        a: u16,
-        off: i16,
-    },
-    /// Jumps when the engine shuts down: nothing is scheduled then.
-    JTerminating {
-        off: i16,
-    },
-    Assert {
-        a: u16,
-        emsg: u16,
-        site: u16,
-    },
 }
 
 const _: () = assert!(std::mem::size_of::<Instr>() == 8);

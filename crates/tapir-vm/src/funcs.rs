@@ -1,5 +1,6 @@
 //! Functions, hooks and events: compiling at first use, calling, draining the queue.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use tapir_interface::queue::{EventId, QueuedEvent};
 use tapir_script::hir::{Body, FunctionKind, Thunk};
 
 use crate::code::{Code, enc, kind};
+use crate::exec::dup;
 use crate::host::{CallCtx, Host, RtError, Severity};
 use crate::lower;
 use crate::vm::Vm;
@@ -25,6 +27,9 @@ pub(crate) struct Handler {
 /// The bodies of a function, highest priority first.
 pub(crate) struct Handlers {
     pub list: Vec<Handler>,
+    /// The kinds of the parameters.
+    kinds: Vec<u8>,
+    error_handler: bool,
     /// How many bodies the program had when this was made.
     n_bodies: usize,
     first: Option<*const Body>,
@@ -132,6 +137,16 @@ impl Vm {
 
     // ---- calling ----
 
+    /// Where the next frame begins.
+    #[inline]
+    fn frame_base(&self) -> usize {
+        if self.cur_code.is_null() {
+            return 0;
+        }
+        // SAFETY: the running code is kept while it runs.
+        self.cur_base + unsafe { (*self.cur_code).n_regs as usize }
+    }
+
     /// Runs code with arguments in its first registers.
     pub(crate) fn run_code(
         &mut self,
@@ -140,17 +155,13 @@ impl Vm {
         args: &[Value],
         closure: Option<&Rc<Func>>,
     ) -> Result<Value, RtError> {
-        let base = if self.cur_code.is_null() {
-            0
-        } else {
-            // SAFETY: the running code is kept while it runs.
-            self.cur_base + unsafe { (*self.cur_code).n_regs as usize }
-        };
+        let base = self.frame_base();
         self.reserve(base + code.n_regs as usize + 1);
         match &code.param_map {
             None => {
-                for (i, v) in args.iter().take(code.n_params as usize).enumerate() {
-                    self.stack[base + i] = v.clone();
+                for (to, v) in self.stack[base..].iter_mut().zip(args).take(code.n_params as usize) {
+                    // SAFETY: what lies above the running frame is no heap value.
+                    unsafe { std::ptr::write(to, dup(v)) };
                 }
             }
             Some(map) => {
@@ -229,6 +240,15 @@ impl Vm {
                         return Err(self.located(Severity::Error, "too many arguments for function call"));
                     }
                     // Values from outside are held against the declared types.
+                    let params = &function.sig.params;
+                    if args.len() == params.len()
+                        && params
+                            .iter()
+                            .zip(args)
+                            .all(|(p, v)| kind::fits(kind::of_type(&prog.types, p.ty), v))
+                    {
+                        return self.run_code(host, &code, args, Some(f));
+                    }
                     let mut fixed: smallvec::SmallVec<[Value; 8]> = args.iter().cloned().collect();
                     for (i, p) in function.sig.params.iter().enumerate() {
                         let want = kind::of_type(&prog.types, p.ty);
@@ -297,8 +317,12 @@ impl Vm {
                 enabled: Cell::new(self.groups_enabled(b)),
             })
             .collect();
+        let function = prog.functions.get(i);
+        let params = function.map_or(&[][..], |f| &f.sig.params[..]);
         let h = Rc::new(Handlers {
             list,
+            kinds: params.iter().map(|p| kind::of_type(&prog.types, p.ty)).collect(),
+            error_handler: function.is_some_and(|f| f.attrs.error_handler),
             n_bodies: bodies.len(),
             first: bodies.first().map(Rc::as_ptr),
         });
@@ -355,13 +379,40 @@ impl Vm {
     /// Runs the bodies of an event now; each is isolated from the errors of the others.
     pub fn run_event_bodies(&mut self, host: &mut dyn Host, f: FuncId, args: &[Value]) -> Result<(), RtError> {
         let handlers = self.handlers(f);
-        for h in &handlers.list {
+        self.run_bodies(host, f, &handlers, Cow::Borrowed(args))
+    }
+
+    fn run_bodies(
+        &mut self,
+        host: &mut dyn Host,
+        f: FuncId,
+        handlers: &Handlers,
+        mut args: Cow<'_, [Value]>,
+    ) -> Result<(), RtError> {
+        let n = handlers.list.len();
+        for (i, h) in handlers.list.iter().enumerate() {
             if !h.enabled.get() {
                 continue;
             }
             self.steps = 0;
             let r = match self.handler_code(host, f, h) {
-                Ok(code) => self.run_code(host, &code, args, None),
+                Ok(code) => match &mut args {
+                    // The last body takes the arguments over.
+                    Cow::Owned(args) if i + 1 == n && code.param_map.is_none() => {
+                        let base = self.frame_base();
+                        self.reserve(base + code.n_regs as usize + 1);
+                        for (to, v) in self.stack[base..]
+                            .iter_mut()
+                            .zip(args.drain(..))
+                            .take(code.n_params as usize)
+                        {
+                            // SAFETY: what lies above the running frame is no heap value.
+                            unsafe { std::ptr::write(to, v) };
+                        }
+                        self.execute(host, &code, base)
+                    }
+                    args => self.run_code(host, &code, args, None),
+                },
                 Err(e) => Err(e),
             };
             match r {
@@ -494,29 +545,16 @@ impl Vm {
             self.event_calls.resize(prog.functions.len(), 0);
         }
         self.event_calls[i] += 1;
-        let function = &prog.functions[i];
-        let params = &function.sig.params;
-        let fits = event.args.len() == params.len()
-            && params
-                .iter()
-                .zip(&event.args)
-                .all(|(p, v)| kind::fits(kind::of_type(&prog.types, p.ty), v));
+        let handlers = self.handlers(f);
+        let fits = event.args.len() == handlers.kinds.len()
+            && handlers.kinds.iter().zip(&event.args).all(|(k, v)| kind::fits(*k, v));
         if !fits {
-            let bad = params
-                .iter()
-                .zip(&event.args)
-                .find(|(p, v)| !kind::fits(kind::of_type(&prog.types, p.ty), v))
-                .map_or_else(
-                    || format!("{} arguments instead of {}", event.args.len(), params.len()),
-                    |(p, v)| format!("argument {} of kind {}", p.name, kind::of(v)),
-                );
-            let text = format!("event {} was raised with {bad}", function.name);
-            self.report(host, Severity::InternalError, text, None);
+            self.misfit(host, f, &event.args);
             return Ok(());
         }
         let outer = self.current_event.replace((event.time, event.metadata));
         let quiet = self.in_error_handler;
-        if function.attrs.error_handler {
+        if handlers.error_handler {
             self.in_error_handler = true;
         }
         let mut r = Ok(());
@@ -526,11 +564,29 @@ impl Vm {
             r = self.tell_new_event(host, meta, f, &event.args);
         }
         if r.is_ok() {
-            r = self.run_event_bodies(host, f, &event.args);
+            r = self.run_bodies(host, f, &handlers, Cow::Owned(event.args));
         }
         self.in_error_handler = quiet;
         self.current_event = outer;
         r
+    }
+
+    /// Reports an event whose arguments are not those of its declaration.
+    #[cold]
+    fn misfit(&mut self, host: &mut dyn Host, f: FuncId, args: &[Value]) {
+        let prog = self.prog();
+        let function = &prog.functions[f.0 as usize];
+        let params = &function.sig.params;
+        let bad = params
+            .iter()
+            .zip(args)
+            .find(|(p, v)| !kind::fits(kind::of_type(&prog.types, p.ty), v))
+            .map_or_else(
+                || format!("{} arguments instead of {}", args.len(), params.len()),
+                |(p, v)| format!("argument {} of kind {}", p.name, kind::of(v)),
+            );
+        let text = format!("event {} was raised with {bad}", function.name);
+        self.report(host, Severity::InternalError, text, None);
     }
 
     /// Calls `new_event(name, params)`.

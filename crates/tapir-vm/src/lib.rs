@@ -5,12 +5,16 @@
 
 mod broker;
 pub mod code;
+mod dispatch;
 mod errors;
 mod exec;
 mod funcs;
 pub mod host;
+mod limits;
 mod lower;
 mod ops;
+mod outline;
+mod seldom;
 mod tables;
 mod timers;
 mod values;

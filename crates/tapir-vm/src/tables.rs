@@ -519,7 +519,16 @@ impl Vm {
     ) -> Result<(), RtError> {
         let key = std::slice::from_ref(k);
         let old = self.index(host, t, key, kind::of(d))?;
-        let new = match (&old, d) {
+        let new = self.bumped(host, &old, d, sub)?;
+        let Value::Table(t) = t else {
+            return Err(self.detailed_here("value used but not set"));
+        };
+        self.table_set(host, t, key, new)
+    }
+
+    /// `old ± d` for integers.
+    pub(crate) fn bumped(&mut self, host: &mut dyn Host, old: &Value, d: &Value, sub: bool) -> Result<Value, RtError> {
+        Ok(match (old, d) {
             (Value::Count(a), Value::Count(b)) if sub => {
                 if a < b {
                     self.count_underflow(host);
@@ -530,11 +539,7 @@ impl Vm {
             (Value::Int(a), Value::Int(b)) if sub => Value::Int(a.wrapping_sub(*b)),
             (Value::Int(a), Value::Int(b)) => Value::Int(a.wrapping_add(*b)),
             _ => return Err(self.detailed_here("value used but not set")),
-        };
-        let Value::Table(t) = t else {
-            return Err(self.detailed_here("value used but not set"));
-        };
-        self.table_set(host, t, key, new)
+        })
     }
 
     /// A subnet's key form of an address.

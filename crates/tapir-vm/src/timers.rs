@@ -217,13 +217,13 @@ impl Vm {
         key: &Value,
         timeout: f64,
     ) -> Result<(), RtError> {
-        let parts: Vec<Value> = tapir_data::table::as_parts(key).to_vec();
-        let Some(pos) = t.find(&parts) else {
+        let parts = tapir_data::table::as_parts(key);
+        let Some(pos) = t.find(parts) else {
             return Ok(());
         };
         let value = t.value_at(pos);
         if let Some(f) = &attrs.expire_func {
-            let again = match self.call_expire_func(host, t, f, &parts) {
+            let again = match self.call_expire_func(host, t, f, parts) {
                 Ok(Value::Interval(d)) => d,
                 Ok(_) => 0.0,
                 Err(e) => {
@@ -231,7 +231,7 @@ impl Vm {
                     0.0
                 }
             };
-            let Some(pos) = t.find(&parts) else {
+            let Some(pos) = t.find(parts) else {
                 // The function removed the entry itself.
                 return Ok(());
             };
@@ -241,9 +241,12 @@ impl Vm {
                 return Ok(());
             }
         }
-        t.remove(&parts);
+        t.remove(parts);
         self.table_changed(t);
-        self.notify_change(host, t, crate::tables::Change::Expired, &parts, value)
+        if attrs.on_change.is_none() && attrs.publish_on_change.is_none() {
+            return Ok(());
+        }
+        self.notify_change(host, t, crate::tables::Change::Expired, parts, value)
     }
 
     fn call_expire_func(
@@ -260,9 +263,10 @@ impl Vm {
             tapir_data::types::Kind::Func(sig) => sig.params.len(),
             _ => parts.len() + 1,
         };
-        let mut args = vec![Value::Table(t.clone())];
+        let mut args: smallvec::SmallVec<[Value; 4]> = smallvec::SmallVec::new();
+        args.push(Value::Table(t.clone()));
         if n_params == parts.len() + 1 {
-            args.extend_from_slice(parts);
+            args.extend(parts.iter().cloned());
         } else {
             args.push(Value::List(parts.into()));
         }

@@ -1,16 +1,17 @@
 //! Records with their lazy defaults, strings, slices, constants.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
 use tapir_data::types::{DefaultId, Kind, TypeId};
-use tapir_data::value::{Func, FuncId, Record, Str, Value, Vector};
+use tapir_data::value::{Captures, Func, FuncId, Record, Str, Value, Vector};
 use tapir_script::hir::{Const, Expr, ExprKind, GlobalId, Storage};
 
 use crate::code::{LambdaSite, RecordSite, kind};
-use crate::exec::Args;
-use crate::host::{Host, RtError, Severity};
+use crate::exec::dup;
+use crate::host::{Host, RtError};
 use crate::vm::{FieldDefault, RecordPlan, Vm};
 
 impl Vm {
@@ -64,7 +65,7 @@ impl Vm {
         let v = Rc::new(Func {
             id: f,
             ty,
-            captures: Vec::new().into(),
+            captures: RefCell::default(),
             fresh: false,
         });
         if self.func_values.len() <= i {
@@ -74,7 +75,7 @@ impl Vm {
         Value::Func(v)
     }
 
-    pub(crate) fn make_closure(&mut self, s: &LambdaSite, mut captures: Vec<Value>) -> Value {
+    pub(crate) fn make_closure(&mut self, s: &LambdaSite, mut captures: Captures) -> Value {
         for (v, deep) in captures.iter_mut().zip(&s.deep) {
             if *deep {
                 *v = tapir_data::copy::deep_copy(v);
@@ -83,7 +84,7 @@ impl Vm {
         Value::Func(Rc::new(Func {
             id: s.func,
             ty: s.ty,
-            captures: captures.into(),
+            captures: RefCell::new(captures),
             fresh: true,
         }))
     }
@@ -139,7 +140,12 @@ impl Vm {
         let eager = defaults
             .iter()
             .any(|d| matches!(d, FieldDefault::Thunk(id) if has_call(&self.prog().default(*id).expr)));
+        let constants = defaults.iter().take(last_const).map(|d| match d {
+            FieldDefault::Const(v) => v.clone(),
+            _ => Value::Unset,
+        });
         let plan = Rc::new(RecordPlan {
+            constants: constants.collect(),
             defaults,
             last_const,
             lazy,
@@ -154,8 +160,13 @@ impl Vm {
     }
 
     /// Whether a key can be looked up as it is: no record whose defaults are still to be filled in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn plain_key(&self, k: &Value) -> bool {
+        kind::of(k) < kind::RECORD || self.plain_aggregate(k)
+    }
+
+    #[inline(never)]
+    fn plain_aggregate(&self, k: &Value) -> bool {
         match k {
             Value::Record(r) => matches!(self.plans.get(r.ty.0 as usize), Some(Some(p)) if p.flat),
             Value::Vector(_) | Value::List(_) => false,
@@ -163,34 +174,32 @@ impl Vm {
         }
     }
 
-    pub(crate) fn new_record(
+    /// The slots of a record that is being made: constant defaults and room for what is given.
+    pub(crate) fn default_slots(&mut self, site: &RecordSite) -> Vec<Value> {
+        if !matches!(self.plans.get(site.ty.0 as usize), Some(Some(_))) {
+            self.record_plan(site.ty);
+        }
+        let constants = match self.plans.get(site.ty.0 as usize) {
+            Some(Some(p)) => &p.constants[..],
+            _ => &[],
+        };
+        let n = (site.n_slots as usize).max(constants.len());
+        let mut slots: Vec<Value> = Vec::with_capacity(n);
+        slots.extend(constants.iter().map(dup));
+        slots.resize(n, Value::Unset);
+        slots
+    }
+
+    /// Makes a record of slots, with the defaults that call functions.
+    pub(crate) fn finish_record(
         &mut self,
         host: &mut dyn Host,
-        site: &RecordSite,
-        args: Args,
+        ty: TypeId,
+        slots: Vec<Value>,
     ) -> Result<Rc<Record>, RtError> {
-        let plan = self.record_plan(site.ty);
-        let n = (site.n_slots as usize).max(plan.last_const);
-        let mut slots: Vec<Value> = Vec::with_capacity(n);
-        for d in plan.defaults.iter().take(plan.last_const) {
-            slots.push(match d {
-                FieldDefault::Const(v) => v.clone(),
-                _ => Value::Unset,
-            });
-        }
-        for _ in slots.len()..n {
-            slots.push(Value::Unset);
-        }
-        for ((slot, copy_vector), v) in site.slots.iter().zip(args) {
-            let v = match v {
-                // The reference gives the record a vector of its own here.
-                Value::Vector(x) if *copy_vector => Value::Vector(Vector::new(x.ty, x.to_vec())),
-                v => v,
-            };
-            slots[*slot as usize] = v;
-        }
-        let r = Record::new(site.ty, slots);
-        if plan.eager {
+        let r = Record::new(ty, slots);
+        if matches!(self.plans.get(ty.0 as usize), Some(Some(p)) if p.eager) {
+            let plan = self.record_plan(ty);
             for (i, d) in plan.defaults.iter().enumerate() {
                 if let FieldDefault::Thunk(id) = d
                     && !r.has(i)
@@ -223,6 +232,9 @@ impl Vm {
 
     /// Whether an unset slot would be filled when it is read.
     pub(crate) fn field_has_default(&mut self, r: &Rc<Record>, slot: u16) -> bool {
+        if let Some(Some(plan)) = self.plans.get(r.ty.0 as usize) {
+            return !matches!(plan.defaults.get(slot as usize), None | Some(FieldDefault::None));
+        }
         let plan = self.record_plan(r.ty);
         !matches!(plan.defaults.get(slot as usize), None | Some(FieldDefault::None))
     }
@@ -452,63 +464,6 @@ impl Vm {
             .collect();
         Ok(Value::Vector(Vector::new(v.ty, out)))
     }
-
-    // ---- limits ----
-
-    /// Room for a vector whose index `idx` is about to be written.
-    #[cold]
-    pub(crate) fn vector_room(&mut self, idx: u64) -> Result<(), RtError> {
-        if idx >= self.limits.vector_len_max {
-            let text = format!(
-                "vector index {idx} is beyond the limit of {}",
-                self.limits.vector_len_max
-            );
-            return Err(self.detailed_here(&text));
-        }
-        self.charge(idx as usize * 24)
-    }
-
-    /// Notes a large allocation; every so often the process' memory is looked at.
-    #[cold]
-    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), RtError> {
-        if bytes as u64 > self.limits.memory_max / 4 && bytes > 1 << 28 {
-            return Err(self.memory_error());
-        }
-        self.alloc_debt += bytes;
-        if self.alloc_debt > 64 << 20 {
-            self.alloc_debt = 0;
-            return self.check_memory();
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_memory(&mut self) -> Result<(), RtError> {
-        if resident_bytes().is_some_and(|n| n > self.limits.memory_max) {
-            return Err(self.memory_error());
-        }
-        Ok(())
-    }
-
-    fn memory_error(&mut self) -> RtError {
-        let text = format!("memory limit of {} MiB exceeded", self.limits.memory_max >> 20);
-        self.located(Severity::RuntimeError, text)
-    }
-}
-
-/// The process' resident memory.
-fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
-}
-
-/// Three quarters of the machine's memory.
-pub(crate) fn default_memory_max() -> u64 {
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| {
-        let line = t.lines().find(|l| l.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
-    total.map_or(8 << 30, |kib| kib * 1024 / 4 * 3)
 }
 
 fn is_aggregate(v: &Value) -> bool {

@@ -49,7 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             steps_max: 4_000_000_000,
-            memory_max: crate::values::default_memory_max(),
+            memory_max: crate::limits::default_memory_max(),
             vector_len_max: 1 << 28,
             events_max: 50_000_000,
             depth_max: 1000,
@@ -74,6 +74,8 @@ pub(crate) enum FieldDefault {
 /// What is known about a record type.
 pub(crate) struct RecordPlan {
     pub defaults: Vec<FieldDefault>,
+    /// The constant ones among them up to the last, with unset values between.
+    pub constants: Vec<Value>,
     /// One past the last constant default: so many slots are filled when a value is made.
     pub last_const: usize,
     /// Whether some default is evaluated at first read.

@@ -97,6 +97,100 @@ fn endless_loops_end_in_an_error() {
 }
 
 #[test]
+fn rounds_that_end_with_next_count_as_steps() {
+    let mut p = program();
+    let below = |k| bin(BinOp::Lt, local(0, b::COUNT), count(k), b::BOOL);
+    let body = vec![
+        stmt(StmtKind::If(below(5), Box::new(stmt(StmtKind::Next)), None)),
+        stmt(StmtKind::Expr(e(ExprKind::Incr(LValue::Local(LocalId(0))), b::COUNT))),
+    ];
+    function(
+        &mut p,
+        "stuck",
+        Flavor::Event,
+        &[],
+        b::VOID,
+        &[b::COUNT],
+        vec![(
+            vec![
+                assign(0, count(0)),
+                stmt(StmtKind::While(below(10), Box::new(block(body)))),
+            ],
+            0,
+        )],
+    );
+    let (mut vm, mut host) = start(p);
+    let mut limits = vm.limits().clone();
+    limits.steps_max = 4_000_000;
+    vm.set_limits(limits);
+    vm.raise_named("stuck", Vec::new());
+    assert!(vm.drain(&mut host).is_ok());
+    assert!(host.messages[0].contains("execution limit"), "{:?}", host.messages);
+}
+
+#[test]
+fn tests_of_loops_stand_at_their_ends() {
+    // i: 0, sum: 1
+    let mut p = program();
+    let i = || local(0, b::COUNT);
+    let step = |by| assign(0, bin(BinOp::Add, i(), count(by), b::COUNT));
+    let add = || assign(1, bin(BinOp::Add, local(1, b::COUNT), i(), b::COUNT));
+    let up_to = |op, limit, by| {
+        stmt(StmtKind::While(
+            bin(op, i(), count(limit), b::BOOL),
+            Box::new(block(vec![add(), step(by)])),
+        ))
+    };
+    let odd = bin(BinOp::Eq, bin(BinOp::Mod, i(), count(8), b::COUNT), count(7), b::BOOL);
+    let skipping = block(vec![
+        step(1),
+        stmt(StmtKind::If(odd, Box::new(stmt(StmtKind::Next)), None)),
+        add(),
+    ]);
+    function(
+        &mut p,
+        "sums",
+        Flavor::Function,
+        &[],
+        b::COUNT,
+        &[b::COUNT, b::COUNT],
+        vec![(
+            vec![
+                assign(0, count(0)),
+                assign(1, count(0)),
+                up_to(BinOp::Lt, 10, 1), // 45
+                up_to(BinOp::Le, 12, 1), // 10 + 11 + 12
+                up_to(BinOp::Le, 20, 3), // 13 + 16 + 19
+                up_to(BinOp::Lt, 5, 1),  // nothing
+                stmt(StmtKind::While(
+                    bin(BinOp::Ne, i(), count(40), b::BOOL),
+                    Box::new(skipping),
+                )), // 23 + … + 40 without 23, 31 and 39
+                ret(local(1, b::COUNT)),
+            ],
+            0,
+        )],
+    );
+    let (mut vm, mut host) = start(p);
+    let f = vm.func_id("sums").unwrap();
+    let v = vm.call_function(&mut host, f, &[]);
+    let want = 45 + 33 + 48 + (23..=40).sum::<u64>() - 23 - 31 - 39;
+    assert!(
+        matches!(v, Ok(Value::Count(n)) if n == want),
+        "{:?}",
+        v.ok().map(|v| match v {
+            Value::Count(n) => n,
+            _ => 0,
+        })
+    );
+    let text = vm.disassemble(&mut host, f).ok().unwrap();
+    assert!(
+        text.contains("IncLoopCountK") && text.contains("IncLoopLeCountK") && text.contains("JAndEqCountK"),
+        "{text}"
+    );
+}
+
+#[test]
 fn scheduled_events_fire_in_order_of_time() {
     let mut p = program();
     let ev = function(

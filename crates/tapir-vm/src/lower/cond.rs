@@ -117,6 +117,24 @@ impl Lower<'_> {
                 self.span = e.span;
                 self.jump(Instr::JIn1 { sense, et, ek, off: 0 }, to);
             }
+            ExprKind::Index(a, idx)
+                if self.is_vector(a.ty)
+                    && self.kind_of(e.ty) == kind::BOOL
+                    && matches!(self.kind_of(idx[0].ty), kind::COUNT | kind::INT)
+                    && !self.in_condition =>
+            {
+                let base = self.container(a);
+                let base = self.shield_one(base, a, &idx[0]);
+                let i = self.expr_reg(&idx[0]);
+                let (ev, i) = (self.borrow(base), {
+                    let r = self.reg(i);
+                    self.release(i);
+                    r
+                });
+                self.release(base);
+                self.span = e.span;
+                self.jump(Instr::JVBool { sense, ev, i, off: 0 }, to);
+            }
             _ => {
                 let v = self.expr(e);
                 let v = self.in_reg(v, e.ty);
@@ -162,11 +180,48 @@ impl Lower<'_> {
             return;
         }
         let int_like = matches!(k, kind::INT | kind::COUNT | kind::ENUM);
-        let (ca, cb) = if int_like {
-            (self.as_const(a), self.as_const(b))
-        } else {
-            (None, None)
-        };
+        let (ca, cb) = (self.as_const(a), self.as_const(b));
+        if !int_like && (ca.is_some() != cb.is_some()) {
+            let (c, left, x) = match (ca, cb) {
+                (Some(c), _) => (c, true, b),
+                (_, Some(c)) => (c, false, a),
+                _ => return,
+            };
+            let k = self.constant(c);
+            let v = self.expr_reg(x);
+            let a = self.reg(v);
+            self.release(v);
+            self.span = e.span;
+            let off = 0;
+            self.jump(
+                match (op, left) {
+                    (BinOp::Lt, false) => Instr::JLtFK { sense, a, k, off },
+                    (BinOp::Le, false) => Instr::JLeFK { sense, a, k, off },
+                    (BinOp::Lt, true) => Instr::JGtFK { sense, a, k, off },
+                    (BinOp::Le, true) => Instr::JGeFK { sense, a, k, off },
+                    _ => Instr::JEqFK { sense, a, k, off },
+                },
+                to,
+            );
+            return;
+        }
+        let (ca, cb) = if int_like { (ca, cb) } else { (None, None) };
+        // `x % 2^n == v` looks at the low bits.
+        if op == BinOp::Eq
+            && let (None, Some(Value::Count(v))) = (&ca, &cb)
+            && let ExprKind::Binary(BinOp::Mod, x, m) = &a.kind
+            && self.kind_of(x.ty) == kind::COUNT
+            && let Some(Value::Count(m)) = self.as_const(m)
+            && m.is_power_of_two()
+        {
+            let k = self.constant_pair(Value::Count(m - 1), Value::Count(*v));
+            let x = self.expr_reg(x);
+            let a = self.reg(x);
+            self.release(x);
+            self.span = e.span;
+            self.jump(Instr::JAndEqCountK { sense, a, k, off: 0 }, to);
+            return;
+        }
         // A constant on the left moves to the right: k < x is !(x <= k), k <= x is !(x < k).
         if let (Some(c), None) = (&ca, &cb) {
             let k_idx = self.constant(c.clone());

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use tapir_data::types::{Flavor, FuncType, Kind, TypeId, builtin};
-use tapir_data::value::FuncId;
+use tapir_data::value::{FuncId, Value};
 use tapir_script::hir::{BinOp, Callee, Const, Expr, ExprKind, FunctionKind, LValue, LocalId, UnOp};
 
 use super::{Lower, Opnd};
@@ -648,7 +648,10 @@ impl<'a> Lower<'a> {
                 |dst, a, b| Instr::ModCount { dst, a, b },
                 Some(|dst, a, k| Instr::ModCountK { dst, a, k }),
             )),
-            (BitAnd, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::AndCount { dst, a, b }, None)),
+            (BitAnd, kind::COUNT, kind::COUNT, _) => Some((
+                |dst, a, b| Instr::AndCount { dst, a, b },
+                Some(|dst, a, k| Instr::AndCountK { dst, a, k }),
+            )),
             (BitOr, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::OrCount { dst, a, b }, None)),
             (BitXor, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::XorCount { dst, a, b }, None)),
             (Shl, kind::COUNT, kind::COUNT, _) => Some((|dst, a, b| Instr::ShlCount { dst, a, b }, None)),
@@ -671,11 +674,30 @@ impl<'a> Lower<'a> {
             )),
             _ => None,
         };
-        if let Some((rr, rk)) = rr {
+        if let Some((rr, mut rk)) = rr {
+            // A constant on the left goes to the right where that makes no difference.
+            let (a, b) = if matches!(op, Add | Mul) && rk.is_some() && self.as_const(a).is_some() {
+                (b, a)
+            } else {
+                (a, b)
+            };
             let va = self.expr(a);
             let va = self.shield(va, a.ty, &[b]);
             let va = self.in_reg(va, a.ty);
             let vb = match (rk, self.as_const(b)) {
+                // Division by powers of two needs none.
+                (Some(_), Some(Value::Count(n)))
+                    if matches!(op, Div | Mod) && ka == kind::COUNT && n.is_power_of_two() =>
+                {
+                    let v = if op == Mod {
+                        rk = Some(|dst, a, k| Instr::AndCountK { dst, a, k });
+                        n - 1
+                    } else {
+                        rk = Some(|dst, a, k| Instr::ShrCountK { dst, a, k });
+                        u64::from(n.trailing_zeros())
+                    };
+                    Opnd::Const(self.constant(Value::Count(v)))
+                }
                 (Some(_), Some(v)) => Opnd::Const(self.constant(v)),
                 _ => self.expr_reg(b),
             };

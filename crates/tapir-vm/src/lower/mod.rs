@@ -249,6 +249,18 @@ impl<'a> Lower<'a> {
         i as u16
     }
 
+    /// Two constants that lie side by side; gives the index of the first.
+    fn constant_pair(&mut self, a: Value, b: Value) -> u16 {
+        let i = self.consts.len();
+        if i + 1 > u16::MAX as usize {
+            self.fail("the function has too many constants");
+            return 0;
+        }
+        self.consts.push(a);
+        self.consts.push(b);
+        i as u16
+    }
+
     fn const_opnd(&mut self, v: Value) -> Opnd {
         let scalar = kind::is_scalar(kind::of(&v));
         let k = self.constant(v);
@@ -531,9 +543,15 @@ fn set_offset(i: &mut Instr, to: i64) -> bool {
         | JLtCountK { off, .. }
         | JLeCountK { off, .. }
         | JEqCountK { off, .. }
+        | JAndEqCountK { off, .. }
         | JLtF { off, .. }
         | JLeF { off, .. }
         | JEqF { off, .. }
+        | JLtFK { off, .. }
+        | JLeFK { off, .. }
+        | JGtFK { off, .. }
+        | JGeFK { off, .. }
+        | JEqFK { off, .. }
         | JEqEnum { off, .. }
         | JEqEnumK { off, .. }
         | JEqVal { off, .. }
@@ -543,7 +561,13 @@ fn set_offset(i: &mut Instr, to: i64) -> bool {
         | IncLoopCountK { off, .. }
         | IncLoopInt { off, .. }
         | IncLoopIntK { off, .. }
+        | IncLoopLeCount { off, .. }
+        | IncLoopLeCountK { off, .. }
+        | IncLoopLeInt { off, .. }
+        | IncLoopLeIntK { off, .. }
+        | JVBool { off, .. }
         | IterNext { off, .. }
+        | VecNext { off, .. }
         | IterNextN { off, .. }
         | CacheCheck { off, .. }
         | AssertCheck { off, .. }

@@ -109,6 +109,45 @@ impl Lower<'_> {
         self.bump_code(c, parts[0], Some(b), *op == BinOp::Sub)
     }
 
+    /// `r$f = r$f + d` on an integer field, the result not used.
+    pub(super) fn field_bump(&mut self, lv: &LValue, value: &Expr) -> bool {
+        let (LValue::Field(r, slot), ExprKind::Binary(BinOp::Add, a, b)) = (lv, &value.kind) else {
+            return false;
+        };
+        let ExprKind::Field(r2, slot2) = &a.kind else {
+            return false;
+        };
+        let k = self.kind_of(self.place_type(lv));
+        let kinds = [value.ty, a.ty, b.ty].map(|t| self.kind_of(t));
+        // What is added may have no effects: the field is read before it.
+        let quiet = match &b.kind {
+            ExprKind::Const(_) => true,
+            ExprKind::Local(l) => self.assigned[l.0 as usize] && !self.locals[l.0 as usize].managed,
+            _ => false,
+        };
+        if slot != slot2
+            || !same_place(r, r2)
+            || !quiet
+            || !matches!(k, kind::COUNT | kind::INT)
+            || kinds != [k; 3]
+            || self.in_condition
+        {
+            return false;
+        }
+        let base = self.container(r);
+        let d = self.expr(b);
+        let (erec, ed) = (self.borrow(base), self.borrow(d));
+        self.release_all(&[base, d]);
+        self.span = a.span;
+        self.emit(Instr::FBump {
+            sub: false,
+            erec,
+            slot: *slot as u16,
+            ed,
+        });
+        true
+    }
+
     fn bump_code(&mut self, c: &Expr, key: &Expr, by: Option<&Expr>, sub: bool) -> bool {
         let Kind::Table {
             index,
@@ -339,6 +378,24 @@ impl Lower<'_> {
             LValue::Index(c, idx) if key_parts(idx).len() == 1 && self.bump_code(c, key_parts(idx)[0], None, down) => {
                 // The value of the expression is read again only by the rare code that uses it.
                 self.expr_index_again(c, idx, ty)
+            }
+            LValue::Field(r, slot) if self.discard && same_place(r, r) && !self.in_condition => {
+                let one = match k {
+                    kind::INT => Value::Int(1),
+                    _ => Value::Count(1),
+                };
+                let base = self.container(r);
+                let d = self.const_opnd(one);
+                let (erec, ed) = (self.borrow(base), self.borrow(d));
+                self.release_all(&[base, d]);
+                self.span = span;
+                self.emit(Instr::FBump {
+                    sub: down,
+                    erec,
+                    slot: *slot as u16,
+                    ed,
+                });
+                self.nothing()
             }
             _ => {
                 let p = self.place(lv);

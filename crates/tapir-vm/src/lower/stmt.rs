@@ -180,6 +180,10 @@ impl Lower<'_> {
             ExprKind::Decr(lv) => self.step(lv, true),
             ExprKind::Assign(lv, v) => {
                 self.discard = false;
+                if self.field_bump(lv, v) {
+                    self.span = keep;
+                    return;
+                }
                 self.assign(lv, v)
             }
             _ => {
@@ -226,37 +230,44 @@ impl Lower<'_> {
     }
 
     fn while_loop(&mut self, c: &Expr, body: &Stmt) {
-        let (top, exit) = (self.label(), self.label());
+        // Longer conditions are not worth a second copy behind the body.
+        const SHORT: usize = 4;
+        let (top, start, next, exit) = (self.label(), self.label(), self.label(), self.label());
         self.bind(top);
         let top_pc = self.instrs.len();
+        let set_at_top = self.assigned.clone();
+        let calls = self.n_calls;
         self.cond(c, exit, false);
         let body_pc = self.instrs.len();
+        let again = (1..=SHORT).contains(&(body_pc - top_pc)) && self.n_calls == calls && !self.in_condition;
+        self.bind(start);
         let before = self.assigned.clone();
-        self.ctl.push(Ctl::Loop { exit, next: top });
-        let fixups_before = self.fixups.len();
+        self.ctl.push(Ctl::Loop { exit, next });
         self.stmt(body);
         self.ctl.pop();
-        self.assigned = before;
         // `++i` as the last step of a loop whose whole test is `i < n`: both and the jump back are one instruction.
-        let jumped_to_end = self.labels_bound_here() || {
+        let jumped_to_end = self.labels_bound_here() || self.fixups.iter().any(|f| f.1 == next) || {
             let end = self.instrs.len() as u32;
             self.nil.iter().any(|n| self.labels[n.2] == Some(end))
         };
+        self.bind(next);
         if body_pc == top_pc + 1
             && !jumped_to_end
             && self.instrs.len() > body_pc
             && let (Some(test), Some(last)) = (self.instrs.get(top_pc), self.instrs.last())
             && let Some(fused) = fuse_loop(*test, *last, &self.consts)
         {
-            let _ = fixups_before;
             let pc = self.instrs.len() - 1;
             self.instrs[pc] = fused;
-            let back = self.label();
-            self.labels[back] = Some(body_pc as u32);
-            self.fixups.push((pc as u32, back));
+            self.fixups.push((pc as u32, start));
+        } else if again {
+            // The test once more, the other way round: one jump per round instead of two.
+            self.assigned = set_at_top;
+            self.cond(c, start, true);
         } else {
             self.jump(Instr::Loop { off: 0 }, top);
         }
+        self.assigned = before;
         self.bind(exit);
     }
 
@@ -267,28 +278,37 @@ impl Lower<'_> {
     }
 
     fn for_loop(&mut self, f: &For) {
+        let span = self.span;
         let over = self.expr(&f.over);
         let ea = self.borrow(over);
         self.emit(Instr::Iter { ea });
         self.release(over);
-        let (top, exit) = (self.label(), self.label());
-        self.bind(top);
+        let (top, next, exit) = (self.label(), self.label(), self.label());
         let (key_types, value_type) = match self.types().kind(f.over.ty) {
             Kind::Table { index, yields } => (index.clone(), *yields),
             Kind::Vector(t) => (vec![tapir_data::types::builtin::COUNT], Some(*t)),
             _ => (vec![tapir_data::types::builtin::STRING], None),
         };
         let val = f.value.map_or(enc::NONE, |l| l.0 as u16);
-        let single = f.keys.len() == 1;
-        if single {
-            let whole_composite = key_types.len() > 1;
-            let key = f.keys[0].map_or(enc::NONE, |l| l.0 as u16);
-            let kind = match f.keys[0] {
-                Some(_) if !whole_composite => self.kind_of(key_types[0]),
+        let mut step = None;
+        if let [key] = f.keys[..] {
+            // Bodies of one key are entered from below: the step jumps back to them.
+            let kind = match key {
+                Some(_) if key_types.len() == 1 => self.kind_of(key_types[0]),
                 _ => kind::ANY,
             };
-            self.jump(Instr::IterNext { kind, key, val, off: 0 }, exit);
+            let over_vector = self.is_vector(f.over.ty) && key.is_none_or(|l| !self.locals[l.0 as usize].managed);
+            let key = key.map_or(enc::NONE, |l| l.0 as u16);
+            step = Some(if over_vector {
+                let kind = value_type.map_or(kind::ANY, |t| self.kind_of(t));
+                Instr::VecNext { kind, key, val, off: 0 }
+            } else {
+                Instr::IterNext { kind, key, val, off: 0 }
+            });
+            self.jump(Instr::Jmp { off: 0 }, next);
+            self.bind(top);
         } else {
+            self.bind(top);
             let keys: Vec<u16> = f.keys.iter().map(|k| k.map_or(enc::NONE, |l| l.0 as u16)).collect();
             self.jump(
                 Instr::IterNextN {
@@ -310,6 +330,7 @@ impl Lower<'_> {
         }
         if let (Some(l), Some(t)) = (f.value, value_type)
             && !self.managed_type(t)
+            && !matches!(step, Some(Instr::VecNext { .. }))
         {
             let kind = self.kind_of(t);
             self.emit(Instr::CheckKind { kind, src: l.0 as u16 });
@@ -318,11 +339,13 @@ impl Lower<'_> {
         for l in f.keys.iter().flatten().chain(&f.value) {
             self.wrote_local(*l, true);
         }
-        self.ctl.push(Ctl::Loop { exit, next: top });
+        self.ctl.push(Ctl::Loop { exit, next });
         self.stmt(&f.body);
         self.ctl.pop();
         self.assigned = before;
-        self.jump(Instr::Loop { off: 0 }, top);
+        self.bind(next);
+        self.span = span;
+        self.jump(step.unwrap_or(Instr::Loop { off: 0 }), top);
         self.bind(exit);
         self.emit(Instr::IterPop);
     }
@@ -521,35 +544,30 @@ impl Lower<'_> {
 
 /// The fused form of a loop's test (which leaves the loop if it is false) and its last step.
 fn fuse_loop(test: Instr, last: Instr, consts: &[tapir_data::value::Value]) -> Option<Instr> {
+    use Instr::*;
     use tapir_data::value::Value;
     let off = 0;
-    match (test, last) {
-        (Instr::JLtCount { sense: false, a, b, .. }, Instr::AddCountK { dst, a: x, k })
-            if dst == a && x == a && matches!(consts[k as usize], Value::Count(1)) =>
-        {
-            Some(Instr::IncLoopCount { a, b, off })
-        }
-        (
-            Instr::JLtCountK {
-                sense: false, a, k: n, ..
-            },
-            Instr::AddCountK { dst, a: x, k },
-        ) if dst == a && x == a && matches!(consts[k as usize], Value::Count(1)) => {
-            Some(Instr::IncLoopCountK { a, k: n, off })
-        }
-        (Instr::JLtInt { sense: false, a, b, .. }, Instr::AddIntK { dst, a: x, k })
-            if dst == a && x == a && matches!(consts[k as usize], Value::Int(1)) =>
-        {
-            Some(Instr::IncLoopInt { a, b, off })
-        }
-        (
-            Instr::JLtIntK {
-                sense: false, a, k: n, ..
-            },
-            Instr::AddIntK { dst, a: x, k },
-        ) if dst == a && x == a && matches!(consts[k as usize], Value::Int(1)) => {
-            Some(Instr::IncLoopIntK { a, k: n, off })
-        }
-        _ => None,
+    let stepped = match last {
+        AddCountK { dst, a, k } if dst == a && matches!(consts[k as usize], Value::Count(1)) => dst,
+        AddIntK { dst, a, k } if dst == a && matches!(consts[k as usize], Value::Int(1)) => dst,
+        _ => return None,
+    };
+    let counts = matches!(last, AddCountK { .. });
+    let fused = match test {
+        JLtCount { sense: false, a, b, .. } => IncLoopCount { a, b, off },
+        JLtCountK { sense: false, a, k, .. } => IncLoopCountK { a, k, off },
+        JLtInt { sense: false, a, b, .. } => IncLoopInt { a, b, off },
+        JLtIntK { sense: false, a, k, .. } => IncLoopIntK { a, k, off },
+        JLeCount { sense: false, a, b, .. } => IncLoopLeCount { a, b, off },
+        JLeCountK { sense: false, a, k, .. } => IncLoopLeCountK { a, k, off },
+        JLeInt { sense: false, a, b, .. } => IncLoopLeInt { a, b, off },
+        JLeIntK { sense: false, a, k, .. } => IncLoopLeIntK { a, k, off },
+        _ => return None,
+    };
+    match test {
+        JLtCount { a, .. } | JLtCountK { a, .. } | JLeCount { a, .. } | JLeCountK { a, .. } => counts && a == stepped,
+        JLtInt { a, .. } | JLtIntK { a, .. } | JLeInt { a, .. } | JLeIntK { a, .. } => !counts && a == stepped,
+        _ => false,
     }
+    .then_some(fused)
 }

@@ -174,7 +174,8 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             let shown = host.nodes.borrow();
             let found = shown.attached.iter().find(|n| n.1 == id).map(|n| n.0);
             if found.is_none() && shown.ended.iter().any(|n| n.1 == id) {
-                return Ok(Value::Bool(true));
+                // Nothing is left to do, which is no mistake either.
+                return Ok(Value::Bool(false));
             }
             (found, host.current.clone())
         }

@@ -241,3 +241,64 @@ fn early_data_is_bounded() {
     assert!(sink.orig.is_empty());
     t.finish_conns(&mut sink);
 }
+
+/// Takes data as it comes, and wants order from the first segment on that begins with `!`.
+#[derive(Default)]
+struct OnDemand {
+    ordered: bool,
+    data: Vec<u8>,
+    gaps: u64,
+}
+
+impl FlowSink<()> for OnDemand {
+    fn reassembles(&mut self, _: &mut FlowTable<()>, _: &mut Conn<()>) -> bool {
+        self.ordered
+    }
+
+    fn on_stream_data(&mut self, _: &mut FlowTable<()>, _: &mut Conn<()>, is_orig: bool, _: u64, data: &[u8]) {
+        if is_orig {
+            self.data.extend_from_slice(data);
+            self.ordered |= data.starts_with(b"!");
+        }
+    }
+
+    fn on_gap(&mut self, _: &mut FlowTable<()>, _: &mut Conn<()>, _: bool, _: u64, len: u64) {
+        self.gaps += len;
+    }
+}
+
+#[test]
+fn without_reassembly_data_comes_as_it_was_captured_until_somebody_needs_it_in_order() {
+    let options = Options {
+        ignore_checksums: true,
+        reassemble: false,
+        ..Options::default()
+    };
+    let mut t = table(options);
+    let mut sink = OnDemand::default();
+    let segments: [(u8, u32, &[u8]); 8] = [
+        (2, 99, b""),
+        (0x18, 104, b"world"),
+        (0x18, 100, b"hello"),
+        (0x18, 109, b"!one "),
+        // From here on the order is that of the stream.
+        (0x18, 114, b"two "),
+        (0x18, 124, b"four "),
+        (0x18, 118, b"three "),
+        (0x18, 129, b"five"),
+    ];
+    for (i, (flags, seq, data)) in segments.into_iter().enumerate() {
+        let packet = segment(true, flags, seq, 0, data);
+        let raw = RawPacket {
+            ts_sec: 1000,
+            ts_usec: i as u32,
+            len: packet.len() as u32,
+            data: &packet,
+            link_type: 101,
+        };
+        t.advance(raw.ts(), &mut sink);
+        t.process(&raw, &mut sink);
+    }
+    let text = String::from_utf8(sink.data).unwrap();
+    assert_eq!((text.as_str(), sink.gaps), ("worldhello!one two three four five", 0));
+}

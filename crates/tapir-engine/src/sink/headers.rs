@@ -363,3 +363,21 @@ pub(super) fn decoded_pkt_hdr(q: &EventQueue, p: &tapir_flow::Packet<'_>, (len, 
     }
     .build(q.bindings())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::has_cut_option;
+
+    #[test]
+    fn options_end_within_their_header() {
+        for (header, cut) in [
+            (&[0u8, 0, 1, 4, 0, 0, 0, 0][..], false),
+            (&[0, 0, 0, 0, 0, 0, 0, 0], false),
+            (&[0, 0, 5, 2, 0, 0, 1, 0], false),
+            (&[0, 0, 1, 5, 0, 0, 0, 0], true),
+            (&[0, 0, 0, 0, 0, 0, 0, 7], true),
+        ] {
+            assert_eq!(has_cut_option(header, 2), cut, "{header:?}");
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub struct Options {
     /// Reassemble every connection from the first packet (`dpd_reassemble_first_packets`).
     pub reassemble: bool,
     /// Ports (number, is TCP) that servers are likely to listen on.
-    pub likely_server_ports: HashSet<(u16, bool)>,
+    pub likely_server_ports: HashSet<(u16, bool), foldhash::fast::RandomState>,
     /// Include VLAN numbers in the key (`ConnKey::CONNKEY_VLAN_FIVETUPLE`).
     pub key_with_vlan: bool,
     pub frag: FragOptions,
@@ -100,7 +100,7 @@ impl Default for Options {
             detect_filtered_trace: false,
             report_gaps_for_partial: false,
             reassemble: true,
-            likely_server_ports: HashSet::new(),
+            likely_server_ports: HashSet::default(),
             key_with_vlan: false,
             frag: FragOptions::default(),
             max_timer_expires: 300,

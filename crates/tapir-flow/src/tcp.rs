@@ -442,9 +442,10 @@ impl<X: Default> FlowTable<X> {
                 let old_edge = e.window_ack.wrapping_add(e.window);
                 let new_edge = s.ack.wrapping_add(window);
                 let back = old_edge.wrapping_sub(new_edge) as i32;
-                // After data of its own or its end, a side may well take less.
+                // With data of its own or after its end, a side may well take less.
                 recision = back >= 1 << scale
                     && !s.has(flag::FIN)
+                    && s.payload.is_empty()
                     && s.seq == e.window_seq
                     && e.state != TcpState::Closed;
             }

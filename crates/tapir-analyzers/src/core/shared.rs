@@ -49,7 +49,7 @@ pub struct Shared {
     /// The script enum value of each tag, filled at load.
     pub tag_values: Vec<Value>,
     enabled: Vec<bool>,
-    ports: HashMap<(u16, bool), Vec<Tag>>,
+    ports: HashMap<(u16, bool), Vec<Tag>, foldhash::fast::RandomState>,
     expected: HashMap<ExpectKey, Vec<Expectation>>,
     by_time: BTreeMap<u64, Vec<ExpectKey>>,
     next_id: u64,
@@ -66,7 +66,7 @@ pub struct Shared {
     /// The `conn_id_ctx` of all connections, when scripts gave it no fields.
     pub empty_ctx: Option<Value>,
     /// Link-layer addresses as text.
-    macs: HashMap<[u8; 6], Rc<[u8]>>,
+    macs: HashMap<[u8; 6], Rc<[u8]>, foldhash::quality::RandomState>,
     /// Where `conn_id_ctx` has `vlan` and `inner_vlan`, when these tell connections apart.
     pub ctx_vlan_slots: Option<(usize, usize)>,
     /// Net weirds of text decoders and the like: name, addl, source.
@@ -94,7 +94,7 @@ impl Shared {
             now: 0.0,
             tag_values: vec![Value::Unset; n],
             enabled: registry::PROTOCOLS.iter().map(|p| p.enabled).collect(),
-            ports: HashMap::new(),
+            ports: HashMap::default(),
             expected: HashMap::new(),
             by_time: BTreeMap::new(),
             next_id: 0,
@@ -104,7 +104,7 @@ impl Shared {
             detectors: (registry::tag("PIA_TCP"), registry::tag("PIA_UDP")),
             conn_slots: 0,
             empty_ctx: None,
-            macs: HashMap::new(),
+            macs: HashMap::default(),
             ctx_vlan_slots: None,
             net_weirds: Vec::new(),
         }
@@ -112,7 +112,10 @@ impl Shared {
 
     /// A link-layer address as scripts see it.
     pub(crate) fn mac_text(&mut self, mac: [u8; 6]) -> Value {
-        if self.macs.len() >= MAX_MACS && !self.macs.contains_key(&mac) {
+        if let Some(text) = self.macs.get(&mac) {
+            return Value::Str(text.clone());
+        }
+        if self.macs.len() >= MAX_MACS {
             self.macs.clear();
         }
         let text = self.macs.entry(mac).or_insert_with(|| {

@@ -3,6 +3,10 @@
 //! The reader cuts the capture into slices; each worker gets its share of every slice together with the times of all its
 //! packets, so that every node's clock ticks as that of a single worker does, and timers run at the same moments. Queues
 //! are short: the reader waits for the slowest worker, and no worker runs far ahead of another.
+//!
+//! Clocks must not run ahead of what nodes tell each other: a manager that forgets after a day must hear of the morning
+//! before its evening. So a slice spans a short time only, and where time makes large steps the reader waits until all
+//! nodes have done what came before, and have nothing left to say about it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
@@ -16,6 +20,14 @@ const SLICE_PACKETS: usize = 2048;
 const SLICE_BYTES: usize = 1 << 20;
 /// Slices that may wait for a worker.
 const QUEUE: usize = 8;
+
+/// Seconds of the capture after which nodes settle what they have to say.
+const SPAN: f64 = 60.0;
+/// The same among the first packets, where exactness costs little: small captures are read nearly as by one worker.
+const SPAN_EARLY: f64 = 0.25;
+const EARLY_PACKETS: u64 = 4096;
+/// How often nodes are asked at one moment whether they have more to say; scripts may go on for ever.
+const ROUNDS: usize = 100;
 
 /// The number of no buffer: the packet was copied.
 const COPIED: u32 = u32::MAX;
@@ -47,6 +59,8 @@ pub struct Slice {
     pub weirds: Weirds,
     /// The times of all packets of the slice, whoever got them.
     times: Arc<[f64]>,
+    /// No packets but a question: whether other nodes' messages waited here. The answer comes when they are handled.
+    pub question: Option<Sender<bool>>,
 }
 
 impl Slice {
@@ -153,6 +167,7 @@ pub struct Dispatcher {
     /// Nodes that get the time only.
     others: Vec<Option<SyncSender<Slice>>>,
     used: Receiver<Slice>,
+    n_packets: u64,
 }
 
 impl Dispatcher {
@@ -173,6 +188,7 @@ impl Dispatcher {
             workers: to_workers.into_iter().map(|q| (q, Slice::default())).collect(),
             others: to_others.into_iter().map(Some).collect(),
             used,
+            n_packets: 0,
         };
         (dispatcher, from_workers, from_others)
     }
@@ -186,9 +202,23 @@ impl Dispatcher {
         let mut n_bytes = 0;
         let mut times = Vec::with_capacity(SLICE_PACKETS);
         let mut weirds = Weirds::default();
+        let mut since = None;
         let result = loop {
             match source.next_packet(&mut weirds) {
                 Ok(Some(raw)) => {
+                    let ts = raw.ts();
+                    let early = self.n_packets < EARLY_PACKETS;
+                    self.n_packets += 1;
+                    if since.is_none_or(|since| ts - since >= if early { SPAN_EARLY } else { SPAN }) {
+                        if since.is_some() {
+                            n_bytes = 0;
+                            if !self.send(&mut times, &mut Weirds::default()) {
+                                break Ok(());
+                            }
+                            self.settle();
+                        }
+                        since = Some(ts);
+                    }
                     let slice = &mut self.workers[self.sharer.share(&raw)].1;
                     let entry = Entry {
                         ts_sec: raw.ts_sec,
@@ -200,7 +230,7 @@ impl Dispatcher {
                         end: 0,
                         place: times.len() as u32,
                     };
-                    times.push(raw.ts());
+                    times.push(ts);
                     let len = raw.data.len();
                     n_bytes += len;
                     if gives {
@@ -234,6 +264,27 @@ impl Dispatcher {
     pub fn end_other(&mut self, i: usize) {
         if let Some(queue) = self.others.get_mut(i) {
             *queue = None;
+        }
+    }
+
+    /// Waits until all nodes have done everything so far and no message is on its way between them.
+    fn settle(&self) {
+        for _ in 0..ROUNDS {
+            let (answer, answers) = channel();
+            let ask = |queue: &SyncSender<Slice>| {
+                // A node that has ended has nothing to say.
+                let _ = queue.send(Slice {
+                    question: Some(answer.clone()),
+                    ..Slice::default()
+                });
+            };
+            self.workers.iter().for_each(|(queue, _)| ask(queue));
+            self.others.iter().flatten().for_each(ask);
+            drop(answer);
+            // A node tells others only while it handles something itself, so a round of nothing is the end.
+            if !answers.iter().fold(false, |any, more| any | more) {
+                break;
+            }
         }
     }
 
@@ -317,5 +368,49 @@ mod tests {
         assert_eq!(seen.iter().map(|s| s.0).sum::<usize>(), 5000);
         assert_eq!(seen[3].0, 0);
         assert!(seen.iter().all(|s| s.1 == 5000.0), "{seen:?}");
+    }
+
+    #[test]
+    fn clocks_wait_for_those_who_are_behind() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        let (mut d, workers, others) = Dispatcher::new(1, 1);
+        // The time up to which the worker has done everything.
+        let done = Arc::new(AtomicU32::new(0));
+        let seen = done.clone();
+        let worker = std::thread::spawn(move || {
+            for feed in workers {
+                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
+                    let last = s.steps().filter_map(|(_, p)| p).last().map_or(0, |p| p.ts_sec as u32);
+                    std::thread::yield_now();
+                    done.fetch_max(last, Ordering::SeqCst);
+                    if let Some(answer) = &s.question {
+                        let _ = answer.send(false);
+                    }
+                }
+            }
+        });
+        let other = std::thread::spawn(move || {
+            let mut n = 0;
+            for feed in others {
+                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
+                    for (times, _) in s.steps() {
+                        for t in times {
+                            n += 1;
+                            // Early packets here are a second apart, so everybody waits for each.
+                            if n < EARLY_PACKETS {
+                                let behind = seen.load(Ordering::SeqCst);
+                                assert!(behind + 1 >= *t as u32, "at {t} the worker is at {behind}");
+                            }
+                        }
+                    }
+                }
+            }
+            n
+        });
+        d.run(&mut Counting(0), || true).unwrap();
+        drop(d);
+        worker.join().unwrap();
+        assert_eq!(other.join().unwrap(), 5000);
     }
 }

@@ -29,6 +29,8 @@ pub struct Place {
 
 /// How long a node looks for the others before it begins without them.
 const SEARCH: Duration = Duration::from_secs(10);
+/// How often messages are taken in before the reader is told that there were some.
+const POLLS: usize = 1000;
 /// How long to wait for packets or peers before looking at the other ones again.
 const WAIT: Duration = Duration::from_millis(1);
 
@@ -144,6 +146,18 @@ impl Engine {
                     }
                 }
             };
+            if let Some(answer) = slice.question.take() {
+                let mut any = false;
+                for _ in 0..POLLS {
+                    if !self.poll_cluster() {
+                        break;
+                    }
+                    any = true;
+                    self.drain();
+                }
+                let _ = answer.send(any);
+                continue;
+            }
             for w in slice.weirds.drain() {
                 self.weirds.push_addl(w.name, w.addl, w.source);
             }

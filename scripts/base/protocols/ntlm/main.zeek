@@ -56,7 +56,10 @@ event ntlm_challenge(c: connection, challenge: NTLM::Challenge) &priority=5
 		return;
 
 	local info = challenge$target_info;
-	c$ntlm$server_nb_computer_name = info$nb_computer_name;
+
+	# Servers must send it, and some do not.
+	if ( info?$nb_computer_name )
+		c$ntlm$server_nb_computer_name = info$nb_computer_name;
 
 	if ( info?$dns_computer_name )
 		c$ntlm$server_dns_computer_name = info$dns_computer_name;

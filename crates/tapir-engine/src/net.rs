@@ -127,3 +127,13 @@ pub fn take_asks(c: &mut Conn<ConnExt>) -> Asks {
         .map(|app| std::mem::take(&mut app.info.asks))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    /// Allocators have blocks of 320 bytes, and the next larger ones of 384.
+    #[test]
+    fn what_every_connection_has_is_small() {
+        let size = std::mem::size_of::<super::AppState>();
+        assert!(size <= 320, "the state of a connection takes {size} bytes");
+    }
+}

@@ -125,8 +125,8 @@ pub struct Endpoint {
     /// FIN was seen; where it stands.
     pub fin_seen: bool,
     pub(crate) fin_seq: u64,
-    pub(crate) fin_count: u32,
-    pub(crate) rst_count: u32,
+    pub(crate) fin_count: u16,
+    pub(crate) rst_count: u16,
     /// Closing was carried out.
     pub(crate) closed: bool,
     /// Closing waits for data.

@@ -301,11 +301,12 @@ impl<X: Default> FlowTable<X> {
         if !fin && !rst {
             return;
         }
-        let max = self.options.tcp_storm_thresh;
+        // More than can be counted is as much as can be.
+        let max = self.options.tcp_storm_thresh.min(u16::MAX.into()) as u16;
         let e = c.end_mut(s.is_orig);
         let close = ts < e.last_packet_time + self.options.tcp_storm_interarrival_thresh;
-        e.fin_count = e.fin_count.saturating_add(u32::from(fin));
-        e.rst_count = e.rst_count.saturating_add(u32::from(rst));
+        e.fin_count = e.fin_count.saturating_add(u16::from(fin));
+        e.rst_count = e.rst_count.saturating_add(u16::from(rst));
         let (fin_storm, rst_storm) = (fin && e.fin_count >= max && close, rst && e.rst_count >= max && close);
         if fin_storm {
             self.conn_weird(c, "FIN_storm", "", "TCP", sink);

@@ -225,6 +225,17 @@ impl Vm {
         self.report_full(host, severity, text, location, Vec::new());
     }
 
+    /// An error of a built-in at the place of its call, with the places of constants that it was given.
+    #[cold]
+    pub(crate) fn report_at_call(&mut self, host: &mut dyn Host, text: String) {
+        let location = self.location();
+        let notes = self
+            .span_here()
+            .map(|s| crate::origin::notes(self.program(), s))
+            .unwrap_or_default();
+        self.report_full(host, Severity::Error, text, location, notes);
+    }
+
     fn report_full(
         &mut self,
         host: &mut dyn Host,

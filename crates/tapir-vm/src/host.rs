@@ -320,8 +320,7 @@ impl CallCtx<'_> {
 
     /// Reports an error at the location of the call; the built-in goes on.
     pub fn error(&mut self, text: impl Into<String>) {
-        let location = self.vm.location();
-        self.vm.report(self.host, Severity::Error, text.into(), location);
+        self.vm.report_at_call(self.host, text.into());
     }
 
     /// Reports a warning at the location of the call.

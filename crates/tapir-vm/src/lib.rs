@@ -13,6 +13,7 @@ pub mod host;
 mod limits;
 mod lower;
 mod ops;
+mod origin;
 mod outline;
 mod seldom;
 mod tables;

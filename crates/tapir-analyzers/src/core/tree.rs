@@ -216,6 +216,13 @@ impl Tree {
         self.rare.as_ref().is_some_and(|r| r.just_removed.contains(&id))
     }
 
+    /// A script has removed a node: it knows that it is gone.
+    pub fn forget_removed(&mut self, id: AnalyzerId) {
+        if let Some(r) = &mut self.rare {
+            r.just_removed.retain(|n| *n != id);
+        }
+    }
+
     /// New data has come.
     fn begin(&mut self, sh: &mut Shared) {
         if let Some(r) = &mut self.rare {

@@ -218,6 +218,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
                 }
             }
             app.tree.remove(ix);
+            app.tree.forget_removed(id);
         }
     })?;
     Ok(Value::Bool(done))

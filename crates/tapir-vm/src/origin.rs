@@ -96,7 +96,10 @@ mod tests {
         assert_eq!(found("local x = \"a\"; f(x); "), Some("\"a\"; f(x); "));
         assert_eq!(found("const x: count = 5; local xx = 7;"), Some("5; local xx = 7;"));
         assert_eq!(found("local x = 1; x = g();"), None);
-        assert_eq!(found("local x = 1; if ( x == 2 ) h(x);"), Some("1; if ( x == 2 ) h(x);"));
+        assert_eq!(
+            found("local x = 1; if ( x == 2 ) h(x);"),
+            Some("1; if ( x == 2 ) h(x);")
+        );
         assert_eq!(found("local x = g();"), None);
         assert_eq!(found("local x: count; y = 5;"), None);
         assert_eq!(found("function f(x: string) { "), None);

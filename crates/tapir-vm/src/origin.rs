@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_last_literal_counts() {
-        let found = |before: &str| written(before, "x").map(|at| &before[at..]);
+        let found = |before: &'static str| written(before, "x").map(|at| &before[at..]);
         assert_eq!(found("local x = \"a\"; f(x); "), Some("\"a\"; f(x); "));
         assert_eq!(found("const x: count = 5; local xx = 7;"), Some("5; local xx = 7;"));
         assert_eq!(found("local x = 1; x = g();"), None);

@@ -18,7 +18,7 @@ impl ScriptSource for One {
 
 const PRELUDE: &str = "global zeek_init: event(); global connection_state_remove: event(n: count); \
     global fmt: function(s: string, a: any &default=1): string; type R: record { a: count; b: string &optional; }; \
-    global t: table[string] of count; option o = 1; global s: set[count]; global c: count = 1;";
+    global t: table[string] of count &redef; option o = 1; global s: set[count]; global c: count = 1;";
 
 fn said(text: &str) -> String {
     let mut evaluator = NoEvaluator;
@@ -232,4 +232,21 @@ fn habits_of_other_languages() {
     body("schedule 1sec zeek_init();", &["schedule DELAY { EVENT(…) };"]);
     expect("type X: { a: count; };", &["record { … }"]);
     body("print R($aa=1);", &["no such field"]);
+}
+
+/// Without any message.
+#[track_caller]
+fn fine(text: &str) {
+    assert_eq!(said(text), "");
+}
+
+#[test]
+fn lists_in_brackets_initialise_like_lists_in_braces() {
+    fine("global names: table[count] of string = [ [1] = \"one\", [2] = \"two\", ];");
+    fine("global pairs: table[count, string] of count = [ [1, \"a\"] = 7 ];");
+    fine("global some: set[count] = [1, 2, 3]; global all: vector of double = [1, 2.5];");
+    fine("global names = [ [\"x\"] = 1 ]; redef t += [ [\"y\"] = 2 ]; ");
+    fine("event zeek_init() { local codes: table[string] of count = [ [\"0\"] = 0, [\"1\"] = 1, ]; print codes; }");
+    expect("global some: set[count] = [1, \"two\"];", &["inconsistent type"]);
+    fine("global r: R = [$a=1];");
 }

@@ -196,6 +196,24 @@ impl Checker {
         }
     }
 
+    /// What stands behind the `=` of a variable: there a list in brackets that is no record is the list in braces.
+    pub(super) fn init_value(&mut self, e: &ast::Expr, want: Option<TypeId>) -> Expr {
+        if let A::List(elements) = &e.kind {
+            let entries = !elements.is_empty() && elements.iter().all(|x| matches!(x.kind, A::Assign(AssignOp::Set, ..)));
+            let as_braces = match want.map(|w| self.kind(w)) {
+                Some(Kind::Table { .. } | Kind::Vector(_)) => {
+                    !elements.is_empty() && !elements.iter().any(|x| matches!(x.kind, A::FieldAssign(..)))
+                }
+                None => entries,
+                _ => false,
+            };
+            if as_braces {
+                return self.brace(elements, want, e.span);
+            }
+        }
+        self.expr(e, want)
+    }
+
     /// `{ … }` with the type that is wanted, or the one that follows from its elements.
     pub(super) fn brace(&mut self, elements: &[ast::Expr], want: Option<TypeId>, span: Span) -> Expr {
         let want = want.filter(|w| *w != builtin::ANY);

@@ -106,10 +106,10 @@ impl Checker {
         let value = init.map(|(_, e)| {
             self.thunk(|c| match declared {
                 Some(t) => {
-                    let v = c.expr(e, Some(t));
+                    let v = c.init_value(e, Some(t));
                     c.initial(v, t, span)
                 }
-                None => c.expr(e, None),
+                None => c.init_value(e, None),
             })
         });
         let mut ty = match (declared, &value) {
@@ -385,7 +385,7 @@ impl Checker {
                 if matches!(e.kind, A::Brace(_)) {
                     return self.value(e, Some(ty));
                 }
-                let v = self.value(e, Some(ty));
+                let v = self.init_value(e, Some(ty));
                 if v.ty == builtin::ERROR || self.fits(v.ty, ty) || matches!(self.kind(v.ty), Kind::Empty) {
                     return self.coerce(v, ty, Context::Assign);
                 }
@@ -401,7 +401,7 @@ impl Checker {
                 }
             }
             _ => {
-                let v = self.expr(e, Some(ty));
+                let v = self.init_value(e, Some(ty));
                 self.initial(v, ty, span)
             }
         }

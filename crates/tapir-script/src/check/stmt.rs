@@ -275,7 +275,7 @@ impl Checker {
         span: Span,
     ) -> StmtKind {
         let declared = ty.map(|t| self.ty(t));
-        let value = init.map(|i| self.expr(i, declared));
+        let value = init.map(|i| self.init_value(i, declared));
         let ty = match (declared, &value) {
             (Some(t), _) => t,
             (None, Some(v)) => match v.ty {

@@ -60,6 +60,16 @@ function note_tunnel(c: connection, e: EncapsulatingConnVector)
 	add c$conn$tunnel_parents[inner$uid];
 	}
 
+## Brings the record of a connection up to date. Scripts that log connections which have not ended
+## call it through this module, with T for all that is known by now.
+function set_conn(c: connection, eoc: bool)
+	{
+	if ( eoc )
+		__finish_record(c);
+	else
+		__begin_record(c);
+	}
+
 event new_connection(c: connection) &priority=100
 	{
 	__begin_record(c);
@@ -88,7 +98,7 @@ event connection_flipped(c: connection) &priority=5
 
 event connection_state_remove(c: connection) &priority=5
 	{
-	__finish_record(c);
+	set_conn(c, T);
 	}
 
 event connection_state_remove(c: connection) &priority=-5

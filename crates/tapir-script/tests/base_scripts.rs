@@ -100,3 +100,31 @@ fn each_script_on_its_own() {
     });
     assert_eq!(problems, Vec::<String>::new());
 }
+
+#[test]
+fn declarations_are_found_under_the_names_others_use() {
+    let dir = std::env::temp_dir().join(format!("tapir-bif-names-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory for the script");
+    let said = |load: &str| {
+        std::fs::write(dir.join("others.zeek"), format!("@load {load}\n")).expect("the script");
+        messages(false, &dir.to_string_lossy(), &["others"])
+    };
+    for known in [
+        "base/bif/plugins/Zeek_IRC.events.bif.zeek",
+        "base/bif/plugins/Zeek_HTTP.functions.bif",
+        "base/bif/plugins/Zeek_ConnSize.events.bif",
+        "base/bif/plugins/Zeek_DCE_RPC.types.bif.zeek",
+        "base/bif/plugins/Zeek_FileHash.events.bif.zeek",
+        "base/bif/zeek.bif",
+        "base/bif/event.bif.zeek",
+    ] {
+        assert_eq!(said(known), Vec::<String>::new(), "{known}");
+    }
+    for unknown in [
+        "base/bif/plugins/Zeek_Frobnicator.events.bif",
+        "base/bif/frobnicate.bif",
+    ] {
+        assert!(said(unknown).iter().any(|m| m.contains("can't find")), "{unknown}");
+    }
+    std::fs::remove_dir_all(&dir).ok();
+}

@@ -199,7 +199,8 @@ impl Checker {
     /// What stands behind the `=` of a variable: there a list in brackets that is no record is the list in braces.
     pub(super) fn init_value(&mut self, e: &ast::Expr, want: Option<TypeId>) -> Expr {
         if let A::List(elements) = &e.kind {
-            let entries = !elements.is_empty() && elements.iter().all(|x| matches!(x.kind, A::Assign(AssignOp::Set, ..)));
+            let entries =
+                !elements.is_empty() && elements.iter().all(|x| matches!(x.kind, A::Assign(AssignOp::Set, ..)));
             let as_braces = match want.map(|w| self.kind(w)) {
                 Some(Kind::Table { .. } | Kind::Vector(_)) => {
                     !elements.is_empty() && !elements.iter().any(|x| matches!(x.kind, A::FieldAssign(..)))

@@ -259,6 +259,36 @@ impl<'e> Loader<'e> {
     }
 }
 
+/// What belongs to no protocol, by the names under which other programs keep it below `base/bif`.
+const CORE_DECLARATIONS: [&str; 26] = [
+    "analyzer",
+    "bloom-filter",
+    "cardinality-counter",
+    "cluster",
+    "comm",
+    "communityid",
+    "const",
+    "data",
+    "event",
+    "file_analysis",
+    "input",
+    "logging",
+    "messaging",
+    "mmdb",
+    "option",
+    "packet_analysis",
+    "pcap",
+    "reporter",
+    "stats",
+    "store",
+    "strings",
+    "supervisor",
+    "telemetry",
+    "top-k",
+    "types",
+    "zeek",
+];
+
 /// Whether any of the diagnostics forbids to run the program.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity != Severity::Warning)
@@ -323,7 +353,37 @@ impl Front<'_> {
                 }
             }
         }
-        Ok(None)
+        match self.declarations(name) {
+            Some(file) => self.find(&file, None),
+            None => Ok(None),
+        }
+    }
+
+    /// The script with the declarations of native events and functions that others know as `base/bif/NAME.bif` or
+    /// `base/bif/plugins/Zeek_PLUGIN.KIND.bif`, each with or without `.zeek`.
+    fn declarations(&mut self, name: &str) -> Option<String> {
+        let name = name.strip_prefix("base/bif/")?;
+        let name = name.strip_suffix(".zeek").unwrap_or(name).strip_suffix(".bif")?;
+        let Some(plugin) = name.strip_prefix("plugins/Zeek_") else {
+            return CORE_DECLARATIONS
+                .contains(&name)
+                .then(|| "base/init-frameworks-and-bifs".to_string());
+        };
+        let squeezed = |n: &str| n.replace(['-', '_'], "").to_ascii_lowercase();
+        let plugin = squeezed(plugin.split_once('.')?.0);
+        let file_analyzer = plugin.strip_prefix("file").unwrap_or(&plugin);
+        for base in self.path.clone() {
+            for entry in self.source.entries(&join(&base, "base/bif")) {
+                let of = entry
+                    .strip_prefix("events-")
+                    .and_then(|e| e.strip_suffix(".zeek"))
+                    .map(squeezed);
+                if of.is_some_and(|of| of == plugin || of == file_analyzer) {
+                    return Some(format!("base/bif/{entry}"));
+                }
+            }
+        }
+        None
     }
 
     /// A path without the directory of the search path that it lies in.

@@ -495,3 +495,38 @@ redef Log::default_rotation_interval = 1day;
         "{names:?}"
     );
 }
+
+#[test]
+fn scripts_of_others_reach_into_the_base() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let capture = root.join("tests/captures/http.pcap").display().to_string();
+    let dir = work_dir("reach");
+    let script = r#"
+module Conn;
+event connection_established(c: connection)
+	{
+	Conn::set_conn(c, F);
+	print c$conn?$conn_state;
+	Conn::set_conn(c, T);
+	print c$conn$conn_state, Conn::conn_state(c, tcp), Conn::conn_state(c, icmp);
+	local samr = "\x78\x57\x34\x12\x34\x12\xcd\xab\xef\x00\x01\x23\x45\x67\x89\xac";
+	event dce_rpc_bind(c, 7, 0, samr, 1, 0);
+	event dce_rpc_request(c, 7, 0, 0, 4);
+	event dce_rpc_response(c, 7, 0, 0, 4);
+	event dce_rpc_response_stub(c, 7, 0, 0, "data");
+	}
+event dce_rpc_response_stub(c: connection, fid: count, ctx_id: count, opnum: count, stub: string)
+	{
+	local info = c$dce_rpc_backing[fid]$info;
+	print info$endpoint, info$operation, stub;
+	terminate();
+	}
+"#;
+    let out = run(&dir, script, &["-r", &capture]);
+    let said = text(&out.stdout);
+    assert!(said.starts_with("F\nS1, S1, OTH\n"), "{said}{}", text(&out.stderr));
+    assert!(said.contains("samr, SamrConnect, data\n"), "{said}{}", text(&out.stderr));
+    let log = std::fs::read_to_string(dir.join("dce_rpc.log")).expect("the log");
+    let lines = log.lines().filter(|l| !l.starts_with('#')).count();
+    assert_eq!(lines, said.lines().filter(|l| l.ends_with("data")).count(), "{log}");
+}

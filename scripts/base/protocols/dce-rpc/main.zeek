@@ -166,8 +166,9 @@ event dce_rpc_response(c: connection, fid: count, ctx_id: count, opnum: count, s
 	if ( ! c?$dce_rpc )
 		return;
 
-	# What is in there stays: handlers of the response's data, which come later, look at it.
+	# The record stays with its pipe: handlers of the response's data, which come later, look at it.
 	write_log(c$dce_rpc);
+	delete c$dce_rpc;
 	}
 
 event smb_discarded_dce_rpc_analyzers(c: connection)
@@ -185,4 +186,14 @@ event smb2_close_request(c: connection, hdr: SMB2::Header, file_id: SMB2::GUID) 
 
 	if ( c?$dce_rpc_backing )
 		delete c$dce_rpc_backing[fid];
+	}
+
+# A current record at the end is that of a request without a response.
+hook finalize_dce_rpc(c: connection)
+	{
+	if ( ! c?$dce_rpc || ! c?$dce_rpc_backing )
+		return;
+
+	for ( fid, b in c$dce_rpc_backing )
+		write_log(b$info);
 	}

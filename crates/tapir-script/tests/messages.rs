@@ -249,4 +249,10 @@ fn lists_in_brackets_initialise_like_lists_in_braces() {
     fine("event zeek_init() { local codes: table[string] of count = [ [\"0\"] = 0, [\"1\"] = 1, ]; print codes; }");
     expect("global some: set[count] = [1, \"two\"];", &["inconsistent type"]);
     fine("global r: R = [$a=1];");
+    fine("const few = [12, 32] &redef; redef few += { 7 }; event zeek_init() { print 12 in few, |few|; }");
+}
+
+#[test]
+fn redef_on_a_local_means_nothing() {
+    fine("event zeek_init() { local hosts: set[count] &redef; print |hosts|; }");
 }

@@ -525,7 +525,11 @@ event dce_rpc_response_stub(c: connection, fid: count, ctx_id: count, opnum: cou
     let out = run(&dir, script, &["-r", &capture]);
     let said = text(&out.stdout);
     assert!(said.starts_with("F\nS1, S1, OTH\n"), "{said}{}", text(&out.stderr));
-    assert!(said.contains("samr, SamrConnect, data\n"), "{said}{}", text(&out.stderr));
+    assert!(
+        said.contains("samr, SamrConnect, data\n"),
+        "{said}{}",
+        text(&out.stderr)
+    );
     let log = std::fs::read_to_string(dir.join("dce_rpc.log")).expect("the log");
     let lines = log.lines().filter(|l| !l.starts_with('#')).count();
     assert_eq!(lines, said.lines().filter(|l| l.ends_with("data")).count(), "{log}");

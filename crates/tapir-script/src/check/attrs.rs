@@ -161,8 +161,9 @@ impl Checker {
         let mut of_value = Vec::new();
         for a in attrs {
             match a.name {
-                N::Deprecated | N::IsUsed | N::IsAssigned | N::NoZamOpt | N::NoCppOpt => {}
-                N::Optional | N::Log | N::Priority | N::Group | N::Redef | N::ErrorHandler => {
+                // Others' scripts write &redef on locals, where it means nothing.
+                N::Deprecated | N::IsUsed | N::IsAssigned | N::NoZamOpt | N::NoCppOpt | N::Redef => {}
+                N::Optional | N::Log | N::Priority | N::Group | N::ErrorHandler => {
                     self.misplaced(a, "local values");
                 }
                 _ => of_value.push(a),

@@ -199,16 +199,12 @@ impl Checker {
     /// What stands behind the `=` of a variable: there a list in brackets that is no record is the list in braces.
     pub(super) fn init_value(&mut self, e: &ast::Expr, want: Option<TypeId>) -> Expr {
         if let A::List(elements) = &e.kind {
-            let entries =
-                !elements.is_empty() && elements.iter().all(|x| matches!(x.kind, A::Assign(AssignOp::Set, ..)));
-            let as_braces = match want.map(|w| self.kind(w)) {
-                Some(Kind::Table { .. } | Kind::Vector(_)) => {
-                    !elements.is_empty() && !elements.iter().any(|x| matches!(x.kind, A::FieldAssign(..)))
-                }
-                None => entries,
-                _ => false,
+            let record = elements.iter().any(|x| matches!(x.kind, A::FieldAssign(..)));
+            let container = match want.map(|w| self.kind(w)) {
+                Some(kind) => matches!(kind, Kind::Table { .. } | Kind::Vector(_)),
+                None => true,
             };
-            if as_braces {
+            if container && !record && !elements.is_empty() {
                 return self.brace(elements, want, e.span);
             }
         }

@@ -4,6 +4,7 @@
 //! script-visible `connection` record. Must not know: the VM, log streams, how packets arrive.
 #![forbid(unsafe_code)]
 
+pub mod bittorrent;
 pub mod core;
 pub mod dce_rpc;
 pub mod dhcp;
@@ -12,6 +13,7 @@ pub mod dns;
 pub mod file;
 pub mod finger;
 pub mod ftp;
+pub mod gnutella;
 pub mod gssapi;
 pub mod http;
 pub mod ident;
@@ -19,9 +21,12 @@ pub mod imap;
 pub mod irc;
 pub mod krb;
 pub mod ldap;
+pub mod login;
 pub mod modbus;
 pub mod mqtt;
 pub mod mysql;
+pub mod ncp;
+pub mod netbios;
 pub mod ntlm;
 pub mod ntp;
 pub mod pop3;
@@ -40,6 +45,7 @@ pub mod snmp;
 pub mod socks;
 pub mod ssh;
 pub mod ssl;
+pub mod stream;
 pub mod syslog;
 pub mod util;
 pub mod websocket;

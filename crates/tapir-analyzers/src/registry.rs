@@ -33,6 +33,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    "BITTORRENT" TCP bittorrent::BitTorrent::default();
     "DCE_RPC" ANY dce_rpc::DceRpc::default();
     "DHCP" ANY dhcp::Dhcp;
     "DNP3_TCP" TCP dnp3::Dnp3::default();
@@ -42,6 +43,7 @@ protocols! {
     "FINGER" ANY finger::Finger::default();
     "FTP" ANY ftp::Ftp::default();
     "FTP_DATA" ANY file::FileData::default();
+    "GNUTELLA" TCP gnutella::Gnutella::default();
     "GSSAPI" ANY gssapi::Gssapi;
     "HTTP" ANY http::Http::default();
     "IDENT" ANY ident::Ident::default();
@@ -56,6 +58,8 @@ protocols! {
     "MOUNT" ANY rpc::Rpc::new(rpc::Program::Mount);
     "MQTT" ANY mqtt::Mqtt::default();
     "MYSQL" ANY mysql::Mysql::default();
+    "NCP" TCP ncp::Ncp::default();
+    "NETBIOSSSN" ANY netbios::Session::default();
     "NFS" ANY rpc::Rpc::new(rpc::Program::Nfs);
     "NTLM" ANY ntlm::Ntlm;
     "NTP" ANY ntp::Ntp::default();
@@ -70,6 +74,8 @@ protocols! {
     "RDPEUDP" ANY rdp::RdpUdp::default();
     "REDIS" TCP redis::Redis::default();
     "RFB" ANY rfb::Rfb::default();
+    "RLOGIN" TCP login::Rlogin::default();
+    "RSH" TCP login::Rsh::default();
     "SIP" ANY sip::Sip::default();
     "SMB" ANY smb::Smb::default();
     "SMTP" ANY smtp::Smtp::default();
@@ -77,8 +83,10 @@ protocols! {
     "SOCKS" ANY socks::Socks::default();
     "SSH" ANY ssh::Ssh::default();
     "SSL" ANY ssl::Ssl::default();
+    "STREAM_EVENT" TCP stream::StreamEvent;
     "SYSLOG" ANY syslog::Syslog;
     "SYSLOG_TCP" ANY syslog::SyslogTcp::default();
+    "TELNET" TCP login::Telnet::default();
     "WEBSOCKET" ANY websocket::WebSocket::default();
     "XMPP" ANY xmpp::Xmpp::default();
 }

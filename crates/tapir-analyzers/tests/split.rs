@@ -38,8 +38,25 @@ fn events_of(talk: &Talk, cuts: &[usize]) -> Vec<String> {
 
 /// Protocols that never see a stream of their own, or carry nothing that could be cut.
 const NO_STREAM: &[&str] = &[
-    "DHCP", "DNP3_UDP", "DTLS", "FTP_DATA", "GSSAPI", "IRC_DATA", "KRB", "LDAP_UDP", "NTLM", "NTP", "PIA_TCP",
-    "PIA_UDP", "QUIC", "RADIUS", "RDPEUDP", "SIP", "SNMP", "SYSLOG",
+    "DHCP",
+    "DNP3_UDP",
+    "DTLS",
+    "FTP_DATA",
+    "GSSAPI",
+    "IRC_DATA",
+    "KRB",
+    "LDAP_UDP",
+    "NTLM",
+    "NTP",
+    "PIA_TCP",
+    "PIA_UDP",
+    "QUIC",
+    "RADIUS",
+    "RDPEUDP",
+    "SIP",
+    "SNMP",
+    "STREAM_EVENT",
+    "SYSLOG",
 ];
 
 #[test]

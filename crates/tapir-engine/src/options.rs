@@ -1,11 +1,13 @@
 //! Script options to native settings: read once after the scripts were loaded, and again when an option changes.
 
 use tapir_analyzers::core::Options as AnalyzerOptions;
+use tapir_analyzers::core::options::Texts;
 use tapir_data::value::{Proto, Value};
 use tapir_flow::{Ip, Options as FlowOptions, Wants};
 use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
 use tapir_packet::Layer;
+use tapir_signatures::pattern::Pattern;
 use tapir_vm::Vm;
 
 use crate::contents::{Contents, PortTable};
@@ -157,6 +159,9 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.websocket_max_control_frame_size => "WebSocket::max_control_frame_size",
         o.rpc_max_pending_calls => "rpc_max_pending_calls",
         o.nfs_return_data_max => "NFS3::return_data_max",
+        o.ncp_max_frame_size => "NCP::max_frame_size",
+        o.gnutella_max_header_length => "Gnutella::max_header_length",
+        o.gnutella_max_line_length => "Gnutella::max_line_length",
     );
     read!(vm, flag,
         o.nfs_return_data => "NFS3::return_data",
@@ -185,6 +190,17 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
             .filter_map(|(k, v)| upgrade(vm, &k, &v))
             .collect();
     }
+    let l = &mut o.login;
+    for (texts, name) in [
+        (&mut l.direct_prompts, "direct_login_prompts"),
+        (&mut l.failures, "login_failure_msgs"),
+        (&mut l.non_failures, "login_non_failure_msgs"),
+        (&mut l.successes, "login_success_msgs"),
+        (&mut l.timeouts, "login_timeouts"),
+        (&mut l.skip_authentication, "skip_authentication"),
+    ] {
+        *texts = patterns(vm, name);
+    }
     o.smb_pipe_filenames = keys(vm, "SMB::pipe_filenames")
         .into_iter()
         .filter_map(|k| match k {
@@ -205,6 +221,21 @@ fn upgrade(vm: &Vm, protocol: &Value, tag: &Value) -> Option<(String, String)> {
         String::from_utf8_lossy(protocol).to_ascii_lowercase(),
         short.to_string(),
     ))
+}
+
+/// The strings of a set as regular expressions, one of which is to be found in a line. What is none stands for itself.
+fn patterns(vm: &Vm, name: &str) -> Texts {
+    let texts: Vec<Pattern> = keys(vm, name)
+        .into_iter()
+        .filter_map(|k| match k {
+            Value::Str(s) => Some(Pattern::compile(&s, false, false).unwrap_or_else(|_| Pattern::literal(&s))),
+            _ => None,
+        })
+        .collect();
+    if texts.is_empty() {
+        return Texts::default();
+    }
+    Texts::new(move |line| texts.iter().any(|p| p.matches_within(line)))
 }
 
 /// Sampling of weirds.

@@ -1,5 +1,41 @@
 //! The script options that analyzers read, with their default values.
 
+use std::fmt;
+use std::rc::Rc;
+
+/// Texts that scripts know, as a test of a line.
+#[derive(Clone, Default)]
+pub struct Texts(Option<Rc<dyn Fn(&[u8]) -> bool>>);
+
+impl Texts {
+    /// By a function.
+    pub fn new(f: impl Fn(&[u8]) -> bool + 'static) -> Self {
+        Texts(Some(Rc::new(f)))
+    }
+
+    /// Whether one of them stands in a line.
+    pub fn has(&self, line: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|f| f(line))
+    }
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Texts(…)" } else { "Texts" })
+    }
+}
+
+/// What the lines of a login dialogue mean.
+#[derive(Clone, Debug, Default)]
+pub struct LoginTexts {
+    pub direct_prompts: Texts,
+    pub failures: Texts,
+    pub non_failures: Texts,
+    pub successes: Texts,
+    pub timeouts: Texts,
+    pub skip_authentication: Texts,
+}
+
 /// Limits and switches. The engine sets them from script constants by name and on `Option` changes.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -63,6 +99,10 @@ pub struct Options {
     pub nfs_return_data: bool,
     pub nfs_return_data_first_only: bool,
     pub nfs_return_data_max: u64,
+    pub ncp_max_frame_size: u64,
+    pub gnutella_max_header_length: u64,
+    pub gnutella_max_line_length: u64,
+    pub login: LoginTexts,
 }
 
 impl Default for Options {
@@ -130,6 +170,10 @@ impl Default for Options {
             nfs_return_data: false,
             nfs_return_data_first_only: true,
             nfs_return_data_max: 512,
+            ncp_max_frame_size: 65536,
+            gnutella_max_header_length: 32768,
+            gnutella_max_line_length: 8192,
+            login: LoginTexts::default(),
         }
     }
 }

@@ -140,7 +140,7 @@ impl Analyzer for Ftp {
                 Piece::Line(l) if is_orig => self.request(cx, &l),
                 Piece::Line(l) => self.reply(cx, &l),
                 Piece::Weird(w) => cx.weird_from(w, "", "NVT"),
-                Piece::Option(..) | Piece::Sub(_) => {}
+                Piece::Option(..) | Piece::Sub(_) | Piece::Unended => {}
             }
             if self.tls {
                 cx.forward(is_orig, &data[at..]);

@@ -109,6 +109,15 @@ impl Lines {
         self.last = 0;
     }
 
+    /// Passes over the LF of a line that ended with CR, where lines are over; says how many bytes it was.
+    pub fn skip_lf(&mut self, data: &[u8]) -> usize {
+        let n = (self.last == b'\r' && data.first() == Some(&b'\n')) as usize;
+        if !data.is_empty() {
+            self.last = 0;
+        }
+        n
+    }
+
     /// Takes a begun line out, as at the end of the stream.
     pub fn flush(&mut self) -> Option<Vec<u8>> {
         (!self.buf.is_empty()).then(|| std::mem::take(&mut self.buf))

@@ -22,6 +22,8 @@ pub enum Piece {
     Option(u8, u8),
     /// The parameters of an option between `SB` and `SE`, the option first.
     Sub(Vec<u8>),
+    /// Such parameters did not end as they should.
+    Unended,
     /// An anomaly by name.
     Weird(&'static str),
 }
@@ -150,6 +152,12 @@ impl Nvt {
                 if b == SE {
                     self.state = State::Text;
                     return Some(Piece::Sub(std::mem::take(&mut self.sub)));
+                }
+                if b != IAC {
+                    // A command within parameters: their end was forgotten.
+                    self.sub.clear();
+                    self.state = State::Text;
+                    return Some(Piece::Unended);
                 }
                 self.state = State::Sub;
                 if self.sub.len() < MAX_SUB {

@@ -367,6 +367,84 @@ pub fn all() -> Vec<Talk> {
                 ),
             ],
         ),
+        turns(
+            "TELNET",
+            &[
+                (false, b"\xff\xfd\x18\xff\xfd\x27login: "),
+                (
+                    true,
+                    b"\xff\xfb\x18\xff\xfb\x27\xff\xfa\x18\0vt100\xff\xf0\xff\xfa\x27\0\x03DISPLAY\x01h:0\0USER\x01me\xff\xf0",
+                ),
+                (true, b"me\r\0"),
+                (false, b"Password: "),
+                (true, b"secret\r\0"),
+                (false, b"\r\nLast login: now\r\n$ "),
+            ],
+        ),
+        turns(
+            "RLOGIN",
+            &[
+                (true, b"\0me\0you\0vt100/9600\0"),
+                (false, b"\0Password: "),
+                (true, b"secret\r"),
+                (false, b"\r\nLast login: now\r\n$ "),
+            ],
+        ),
+        turns(
+            "RSH",
+            &[
+                (true, b"1022\0me\0you\0ls -l\0"),
+                (false, b"\0a\nb\n"),
+                (true, b"input\n"),
+            ],
+        ),
+        turns(
+            "NETBIOSSSN",
+            &[
+                (
+                    true,
+                    b"\x81\0\0\x44\x20CKFDENECFDEFFCFGEFFCCACACACACACA\0\x20CKFDENECFDEFFCFGEFFCCACACACACACA\0",
+                ),
+                (false, b"\x82\0\0\0"),
+                (true, b"\0\0\0\x05hello\x85\0\0\0"),
+            ],
+        ),
+        turns(
+            "NCP",
+            &[
+                (
+                    true,
+                    b"DmdT\0\0\0\x17\0\0\0\x01\0\0\0\x40\x22\x22\x01\x02\x03\0\x48",
+                ),
+                (false, b"tNcP\0\0\0\x10\x33\x33\x01\x02\x03\0\0\0"),
+            ],
+        ),
+        turns(
+            "GNUTELLA",
+            &[
+                (true, b"GNUTELLA CONNECT/0.6\r\nUser-Agent: a\r\n\r\n"),
+                (false, b"GNUTELLA/0.6 200 OK\r\nUser-Agent: b\r\n\r\n"),
+                (true, b"GNUTELLA/0.6 200 OK\r\n\r\n"),
+                (true, b"0123456789abcdef\0\x07\0\0\0\0\00123456789abcdef\x80\x07\0\x03\0\0\0abc"),
+                (false, b"0123456789abcdef\x01\x07\0\x09"),
+            ],
+        ),
+        turns(
+            "BITTORRENT",
+            &[
+                (true, b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbb"),
+                (false, b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaacccccccccccccccccccc"),
+                (
+                    false,
+                    b"\0\0\0\x02\x05\xff\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x03\0\0\0\x03\x09\x1a\xe1",
+                ),
+                (true, b"\0\0\0\x01\x02\0\0\0\x0d\x06\0\0\0\0\0\0\0\0\0\0\0\x08"),
+                (
+                    false,
+                    b"\0\0\0\x11\x07\0\0\0\0\0\0\0\0datadata\0\0\0\x03\x63xy",
+                ),
+            ],
+        ),
         dce_rpc(),
         smb(),
         mysql(),

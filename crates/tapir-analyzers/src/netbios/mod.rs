@@ -22,7 +22,7 @@ pub struct Session {
 
 /// Whether a message is one of SMB, which has an analyzer of its own.
 fn is_smb(body: &[u8]) -> bool {
-    matches!(body, [0xff | 0xfe | 0xfd | 0xfc, b'S', b'M', b'B', ..])
+    matches!(body, [0xfc..=0xff, b'S', b'M', b'B', ..])
 }
 
 fn message(cx: &mut Cx, is_orig: bool, kind: u8, body: &[u8]) {

@@ -425,7 +425,7 @@ pub fn all() -> Vec<Talk> {
                 (true, b"GNUTELLA CONNECT/0.6\r\nUser-Agent: a\r\n\r\n"),
                 (false, b"GNUTELLA/0.6 200 OK\r\nUser-Agent: b\r\n\r\n"),
                 (true, b"GNUTELLA/0.6 200 OK\r\n\r\n"),
-                (true, b"0123456789abcdef\0\x07\0\0\0\0\00123456789abcdef\x80\x07\0\x03\0\0\0abc"),
+                (true, b"0123456789abcdef\0\x07\0\0\0\0\x000123456789abcdef\x80\x07\0\x03\0\0\0abc"),
                 (false, b"0123456789abcdef\x01\x07\0\x09"),
             ],
         ),

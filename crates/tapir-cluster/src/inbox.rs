@@ -136,9 +136,9 @@ impl Inbox {
             return false;
         }
         state.events += 1;
-        self.enter(&mut state, Incoming::Event { topic, event });
-        drop(state);
+        // Before it can be taken: who has taken it finds it counted.
         add(&self.tally.events_in, 1);
+        self.enter(&mut state, Incoming::Event { topic, event });
         true
     }
 

@@ -32,6 +32,7 @@ fn capture(name: &str) -> String {
 fn stable(text: &str) -> String {
     let unstable = [
         "uid",
+        "uids",
         "fuid",
         "conn_uids",
         "orig_fuids",

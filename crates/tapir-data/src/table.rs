@@ -68,6 +68,58 @@ impl Drop for Table {
     }
 }
 
+/// The widths of the subnets that are keys of a table.
+struct Widths {
+    /// How many there are of each width: those that an IPv4 address can lie in first, the others second, so that
+    /// neither family looks for the widths of the other.
+    counts: [[u32; 129]; 2],
+    /// The widths below 128 of which there are any, by bit.
+    used: [u128; 2],
+}
+
+impl Default for Widths {
+    fn default() -> Self {
+        Widths {
+            counts: [[0; 129]; 2],
+            used: [0; 2],
+        }
+    }
+}
+
+impl Widths {
+    fn note(&mut self, family: usize, width: u8, added: bool) {
+        let n = &mut self.counts[family][width as usize];
+        *n = if added { *n + 1 } else { n.saturating_sub(1) };
+        if let Some(bit) = 1u128.checked_shl(width.into()) {
+            self.used[family] = if *n > 0 {
+                self.used[family] | bit
+            } else {
+                self.used[family] & !bit
+            };
+        }
+    }
+
+    /// The widths that keys covering this net may have, greatest first.
+    fn of(&self, net: &Subnet) -> impl Iterator<Item = u8> + use<> {
+        // What is wider than all of IPv4 may hold both.
+        let v4 = net.width >= 96 && net.addr.is_v4();
+        let only_v6 = net.width >= 96 && !v4;
+        let mut used = match () {
+            () if v4 => self.used[0],
+            () if only_v6 => self.used[1] | self.used[0] & (u128::MAX >> 32),
+            () => self.used[0] | self.used[1],
+        };
+        used &= u128::MAX >> 127u8.saturating_sub(net.width);
+        let whole = net.width >= 128 && self.counts[usize::from(!v4)][128] > 0;
+        let below = std::iter::from_fn(move || {
+            let w = 127u32.checked_sub(used.leading_zeros())?;
+            used &= !(1 << w);
+            Some(w as u8)
+        });
+        whole.then_some(128).into_iter().chain(below)
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     /// For `count` keys below its length: the position plus one, 0 where there is no entry. All other keys are in
@@ -85,9 +137,8 @@ struct Inner {
     keep_times: bool,
     /// Where the next expiry step goes on.
     cursor: usize,
-    /// How many subnet keys there are of each width; only for subnet-indexed tables. Those that an IPv4 address can
-    /// lie in come first, the others second: neither family looks for the widths of the other.
-    widths: Option<Box<[[u32; 129]; 2]>>,
+    /// Which widths subnet keys have; only for subnet-indexed tables.
+    widths: Option<Box<Widths>>,
     n_patterns: u32,
     has_attrs: bool,
     /// There are attributes, or keys that match others.
@@ -179,14 +230,13 @@ impl Inner {
     fn note_key(&mut self, key: &Value, added: bool) {
         match key {
             Value::Subnet(s) => {
-                let widths = self.widths.get_or_insert_with(|| Box::new([[0; 129]; 2]));
+                let widths = self.widths.get_or_insert_default();
                 let v4 = if s.width >= 96 {
                     s.addr.is_v4()
                 } else {
                     s.contains(&Addr::v4([0; 4]))
                 };
-                let w = &mut widths[usize::from(!v4)][s.width as usize];
-                *w = if added { *w + 1 } else { w.saturating_sub(1) };
+                widths.note(usize::from(!v4), s.width, added);
             }
             Value::Pattern(_) => {
                 self.n_patterns = if added {
@@ -725,19 +775,7 @@ impl Table {
         let Some(widths) = &inner.widths else {
             return found;
         };
-        // What is wider than all of IPv4 may hold both.
-        let v4 = net.width >= 96 && net.addr.is_v4();
-        let only_v6 = net.width >= 96 && !v4;
-        for w in (0..=net.width.min(128)).rev() {
-            let [with_v4, without] = widths.as_ref();
-            let n = match () {
-                () if v4 => with_v4[w as usize],
-                () if only_v6 && w >= 96 => without[w as usize],
-                () => with_v4[w as usize] | without[w as usize],
-            };
-            if n == 0 {
-                continue;
-            }
+        for w in widths.of(net) {
             let key = Value::Subnet(Subnet::new128(net.addr, w));
             if let Some(pos) = self.find(std::slice::from_ref(&key)) {
                 found.push(pos);

@@ -249,6 +249,18 @@ impl Subnet {
     }
 }
 
+/// So many unset slots. Quicker than `vec![Value::Unset; n]`, which clones each of them.
+#[inline]
+pub fn unset_slots(n: usize) -> Vec<Value> {
+    (0..n).map(|_| Value::Unset).collect()
+}
+
+/// Fills up with unset slots to so many. Nothing happens if there are more.
+#[inline]
+pub fn fill_unset(slots: &mut Vec<Value>, n: usize) {
+    slots.extend((slots.len()..n).map(|_| Value::Unset));
+}
+
 /// A record: its type and one slot per field, in the order of the type.
 ///
 /// The vector may be shorter than the type (fields added by `redef` after the value was made natively, or unset
@@ -325,7 +337,7 @@ impl Record {
         if slot >= slots.len() {
             // Records are many and seldom grow: room for a few more fields, not for twice as many.
             slots.reserve_exact((slot + 1).next_multiple_of(2) - slots.len());
-            slots.resize(slot + 1, Value::Unset);
+            fill_unset(slots, slot + 1);
         }
         let old = std::mem::replace(&mut slots[slot], value);
         drop(old);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 use tapir_data::types::{DefaultId, Kind, TypeId};
-use tapir_data::value::{Captures, Func, FuncId, Record, Str, Value, Vector};
+use tapir_data::value::{Captures, Func, FuncId, Record, Str, Value, Vector, fill_unset};
 use tapir_script::hir::{Const, Expr, ExprKind, GlobalId, Storage};
 
 use crate::code::{LambdaSite, RecordSite, kind};
@@ -186,7 +186,7 @@ impl Vm {
         let n = (site.n_slots as usize).max(constants.len());
         let mut slots: Vec<Value> = Vec::with_capacity(n);
         slots.extend(constants.iter().map(dup));
-        slots.resize(n, Value::Unset);
+        fill_unset(&mut slots, n);
         slots
     }
 

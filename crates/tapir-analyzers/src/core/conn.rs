@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tapir_data::value::{Addr, Port, Proto, Record, Value};
+use tapir_data::value::{Addr, Port, Proto, Record, Value, unset_slots};
 
 use super::Shared;
 use super::hosts::ConnMatcher;
@@ -240,7 +240,7 @@ impl ConnInfo {
         let [orig, resp] = ends;
         self.flipped = false;
         // With room for what scripts add to every connection.
-        let mut slots = vec![Value::Unset; sh.conn_slots.max(slot::INNER_VLAN + 1)];
+        let mut slots = unset_slots(sh.conn_slots.max(slot::INNER_VLAN + 1));
         slots[slot::ID] = self.id_value(q, sh);
         slots[slot::ORIG] = orig;
         slots[slot::RESP] = resp;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tapir_data::table::Table;
 use tapir_data::types::TypeId;
-use tapir_data::value::{Addr, Proto, Record, Str, Value};
+use tapir_data::value::{Addr, Proto, Record, Str, Value, unset_slots};
 use tapir_flow::TcpState;
 use tapir_interface::slots::{conn_id, connection, endpoint};
 use tapir_script::hir::{GlobalId, Ident};
@@ -43,7 +43,7 @@ macro_rules! slots {
 }
 
 slots! {
-    ts uid id proto service duration orig_bytes resp_bytes conn_state local_orig local_resp history
+    ts uid id proto service duration orig_bytes resp_bytes conn_state local_orig local_resp missed_bytes history
     orig_pkts orig_ip_bytes resp_pkts resp_ip_bytes ip_proto
 }
 
@@ -87,7 +87,7 @@ impl Plan {
             vm.empty_record(self.info)
         } else {
             let n = first.iter().max().map_or(0, |n| n + 1);
-            Record::new(self.info, vec![Value::Unset; n])
+            Record::new(self.info, unset_slots(n))
         };
         r.set(s.ts, c.get(connection::START_TIME));
         r.set(s.uid, c.get(connection::UID));
@@ -113,6 +113,10 @@ impl Plan {
             r.set(s.ip_proto, ip_proto);
         }
         r.set(s.id, Value::Record(id.clone()));
+        if !r.has(s.missed_bytes) {
+            // Its default: a row whose fields are all there is written without the machine.
+            r.set(s.missed_bytes, Value::Count(0));
+        }
         let nets = self.local_nets.map(|g| vm.global(g).clone());
         if let Some(Value::Table(nets)) = nets
             && !nets.is_empty()

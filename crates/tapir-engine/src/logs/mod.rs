@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_data::types::{Flavor, Kind, TypeId};
-use tapir_data::value::{Func, Record, Str, Value};
+use tapir_data::value::{Func, Record, Str, Value, unset_slots};
 use tapir_logging::{Logger, WriterId};
 use tapir_vm::{CallCtx, RtError};
 
@@ -47,7 +47,6 @@ pub struct Logs {
     pub n_writes: HashMap<Rc<str>, Rc<Cell<u64>>>,
     /// What happened at each writer, by its index.
     counts: Vec<WriterCounts>,
-    leaves: Vec<Value>,
     /// The row being made, between rows the room for the next one.
     row: Vec<u8>,
     /// Errors of writers that were not told yet: like those of the writer thread they never belong to the call at hand.
@@ -151,7 +150,6 @@ impl Logs {
             delays: delay::Delays::default(),
             n_writes: HashMap::new(),
             counts: Vec::new(),
-            leaves: Vec::new(),
             row: Vec::new(),
             late_errors: Vec::new(),
             max_record: 64 << 20,
@@ -501,7 +499,7 @@ fn coerce(cx: &CallCtx<'_>, value: &Value, columns: TypeId) -> Option<Rc<Record>
         return Some(r.clone());
     }
     let (from, to) = (types.record(r.ty)?, types.record(columns)?);
-    let mut slots = vec![Value::Unset; to.fields.len()];
+    let mut slots = unset_slots(to.fields.len());
     for (i, f) in from.fields.iter().enumerate() {
         let v = r.get(i);
         match to.slot(&f.name) {

@@ -161,6 +161,24 @@ fn plan(cx: &mut CallCtx<'_>, id: i64, i: usize) -> Result<Option<Rc<Plan>>, RtE
     }))
 }
 
+/// The value at a path of fields; `None` where a default has yet to be filled in.
+fn plain_leaf(record: &Record, path: &FieldPath) -> Option<Value> {
+    let Some((first, rest)) = path.steps.split_first() else {
+        return Some(Value::Unset);
+    };
+    let mut v = record.get(first.0 as usize);
+    let mut defaulted = first.1;
+    for step in rest {
+        v = match v {
+            Value::Record(r) => r.get(step.0 as usize),
+            Value::Unset if defaulted => return None,
+            _ => return Some(Value::Unset),
+        };
+        defaulted = step.1;
+    }
+    (!defaulted || !matches!(v, Value::Unset)).then_some(v)
+}
+
 fn leaf(cx: &mut CallCtx<'_>, record: &Rc<Record>, path: &FieldPath) -> Result<Value, RtError> {
     if let [(slot, defaulted)] = path.steps[..] {
         let v = record.get(slot as usize);
@@ -186,9 +204,9 @@ fn leaf(cx: &mut CallCtx<'_>, record: &Rc<Record>, path: &FieldPath) -> Result<V
     Ok(Value::Unset)
 }
 
-fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record>, path: Str) -> Result<(), RtError> {
-    let mut leaves = std::mem::take(&mut host(cx)?.logs.leaves);
-    leaves.clear();
+/// The values of a row, those of the extension first.
+fn leaves(cx: &mut CallCtx<'_>, plan: &Plan, record: &Rc<Record>, path: &Str) -> Result<Vec<Value>, RtError> {
+    let mut leaves = Vec::with_capacity(plan.ext_fields.len() + plan.fields.len());
     if let Some(f) = &plan.ext_func {
         match cx.call(f, &[Value::Str(path.clone())])? {
             Value::Record(ext) => {
@@ -202,11 +220,6 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
     for p in plan.fields.iter() {
         leaves.push(leaf(cx, record, p)?);
     }
-    let writer = if plan.log_local {
-        writers::writer_for(cx, id, i, path.clone())?
-    } else {
-        None
-    };
     // Rendering of function values needs the machine; everything else needs the types only.
     for v in leaves.iter_mut() {
         if matches!(v, Value::Func(_)) {
@@ -214,24 +227,49 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
             *v = Value::Str(s.into());
         }
     }
-    let mut cut = Cut {
-        limits: plan.limits,
-        strings_left: plan.limits.total_string,
-        elements_left: plan.limits.total_container,
-        n_strings: 0,
-        n_containers: 0,
+    Ok(leaves)
+}
+
+/// Writes a row straight from its record; false when there is something in it that needs the machine.
+fn encode_plain(types: &Types, plan: &Plan, record: &Record, row: &mut Vec<u8>, cut: &mut Cut) -> bool {
+    let mut enc = RowEncoder::new(row);
+    for p in plan.fields.iter() {
+        match plain_leaf(record, p) {
+            None | Some(Value::Func(_)) => return false,
+            Some(v) => cell(types, &mut enc, &v, cut),
+        }
+    }
+    true
+}
+
+fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record>, path: Str) -> Result<(), RtError> {
+    let extended = match &plan.ext_func {
+        None => None,
+        Some(_) => Some(leaves(cx, plan, record, &path)?),
     };
+    let writer = if plan.log_local {
+        writers::writer_for(cx, id, i, path.clone())?
+    } else {
+        None
+    };
+    let mut cut = Cut::new(plan.limits);
     let too_large = host(cx)?.logs.max_record;
     let mut row = std::mem::take(&mut host(cx)?.logs.row);
     row.clear();
-    let size: u64 = {
+    if extended.is_some() || !encode_plain(cx.types(), plan, record, &mut row, &mut cut) {
+        let leaves = match extended {
+            Some(l) => l,
+            None => leaves(cx, plan, record, &path)?,
+        };
+        row.clear();
+        cut = Cut::new(plan.limits);
         let types = cx.types();
         let mut enc = RowEncoder::new(&mut row);
         for v in &leaves {
             cell(types, &mut enc, v, &mut cut);
         }
-        row.len() as u64
-    };
+    }
+    let size = row.len() as u64;
     let logs = &mut host(cx)?.logs;
     if let Some(counts) = writer.and_then(|w| logs.counts.get_mut(w.index())) {
         counts.writes += u64::from(size <= too_large);
@@ -262,9 +300,7 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
             remote::ship(cx, id, i, path, &row)?;
         }
     }
-    leaves.clear();
     let logs = &mut host(cx)?.logs;
-    logs.leaves = leaves;
     if row.capacity() <= ROW_KEPT {
         logs.row = row;
     }
@@ -283,6 +319,16 @@ struct Cut {
 }
 
 impl Cut {
+    fn new(limits: Limits) -> Self {
+        Cut {
+            limits,
+            strings_left: limits.total_string,
+            elements_left: limits.total_container,
+            n_strings: 0,
+            n_containers: 0,
+        }
+    }
+
     fn string<'a>(&mut self, s: &'a [u8]) -> &'a [u8] {
         let mut keep = s.len() as u64;
         if self.limits.field_string > 0 {

@@ -173,17 +173,22 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         6..=10 => 2,
         _ => 3,
     };
-    let mut best: Option<(usize, &str)> = None;
+    // Of those equally near, one that begins alike: slips are seldom in the first letter.
+    let begins_alike = |c: &str| {
+        c.as_bytes().first().map(u8::to_ascii_lowercase) == name.as_bytes().first().map(u8::to_ascii_lowercase)
+    };
+    let mut best: Option<(usize, bool, &str)> = None;
     for candidate in candidates {
         if candidate.len().abs_diff(name.len()) > limit || candidate == name {
             continue;
         }
         let d = distance(name.as_bytes(), candidate.as_bytes());
-        if d <= limit && best.is_none_or(|(b, c)| d < b || (d == b && candidate < c)) {
-            best = Some((d, candidate));
+        let rank = (d, !begins_alike(candidate), candidate);
+        if d <= limit && best.is_none_or(|b| rank < b) {
+            best = Some(rank);
         }
     }
-    best.map(|b| b.1)
+    best.map(|b| b.2)
 }
 
 /// Edit distance, letters compared without case, a swap of neighbours counted once.
@@ -215,5 +220,6 @@ mod tests {
         assert_eq!(nearest("zeek_inti", names.into_iter()), Some("zeek_init"));
         assert_eq!(nearest("udp_reqest", names.into_iter()), Some("udp_request"));
         assert_eq!(nearest("something", names.into_iter()), None);
+        assert_eq!(nearest("htp", ["ftp", "http"].into_iter()), Some("http"));
     }
 }

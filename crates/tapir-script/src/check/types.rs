@@ -73,9 +73,9 @@ impl Checker {
             let text = self.text(name).clone();
             let mut d = Diagnostic::error("unknown-type", span, format!("identifier not defined: {text}"));
             let is_type = |e: &Entity| matches!(e.meaning, hir::Ident::Type(_));
-            if let Some(s) = self.near_name(&text, is_type) {
-                d = d.suggest(format!("did you mean {s}?"));
-            } else if let Some(s) = like_other_languages(&text) {
+            let elsewhere = like_other_languages(&text).map(str::to_string);
+            let basic = || crate::diag::nearest(&text, crate::parse::habits::TYPES.iter().copied()).map(str::to_string);
+            if let Some(s) = elsewhere.or_else(basic).or_else(|| self.near_name(&text, is_type)) {
                 d = d.suggest(format!("did you mean {s}?"));
             }
             self.report(d);

@@ -1,6 +1,7 @@
 //! Habits from other languages and from older releases, and what is written here instead.
 
-const TYPES: &[&str] = &[
+/// Types with names of their own.
+pub(crate) const TYPES: &[&str] = &[
     "bool", "int", "count", "double", "time", "interval", "string", "pattern", "port", "addr", "subnet", "any",
 ];
 

@@ -33,8 +33,8 @@ pub struct ShownNodes {
     /// The id of the running analyzer.
     pub running: u64,
     pub attached: Vec<(Tag, u64)>,
-    /// Those that scripts ended while this picture was shown: to end one again is no mistake.
-    pub ended: Vec<(Tag, u64)>,
+    /// The ids of those that scripts ended while this picture was shown: to end one again is no mistake.
+    pub ended: Vec<u64>,
     /// What scripts ask of analyzers while the connection's packet is being processed.
     pub commands: Vec<(Tag, Command)>,
 }

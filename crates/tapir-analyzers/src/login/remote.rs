@@ -12,7 +12,7 @@ const MAX_NAME: usize = 4096;
 
 /// The strings that a client begins with, each ended by NUL.
 #[derive(Default)]
-struct Names {
+pub struct Names {
     buf: Vec<u8>,
     got: Vec<Vec<u8>>,
     bad: bool,
@@ -42,36 +42,127 @@ impl Names {
     }
 }
 
-fn sides() -> [Lines; 2] {
-    [Lines::default().quiet(), Lines::default().quiet()]
+/// What rlogin and rsh do not share.
+pub trait Kind: Default + 'static {
+    /// The weird for a beginning that is none.
+    const MALFORMED: &'static str;
+
+    /// Whether the strings so far may be those of a client.
+    fn is_good(names: &Names) -> bool;
+
+    /// All strings are there.
+    fn begin(&mut self, cx: &mut Cx, names: &Names);
+
+    /// The server's first byte is not the NUL that says yes.
+    fn unanswered(_cx: &mut Cx) {}
+
+    /// A line behind the strings.
+    fn line(&mut self, cx: &mut Cx, names: &Names, is_orig: bool, line: &[u8]);
 }
 
-/// The analyzer of rlogin.
-pub struct Rlogin {
+/// The analyzer of either protocol.
+pub struct Remote<K> {
+    kind: K,
     names: Names,
     told: bool,
-    /// The server has answered the names.
+    /// The server has answered the strings.
     answered: bool,
     lines: [Lines; 2],
-    shown: Vec<u8>,
-    dialogue: Dialogue,
 }
 
-impl Default for Rlogin {
+impl<K: Kind> Default for Remote<K> {
     fn default() -> Self {
-        Rlogin {
+        Remote {
+            kind: K::default(),
             names: Names::default(),
             told: false,
             answered: false,
-            lines: sides(),
-            shown: Vec::new(),
-            dialogue: Dialogue::default(),
+            lines: [Lines::default().quiet(), Lines::default().quiet()],
         }
     }
 }
 
-impl Rlogin {
-    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
+impl<K: Kind> Analyzer for Remote<K> {
+    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+        let mut data = data;
+        if self.names.bad {
+            return;
+        }
+        if is_orig {
+            data = self.names.take(4, data);
+            if self.names.bad || !K::is_good(&self.names) {
+                self.names.bad = true;
+                cx.weird(K::MALFORMED, "");
+                return;
+            }
+            if self.names.got.len() == 4 && !std::mem::replace(&mut self.told, true) {
+                self.kind.begin(cx, &self.names);
+            }
+        } else if !self.answered && !data.is_empty() {
+            self.answered = true;
+            match data.strip_prefix(b"\0") {
+                Some(rest) => data = rest,
+                None => K::unanswered(cx),
+            }
+        }
+        let mut at = 0;
+        while let Some(p) = self.lines[is_orig as usize].next(data, &mut at) {
+            if let Piece::Line(l) = p {
+                self.kind.line(cx, &self.names, is_orig, &l);
+            }
+        }
+    }
+
+    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
+        self.lines[is_orig as usize].clear();
+    }
+
+    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if let Some(l) = self.lines[is_orig as usize].flush() {
+            self.kind.line(cx, &self.names, is_orig, &l);
+        }
+    }
+
+    fn flip(&mut self) {
+        self.lines.swap(0, 1);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The analyzer of rlogin: an empty string, both names, terminal and speed; then what is typed and shown.
+pub type Rlogin = Remote<RloginKind>;
+
+#[derive(Default)]
+pub struct RloginKind {
+    shown: Vec<u8>,
+    dialogue: Dialogue,
+}
+
+impl Kind for RloginKind {
+    const MALFORMED: &'static str = "malformed_rlogin_data";
+
+    fn is_good(names: &Names) -> bool {
+        names.got.first().is_none_or(Vec::is_empty)
+    }
+
+    fn begin(&mut self, cx: &mut Cx, names: &Names) {
+        self.dialogue.client_user = names.get(1);
+        // The name on the server is what would be typed first.
+        self.dialogue.typed.push_back(names.get(2));
+        let terminal = names.get(3);
+        let n = terminal.iter().position(|&b| b == b'/').unwrap_or(terminal.len());
+        cx.confirm();
+        raise!(cx, login_terminal, &terminal[..n]);
+    }
+
+    fn unanswered(cx: &mut Cx) {
+        cx.weird("rlogin_server_answer_missing", "");
+    }
+
+    fn line(&mut self, cx: &mut Cx, _names: &Names, is_orig: bool, line: &[u8]) {
         if is_orig {
             let prompt = std::mem::take(&mut self.shown);
             self.dialogue.input(cx, line, &prompt);
@@ -82,146 +173,32 @@ impl Rlogin {
     }
 }
 
-impl Analyzer for Rlogin {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        let mut data = data;
-        if self.names.bad {
-            return;
-        }
-        if is_orig {
-            // An empty string, both names, terminal and speed.
-            data = self.names.take(4, data);
-            if self.names.bad || self.names.got.first().is_some_and(|s| !s.is_empty()) {
-                self.names.bad = true;
-                cx.weird("malformed_rlogin_data", "");
-                return;
-            }
-            if self.names.got.len() == 4 && !std::mem::replace(&mut self.told, true) {
-                self.dialogue.client_user = self.names.get(1);
-                // The name on the server is what would be typed first.
-                self.dialogue.typed.push_back(self.names.get(2));
-                let terminal = self.names.get(3);
-                let n = terminal.iter().position(|&b| b == b'/').unwrap_or(terminal.len());
-                cx.confirm();
-                raise!(cx, login_terminal, &terminal[..n]);
-            }
-        } else if !self.answered && !data.is_empty() {
-            self.answered = true;
-            match data.strip_prefix(b"\0") {
-                Some(rest) => data = rest,
-                None => cx.weird("rlogin_server_answer_missing", ""),
-            }
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::replace(&mut self.lines[d], Lines::default().quiet());
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            if let Piece::Line(l) = p {
-                self.line(cx, is_orig, &l);
-            }
-        }
-        self.lines[d] = lines;
+/// The analyzer of rsh: the port for errors, both names, the command; then input and output.
+pub type Rsh = Remote<RshKind>;
+
+#[derive(Default)]
+pub struct RshKind;
+
+impl Kind for RshKind {
+    const MALFORMED: &'static str = "malformed_rsh_prompt";
+
+    fn is_good(names: &Names) -> bool {
+        let port = names.got.first().unwrap_or(&names.buf);
+        port.iter().all(u8::is_ascii_digit)
     }
 
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.lines[is_orig as usize].clear();
+    fn begin(&mut self, cx: &mut Cx, names: &Names) {
+        cx.confirm();
+        let (client, server, command) = (names.get(1), names.get(2), names.get(3));
+        raise!(cx, rsh_request, client, server, command, true);
     }
 
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if let Some(l) = self.lines[is_orig as usize].flush() {
-            self.line(cx, is_orig, &l);
-        }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-/// The analyzer of rsh.
-pub struct Rsh {
-    names: Names,
-    told: bool,
-    answered: bool,
-    lines: [Lines; 2],
-}
-
-impl Default for Rsh {
-    fn default() -> Self {
-        Rsh {
-            names: Names::default(),
-            told: false,
-            answered: false,
-            lines: sides(),
-        }
-    }
-}
-
-impl Rsh {
-    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
-        let (client, server) = (self.names.get(1), self.names.get(2));
+    fn line(&mut self, cx: &mut Cx, names: &Names, is_orig: bool, line: &[u8]) {
+        let (client, server) = (names.get(1), names.get(2));
         if is_orig {
             raise!(cx, rsh_request, client, server, line, false);
         } else {
             raise!(cx, rsh_reply, client, server, line);
         }
-    }
-}
-
-impl Analyzer for Rsh {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        let mut data = data;
-        if self.names.bad {
-            return;
-        }
-        if is_orig {
-            // The port for errors, both names, the command.
-            data = self.names.take(4, data);
-            let port = self.names.got.first().unwrap_or(&self.names.buf);
-            if self.names.bad || !port.iter().all(u8::is_ascii_digit) {
-                self.names.bad = true;
-                cx.weird("malformed_rsh_prompt", "");
-                return;
-            }
-            if self.names.got.len() == 4 && !std::mem::replace(&mut self.told, true) {
-                cx.confirm();
-                let (client, server, command) = (self.names.get(1), self.names.get(2), self.names.get(3));
-                raise!(cx, rsh_request, client, server, command, true);
-            }
-        } else if !self.answered && !data.is_empty() {
-            self.answered = true;
-            data = data.strip_prefix(b"\0").unwrap_or(data);
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::replace(&mut self.lines[d], Lines::default().quiet());
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            if let Piece::Line(l) = p {
-                self.line(cx, is_orig, &l);
-            }
-        }
-        self.lines[d] = lines;
-    }
-
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.lines[is_orig as usize].clear();
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if let Some(l) = self.lines[is_orig as usize].flush() {
-            self.line(cx, is_orig, &l);
-        }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

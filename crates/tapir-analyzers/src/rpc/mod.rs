@@ -346,6 +346,29 @@ fn auth_sys(body: &[u8]) -> Option<Who> {
     })
 }
 
+/// What scripts are told of any finished call of mount or NFS: `$record` with the result `$stat` of the operation itself.
+macro_rules! info {
+    ($cx:expr, $record:ident, $stat:ident = $value:expr, $call:expr, $reply:expr) => {
+        tapir_interface::records::$record {
+            rpc_stat: $reply.status as i64,
+            $stat: $value as i64,
+            req_start: $call.start,
+            req_dur: $call.last - $call.start,
+            req_len: $call.len,
+            rep_start: $reply.start,
+            rep_dur: 0.0,
+            rep_len: $reply.len,
+            rpc_uid: $call.who.uid,
+            rpc_gid: $call.who.gid,
+            rpc_stamp: $call.who.stamp,
+            rpc_machine_name: $call.who.machine.clone(),
+            rpc_auxgids: $crate::rpc::groups($cx, &$call.who),
+        }
+        .build($cx.q.bindings())
+    };
+}
+use info;
+
 /// The groups of a caller as scripts see them.
 fn groups(cx: &Cx, who: &Who) -> Value {
     let list = who.groups.iter().map(|g| Value::Count(*g)).collect();

@@ -4,7 +4,7 @@ use tapir_interface::enums::mount3_auth_flavor_t;
 use tapir_interface::{records, types};
 
 use super::xdr::{string, word};
-use super::{Call, Reply, Status, groups};
+use super::{Call, Reply, Status, info};
 use crate::core::Cx;
 use crate::util::cursor::Cursor;
 use crate::{raise, wants};
@@ -45,22 +45,7 @@ pub(super) fn dialogue(cx: &mut Cx, call: &Call, reply: &Reply) -> Option<usize>
     ) {
         return Some(0);
     }
-    let info = records::MOUNT3InfoT {
-        rpc_stat: reply.status as i64,
-        mnt_stat: stat as i64,
-        req_start: call.start,
-        req_dur: call.last - call.start,
-        req_len: call.len,
-        rep_start: reply.start,
-        rep_dur: 0.0,
-        rep_len: reply.len,
-        rpc_uid: call.who.uid,
-        rpc_gid: call.who.gid,
-        rpc_stamp: call.who.stamp,
-        rpc_machine_name: call.who.machine.clone(),
-        rpc_auxgids: groups(cx, &call.who),
-    }
-    .build(cx.q.bindings());
+    let info = info!(cx, MOUNT3InfoT, mnt_stat = stat, call, reply);
     let status = info.clone();
     raise!(cx, mount_reply_status, status);
     match call.proc {

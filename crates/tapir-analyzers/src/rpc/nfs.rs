@@ -6,7 +6,7 @@ use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
 use super::xdr::{flag, long, opaque, string, word};
-use super::{Call, Reply, Status, groups};
+use super::{Call, Reply, Status, info};
 use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -163,22 +163,7 @@ pub(super) fn dialogue(cx: &mut Cx, call: &Call, reply: &Reply, told: &mut bool)
     }
     // Whether there are results of a successful operation.
     let good = ok && stat == 0;
-    let info = records::NFS3InfoT {
-        rpc_stat: reply.status as i64,
-        nfs_stat: stat as i64,
-        req_start: call.start,
-        req_dur: call.last - call.start,
-        req_len: call.len,
-        rep_start: reply.start,
-        rep_dur: 0.0,
-        rep_len: reply.len,
-        rpc_uid: call.who.uid,
-        rpc_gid: call.who.gid,
-        rpc_stamp: call.who.stamp,
-        rpc_machine_name: call.who.machine.clone(),
-        rpc_auxgids: groups(cx, &call.who),
-    }
-    .build(cx.q.bindings());
+    let info = info!(cx, NFS3InfoT, nfs_stat = stat, call, reply);
     let shown = info.clone();
     raise!(cx, nfs_reply_status, shown);
     let (a, r) = (&mut a, &mut r);

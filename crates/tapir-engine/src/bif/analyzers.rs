@@ -173,7 +173,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             let host = of(cx)?;
             let shown = host.nodes.borrow();
             let found = shown.attached.iter().find(|n| n.1 == id).map(|n| n.0);
-            if found.is_none() && shown.ended.iter().any(|n| n.1 == id) {
+            if found.is_none() && shown.ended.contains(&id) {
                 // Nothing is left to do, which is no mistake either.
                 return Ok(Value::Bool(false));
             }
@@ -184,13 +184,13 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             return Ok(Value::Bool(false));
         }
     };
-    if tag.is_none() {
+    let Some(tag) = tag else {
         if complain {
             cx.error("connection does not have analyzer specified to disable");
         }
         return Ok(Value::Bool(false));
-    }
-    if let (Some(tag), Some(conn)) = (tag, conn) {
+    };
+    if let Some(conn) = conn {
         let veto = of(cx)?.disabling_hook.clone();
         if let Some(hook) = veto.filter(|h| crate::script::has_bodies(cx.vm, h)) {
             let tag_value = of(cx)?.tag_value(tag);
@@ -200,13 +200,12 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             }
         }
     }
-    if let Some(tag) = tag {
-        let mut shown = of(cx)?.nodes.borrow_mut();
-        shown.attached.retain(|n| n.1 != id);
-        if busy {
-            shown.ended.push((tag, id));
-        }
+    let mut shown = of(cx)?.nodes.borrow_mut();
+    shown.attached.retain(|n| n.1 != id);
+    if busy {
+        shown.ended.push(id);
     }
+    drop(shown);
     let done = change(cx, args.first(), move |net, cid| {
         let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.0.as_mut()) else {
             return;

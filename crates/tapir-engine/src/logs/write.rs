@@ -180,11 +180,8 @@ fn plain_leaf(record: &Record, path: &FieldPath) -> Option<Value> {
 }
 
 fn leaf(cx: &mut CallCtx<'_>, record: &Rc<Record>, path: &FieldPath) -> Result<Value, RtError> {
-    if let [(slot, defaulted)] = path.steps[..] {
-        let v = record.get(slot as usize);
-        if !defaulted || !matches!(v, Value::Unset) {
-            return Ok(v);
-        }
+    if let Some(v) = plain_leaf(record, path) {
+        return Ok(v);
     }
     let mut at = record.clone();
     let last = path.steps.len() - 1;

@@ -4,8 +4,10 @@
 //! patches jumps. Expressions are lowered in `expr`, conditions in `cond`, statements in `stmt`, targets of
 //! assignments in `place`.
 
+mod call;
 mod cond;
 mod expr;
+mod operator;
 mod place;
 mod stmt;
 

@@ -80,6 +80,18 @@ fn each_conversation_raises_something() {
     }
 }
 
+#[test]
+fn no_single_cut_matters() {
+    for talk in all() {
+        let whole = events_of(&talk, &[]);
+        let longest = talk.turns.iter().map(|t| t.1.len()).max().unwrap_or(0);
+        // Of long turns the beginning is the form of the protocol.
+        for cut in 1..longest.min(600) {
+            assert_eq!(events_of(&talk, &[cut]), whole, "{} cut at {cut}", talk.name);
+        }
+    }
+}
+
 /// Something that happens to a connection.
 #[derive(Clone, Debug)]
 enum Step {

@@ -514,14 +514,7 @@ impl<X: Default> FlowTable<X> {
         if let Some(ip) = peek_ip(inner, self.ip_options()) {
             sink.on_teredo(self, &mut c, &header, &ip);
         }
-        let encap = self.udp_stack(&mut c, p, TunnelKind::Teredo);
-        let cx = Context {
-            ts: p.ts,
-            link: p.link,
-            encap: &encap,
-            in_teredo: true,
-        };
-        self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
+        self.carried(c, TunnelKind::Teredo, payload, inner, p, sink)
     }
 
     fn gtp_in<S: FlowSink<X>>(
@@ -580,12 +573,25 @@ impl<X: Default> FlowTable<X> {
             self.confirmation(&mut c, KIND, sink);
         }
         sink.on_gtp_packet(self, &mut c, &g, &ip);
-        let encap = self.udp_stack(&mut c, p, TunnelKind::Gtpv1);
+        self.carried(c, TunnelKind::Gtpv1, payload, inner, p, sink)
+    }
+
+    /// Goes on with the packet that a tunnel over UDP carries.
+    fn carried<S: FlowSink<X>>(
+        &mut self,
+        mut c: Box<Conn<X>>,
+        kind: TunnelKind,
+        payload: &[u8],
+        inner: &[u8],
+        p: &Packet<'_>,
+        sink: &mut S,
+    ) -> Option<Box<Conn<X>>> {
+        let encap = self.udp_stack(&mut c, p, kind);
         let cx = Context {
             ts: p.ts,
             link: p.link,
             encap: &encap,
-            in_teredo: false,
+            in_teredo: kind == TunnelKind::Teredo,
         };
         self.inner(c, |t, sink| t.ip_in(inner, wire_len(p, payload, inner), cx, sink), sink)
     }

@@ -1,7 +1,5 @@
 //! The peer protocol of BitTorrent (BEP 3, with the port message of BEP 5).
 
-use std::any::Any;
-
 use tapir_data::value::{Port, Proto};
 
 use crate::core::{Analyzer, Cx};
@@ -181,9 +179,5 @@ impl Analyzer for BitTorrent {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

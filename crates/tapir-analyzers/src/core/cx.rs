@@ -287,29 +287,6 @@ impl Cx<'_> {
         self.tree.call(self.q, self.conn, self.sh, ix, Call::Cmd(cmd));
     }
 
-    /// Runs a child's analyzer through its concrete type.
-    pub fn with_child<A: Analyzer, R>(&mut self, ix: NodeIx, f: impl FnOnce(&mut A, &mut Cx) -> R) -> Option<R> {
-        let n = self.tree.nodes.get_mut(ix as usize)?;
-        if n.removed {
-            return None;
-        }
-        let tag = n.tag;
-        let mut an = n.an.take()?;
-        let r = an.as_any().downcast_mut::<A>().map(|a| {
-            let mut cx = Cx {
-                q: self.q,
-                conn: self.conn,
-                sh: self.sh,
-                tree: self.tree,
-                node: ix,
-                tag,
-            };
-            f(a, &mut cx)
-        });
-        self.tree.nodes[ix as usize].an = Some(an);
-        r
-    }
-
     /// Hands bytes of a file over; gives the file's id.
     pub fn file_data(
         &mut self,

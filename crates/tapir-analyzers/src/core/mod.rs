@@ -10,8 +10,6 @@ pub mod pia;
 pub mod shared;
 pub mod tree;
 
-use std::any::Any;
-
 pub use conn::{Asks, ConnInfo, ConnStats, EndStats, Transport};
 pub use cx::Cx;
 pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
@@ -55,7 +53,7 @@ pub struct WebSocketConfig {
 ///
 /// Streams arrive by [`deliver`](Analyzer::deliver) in any segmentation, datagrams by [`packet`](Analyzer::packet).
 /// An analyzer keeps no more than its limits allow and never panics on input.
-pub trait Analyzer: Any {
+pub trait Analyzer {
     /// The analyzer was attached as a child.
     fn attached(&mut self, _cx: &mut Cx) {}
 
@@ -84,9 +82,6 @@ pub trait Analyzer: Any {
 
     /// A built-in function asks for something.
     fn command(&mut self, _cx: &mut Cx, _cmd: &Command) {}
-
-    /// For downcasts between analyzers of one family.
-    fn as_any(&mut self) -> &mut dyn Any;
 }
 
 /// Raises an event of a connection: `raise!(cx, http_request, method, uri)`. The arguments after the connection are

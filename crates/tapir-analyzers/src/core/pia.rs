@@ -3,8 +3,6 @@
 //!
 //! One instance is the last child of every TCP and UDP connection; further ones stand within proxies and upgrades.
 
-use std::any::Any;
-
 use super::hosts::{ConnMatcher, Enable, PatKind};
 use super::tree::{Call, ROOT};
 use super::{Analyzer, Cx, Transport};
@@ -216,10 +214,6 @@ impl Analyzer for Pia {
         if let Some(mut m) = self.own.take() {
             m.end(cx.q, cx.conn, cx.sh);
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

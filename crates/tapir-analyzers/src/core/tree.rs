@@ -48,6 +48,8 @@ pub(crate) enum Call<'a> {
     Reset,
     Flip,
     Cmd(&'a Command),
+    /// The last word, which removed nodes have too; said once.
+    Done,
 }
 
 /// All analyzers of a connection.
@@ -293,12 +295,14 @@ impl Tree {
         let Some(n) = self.nodes.get_mut(ix as usize) else {
             return;
         };
-        if n.removed {
+        let last = matches!(call, Call::Done);
+        if n.removed && !last {
             return;
         }
         let Some(mut an) = n.an.take() else {
             return;
         };
+        n.done |= last;
         let tag = n.tag;
         let mut cx = Cx {
             q,
@@ -317,6 +321,7 @@ impl Tree {
             Call::Reset => an.reset(&mut cx),
             Call::Flip => an.flip(),
             Call::Cmd(c) => an.command(&mut cx, c),
+            Call::Done => return an.done(&mut cx),
         }
         self.nodes[ix as usize].an = Some(an);
     }
@@ -406,7 +411,7 @@ impl Tree {
     }
 
     fn last_word(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, ix: NodeIx) {
-        self.node_done(q, conn, sh, ix);
+        self.call(q, conn, sh, ix, Call::Done);
         let mut i = 0;
         while let Some(&c) = self.children(ix).get(i) {
             self.last_word(q, conn, sh, c);
@@ -414,30 +419,11 @@ impl Tree {
         }
     }
 
-    fn node_done(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared, ix: NodeIx) {
-        let n = &mut self.nodes[ix as usize];
-        if n.done {
-            return;
-        }
-        let Some(mut an) = n.an.take() else { return };
-        n.done = true;
-        let tag = n.tag;
-        let mut cx = Cx {
-            q,
-            conn,
-            sh,
-            tree: self,
-            node: ix,
-            tag,
-        };
-        an.done(&mut cx);
-    }
-
     /// The connection is removed: every analyzer says its last word, parents first.
     pub fn done(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {
         let mut i = 0;
         while i < self.nodes.len() {
-            self.node_done(q, conn, sh, i as NodeIx);
+            self.call(q, conn, sh, i as NodeIx, Call::Done);
             i += 1;
         }
     }

@@ -1,6 +1,5 @@
 //! DCE/RPC connection-oriented PDUs (C706, MS-RPCE), over TCP and named pipes.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use crate::core::{Analyzer, Cx};
@@ -269,9 +268,5 @@ impl Analyzer for DceRpc {
     fn flip(&mut self) {
         self.buf.swap(0, 1);
         self.partial.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,6 +1,5 @@
 //! DHCP and BOOTP (RFC 2131, 2132 and option registrations).
 
-use std::any::Any;
 use std::rc::Rc;
 
 use tapir_data::value::{Addr, Value};
@@ -189,9 +188,5 @@ impl Analyzer for Dhcp {
         if Self::message(cx, is_orig, data).is_none() {
             cx.violation("Binpac exception: binpac exception: out_of_bound: DHCP_Message");
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -2,8 +2,6 @@
 
 mod objects;
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -172,10 +170,6 @@ impl Analyzer for Dnp3 {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

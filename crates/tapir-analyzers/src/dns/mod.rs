@@ -5,8 +5,6 @@
 mod rr;
 mod wire;
 
-use std::any::Any;
-
 use tapir_data::value::{Str, Value};
 
 use crate::core::conn::Transport;
@@ -280,9 +278,5 @@ impl Analyzer for Dns {
     fn flip(&mut self) {
         self.buf.swap(0, 1);
         self.broken.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

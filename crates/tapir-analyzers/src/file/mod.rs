@@ -1,6 +1,5 @@
 //! Connections that carry nothing but a file in each direction: FTP data, IRC DCC.
 
-use std::any::Any;
 use std::rc::Rc;
 
 use crate::core::{Analyzer, Cx};
@@ -75,9 +74,5 @@ impl Analyzer for FileData {
     fn flip(&mut self) {
         self.ids.swap(0, 1);
         self.offset.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! Finger (RFC 1288).
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx, PatKind};
 use crate::raise;
 use crate::util::lines::{Lines, Piece};
@@ -83,9 +81,5 @@ impl Analyzer for Finger {
 
     fn flip(&mut self) {
         self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,28 +1,29 @@
 //! FTP control connections (RFC 959, 2228).
 
-use std::any::Any;
-
-use crate::core::{Analyzer, Cx, PatKind};
+use crate::core::{Cx, PatKind};
 use crate::raise;
 use crate::ssl::Ssl;
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
 use crate::util::mime::base64;
-use crate::util::nvt::{Nvt, Piece};
+use crate::util::nvt::Nvt;
 use crate::util::text::{ieq, istarts, skip_lws};
 
 /// The analyzer.
+pub type Ftp = Dialogue<Session>;
+
+/// What is known of a session.
 #[derive(Default)]
-pub struct Ftp {
-    lines: [Nvt; 2],
+pub struct Session {
     /// The code of a reply that continues.
     pending: Option<u64>,
     auth: Vec<u8>,
-    tls: bool,
+    next: Next,
     /// The GSSAPI exchange holds TLS records.
     adat: bool,
     adat_bad: bool,
 }
 
-impl Ftp {
+impl Session {
     fn request(&mut self, cx: &mut Cx, line: &[u8]) {
         // Commands are alphabetic codes (RFC 959, section 5.3).
         let n = line.iter().take_while(|b| b.is_ascii_alphabetic()).count();
@@ -85,8 +86,8 @@ impl Ftp {
         raise!(cx, ftp_reply, code, msg, more);
         match code {
             234 if !more && matches!(&self.auth[..], b"TLS" | b"SSL" | b"TLS-C" | b"TLS-P") => {
-                if cx.add_child_boxed("SSL", Box::new(Ssl::default())).is_some() {
-                    self.tls = true;
+                if Ssl::begin(cx) {
+                    self.next = Next::Children;
                     raise!(cx, ftp_starttls);
                 }
             }
@@ -120,61 +121,25 @@ impl Ftp {
             if data.first() != Some(&0x16) {
                 return;
             }
-            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+            Ssl::begin(cx);
         }
         cx.forward(is_orig, &data);
     }
 }
 
-impl Analyzer for Ftp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]);
-        let mut at = 0;
-        while let Some(piece) = lines.next(data, &mut at) {
-            match piece {
-                Piece::Line(l) if is_orig => self.request(cx, &l),
-                Piece::Line(l) => self.reply(cx, &l),
-                Piece::Weird(w) => cx.weird_from(w, "", "NVT"),
-                Piece::Option(..) | Piece::Sub(_) | Piece::Unended => {}
-            }
-            if self.tls {
-                cx.forward(is_orig, &data[at..]);
-                break;
-            }
-        }
-        self.lines[d] = lines;
+impl LineProtocol for Session {
+    type Lines = Nvt;
+
+    fn lines() -> Nvt {
+        Nvt::default()
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.tls {
-            cx.forward_gap(is_orig, seq, len);
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
+        if is_orig {
+            self.request(cx, line);
         } else {
-            self.lines[is_orig as usize].clear();
+            self.reply(cx, line);
         }
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if self.tls {
-            cx.forward_eof(is_orig);
-            return;
-        }
-        match self.lines[is_orig as usize].flush() {
-            Some(l) if is_orig => self.request(cx, &l),
-            Some(l) => self.reply(cx, &l),
-            None => {}
-        }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+        self.next
     }
 }

@@ -1,7 +1,5 @@
 //! Gnutella 0.4 and 0.6: a handshake of header blocks, then binary messages. A request for a file is HTTP, and only told of.
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -206,9 +204,5 @@ impl Analyzer for Gnutella {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! GSSAPI and SPNEGO tokens (RFC 2743, 4178): finds the NTLM and Kerberos messages within.
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::ber;
@@ -92,9 +90,5 @@ impl Analyzer for Gssapi {
         if !data.is_empty() && Self::token(cx, is_orig, data, 0).is_none() {
             cx.violation("Binpac exception: binpac exception: out_of_bound: GSSAPI_NEG_TOKEN");
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -4,7 +4,6 @@ mod message;
 mod parts;
 mod wire;
 
-use std::any::Any;
 use std::collections::VecDeque;
 
 use crate::core::pia::Pia;
@@ -504,9 +503,5 @@ impl Analyzer for Http {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

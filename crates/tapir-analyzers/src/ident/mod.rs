@@ -1,28 +1,19 @@
 //! Ident (RFC 1413).
 
-use std::any::Any;
-
 use tapir_data::value::{Port, Proto};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
-use crate::util::lines::{Lines, Piece};
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
+use crate::util::lines::Lines;
 use crate::util::text::{digits, ieq, skip_lws, trim};
 
 /// The analyzer.
-pub struct Ident {
-    lines: [Lines; 2],
-    asked: bool,
-}
+pub type Ident = Dialogue<Pairs>;
 
-impl Default for Ident {
-    fn default() -> Self {
-        Ident {
-            lines: [Lines::default().quiet(), Lines::default().quiet()],
-            asked: false,
-        }
-    }
-}
+/// Requests and replies, of which each names the pair of ports that it is about.
+#[derive(Default)]
+pub struct Pairs;
 
 fn port(s: &mut &[u8]) -> Option<Port> {
     let t = skip_lws(s);
@@ -41,8 +32,14 @@ fn pair(s: &mut &[u8]) -> Option<(Port, Port)> {
     Some((a, b))
 }
 
-impl Ident {
-    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
+impl LineProtocol for Pairs {
+    type Lines = Lines;
+
+    fn lines() -> Lines {
+        Lines::default().quiet().with_max(4096)
+    }
+
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
         let mut s = line;
         let Some((a, b)) = pair(&mut s) else {
             let text = String::from_utf8_lossy(line).into_owned();
@@ -54,21 +51,20 @@ impl Ident {
                 },
                 &text,
             );
-            return;
+            return Next::Line;
         };
         if is_orig {
             if !s.is_empty() {
                 let text = String::from_utf8_lossy(s).into_owned();
                 cx.weird("ident_request_addendum", &text);
             }
-            self.asked = true;
             raise!(cx, ident_request, a, b);
-            return;
+            return Next::Line;
         }
         let mut parts = s.splitn(4, |&x| x == b':');
         let (Some(_), Some(kind), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             cx.weird("bad_ident_reply", "");
-            return;
+            return Next::Line;
         };
         cx.confirm();
         if ieq(trim(kind), b"ERROR") {
@@ -78,39 +74,6 @@ impl Ident {
             let system = rest.split(|&x| x == b',').next().unwrap_or(b"");
             raise!(cx, ident_reply, a, b, skip_lws(user), trim(system));
         }
-    }
-}
-
-impl Analyzer for Ident {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        let d = is_orig as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]).with_max(4096);
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            match p {
-                Piece::Line(l) => self.line(cx, is_orig, &l),
-                Piece::Weird(w) => cx.line_weird(w),
-                Piece::Plain(..) => {}
-            }
-        }
-        self.lines[d] = lines;
-    }
-
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        self.lines[is_orig as usize].clear();
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if let Some(l) = self.lines[is_orig as usize].flush() {
-            self.line(cx, is_orig, &l);
-        }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+        Next::Line
     }
 }

@@ -1,33 +1,23 @@
 //! IMAP up to STARTTLS (RFC 3501): capabilities and the switch to TLS.
 
-use std::any::Any;
-
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::ssl::Ssl;
-use crate::util::lines::{Lines, Piece};
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
+use crate::util::lines::Lines;
 use crate::util::text::{ieq, istarts};
 use crate::{raise, wants};
 
 /// The analyzer.
-pub struct Imap {
-    lines: [Lines; 2],
+pub type Imap = Dialogue<Session>;
+
+/// What is known of a session.
+#[derive(Default)]
+pub struct Session {
+    /// The tag of the client's STARTTLS.
     tag: Vec<u8>,
-    tls: bool,
-    stopped: bool,
 }
 
-impl Default for Imap {
-    fn default() -> Self {
-        Imap {
-            lines: [Lines::default().quiet(), Lines::default().quiet()],
-            tag: Vec::new(),
-            tls: false,
-            stopped: false,
-        }
-    }
-}
-
-impl Imap {
+impl Session {
     fn client(&mut self, line: &[u8]) {
         let mut w = line.split(|&b| b == b' ').filter(|w| !w.is_empty());
         if let (Some(tag), Some(cmd)) = (w.next(), w.next()) {
@@ -37,7 +27,7 @@ impl Imap {
         }
     }
 
-    fn server(&mut self, cx: &mut Cx, line: &[u8]) {
+    fn server(&mut self, cx: &mut Cx, line: &[u8]) -> Next {
         if let Some(rest) = line.strip_prefix(b"* ") {
             if istarts(rest, b"OK") {
                 cx.confirm();
@@ -50,63 +40,42 @@ impl Imap {
                     raise!(cx, imap_capabilities, v);
                 }
             }
-            return;
+            return Next::Line;
         }
         if !self.tag.is_empty() && line.starts_with(&self.tag) {
-            let rest = line[self.tag.len()..].trim_ascii_start();
-            if istarts(rest, b"OK") {
-                self.tls = true;
+            let tag = std::mem::take(&mut self.tag);
+            if istarts(line[tag.len()..].trim_ascii_start(), b"OK") {
                 cx.confirm();
-                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                Ssl::begin(cx);
                 raise!(cx, imap_starttls);
+                return Next::Children;
             }
-            self.tag.clear();
         } else if line.contains(&0) {
-            self.stopped = true;
+            return Next::Nobody;
         }
+        Next::Line
     }
 }
 
-impl Analyzer for Imap {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        if self.stopped {
-            return;
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]);
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            match p {
-                Piece::Line(l) if is_orig => self.client(&l),
-                Piece::Line(l) => self.server(cx, &l),
-                _ => {}
-            }
-            if self.tls {
-                let rest = &data[at..];
-                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
-                break;
-            }
-        }
-        self.lines[d] = lines;
+impl LineProtocol for Session {
+    type Lines = Lines;
+
+    const UNENDED_COUNTS: bool = false;
+
+    fn lines() -> Lines {
+        Lines::default().quiet()
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.tls {
-            cx.forward_gap(is_orig, seq, len);
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
+        if is_orig {
+            self.client(line);
+            Next::Line
         } else {
-            self.stopped = true;
+            self.server(cx, line)
         }
     }
 
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _len: u64) -> Next {
+        Next::Nobody
     }
 }

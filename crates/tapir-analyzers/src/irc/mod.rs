@@ -1,31 +1,23 @@
 //! IRC (RFC 1459, 2812), DCC offers and STARTTLS.
 
-use std::any::Any;
-
 use tapir_data::value::{Addr, Value};
 use tapir_interface::{records, types};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::ssl::Ssl;
-use crate::util::lines::{Lines, Piece};
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
+use crate::util::lines::Lines;
 use crate::util::text::{digits, trim_lws};
 use crate::{raise, wants};
 
 /// The analyzer.
-pub struct Irc {
-    lines: [Lines; 2],
-    starttls: bool,
-    tls: bool,
-}
+pub type Irc = Dialogue<Session>;
 
-impl Default for Irc {
-    fn default() -> Self {
-        Irc {
-            lines: [Lines::default().quiet_lf(), Lines::default().quiet_lf()],
-            starttls: false,
-            tls: false,
-        }
-    }
+/// What is known of a session.
+#[derive(Default)]
+pub struct Session {
+    starttls: bool,
+    next: Next,
 }
 
 /// Commands that make it IRC when a client sends them.
@@ -86,8 +78,8 @@ fn numbers(s: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-impl Irc {
-    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
+impl Session {
+    fn message(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) {
         let max = cx.sh.opts.irc_max_line_length as usize;
         if line.len() > max {
             cx.weird("irc_line_size_exceeded", "");
@@ -234,8 +226,8 @@ impl Irc {
                 raise!(cx, irc_invalid_nick, is_orig);
             }
             670 if self.starttls => {
-                self.tls = true;
-                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                self.next = Next::Children;
+                Ssl::begin(cx);
                 raise!(cx, irc_starttls);
             }
             _ => {}
@@ -431,53 +423,21 @@ impl Irc {
     }
 }
 
-impl Analyzer for Irc {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        let d = is_orig as usize;
-        let max = cx.sh.opts.irc_max_line_length as usize;
+impl LineProtocol for Session {
+    type Lines = Lines;
+
+    fn lines() -> Lines {
+        Lines::default().quiet_lf()
+    }
+
+    fn before(&mut self, cx: &Cx, _is_orig: bool, lines: &mut Lines) {
         // Lines are cut at twice what is allowed, so that a cut one is always too long.
-        let mut lines = std::mem::take(&mut self.lines[d]).with_max(max.saturating_mul(2).max(2));
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            match p {
-                Piece::Line(l) => self.line(cx, is_orig, &l),
-                Piece::Weird(w) => cx.line_weird(w),
-                Piece::Plain(..) => {}
-            }
-            if self.tls {
-                let rest = &data[at..];
-                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
-                break;
-            }
-        }
-        self.lines[d] = lines;
+        let max = cx.sh.opts.irc_max_line_length as usize;
+        lines.set_max(max.saturating_mul(2).max(2));
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.tls {
-            cx.forward_gap(is_orig, seq, len);
-        } else {
-            self.lines[is_orig as usize].clear();
-        }
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if self.tls {
-            cx.forward_eof(is_orig);
-        } else if let Some(l) = self.lines[is_orig as usize].flush() {
-            self.line(cx, is_orig, &l);
-        }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
+        self.message(cx, is_orig, line);
+        self.next
     }
 }

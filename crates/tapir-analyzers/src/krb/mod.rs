@@ -1,6 +1,5 @@
 //! Kerberos 5 over UDP, TCP and within GSSAPI (RFC 4120).
 
-use std::any::Any;
 use std::rc::Rc;
 
 use tapir_data::value::{Addr, Value};
@@ -10,6 +9,7 @@ use crate::core::{Analyzer, Cx, Transport};
 use crate::raise;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 
 /// Kerberos messages in datagrams.
 #[derive(Default)]
@@ -423,58 +423,27 @@ impl Analyzer for Krb {
             cx.violation("Binpac exception: binpac exception: out_of_bound: KRB_PDU");
         }
     }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
 }
 
 /// Kerberos messages with a length before each.
-#[derive(Default)]
-pub struct KrbTcp {
-    inner: Krb,
-    buf: [Vec<u8>; 2],
-    stopped: bool,
-}
+pub type KrbTcp = Stream<Krb>;
 
 const MAX_MESSAGE: usize = 1 << 20;
 
-impl Analyzer for KrbTcp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
+impl Units for Krb {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        let mut c = Cursor::new(data);
+        let Some(n) = c.u32().map(|n| n as usize) else {
+            return Step::More;
+        };
+        if n > MAX_MESSAGE {
+            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: KRB_PDU_TCP");
         }
-        let mut buf = std::mem::take(&mut self.buf[is_orig as usize]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while let Some(n) = buf.get(at..at + 4) {
-            let n = u32::from_be_bytes([n[0], n[1], n[2], n[3]]) as usize;
-            if n > MAX_MESSAGE {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: KRB_PDU_TCP");
-                self.stopped = true;
-                return;
-            }
-            let Some(m) = buf.get(at + 4..at + 4 + n) else {
-                break;
-            };
-            self.inner.deliver(cx, is_orig, m);
-            at += 4 + n;
-        }
-        buf.drain(..at);
-        self.buf[is_orig as usize] = buf;
-    }
-
-    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+        let Some(m) = c.take(n) else {
+            return Step::More;
+        };
+        self.deliver(cx, is_orig, m);
+        Step::Used(c.pos())
     }
 }
 

@@ -2,15 +2,14 @@
 
 mod filter;
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::{enums, types};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::ssl::Ssl;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 use crate::{raise, wants};
 
 const STARTTLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
@@ -25,18 +24,21 @@ enum Mode {
     /// A SASL mechanism with a security layer is being negotiated.
     Sasl,
     Tls,
+    /// A limit was reached.
+    Dead,
 }
 
 /// The analyzer.
+pub type Ldap = Stream<Session>;
+
+/// What is known of a session.
 #[derive(Default)]
-pub struct Ldap {
-    buf: [Vec<u8>; 2],
+pub struct Session {
     mode: Mode,
     /// A bind by a mechanism that may protect what follows has succeeded.
     wrapped: bool,
     mech: Vec<u8>,
     starttls: Option<i64>,
-    stopped: bool,
     /// How much of the content of an unfinished SASL buffer is handled.
     told: [usize; 2],
 }
@@ -97,13 +99,7 @@ struct Told {
     argument: Vec<u8>,
 }
 
-impl Ldap {
-    fn fail(&mut self, cx: &mut Cx, why: &str) {
-        cx.violation(why);
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
+impl Session {
     fn message(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<()> {
         let msg = ber::expect(&mut Cursor::new(data), ber::SEQUENCE)?;
         let mut c = msg.cursor();
@@ -120,7 +116,7 @@ impl Ldap {
             argument: Vec::new(),
         };
         self.operation(cx, is_orig, id, &op, &mut t)?;
-        if self.stopped {
+        if self.mode == Mode::Dead {
             return Some(());
         }
         cx.confirm();
@@ -198,7 +194,7 @@ impl Ldap {
                 raise!(cx, ldap_extended_response, id, t.result, name, value);
                 if self.starttls == Some(id) && t.result == enums::ldap_resultcode::RESULTCODE_SUCCESS {
                     self.mode = Mode::Tls;
-                    cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                    Ssl::begin(cx);
                     raise!(cx, ldap_starttls);
                 }
             }
@@ -272,7 +268,8 @@ impl Ldap {
         let text = match filter::text(&f, max) {
             Ok(s) => s,
             Err(filter::Bad::Depth) => {
-                self.fail(cx, "LDAP exceeded max filter recursion depth");
+                cx.violation("LDAP exceeded max filter recursion depth");
+                self.mode = Mode::Dead;
                 return Some(());
             }
             Err(filter::Bad::Form) => return None,
@@ -299,42 +296,26 @@ impl Ldap {
         Some(())
     }
 
-    /// Handles what stands at the start of the buffer; gives its length.
-    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<usize> {
-        if self.wrapped && b[0] != 0x30 {
-            // A SASL buffer: length, then a GSS or NTLM token, sealed or signed.
-            let n = u32::from_be_bytes(b.get(..4)?.try_into().ok()?) as usize;
-            if n > MAX_MESSAGE {
-                self.fail(cx, "LDAP SASL buffer too long");
-                return None;
-            }
-            if !(self.mech.starts_with(b"GSS") || self.mech == b"NTLM") {
-                // What other mechanisms protect cannot be read.
-                return Some(b.len());
-            }
-            let token = &b[4..b.len().min(4 + n)];
-            self.sealed(cx, is_orig, token, n);
-            if b.len() < 4 + n {
-                return None;
-            }
-            self.told[is_orig as usize] = 0;
-            return Some(4 + n);
+    /// A SASL buffer: length, then a GSS or NTLM token, sealed or signed.
+    fn protected(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Step {
+        let mut c = Cursor::new(b);
+        let Some(n) = c.u32().map(|n| n as usize) else {
+            return Step::More;
+        };
+        if n > MAX_MESSAGE {
+            return Step::refuse(cx, "LDAP SASL buffer too long");
         }
-        match ber::frame(b) {
-            Ok(Some(n)) if b[0] == 0x30 && n <= MAX_MESSAGE => {
-                let m = b.get(..n)?;
-                if self.message(cx, is_orig, m).is_none() {
-                    self.fail(cx, "LDAP message does not parse");
-                    return None;
-                }
-                Some(n)
-            }
-            Ok(None) if b[0] == 0x30 => None,
-            _ => {
-                self.fail(cx, "LDAP message expected");
-                None
-            }
+        if !(self.mech.starts_with(b"GSS") || self.mech == b"NTLM") {
+            // What other mechanisms protect cannot be read.
+            return Step::Used(b.len());
         }
+        let token = c.rest();
+        self.sealed(cx, is_orig, &token[..token.len().min(n)], n);
+        if token.len() < n {
+            return Step::More;
+        }
+        self.told[is_orig as usize] = 0;
+        Step::Used(4 + n)
     }
 
     /// What is there of a token of `len` bytes of a security layer: what is only signed can be read.
@@ -415,57 +396,34 @@ fn modifications(c: &mut Cursor) -> Option<Vec<u8>> {
     Some(out)
 }
 
-impl Analyzer for Ldap {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
+impl Units for Session {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Step {
+        if self.wrapped && b[0] != 0x30 {
+            return self.protected(cx, is_orig, b);
         }
-        if self.mode == Mode::Tls {
-            cx.forward(is_orig, data);
-            return;
+        let n = match ber::frame(b) {
+            Ok(Some(n)) if b[0] == 0x30 && n <= MAX_MESSAGE => n,
+            Ok(None) if b[0] == 0x30 => return Step::More,
+            _ => return Step::refuse(cx, "LDAP message expected"),
+        };
+        let Some(m) = b.get(..n) else {
+            return Step::More;
+        };
+        if self.message(cx, is_orig, m).is_none() {
+            return Step::refuse(cx, "LDAP message does not parse");
         }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while at < buf.len() && !self.stopped {
-            if self.mode == Mode::Tls {
-                cx.forward(is_orig, &buf[at..]);
-                at = buf.len();
-                break;
-            }
-            match self.unit(cx, is_orig, &buf[at..]) {
-                Some(n) => at += n,
-                None => break,
-            }
-        }
-        if self.stopped {
-            return;
-        }
-        buf.drain(..at);
-        self.buf[d] = buf;
-    }
-
-    fn packet(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if !self.stopped && self.message(cx, is_orig, data).is_none() {
-            self.fail(cx, "LDAP message does not parse");
+        match self.mode {
+            Mode::Tls => Step::HandOver(n),
+            Mode::Dead => Step::Stop,
+            _ => Step::Used(n),
         }
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.mode == Mode::Tls {
-            cx.forward_gap(is_orig, seq, len);
-        } else {
-            self.stopped = true;
-            self.buf = Default::default();
-        }
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+    fn datagram(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<Step> {
+        Some(match self.message(cx, is_orig, data) {
+            None => Step::refuse(cx, "LDAP message does not parse"),
+            Some(()) if self.mode == Mode::Dead => Step::Stop,
+            Some(()) => Step::Used(data.len()),
+        })
     }
 }

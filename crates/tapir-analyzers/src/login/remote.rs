@@ -1,7 +1,5 @@
 //! rlogin (RFC 1282) and rsh: names that end with NUL first, then lines.
 
-use std::any::Any;
-
 use super::Dialogue;
 use crate::core::{Analyzer, Cx};
 use crate::raise;
@@ -125,10 +123,6 @@ impl<K: Kind> Analyzer for Remote<K> {
 
     fn flip(&mut self) {
         self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

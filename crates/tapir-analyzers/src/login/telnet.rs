@@ -1,7 +1,5 @@
 //! Telnet: the login dialogue, and the options that tell something of it (RFC 1091, 1096, 1572, 2941, 2946).
 
-use std::any::Any;
-
 use tapir_interface::events;
 
 use super::{Dialogue, State};
@@ -192,9 +190,5 @@ impl Analyzer for Telnet {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,21 +1,20 @@
 //! Modbus over TCP (Modbus Application Protocol V1.1b3).
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::bindings::TypeIdx;
 use tapir_interface::{records, types};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
-
-const HEADER: usize = 7;
+use crate::util::units::{AfterGap, Step, Stream, Units};
 
 /// The analyzer.
+pub type Modbus = Stream<Messages>;
+
+/// What was told of messages.
 #[derive(Default)]
-pub struct Modbus {
-    buf: [Vec<u8>; 2],
+pub struct Messages {
     /// The header of the message that is incomplete was told of.
     told: [bool; 2],
 }
@@ -35,7 +34,7 @@ fn registers(cx: &Cx, bytes: &[u8]) -> Value {
     cx.vector(types::MODBUSREGISTERS, v)
 }
 
-impl Modbus {
+impl Messages {
     /// The header with the function, told of as soon as it is there.
     fn header(&mut self, cx: &mut Cx, is_orig: bool, c: &mut Cursor) -> Option<(Value, u8)> {
         let (tid, pid, len, uid, fc) = (c.n16()?, c.n16()?, c.n16()?, c.n8()?, c.u8()?);
@@ -276,50 +275,39 @@ fn response(cx: &mut Cx, h: Value, fc: u8, c: &mut Cursor) -> Option<()> {
     Some(())
 }
 
-impl Analyzer for Modbus {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+impl Units for Messages {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        let &[_, _, p0, p1, high, low, _, _, ..] = data else {
+            return Step::More;
+        };
         // What does not parse is let go with all that came with it; the next data may begin with a message.
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while buf.len() - at > HEADER {
-            let h = &buf[at..];
-            let len = u16::from_be_bytes([h[4], h[5]]) as usize;
-            if h[2] != 0 || h[3] != 0 {
-                cx.violation("Binpac exception: binpac exception: &enforce violation : ModbusTCP_TransportHeader:pid");
-                return;
-            }
-            if len < 2 {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_TransportHeader:len");
-                return;
-            }
-            let Some(adu) = buf.get(at..at + 6 + len) else {
-                self.header(cx, is_orig, &mut Cursor::new(h));
-                break;
-            };
-            if self.adu(cx, is_orig, adu).is_none() {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: ModbusTCP_PDU");
-                return;
-            }
-            at += 6 + len;
+        let refuse = |cx: &mut Cx, what: &str| {
+            cx.violation(&format!("Binpac exception: binpac exception: {what}"));
+            Step::Used(data.len())
+        };
+        let len = usize::from(high) << 8 | usize::from(low);
+        if (p0, p1) != (0, 0) {
+            return refuse(cx, "&enforce violation : ModbusTCP_TransportHeader:pid");
         }
-        buf.drain(..at);
-        self.buf[d] = buf;
+        if len < 2 {
+            return refuse(cx, "out_of_bound: ModbusTCP_TransportHeader:len");
+        }
+        let Some(adu) = data.get(..6 + len) else {
+            self.header(cx, is_orig, &mut Cursor::new(data));
+            return Step::More;
+        };
+        match self.adu(cx, is_orig, adu) {
+            Some(()) => Step::Used(adu.len()),
+            None => refuse(cx, "out_of_bound: ModbusTCP_PDU"),
+        }
     }
 
-    fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        // The next data is taken to begin with a message.
-        self.buf[is_orig as usize] = Vec::new();
+    fn gap(&mut self, is_orig: bool) -> AfterGap {
         self.told[is_orig as usize] = false;
+        AfterGap::Resume
     }
 
     fn flip(&mut self) {
-        self.buf.swap(0, 1);
         self.told.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,13 +1,12 @@
 //! MySQL client/server protocol: handshake, authentication, commands and their results.
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::types;
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 use crate::{raise, wants};
 
 const CLIENT_CONNECT_WITH_DB: u32 = 8;
@@ -19,18 +18,19 @@ const CLIENT_LENENC_AUTH: u32 = 0x20_0000;
 const CLIENT_DEPRECATE_EOF: u32 = 0x100_0000;
 const CLIENT_QUERY_ATTRIBUTES: u32 = 0x800_0000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
+    #[default]
     Greeting,
     Handshake,
     Auth,
     Command,
-    Tls,
 }
 
 /// What the server is expected to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Expect {
+    #[default]
     Nothing,
     Status,
     ResultHead,
@@ -42,26 +42,16 @@ enum Expect {
 }
 
 /// The analyzer.
-pub struct Mysql {
-    buf: [Vec<u8>; 2],
+pub type Mysql = Stream<Packets>;
+
+/// What is known of a session.
+#[derive(Default)]
+pub struct Packets {
     phase: Phase,
     expect: Expect,
     caps: u32,
     server_caps: u32,
-    stopped: bool,
-}
-
-impl Default for Mysql {
-    fn default() -> Self {
-        Mysql {
-            buf: Default::default(),
-            phase: Phase::Greeting,
-            expect: Expect::Nothing,
-            caps: 0,
-            server_caps: 0,
-            stopped: false,
-        }
-    }
+    tls: bool,
 }
 
 /// A length-encoded integer.
@@ -88,7 +78,7 @@ fn nul_or_rest<'a>(c: &mut Cursor<'a>) -> &'a [u8] {
     }
 }
 
-impl Mysql {
+impl Packets {
     fn server(&mut self, cx: &mut Cx, p: &[u8]) -> Option<()> {
         let first = *p.first()?;
         let mut c = Cursor::new(p);
@@ -144,7 +134,6 @@ impl Mysql {
                 _ => {}
             },
             Phase::Command => self.result(cx, first, p)?,
-            Phase::Tls => {}
         }
         Some(())
     }
@@ -261,7 +250,6 @@ impl Mysql {
                 Some(())
             }
             Phase::Command => self.command(cx, p),
-            Phase::Tls => Some(()),
         }
     }
 
@@ -275,8 +263,8 @@ impl Mysql {
             if c.is_empty() && self.caps & CLIENT_SSL != 0 {
                 raise!(cx, mysql_ssl_request);
                 cx.confirm();
-                self.phase = Phase::Tls;
-                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                self.tls = true;
+                Ssl::begin(cx);
                 return Some(());
             }
             user = nul_or_rest(&mut c);
@@ -373,58 +361,27 @@ fn query_attributes(c: &mut Cursor) -> Option<()> {
     Some(())
 }
 
-impl Analyzer for Mysql {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
-        }
-        if self.phase == Phase::Tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while let Some(h) = buf.get(at..at + 4) {
-            let n = u32::from_le_bytes([h[0], h[1], h[2], 0]) as usize;
-            let Some(p) = buf.get(at + 4..at + 4 + n) else {
-                break;
-            };
-            let r = if is_orig {
-                self.client(cx, p)
-            } else {
-                self.server(cx, p)
-            };
-            at += 4 + n;
-            if r.is_none() && n > 0 {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: MySQL_PDU");
-                self.stopped = true;
-                return;
-            }
-            if self.phase == Phase::Tls {
-                cx.forward(is_orig, &buf[at..]);
-                return;
-            }
-        }
-        buf.drain(..at);
-        self.buf[d] = buf;
-    }
-
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.phase == Phase::Tls {
-            cx.forward_gap(is_orig, seq, len);
+impl Units for Packets {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        let mut c = Cursor::new(data);
+        let Some(h) = c.array::<4>() else {
+            return Step::More;
+        };
+        let Some(p) = c.take(u32::from_le_bytes([h[0], h[1], h[2], 0]) as usize) else {
+            return Step::More;
+        };
+        let r = if is_orig {
+            self.client(cx, p)
         } else {
-            self.stopped = true;
-            self.buf = Default::default();
+            self.server(cx, p)
+        };
+        if r.is_none() && !p.is_empty() {
+            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: MySQL_PDU");
         }
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+        if self.tls {
+            Step::HandOver(c.pos())
+        } else {
+            Step::Used(c.pos())
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! NetWare Core Protocol over TCP: each frame of the session has a signature, a length and a frame of NCP.
 
-use std::any::Any;
-
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 
 const REQUEST: u32 = 0x446d_6454;
 const REPLY: u32 = 0x744e_6350;
@@ -12,21 +11,16 @@ const REPLY: u32 = 0x744e_6350;
 const SERVICE: u64 = 0x2222;
 
 /// The analyzer.
+pub type Ncp = Stream<Frames>;
+
+/// What the reply to a request tells of it.
 #[derive(Default)]
-pub struct Ncp {
-    buf: [Vec<u8>; 2],
+pub struct Frames {
     /// Frame type and function of the last request.
     asked: (u64, u64),
-    stopped: bool,
 }
 
-impl Ncp {
-    fn stop(&mut self, cx: &mut Cx, why: &str) {
-        cx.violation(why);
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
+impl Frames {
     fn frame(&mut self, cx: &mut Cx, is_orig: bool, body: &[u8]) -> Option<()> {
         let len = body.len() as u64;
         let mut c = Cursor::new(body);
@@ -46,55 +40,31 @@ impl Ncp {
     }
 }
 
-impl Analyzer for Ncp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
+impl Units for Frames {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        let mut c = Cursor::new(data);
+        let (Some(mark), Some(len)) = (c.u32(), c.u32()) else {
+            return Step::More;
+        };
+        // The length counts this header; requests have two words more.
+        let head = match mark {
+            REQUEST => 16,
+            REPLY => 8,
+            _ => return Step::refuse(cx, "not an NCP frame"),
+        };
+        let Some(n) = (len as usize).checked_sub(head) else {
+            return Step::refuse(cx, "NCP frame too short");
+        };
+        if n as u64 > cx.sh.opts.ncp_max_frame_size {
+            cx.weird("ncp_large_frame", &n.to_string());
+            return Step::refuse(cx, "NCP frame too long");
         }
-        let max = cx.sh.opts.ncp_max_frame_size;
-        let mut buf = std::mem::take(&mut self.buf[is_orig as usize]);
-        buf.extend_from_slice(data);
-        let mut used = 0;
-        loop {
-            let mut c = Cursor::new(&buf[used..]);
-            let (Some(mark), Some(len)) = (c.u32(), c.u32()) else {
-                break;
-            };
-            // The length counts this header; requests have two words more.
-            let head = match mark {
-                REQUEST => 16,
-                REPLY => 8,
-                _ => return self.stop(cx, "not an NCP frame"),
-            };
-            let Some(n) = (len as usize).checked_sub(head) else {
-                return self.stop(cx, "NCP frame too short");
-            };
-            if n as u64 > max {
-                cx.weird("ncp_large_frame", &n.to_string());
-                return self.stop(cx, "NCP frame too long");
-            }
-            let Some(body) = buf.get(used + head..used + head + n) else {
-                break;
-            };
-            if self.frame(cx, is_orig, body).is_none() {
-                cx.weird("truncated_NCP", "");
-            }
-            used += head + n;
+        let Some(body) = data.get(head..head + n) else {
+            return Step::More;
+        };
+        if self.frame(cx, is_orig, body).is_none() {
+            cx.weird("truncated_NCP", "");
         }
-        buf.drain(..used);
-        self.buf[is_orig as usize] = buf;
-    }
-
-    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+        Step::Used(head + n)
     }
 }

@@ -1,7 +1,5 @@
 //! NTLM messages (MS-NLMP), as carried by GSSAPI, SMB, LDAP and DCE/RPC.
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::records;
 
@@ -206,9 +204,5 @@ impl Analyzer for Ntlm {
         if Self::message(cx, data).is_none() {
             cx.violation("Binpac exception: binpac exception: out_of_bound: NTLM_SSP_Token");
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! NTP versions 1 to 4 with control and private messages (RFC 5905, 9327).
 
-use std::any::Any;
-
 use tapir_data::value::{Addr, Value};
 use tapir_interface::records;
 
@@ -168,9 +166,5 @@ impl Analyzer for Ntp {
 
     fn done(&mut self, cx: &mut Cx) {
         raise!(cx, udp_session_done);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

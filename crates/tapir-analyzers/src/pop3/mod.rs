@@ -1,13 +1,13 @@
 //! POP3 (RFC 1939, 2595, 5034); the mails retrieved are parsed as MIME.
 
-use std::any::Any;
 use std::collections::VecDeque;
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::smtp::mail::Mail;
 use crate::ssl::Ssl;
-use crate::util::lines::{Lines, Piece};
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
+use crate::util::lines::Lines;
 use crate::util::mime::base64;
 use crate::util::text::{ieq, word};
 
@@ -16,8 +16,9 @@ const COMMANDS: &[&str] = &[
     "UIDL", "STLS", "XSND",
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Auth {
+    #[default]
     None,
     Plain,
     LoginUser,
@@ -26,8 +27,11 @@ enum Auth {
 }
 
 /// The analyzer.
-pub struct Pop3 {
-    lines: [Lines; 2],
+pub type Pop3 = Dialogue<Session>;
+
+/// What is known of a session.
+#[derive(Default)]
+pub struct Session {
     /// Requests whose answers are awaited; only the first is looked at.
     pending: VecDeque<Vec<u8>>,
     current: Option<&'static str>,
@@ -37,31 +41,11 @@ pub struct Pop3 {
     user: Vec<u8>,
     password: Vec<u8>,
     auth: Auth,
-    tls: bool,
     unknown: u64,
-    stopped: bool,
+    next: Next,
 }
 
-impl Default for Pop3 {
-    fn default() -> Self {
-        Pop3 {
-            lines: [Lines::default().quiet_lf(), Lines::default().quiet_lf()],
-            pending: VecDeque::new(),
-            current: None,
-            greeted: false,
-            multi: false,
-            mail: None,
-            user: Vec::new(),
-            password: Vec::new(),
-            auth: Auth::None,
-            tls: false,
-            unknown: 0,
-            stopped: false,
-        }
-    }
-}
-
-impl Pop3 {
+impl Session {
     fn request(&mut self, cx: &mut Cx, line: &[u8]) {
         if self.auth != Auth::None {
             self.auth_line(cx, line);
@@ -95,7 +79,7 @@ impl Pop3 {
             self.unknown += 1;
             if self.unknown > cx.sh.opts.pop3_max_unknown_client_commands {
                 cx.violation("too many unknown client commands");
-                self.stopped = true;
+                self.next = Next::Nobody;
             }
             return;
         };
@@ -191,7 +175,7 @@ impl Pop3 {
             self.answered(cx, ok);
         }
         // A greeting that comes late is an answer to the first request.
-        if !self.multi && !self.tls {
+        if !self.multi && self.next != Next::Children {
             self.finish(cx);
         }
     }
@@ -218,8 +202,8 @@ impl Pop3 {
                 self.multi = whole || cmd == "CAPA";
             }
             ("STLS", true) => {
-                self.tls = true;
-                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                self.next = Next::Children;
+                Ssl::begin(cx);
                 raise!(cx, pop3_starttls);
             }
             _ => {}
@@ -227,70 +211,25 @@ impl Pop3 {
     }
 }
 
-impl Analyzer for Pop3 {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        if self.stopped {
-            return;
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]);
-        let mut at = 0;
-        while let Some(p) = lines.next(data, &mut at) {
-            match p {
-                Piece::Line(l) if is_orig => self.request(cx, &l),
-                Piece::Line(l) => self.reply(cx, &l),
-                Piece::Weird(w) => cx.line_weird(w),
-                Piece::Plain(..) => {}
-            }
-            if self.stopped {
-                break;
-            }
-            if self.tls {
-                let rest = &data[at..];
-                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
-                break;
-            }
-        }
-        self.lines[d] = lines;
+impl LineProtocol for Session {
+    type Lines = Lines;
+
+    fn lines() -> Lines {
+        Lines::default().quiet_lf()
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.tls {
-            cx.forward_gap(is_orig, seq, len);
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
+        if is_orig {
+            self.request(cx, line);
         } else {
-            self.lines[is_orig as usize].clear();
+            self.reply(cx, line);
         }
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if self.tls {
-            cx.forward_eof(is_orig);
-        } else if !self.stopped
-            && let Some(l) = self.lines[is_orig as usize].flush()
-        {
-            if is_orig {
-                self.request(cx, &l);
-            } else {
-                self.reply(cx, &l);
-            }
-        }
+        self.next
     }
 
     fn done(&mut self, cx: &mut Cx) {
         if let Some(m) = self.mail.take() {
             m.end(cx);
         }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,11 +1,10 @@
 //! PostgreSQL frontend/backend protocol 3.
 
-use std::any::Any;
-
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
@@ -20,91 +19,85 @@ enum Phase {
     /// The server's one-byte answer to a request for encryption is due.
     Asked,
     Messages,
-    Tls,
 }
 
 /// The analyzer.
+pub type PostgreSql = Stream<Messages>;
+
+/// How far a session has come.
 #[derive(Default)]
-pub struct PostgreSql {
-    buf: [Vec<u8>; 2],
+pub struct Messages {
     phase: Phase,
-    stopped: bool,
 }
 
-impl PostgreSql {
-    fn fail(&mut self, cx: &mut Cx, why: &str) {
-        cx.violation(why);
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
-    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<usize> {
-        match self.phase {
+impl Units for Messages {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Step {
+        let step = match self.phase {
             Phase::Startup if is_orig => self.startup(cx, b),
             // A server has nothing to say before its client has begun.
-            Phase::Startup => Some(b.len()),
+            Phase::Startup => Some(Step::Used(b.len())),
             Phase::Asked if !is_orig => {
                 cx.confirm();
                 raise!(cx, postgresql_ssl_reply, &b[..1]);
                 if b[0] == b'S' {
-                    self.phase = Phase::Tls;
-                    cx.add_child_boxed("SSL", Box::new(Ssl::default()));
-                } else {
-                    self.phase = Phase::Startup;
+                    Ssl::begin(cx);
+                    return Step::HandOver(1);
                 }
-                Some(1)
+                self.phase = Phase::Startup;
+                Some(Step::Used(1))
             }
-            Phase::Messages => {
-                let n = u32::from_be_bytes(b.get(1..5)?.try_into().ok()?) as usize;
-                if !(4..=MAX_MESSAGE).contains(&n) {
-                    self.fail(
-                        cx,
-                        "error while parsing PostgreSQL: &requires failed: (self.length >= 4)",
-                    );
-                    return None;
-                }
-                let body = b.get(5..1 + n)?;
-                let ok = if is_orig {
-                    self.frontend(cx, b[0], body)
-                } else {
-                    self.backend(cx, b[0], body)
-                };
-                if ok.is_none() {
-                    self.fail(cx, "error while parsing PostgreSQL");
-                    return None;
-                }
-                Some(1 + n)
-            }
-            _ => None,
+            Phase::Asked => None,
+            Phase::Messages => Self::message(cx, is_orig, b),
+        };
+        step.unwrap_or(Step::More)
+    }
+}
+
+impl Messages {
+    fn message(cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<Step> {
+        let mut c = Cursor::new(b);
+        let (ty, n) = (c.u8()?, c.u32()? as usize);
+        if !(4..=MAX_MESSAGE).contains(&n) {
+            let why = "error while parsing PostgreSQL: &requires failed: (self.length >= 4)";
+            return Some(Step::refuse(cx, why));
         }
+        let body = c.take(n - 4)?;
+        let ok = if is_orig {
+            frontend(cx, ty, body)
+        } else {
+            backend(cx, ty, body)
+        };
+        Some(match ok {
+            Some(()) => Step::Used(c.pos()),
+            None => Step::refuse(cx, "error while parsing PostgreSQL"),
+        })
     }
 
-    fn startup(&mut self, cx: &mut Cx, b: &[u8]) -> Option<usize> {
-        let n = u32::from_be_bytes(b.get(..4)?.try_into().ok()?) as usize;
+    fn startup(&mut self, cx: &mut Cx, b: &[u8]) -> Option<Step> {
+        let mut c = Cursor::new(b);
+        let n = c.u32()? as usize;
         if n < 8 {
-            self.fail(cx, "&requires failed: (self.length >= 8)");
-            return None;
+            return Some(Step::refuse(cx, "&requires failed: (self.length >= 8)"));
         }
-        let code = u32::from_be_bytes(b.get(4..8)?.try_into().ok()?);
+        let code = c.u32()?;
         match code {
             SSL_REQUEST | GSS_REQUEST => {
                 if code == SSL_REQUEST {
                     raise!(cx, postgresql_ssl_request);
                 }
                 self.phase = Phase::Asked;
-                return Some(8);
+                return Some(Step::Used(8));
             }
-            CANCEL => return b.get(..n).map(|_| n),
+            CANCEL => return b.get(..n).map(|_| Step::Used(n)),
             _ => {}
         }
         let major = code >> 16;
         if major != 3 {
-            self.fail(cx, &format!("unsupported PostgreSQL major version {major}"));
-            return None;
+            let why = format!("unsupported PostgreSQL major version {major}");
+            return Some(Step::refuse(cx, &why));
         }
         if n > 65_536 {
-            self.fail(cx, "PostgreSQL startup message too long");
-            return None;
+            return Some(Step::refuse(cx, "PostgreSQL startup message too long"));
         }
         let body = b.get(8..n)?;
         let mut c = Cursor::new(body);
@@ -118,121 +111,74 @@ impl PostgreSql {
         cx.confirm();
         raise!(cx, postgresql_startup_message, major as u64, (code & 0xffff) as u64);
         self.phase = Phase::Messages;
-        Some(n)
-    }
-
-    fn frontend(&mut self, cx: &mut Cx, ty: u8, body: &[u8]) -> Option<()> {
-        match ty {
-            b'p' => {
-                raise!(cx, postgresql_authentication_response, body);
-            }
-            b'Q' => {
-                let q = body.strip_suffix(b"\0").unwrap_or(body);
-                raise!(cx, postgresql_simple_query, q);
-            }
-            b'X' => {
-                raise!(cx, postgresql_terminate);
-            }
-            _ => {
-                raise!(cx, postgresql_not_implemented, true, &[ty], body);
-            }
-        }
-        Some(())
-    }
-
-    fn backend(&mut self, cx: &mut Cx, ty: u8, body: &[u8]) -> Option<()> {
-        cx.confirm();
-        let mut c = Cursor::new(body);
-        match ty {
-            b'R' => {
-                let id = c.n32()?;
-                if id == 0 {
-                    raise!(cx, postgresql_authentication_ok);
-                } else {
-                    raise!(cx, postgresql_authentication_request, id, c.take_rest());
-                }
-            }
-            b'E' => {
-                while let Some(code) = c.u8().filter(|b| *b != 0) {
-                    let v = c.cstr()?;
-                    raise!(cx, postgresql_error_response_identified_field, &[code], v);
-                }
-                raise!(cx, postgresql_error_response);
-            }
-            b'N' => {
-                while let Some(code) = c.u8().filter(|b| *b != 0) {
-                    let v = c.cstr()?;
-                    raise!(cx, postgresql_notice_response_identified_field, &[code], v);
-                }
-                raise!(cx, postgresql_notice_response);
-            }
-            b'S' => {
-                let (n, v) = (c.cstr()?, c.cstr()?);
-                raise!(cx, postgresql_parameter_status, n, v);
-            }
-            b'K' => {
-                let (pid, key) = (c.n32()?, c.n32()?);
-                raise!(cx, postgresql_backend_key_data, pid, key);
-            }
-            b'Z' => {
-                let s = c.take(1)?;
-                raise!(cx, postgresql_ready_for_query, s);
-            }
-            b'D' => {
-                let n = c.n16()?;
-                raise!(cx, postgresql_data_row, n);
-            }
-            _ => {
-                raise!(cx, postgresql_not_implemented, false, &[ty], body);
-            }
-        }
-        Some(())
+        Some(Step::Used(n))
     }
 }
 
-impl Analyzer for PostgreSql {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
+fn frontend(cx: &mut Cx, ty: u8, body: &[u8]) -> Option<()> {
+    match ty {
+        b'p' => {
+            raise!(cx, postgresql_authentication_response, body);
         }
-        if self.phase == Phase::Tls {
-            cx.forward(is_orig, data);
-            return;
+        b'Q' => {
+            let q = body.strip_suffix(b"\0").unwrap_or(body);
+            raise!(cx, postgresql_simple_query, q);
         }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while at < buf.len() && !self.stopped {
-            match self.unit(cx, is_orig, &buf[at..]) {
-                Some(n) => at += n,
-                None => break,
+        b'X' => {
+            raise!(cx, postgresql_terminate);
+        }
+        _ => {
+            raise!(cx, postgresql_not_implemented, true, &[ty], body);
+        }
+    }
+    Some(())
+}
+
+fn backend(cx: &mut Cx, ty: u8, body: &[u8]) -> Option<()> {
+    cx.confirm();
+    let mut c = Cursor::new(body);
+    match ty {
+        b'R' => {
+            let id = c.n32()?;
+            if id == 0 {
+                raise!(cx, postgresql_authentication_ok);
+            } else {
+                raise!(cx, postgresql_authentication_request, id, c.take_rest());
             }
-            if self.phase == Phase::Tls {
-                cx.forward(is_orig, &buf[at..]);
-                return;
+        }
+        b'E' => {
+            while let Some(code) = c.u8().filter(|b| *b != 0) {
+                let v = c.cstr()?;
+                raise!(cx, postgresql_error_response_identified_field, &[code], v);
             }
+            raise!(cx, postgresql_error_response);
         }
-        if !self.stopped {
-            buf.drain(..at);
-            self.buf[d] = buf;
+        b'N' => {
+            while let Some(code) = c.u8().filter(|b| *b != 0) {
+                let v = c.cstr()?;
+                raise!(cx, postgresql_notice_response_identified_field, &[code], v);
+            }
+            raise!(cx, postgresql_notice_response);
+        }
+        b'S' => {
+            let (n, v) = (c.cstr()?, c.cstr()?);
+            raise!(cx, postgresql_parameter_status, n, v);
+        }
+        b'K' => {
+            let (pid, key) = (c.n32()?, c.n32()?);
+            raise!(cx, postgresql_backend_key_data, pid, key);
+        }
+        b'Z' => {
+            let s = c.take(1)?;
+            raise!(cx, postgresql_ready_for_query, s);
+        }
+        b'D' => {
+            let n = c.n16()?;
+            raise!(cx, postgresql_data_row, n);
+        }
+        _ => {
+            raise!(cx, postgresql_not_implemented, false, &[ty], body);
         }
     }
-
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.phase == Phase::Tls {
-            cx.forward_gap(is_orig, seq, len);
-        } else {
-            self.stopped = true;
-            self.buf = Default::default();
-        }
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
+    Some(())
 }

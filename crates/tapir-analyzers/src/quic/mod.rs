@@ -2,7 +2,6 @@
 
 mod keys;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use crate::core::tree::NodeIx;
@@ -292,10 +291,6 @@ impl Analyzer for Quic {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

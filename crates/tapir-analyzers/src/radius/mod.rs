@@ -1,6 +1,5 @@
 //! RADIUS (RFC 2865).
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use tapir_data::value::Value;
@@ -62,9 +61,5 @@ impl Analyzer for Radius {
         if Self::message(cx, data).is_none() {
             cx.violation("Binpac exception: binpac exception: out_of_bound: RADIUS_PDU");
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

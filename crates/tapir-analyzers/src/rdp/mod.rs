@@ -2,18 +2,17 @@
 
 mod udp;
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
 pub use udp::RdpUdp;
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
 use crate::util::text::{find, utf16le};
+use crate::util::units::{AfterGap, Step, Stream, Units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Mode {
@@ -25,21 +24,20 @@ enum Mode {
 }
 
 /// The analyzer.
+pub type Rdp = Stream<Session>;
+
+/// What is known of a session.
 #[derive(Default)]
-pub struct Rdp {
-    buf: [Vec<u8>; 2],
+pub struct Session {
     mode: Mode,
     security: u64,
     certs: u64,
 }
 
-const MAX_PDU: usize = 65_536;
-
-impl Rdp {
+impl Session {
     fn fail(&mut self, cx: &mut Cx, why: &str) {
         cx.violation(why);
         self.mode = Mode::Dead;
-        self.buf = Default::default();
     }
 
     /// One TPKT without its header.
@@ -116,7 +114,7 @@ impl Rdp {
                 if v > 0 {
                     self.mode = Mode::Tls;
                     raise!(cx, rdp_begin_encryption, v);
-                    cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                    Ssl::begin(cx);
                 }
                 raise!(cx, rdp_negotiation_response, v, flags);
             }
@@ -320,70 +318,42 @@ fn fixed(b: &[u8]) -> std::rc::Rc<[u8]> {
     utf16le(&b[..n]).into_bytes().into()
 }
 
-impl Analyzer for Rdp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        match self.mode {
-            Mode::Tls => return cx.forward(is_orig, data),
-            Mode::Native => {
-                raise!(cx, rdp_native_encrypted_data, is_orig, data.len() as u64);
-                return;
-            }
-            Mode::Dead => return,
-            Mode::Plain => {}
+impl Units for Session {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        if self.mode == Mode::Native {
+            raise!(cx, rdp_native_encrypted_data, is_orig, data.len() as u64);
+            return Step::Used(data.len());
         }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while buf.len() - at >= 4 && self.mode == Mode::Plain {
-            let h = &buf[at..];
-            if h[0] != 3 {
-                self.fail(
-                    cx,
-                    &format!(
-                        "Binpac exception: binpac exception: invalid index for case: TPKT: {}",
-                        h[0]
-                    ),
-                );
-                return;
-            }
-            let n = u16::from_be_bytes([h[2], h[3]]) as usize;
-            if !(4..=MAX_PDU).contains(&n) {
-                self.fail(cx, "Binpac exception: binpac exception: out_of_bound: TPKT");
-                return;
-            }
-            let Some(p) = buf.get(at + 4..at + n) else { break };
-            let p = p.to_vec();
-            if self.tpdu(cx, is_orig, &p).is_none() {
-                self.fail(cx, "Binpac exception: binpac exception: out_of_bound: COTP");
-                return;
-            }
-            at += n;
+        let mut c = Cursor::new(data);
+        let Some([version, _, high, low]) = c.array() else {
+            return Step::More;
+        };
+        if version != 3 {
+            let why = format!("Binpac exception: binpac exception: invalid index for case: TPKT: {version}");
+            return Step::refuse(cx, &why);
         }
-        buf.drain(..at);
+        let Some(n) = (usize::from(high) << 8 | usize::from(low)).checked_sub(4) else {
+            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: TPKT");
+        };
+        let Some(p) = c.take(n) else {
+            return Step::More;
+        };
+        if self.tpdu(cx, is_orig, p).is_none() {
+            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: COTP");
+        }
         match self.mode {
-            Mode::Tls if !buf.is_empty() => cx.forward(is_orig, &buf),
-            Mode::Plain => self.buf[d] = buf,
-            _ => {}
+            Mode::Plain => Step::Used(c.pos()),
+            Mode::Tls => Step::HandOver(c.pos()),
+            // What came with the last readable message is not told of.
+            Mode::Native => Step::Used(data.len()),
+            Mode::Dead => Step::Stop,
         }
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+    fn gap(&mut self, _is_orig: bool) -> AfterGap {
         match self.mode {
-            Mode::Tls => cx.forward_gap(is_orig, seq, len),
-            Mode::Plain => {
-                self.mode = Mode::Dead;
-                self.buf = Default::default();
-            }
-            _ => {}
+            Mode::Native => AfterGap::Resume,
+            _ => AfterGap::Stop,
         }
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! The handshake of RDP over UDP (MS-RDPEUDP).
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -66,9 +64,5 @@ impl RdpUdp {
 impl Analyzer for RdpUdp {
     fn packet(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let _ = self.datagram(cx, is_orig, data);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

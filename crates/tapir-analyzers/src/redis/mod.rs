@@ -2,18 +2,14 @@
 
 mod resp;
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::util::text::ieq;
+use crate::util::units::{Step, Stream, Units};
 use resp::{Parsed, Resp, parse};
-
-/// A command or reply that is longer is not followed.
-const MAX_BUFFER: usize = 16 << 20;
 
 /// Commands that have an enumerator, in its order.
 const KNOWN: &[&str] = &[
@@ -70,22 +66,21 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The analyzer.
+pub type Redis = Stream<Conversation>;
+
+/// What is known of a connection.
 #[derive(Default)]
-pub struct Redis {
-    buf: [Vec<u8>; 2],
+pub struct Conversation {
     seen_client: bool,
-    stopped: bool,
 }
 
-impl Redis {
-    fn fail(&mut self, cx: &mut Cx, why: &str) {
-        cx.violation(why);
-        self.stopped = true;
-        self.buf = Default::default();
-    }
+impl Units for Conversation {
+    const MAX: usize = 16 << 20;
 
-    /// Handles one unit at the start of the buffer; gives its length.
-    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<usize> {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Step {
+        if !is_orig && !self.seen_client {
+            return Step::refuse(cx, "Server responses must come after a client request is seen");
+        }
         let max = cx.sh.opts.redis_max_aggregate_elements;
         if is_orig
             && !matches!(
@@ -94,29 +89,24 @@ impl Redis {
             )
         {
             // An inline command.
-            let n = b.iter().position(|&x| x == b'\n')?;
+            let Some(n) = b.iter().position(|&x| x == b'\n') else {
+                return Step::More;
+            };
             let line = b[..n].strip_suffix(b"\r").unwrap_or(&b[..n]);
             let words = inline_words(line);
             if words.is_empty() {
-                self.fail(cx, "failed expression '|raw| >= 1'");
-                return None;
+                return Step::refuse(cx, "failed expression '|raw| >= 1'");
             }
             self.seen_client = true;
-            self.command(cx, words);
-            return Some(n + 1);
+            command(cx, words);
+            return Step::Used(n + 1);
         }
         match parse(b, max) {
-            Parsed::More => None,
-            Parsed::Limit => {
-                self.fail(cx, "too many elements in aggregate");
-                None
-            }
+            Parsed::More => Step::More,
+            Parsed::Limit => Step::refuse(cx, "too many elements in aggregate"),
             Parsed::Bad(t) => {
-                self.fail(
-                    cx,
-                    &format!("no matching case in switch statement for value 'DataType::<unknown-{t}>'"),
-                );
-                None
+                let why = format!("no matching case in switch statement for value 'DataType::<unknown-{t}>'");
+                Step::refuse(cx, &why)
             }
             Parsed::Done(v, attrs, n) => {
                 if is_orig {
@@ -126,156 +116,151 @@ impl Redis {
                         other => vec![other.text()],
                     };
                     if words.is_empty() {
-                        self.fail(cx, "failed expression '|raw| >= 1'");
-                        return None;
+                        return Step::refuse(cx, "failed expression '|raw| >= 1'");
                     }
-                    self.command(cx, words);
+                    command(cx, words);
                 } else {
-                    if !self.seen_client {
-                        self.fail(cx, "Server responses must come after a client request is seen");
-                        return None;
-                    }
-                    self.reply(cx, v, attrs);
+                    reply(cx, v, attrs);
                 }
-                Some(n)
+                Step::Used(n)
             }
         }
     }
+}
 
-    fn reply(&mut self, cx: &mut Cx, v: Resp, attrs: Option<Resp>) {
-        cx.confirm();
-        let max = cx.sh.opts.redis_max_value_size as usize;
-        let mut text = v.text();
-        text.truncate(max);
-        let v3 = v.is_v3() || attrs.is_some();
-        let data = records::RedisReplyData {
-            attributes: attrs.map(|a| {
-                let mut t = a.text();
-                t.truncate(max);
-                t.into()
-            }),
-            value: text.into(),
-            min_protocol_version: if v3 { 3 } else { 2 },
+fn reply(cx: &mut Cx, v: Resp, attrs: Option<Resp>) {
+    cx.confirm();
+    let max = cx.sh.opts.redis_max_value_size as usize;
+    let mut text = v.text();
+    text.truncate(max);
+    let v3 = v.is_v3() || attrs.is_some();
+    let data = records::RedisReplyData {
+        attributes: attrs.map(|a| {
+            let mut t = a.text();
+            t.truncate(max);
+            t.into()
+        }),
+        value: text.into(),
+        min_protocol_version: if v3 { 3 } else { 2 },
+    }
+    .build(cx.q.bindings());
+    match v {
+        Resp::Error(_) => {
+            raise!(cx, redis_error, data);
         }
-        .build(cx.q.bindings());
-        match v {
-            Resp::Error(_) => {
-                raise!(cx, redis_error, data);
-            }
-            Resp::Push(_) => {
-                raise!(cx, redis_server_push, data);
-            }
-            _ => {
-                raise!(cx, redis_reply, data);
-            }
+        Resp::Push(_) => {
+            raise!(cx, redis_server_push, data);
+        }
+        _ => {
+            raise!(cx, redis_reply, data);
         }
     }
+}
 
-    fn command(&mut self, cx: &mut Cx, raw: Vec<Vec<u8>>) {
-        let max = cx.sh.opts.redis_max_value_size as usize;
-        let cut = |w: &[u8]| w[..w.len().min(max)].to_vec();
-        let name = raw[0].to_ascii_uppercase();
-        let known = KNOWN.iter().position(|k| k.as_bytes() == name);
-        let arg = |i: usize| raw.get(i).map(|w| cut(w));
-        let mut key = None;
-        let mut value = None;
-        if known.is_some() {
-            match &name[..] {
-                b"AUTH" | b"CLIENT" | b"HELLO" | b"QUIT" | b"RESET" | b"PSUBSCRIBE" | b"PUNSUBSCRIBE"
-                | b"SUBSCRIBE" | b"UNSUBSCRIBE" | b"SSUBSCRIBE" | b"SUNSUBSCRIBE" => {}
-                b"BITOP" | b"BLMPOP" => key = arg(2),
-                b"APPEND" | b"DECRBY" | b"INCRBY" | b"GETSET" | b"SET" | b"MOVE" | b"COPY" | b"RENAME" | b"HGET"
-                | b"MSET" => {
-                    key = arg(1);
-                    value = arg(2);
-                }
-                b"HSET" => {
-                    key = arg(1);
-                    value = arg(3);
-                }
-                _ => key = arg(1),
+fn command(cx: &mut Cx, raw: Vec<Vec<u8>>) {
+    let max = cx.sh.opts.redis_max_value_size as usize;
+    let cut = |w: &[u8]| w[..w.len().min(max)].to_vec();
+    let name = raw[0].to_ascii_uppercase();
+    let known = KNOWN.iter().position(|k| k.as_bytes() == name);
+    let arg = |i: usize| raw.get(i).map(|w| cut(w));
+    let mut key = None;
+    let mut value = None;
+    if known.is_some() {
+        match &name[..] {
+            b"AUTH" | b"CLIENT" | b"HELLO" | b"QUIT" | b"RESET" | b"PSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUBSCRIBE"
+            | b"UNSUBSCRIBE" | b"SSUBSCRIBE" | b"SUNSUBSCRIBE" => {}
+            b"BITOP" | b"BLMPOP" => key = arg(2),
+            b"APPEND" | b"DECRBY" | b"INCRBY" | b"GETSET" | b"SET" | b"MOVE" | b"COPY" | b"RENAME" | b"HGET"
+            | b"MSET" => {
+                key = arg(1);
+                value = arg(2);
             }
+            b"HSET" => {
+                key = arg(1);
+                value = arg(3);
+            }
+            _ => key = arg(1),
         }
-        let list: Vec<Vec<u8>> = raw.iter().map(|w| cut(w)).collect();
-        let raw_value = {
-            let v = list.iter().map(|s| Value::Str(s[..].into())).collect();
-            cx.vector(types::VECTOR_OF_STRING, v)
-        };
-        let mut cmd = records::RedisCommand {
-            raw: raw_value,
-            name: name[..].into(),
-            key: key.map(Into::into),
-            value: value.map(Into::into),
-            ..Default::default()
-        };
-        cmd.known = known.map(|k| k as i64);
-        let cmd = cmd.build(cx.q.bindings());
-        raise!(cx, redis_command, cmd);
-        self.typed(cx, &name, &raw);
     }
+    let list: Vec<Vec<u8>> = raw.iter().map(|w| cut(w)).collect();
+    let raw_value = {
+        let v = list.iter().map(|s| Value::Str(s[..].into())).collect();
+        cx.vector(types::VECTOR_OF_STRING, v)
+    };
+    let mut cmd = records::RedisCommand {
+        raw: raw_value,
+        name: name[..].into(),
+        key: key.map(Into::into),
+        value: value.map(Into::into),
+        ..Default::default()
+    };
+    cmd.known = known.map(|k| k as i64);
+    let cmd = cmd.build(cx.q.bindings());
+    raise!(cx, redis_command, cmd);
+    typed(cx, &name, &raw);
+}
 
-    fn typed(&mut self, cx: &mut Cx, name: &[u8], raw: &[Vec<u8>]) {
-        match name {
-            b"GET" if raw.len() == 2 => {
-                raise!(cx, redis_get_command, &raw[1]);
+fn typed(cx: &mut Cx, name: &[u8], raw: &[Vec<u8>]) {
+    match name {
+        b"GET" if raw.len() == 2 => {
+            raise!(cx, redis_get_command, &raw[1]);
+        }
+        b"AUTH" if raw.len() >= 2 => {
+            let c = records::RedisAuthCommand {
+                username: (raw.len() > 2).then(|| raw[1][..].into()),
+                password: raw[raw.len().min(3) - 1][..].into(),
             }
-            b"AUTH" if raw.len() >= 2 => {
-                let c = records::RedisAuthCommand {
-                    username: (raw.len() > 2).then(|| raw[1][..].into()),
-                    password: raw[raw.len().min(3) - 1][..].into(),
-                }
-                .build(cx.q.bindings());
-                raise!(cx, redis_auth_command, c);
+            .build(cx.q.bindings());
+            raise!(cx, redis_auth_command, c);
+        }
+        b"HELLO" => {
+            let c = records::RedisHelloCommand {
+                requested_resp_version: raw.get(1).map(|v| v[..].into()),
             }
-            b"HELLO" => {
-                let c = records::RedisHelloCommand {
-                    requested_resp_version: raw.get(1).map(|v| v[..].into()),
-                }
-                .build(cx.q.bindings());
-                raise!(cx, redis_hello_command, c);
-            }
-            b"SET" if raw.len() >= 3 => {
-                let mut c = records::RedisSetCommand {
-                    key: raw[1][..].into(),
-                    value: raw[2][..].into(),
-                    ..Default::default()
-                };
-                let mut i = 3;
-                let num = |i: usize| {
-                    raw.get(i)
-                        .and_then(|w| std::str::from_utf8(w).ok())
-                        .and_then(|s| s.parse::<u64>().ok())
-                };
-                while i < raw.len() {
-                    let w = &raw[i];
-                    if ieq(w, b"NX") {
-                        c.nx = true;
-                    } else if ieq(w, b"XX") {
-                        c.xx = true;
-                    } else if ieq(w, b"GET") {
-                        c.get = true;
-                    } else if ieq(w, b"KEEPTTL") {
-                        c.keep_ttl = true;
-                    } else {
-                        let v = num(i + 1);
-                        if ieq(w, b"EX") {
-                            c.ex = v;
-                        } else if ieq(w, b"PX") {
-                            c.px = v;
-                        } else if ieq(w, b"EXAT") {
-                            c.exat = v;
-                        } else if ieq(w, b"PXAT") {
-                            c.pxat = v;
-                        }
-                        i += 1;
+            .build(cx.q.bindings());
+            raise!(cx, redis_hello_command, c);
+        }
+        b"SET" if raw.len() >= 3 => {
+            let mut c = records::RedisSetCommand {
+                key: raw[1][..].into(),
+                value: raw[2][..].into(),
+                ..Default::default()
+            };
+            let mut i = 3;
+            let num = |i: usize| {
+                raw.get(i)
+                    .and_then(|w| std::str::from_utf8(w).ok())
+                    .and_then(|s| s.parse::<u64>().ok())
+            };
+            while i < raw.len() {
+                let w = &raw[i];
+                if ieq(w, b"NX") {
+                    c.nx = true;
+                } else if ieq(w, b"XX") {
+                    c.xx = true;
+                } else if ieq(w, b"GET") {
+                    c.get = true;
+                } else if ieq(w, b"KEEPTTL") {
+                    c.keep_ttl = true;
+                } else {
+                    let v = num(i + 1);
+                    if ieq(w, b"EX") {
+                        c.ex = v;
+                    } else if ieq(w, b"PX") {
+                        c.px = v;
+                    } else if ieq(w, b"EXAT") {
+                        c.exat = v;
+                    } else if ieq(w, b"PXAT") {
+                        c.pxat = v;
                     }
                     i += 1;
                 }
-                let c = c.build(cx.q.bindings());
-                raise!(cx, redis_set_command, c);
+                i += 1;
             }
-            _ => {}
+            let c = c.build(cx.q.bindings());
+            raise!(cx, redis_set_command, c);
         }
+        _ => {}
     }
 }
 
@@ -305,44 +290,4 @@ fn inline_words(line: &[u8]) -> Vec<Vec<u8>> {
         out.push(cur);
     }
     out
-}
-
-impl Analyzer for Redis {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.stopped {
-            return;
-        }
-        let d = is_orig as usize;
-        if !is_orig && !self.seen_client {
-            self.fail(cx, "Server responses must come after a client request is seen");
-            return;
-        }
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while at < buf.len() && !self.stopped {
-            match self.unit(cx, is_orig, &buf[at..]) {
-                Some(n) => at += n,
-                None => break,
-            }
-        }
-        buf.drain(..at);
-        if self.stopped || buf.len() > MAX_BUFFER {
-            buf = Vec::new();
-        }
-        self.buf[d] = buf;
-    }
-
-    fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
-        self.stopped = true;
-        self.buf = Default::default();
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
 }

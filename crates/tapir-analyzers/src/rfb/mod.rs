@@ -1,7 +1,5 @@
 //! RFB, the protocol of VNC (RFC 6143), up to the start of the session.
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
@@ -184,9 +182,5 @@ impl Analyzer for Rfb {
 
     fn flip(&mut self) {
         self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

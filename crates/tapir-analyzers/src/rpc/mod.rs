@@ -8,7 +8,6 @@ mod nfs;
 mod portmap;
 mod xdr;
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -404,9 +403,5 @@ impl Analyzer for Rpc {
 
     fn flip(&mut self) {
         self.records.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -8,8 +8,8 @@ use tapir_interface::{records, types};
 use super::xdr::{flag, long, opaque, string, word};
 use super::{Call, Reply, Status, info};
 use crate::core::Cx;
-use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::{raise, wants};
 
 /// The status that stands for all that the protocol does not know.
 const UNKNOWN: u64 = 10_009;
@@ -163,7 +163,31 @@ pub(super) fn dialogue(cx: &mut Cx, call: &Call, reply: &Reply, told: &mut bool)
     }
     // Whether there are results of a successful operation.
     let good = ok && stat == 0;
-    let info = info!(cx, NFS3InfoT, nfs_stat = stat, call, reply);
+    let told_of = wants!(
+        cx,
+        nfs_reply_status
+            | nfs_proc_null
+            | nfs_proc_getattr
+            | nfs_proc_sattr
+            | nfs_proc_lookup
+            | nfs_proc_readlink
+            | nfs_proc_read
+            | nfs_proc_write
+            | nfs_proc_create
+            | nfs_proc_mkdir
+            | nfs_proc_symlink
+            | nfs_proc_remove
+            | nfs_proc_rmdir
+            | nfs_proc_rename
+            | nfs_proc_link
+            | nfs_proc_readdir
+            | nfs_proc_not_implemented
+    );
+    let info = if told_of {
+        info!(cx, NFS3InfoT, nfs_stat = stat, call, reply)
+    } else {
+        Value::Unset
+    };
     let shown = info.clone();
     raise!(cx, nfs_reply_status, shown);
     let (a, r) = (&mut a, &mut r);

@@ -1,7 +1,5 @@
 //! SIP over UDP (RFC 3261).
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
@@ -145,9 +143,5 @@ impl Analyzer for Sip {
         if Self::message(cx, is_orig, data).is_none() {
             cx.violation("Binpac exception: binpac exception: string mismatch: SIP message");
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -3,7 +3,6 @@
 mod v1;
 mod v2;
 
-use std::any::Any;
 use std::collections::HashMap;
 
 use tapir_data::value::Value;
@@ -223,10 +222,6 @@ impl Analyzer for Smb {
         self.resync.swap(0, 1);
         self.skip.swap(0, 1);
         self.stopped.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

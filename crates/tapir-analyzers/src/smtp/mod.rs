@@ -2,12 +2,12 @@
 
 pub(crate) mod mail;
 
-use std::any::Any;
 use std::collections::VecDeque;
 
-use crate::core::{Analyzer, Command, Cx};
+use crate::core::{Command, Cx};
 use crate::raise;
 use crate::ssl::Ssl;
+use crate::util::dialogue::{Dialogue, LineProtocol, Next};
 use crate::util::lines::{Lines, Piece};
 use crate::util::text::{ieq, skip_lws, trim, word};
 use mail::Mail;
@@ -55,8 +55,10 @@ enum State {
 }
 
 /// The analyzer.
-pub struct Smtp {
-    lines: [Lines; 2],
+pub type Smtp = Dialogue<Session>;
+
+/// What is known of a session.
+pub struct Session {
     state: State,
     pending: VecDeque<&'static str>,
     mail: Option<Mail>,
@@ -72,10 +74,9 @@ struct Bdat {
     lines: Lines,
 }
 
-impl Default for Smtp {
+impl Default for Session {
     fn default() -> Self {
-        Smtp {
-            lines: [Lines::default().quiet(), Lines::default().quiet()],
+        Session {
             state: State::Commands,
             pending: VecDeque::from([GREETING]),
             mail: None,
@@ -86,7 +87,7 @@ impl Default for Smtp {
     }
 }
 
-impl Smtp {
+impl Session {
     fn begin_mail(&mut self, cx: &mut Cx) {
         if self.mail.is_none() {
             self.skip_data = false;
@@ -133,7 +134,7 @@ impl Smtp {
                 if let Some(m) = self.mail.as_mut() {
                     m.line(cx, line, true);
                     while let Some(cmd) = cx.take_command() {
-                        Analyzer::command(self, cx, &cmd);
+                        LineProtocol::command(self, &cmd);
                     }
                 }
                 if !self.skip_data {
@@ -144,12 +145,12 @@ impl Smtp {
                 raise!(cx, smtp_request, true, AUTH_ANSWER, line);
                 self.push(AUTH_ANSWER);
             }
-            State::Commands => self.command(cx, line),
+            State::Commands => self.request(cx, line),
             State::Tls => {}
         }
     }
 
-    fn command(&mut self, cx: &mut Cx, line: &[u8]) {
+    fn request(&mut self, cx: &mut Cx, line: &[u8]) {
         let (w, arg) = word(line);
         let Some(&cmd) = COMMANDS.iter().find(|c| ieq(c.as_bytes(), w)) else {
             self.unexpected(cx, true, "unknown command", w);
@@ -284,14 +285,9 @@ impl Smtp {
         if !more {
             self.pending.pop_front();
         }
-        if code == 220 && cmd == "STARTTLS" && !more {
+        if code == 220 && matches!(cmd, "STARTTLS" | "X-ANONYMOUSTLS") && !more {
             self.state = State::Tls;
-            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
-            raise!(cx, smtp_starttls);
-        }
-        if code == 220 && cmd == "X-ANONYMOUSTLS" && !more {
-            self.state = State::Tls;
-            cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+            Ssl::begin(cx);
             raise!(cx, smtp_starttls);
         }
         if cmd == "DATA" && code != 354 && !self.multi && self.state == State::Data {
@@ -312,76 +308,50 @@ impl Smtp {
     }
 }
 
-impl Analyzer for Smtp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.state == State::Tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        let d = is_orig as usize;
-        let mut lines = std::mem::take(&mut self.lines[d]);
-        let mut at = 0;
-        loop {
-            if is_orig {
-                lines.set_plain(self.bdat.as_ref().map_or(0, |b| b.left));
-            }
-            let Some(piece) = lines.next(data, &mut at) else {
-                break;
-            };
-            match piece {
-                Piece::Line(l) if is_orig => self.sender_line(cx, &l),
-                Piece::Line(l) => self.reply_line(cx, &l),
-                Piece::Plain(a, b) => self.bdat_data(cx, &data[a..b]),
-                Piece::Weird(w) => cx.line_weird(w),
-            }
-            if self.state == State::Tls {
-                let rest = &data[at..];
-                cx.forward(is_orig, rest.strip_prefix(b"\n").unwrap_or(rest));
-                break;
-            }
-        }
-        self.lines[d] = lines;
+impl LineProtocol for Session {
+    type Lines = Lines;
+
+    fn lines() -> Lines {
+        Lines::default().quiet()
     }
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.state == State::Tls {
-            cx.forward_gap(is_orig, seq, len);
-            return;
+    fn before(&mut self, _cx: &Cx, is_orig: bool, lines: &mut Lines) {
+        if is_orig {
+            lines.set_plain(self.bdat.as_ref().map_or(0, |b| b.left));
         }
+    }
+
+    fn line(&mut self, cx: &mut Cx, is_orig: bool, line: &[u8]) -> Next {
+        if is_orig {
+            self.sender_line(cx, line);
+        } else {
+            self.reply_line(cx, line);
+        }
+        match self.state {
+            State::Tls => Next::Children,
+            _ => Next::Line,
+        }
+    }
+
+    fn plain(&mut self, cx: &mut Cx, data: &[u8]) {
+        self.bdat_data(cx, data);
+    }
+
+    fn gap(&mut self, cx: &mut Cx, is_orig: bool, len: u64) -> Next {
         if is_orig {
             self.sender_gap(cx, len);
         }
-        self.lines[is_orig as usize].clear();
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        if self.state == State::Tls {
-            cx.forward_eof(is_orig);
-            return;
-        }
-        match self.lines[is_orig as usize].flush() {
-            Some(l) if is_orig => self.sender_line(cx, &l),
-            Some(l) => self.reply_line(cx, &l),
-            None => {}
-        }
+        Next::Line
     }
 
     fn done(&mut self, cx: &mut Cx) {
         self.end_mail(cx);
     }
 
-    fn command(&mut self, _cx: &mut Cx, cmd: &Command) {
+    fn command(&mut self, cmd: &Command) {
         if *cmd == Command::SkipSmtpData {
             self.skip_data = true;
             self.mail = None;
         }
-    }
-
-    fn flip(&mut self) {
-        self.lines.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! SNMP versions 1 to 3 (RFC 1157, 3416, 3412, 3414).
 
-use std::any::Any;
-
 use tapir_data::value::{Addr, Value};
 use tapir_interface::{records, types};
 
@@ -280,9 +278,5 @@ impl Analyzer for Snmp {
 
     fn done(&mut self, cx: &mut Cx) {
         raise!(cx, udp_session_done);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,14 +1,13 @@
 //! SOCKS 4, 4a and 5 (RFC 1928, 1929); what is proxied is analysed by dynamic detection.
 
-use std::any::Any;
-
 use tapir_data::value::{Addr, Port, Proto, Value};
 use tapir_interface::records;
 
+use crate::core::Cx;
 use crate::core::pia::Pia;
-use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::units::{Step, Stream, Units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum State {
@@ -19,14 +18,14 @@ enum State {
     PasswordReply,
     Request,
     Reply,
-    Proxying,
-    Dead,
 }
 
 /// The analyzer.
+pub type Socks = Stream<Session>;
+
+/// How far a session has come.
 #[derive(Default)]
-pub struct Socks {
-    buf: [Vec<u8>; 2],
+pub struct Session {
     state: State,
     version: u8,
     kind: u64,
@@ -50,8 +49,8 @@ enum Read {
     Bad(String),
 }
 
-impl Socks {
-    fn step(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Result<usize, Read> {
+impl Session {
+    fn step(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Result<Step, Read> {
         let mut c = Cursor::new(b);
         let more = || Read::More;
         match (self.state, is_orig) {
@@ -72,14 +71,14 @@ impl Socks {
                     self.state = State::Reply;
                     let a = address(cx, (!named).then(|| Addr::v4(ip)), name);
                     raise!(cx, socks_request, 4, kind, a, tcp(port), user);
-                    Ok(c.pos())
+                    Ok(Step::Used(c.pos()))
                 }
                 5 => {
                     c.u8();
                     c.vec8().ok_or_else(more)?;
                     self.version = 5;
                     self.state = State::Methods;
-                    Ok(c.pos())
+                    Ok(Step::Used(c.pos()))
                 }
                 v => Err(Read::Bad(format!("unsupported/unknown SOCKS version {v}"))),
             },
@@ -92,9 +91,9 @@ impl Socks {
                 self.state = match m {
                     0 => State::Request,
                     2 => State::Password,
-                    _ => State::Dead,
+                    _ => return Ok(Step::Stop),
                 };
-                Ok(2)
+                Ok(Step::Used(2))
             }
             (State::Password, true) => {
                 let v = c.u8().ok_or_else(more)?;
@@ -105,14 +104,14 @@ impl Socks {
                 let pass = c.vec8().ok_or_else(more)?;
                 raise!(cx, socks_login_userpass_request, user, pass);
                 self.state = State::PasswordReply;
-                Ok(c.pos())
+                Ok(Step::Used(c.pos()))
             }
             (State::PasswordReply, false) => {
                 c.u8().ok_or_else(more)?;
                 let code = c.n8().ok_or_else(more)?;
                 raise!(cx, socks_login_userpass_reply, code);
                 self.state = State::Request;
-                Ok(2)
+                Ok(Step::Used(2))
             }
             (State::Request, true) => {
                 let v = c.u8().ok_or_else(more)?;
@@ -127,7 +126,7 @@ impl Socks {
                 self.state = State::Reply;
                 let a = address(cx, host, name);
                 raise!(cx, socks_request, 5, kind, a, tcp(port), "");
-                Ok(c.pos())
+                Ok(Step::Used(c.pos()))
             }
             (State::Reply, false) if self.version == 4 => {
                 // As recorded: the version is asked for here too, though servers are to send 0.
@@ -140,8 +139,7 @@ impl Socks {
                 let ip = c.array::<4>().ok_or_else(more)?;
                 let a = address(cx, Some(Addr::v4(ip)), None);
                 raise!(cx, socks_reply, 4, code, a, tcp(port));
-                self.established(cx);
-                Ok(8)
+                Ok(established(cx, c.pos()))
             }
             (State::Reply, false) => {
                 let v = c.u8().ok_or_else(more)?;
@@ -154,18 +152,18 @@ impl Socks {
                 let port = c.u16().ok_or_else(more)?;
                 let a = address(cx, host, name);
                 raise!(cx, socks_reply, 5, code, a, tcp(port));
-                self.established(cx);
-                Ok(c.pos())
+                Ok(established(cx, c.pos()))
             }
             _ => Err(Read::More),
         }
     }
+}
 
-    fn established(&mut self, cx: &mut Cx) {
-        cx.confirm();
-        cx.add_child_boxed("PIA_TCP", Box::new(Pia::inner()));
-        self.state = State::Proxying;
-    }
+/// What comes behind the first `used` bytes is proxied.
+fn established(cx: &mut Cx, used: usize) -> Step {
+    cx.confirm();
+    cx.add_child_boxed("PIA_TCP", Box::new(Pia::inner()));
+    Step::HandOver(used)
 }
 
 /// An unterminated string: more bytes, unless there are too many already.
@@ -186,58 +184,14 @@ fn v5_address<'a>(c: &mut Cursor<'a>) -> Result<(Option<Addr>, Option<&'a [u8]>)
     }
 }
 
-impl Analyzer for Socks {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        match self.state {
-            State::Proxying => return cx.forward(is_orig, data),
-            State::Dead => return,
-            _ => {}
-        }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while at < buf.len() {
-            if self.state == State::Proxying {
-                let rest = buf.split_off(at);
-                cx.forward(is_orig, &rest);
-                return;
-            }
-            match self.step(cx, is_orig, &buf[at..]) {
-                Ok(n) => at += n,
-                Err(Read::More) => break,
-                Err(Read::Bad(why)) => {
-                    cx.violation(&why);
-                    self.state = State::Dead;
-                    return;
-                }
-            }
-        }
-        buf.drain(..at);
-        if buf.len() > 4096 {
-            self.state = State::Dead;
-            buf.clear();
-        }
-        self.buf[d] = buf;
-    }
+impl Units for Session {
+    const MAX: usize = 4096;
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
-        if self.state == State::Proxying {
-            cx.forward_gap(is_orig, seq, len);
-        } else {
-            self.state = State::Dead;
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        match self.step(cx, is_orig, data) {
+            Ok(step) => step,
+            Err(Read::More) => Step::More,
+            Err(Read::Bad(why)) => Step::refuse(cx, &why),
         }
-    }
-
-    fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
-        cx.forward_eof(is_orig);
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

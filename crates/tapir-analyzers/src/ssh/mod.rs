@@ -1,7 +1,5 @@
 //! SSH versions 1 and 2 up to encryption, and the outcome of authentication from packet sizes (RFC 4253, 4419, 5656).
 
-use std::any::Any;
-
 use tapir_data::value::Value;
 use tapir_interface::records;
 
@@ -456,9 +454,5 @@ impl Analyzer for Ssh {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

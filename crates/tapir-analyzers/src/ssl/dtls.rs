@@ -1,6 +1,5 @@
 //! DTLS over UDP: record layer and handshake reassembly (RFC 6347, 9147).
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use super::handshake::{Handshake, is_13};
@@ -220,9 +219,5 @@ impl Analyzer for Dtls {
         self.next.swap(0, 1);
         self.partial.swap(0, 1);
         self.hs.encrypted.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

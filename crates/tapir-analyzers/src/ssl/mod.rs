@@ -5,8 +5,6 @@ mod decrypt;
 mod dtls;
 pub(crate) mod handshake;
 
-use std::any::Any;
-
 pub use decrypt::{MASTER_LEN, Secret};
 pub use dtls::Dtls;
 use handshake::{Handshake, is_13};
@@ -65,6 +63,11 @@ fn known_version(v: u16) -> bool {
 }
 
 impl Ssl {
+    /// Attaches the analyzer to the running one, which goes on with TLS; says whether it is there now.
+    pub fn begin(cx: &mut Cx) -> bool {
+        cx.add_child_boxed("SSL", Box::new(Ssl::default())).is_some()
+    }
+
     fn fail(&mut self, cx: &mut Cx, why: &str) {
         cx.violation(why);
         self.stopped = true;
@@ -378,9 +381,5 @@ impl Analyzer for Ssl {
         self.messages.swap(0, 1);
         self.hs.encrypted.swap(0, 1);
         self.protected.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! No protocol: the bytes of a stream as events, for scripts that look at them themselves.
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 
@@ -16,9 +14,5 @@ impl Analyzer for StreamEvent {
 
     fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
         raise!(cx, stream_undelivered, is_orig, seq, len);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,7 +1,5 @@
 //! Syslog over UDP and TCP (RFC 3164, 6587).
 
-use std::any::Any;
-
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::text::digits;
@@ -33,10 +31,6 @@ impl Analyzer for Syslog {
         if !data.is_empty() {
             message(cx, data);
         }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 
@@ -115,9 +109,5 @@ impl Analyzer for SyslogTcp {
     fn gap(&mut self, _cx: &mut Cx, _is_orig: bool, _seq: u64, _len: u64) {
         self.buf.clear();
         self.stopped = true;
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -66,8 +66,13 @@ impl Lines {
 
     /// Sets the longest line.
     pub fn with_max(mut self, max: usize) -> Self {
-        self.max = max;
+        self.set_max(max);
         self
+    }
+
+    /// Sets the longest line from here on.
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max;
     }
 
     /// Drops NUL bytes from lines, with a weird.

@@ -1,7 +1,5 @@
 //! WebSocket frames (RFC 6455); what the messages carry is handed to another analyzer.
 
-use std::any::Any;
-
 use crate::core::pia::Pia;
 use crate::core::{Analyzer, Command, Cx};
 use crate::util::cursor::Cursor;
@@ -191,9 +189,5 @@ impl Analyzer for WebSocket {
 
     fn flip(&mut self) {
         self.sides.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,21 +1,21 @@
 //! XMPP up to STARTTLS (RFC 6120): tags outside and inside the stream element, without a full XML parser.
 
-use std::any::Any;
-
-use crate::core::{Analyzer, Cx};
+use crate::core::Cx;
 use crate::raise;
 use crate::ssl::Ssl;
+use crate::util::units::{Step, Stream, Units};
 
 /// A tag is at most this long.
 const MAX_TAG: usize = 65_536;
 
 /// The analyzer.
+pub type Xmpp = Stream<Tags>;
+
+/// What the tags so far have said.
 #[derive(Default)]
-pub struct Xmpp {
-    buf: [Vec<u8>; 2],
+pub struct Tags {
     asked: bool,
     tls: bool,
-    stopped: bool,
 }
 
 /// The local name of a tag's text.
@@ -31,14 +31,14 @@ fn local(tag: &[u8]) -> &[u8] {
     }
 }
 
-impl Xmpp {
+impl Tags {
     fn tag(&mut self, cx: &mut Cx, is_orig: bool, tag: &[u8]) {
         match local(tag) {
             b"stream" => cx.confirm(),
             b"starttls" if is_orig => self.asked = true,
             b"proceed" if !is_orig && self.asked => {
                 self.tls = true;
-                cx.add_child_boxed("SSL", Box::new(Ssl::default()));
+                Ssl::begin(cx);
                 raise!(cx, xmpp_starttls);
             }
             _ => {}
@@ -46,55 +46,22 @@ impl Xmpp {
     }
 }
 
-impl Analyzer for Xmpp {
-    fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.tls {
-            cx.forward(is_orig, data);
-            return;
-        }
-        if self.stopped {
-            return;
-        }
-        let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
-        let mut at = 0;
-        while let Some(open) = buf[at..].iter().position(|&b| b == b'<') {
-            let from = at + open + 1;
-            let Some(n) = buf[from..].iter().position(|&b| b == b'>') else {
-                at += open;
-                break;
-            };
-            let tag = buf[from..from + n].to_vec();
-            at = from + n + 1;
-            self.tag(cx, is_orig, &tag);
-            if self.tls {
-                cx.forward(is_orig, &buf[at..]);
-                return;
-            }
-        }
-        buf.drain(..at);
-        if buf.len() > MAX_TAG {
-            self.stopped = true;
-            buf = Vec::new();
-        }
-        self.buf[d] = buf;
-    }
+impl Units for Tags {
+    const MAX: usize = MAX_TAG;
 
-    fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
+    fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
+        let text = data.iter().position(|&b| b == b'<').unwrap_or(data.len());
+        if text > 0 {
+            return Step::Used(text);
+        }
+        let Some(n) = data.iter().position(|&b| b == b'>') else {
+            return Step::More;
+        };
+        self.tag(cx, is_orig, &data[1..n]);
         if self.tls {
-            cx.forward_gap(is_orig, seq, len);
+            Step::HandOver(n + 1)
         } else {
-            self.stopped = true;
-            self.buf = Default::default();
+            Step::Used(n + 1)
         }
-    }
-
-    fn flip(&mut self) {
-        self.buf.swap(0, 1);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -104,6 +104,38 @@ enum Step {
     Reset,
 }
 
+/// Replies raised and violations told when a Redis server says this, and then nothing more.
+fn redis_server_says(turns: &[&[u8]], end: impl FnOnce(&mut Bench)) -> (usize, usize) {
+    let mut b = Bench::new("REDIS", Transport::Tcp);
+    b.stream(true, b"PING\r\n");
+    for t in turns {
+        b.stream(false, t);
+    }
+    end(&mut b);
+    let got = b.events();
+    let raised = |name: String| got.iter().filter(|g| g.starts_with(&name)).count();
+    (
+        raised(format!("{:?} ", events::REDIS_REPLY)),
+        raised(format!("{:?} ", events::ANALYZER_VIOLATION_INFO)),
+    )
+}
+
+#[test]
+fn redis_replies_are_found_again_behind_an_error() {
+    let eof = |b: &mut Bench| b.eof(false);
+    assert_eq!(redis_server_says(&[b"+OK\r\nno reply\r\n+OK\r\n"], eof), (2, 0));
+    assert_eq!(
+        redis_server_says(&[b"+OK\r\nno reply\r", b"\n+O", b"K\r\n"], eof),
+        (2, 0)
+    );
+    // No line ends behind the error; none of the lines behind it is a reply.
+    assert_eq!(redis_server_says(&[b"+OK\r\n\n"], eof), (1, 1));
+    assert_eq!(
+        redis_server_says(&[b"+OK\r\nno\r\nStill\r\nNope\r\n"], Bench::reset),
+        (1, 1)
+    );
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(t, a, b)| Step::Stretch(t, a, b)),

@@ -2,6 +2,7 @@
 
 use crate::core::{Analyzer, Cx, PatKind};
 use crate::raise;
+use crate::util::grammar;
 use crate::util::lines::{Lines, Piece};
 use crate::util::text::{istarts, skip_lws, trim};
 
@@ -68,7 +69,12 @@ impl Analyzer for Finger {
             }
         }
         if too_long || lines.pending() > max {
-            cx.violation_data("parsing not done within &max-size bytes", data);
+            let place = if is_orig { "46:21-46:47" } else { "65:22-65:48" };
+            let why = grammar::at(
+                "parsing not done within &max-size bytes",
+                &format!("finger/finger.spicy:{place}"),
+            );
+            cx.violation_data(&why, data);
             self.stopped = true;
             lines.clear();
         }

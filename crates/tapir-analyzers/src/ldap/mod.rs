@@ -9,6 +9,7 @@ use crate::core::Cx;
 use crate::ssl::Ssl;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{Step, Stream, Units};
 use crate::{raise, wants};
 
@@ -268,7 +269,10 @@ impl Session {
         let text = match filter::text(&f, max) {
             Ok(s) => s,
             Err(filter::Bad::Depth) => {
-                cx.violation("LDAP exceeded max filter recursion depth");
+                cx.violation(&grammar::at(
+                    "LDAP exceeded max filter recursion depth",
+                    "ldap/ldap.spicy:953:13-953:61",
+                ));
                 self.mode = Mode::Dead;
                 return Some(());
             }

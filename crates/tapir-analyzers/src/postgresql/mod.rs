@@ -4,6 +4,7 @@ use crate::core::Cx;
 use crate::raise;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{Step, Stream, Units};
 
 const SSL_REQUEST: u32 = 80_877_103;
@@ -58,8 +59,11 @@ impl Messages {
         let mut c = Cursor::new(b);
         let (ty, n) = (c.u8()?, c.u32()? as usize);
         if !(4..=MAX_MESSAGE).contains(&n) {
-            let why = "error while parsing PostgreSQL: &requires failed: (self.length >= 4)";
-            return Some(Step::refuse(cx, why));
+            let why = grammar::at(
+                "error while parsing PostgreSQL: &requires failed: (self.length >= 4)",
+                "postgresql/postgresql.spicy:261:20-261:47",
+            );
+            return Some(Step::refuse(cx, &why));
         }
         let body = c.take(n - 4)?;
         let ok = if is_orig {
@@ -77,7 +81,11 @@ impl Messages {
         let mut c = Cursor::new(b);
         let n = c.u32()? as usize;
         if n < 8 {
-            return Some(Step::refuse(cx, "&requires failed: (self.length >= 8)"));
+            let why = grammar::at(
+                "&requires failed: (self.length >= 8)",
+                "postgresql/postgresql.spicy:80:20-80:47",
+            );
+            return Some(Step::refuse(cx, &why));
         }
         let code = c.u32()?;
         match code {
@@ -93,7 +101,10 @@ impl Messages {
         }
         let major = code >> 16;
         if major != 3 {
-            let why = format!("unsupported PostgreSQL major version {major}");
+            let why = grammar::at(
+                &format!("unsupported PostgreSQL major version {major}"),
+                "postgresql/postgresql.spicy:93:17-93:72",
+            );
             return Some(Step::refuse(cx, &why));
         }
         if n > 65_536 {

@@ -8,6 +8,7 @@ use crate::core::tree::NodeIx;
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use keys::{Keys, V2};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,11 @@ impl Quic {
         let known = version == 1 || version == V2 || (0xff00_001d..=0xff00_0022).contains(&version);
         if !known {
             raise!(cx, quic_unhandled_version, is_orig, version as u64, dcid, scid);
-            self.fail(cx, &format!("unhandled QUIC version 0x{version:08x}"));
+            let why = grammar::at(
+                &format!("unhandled QUIC version 0x{version:08x}"),
+                "quic/QUIC.spicy:333:13-333:63",
+            );
+            self.fail(cx, &why);
             return None;
         }
         let kind = match (first >> 4 & 3, version == V2) {
@@ -165,7 +170,7 @@ impl Quic {
         }
         let Some(k) = self.keys.as_ref() else { return };
         let Some(plain) = k[is_orig as usize].open(packet, pn_at) else {
-            self.fail(cx, "decryption failed");
+            self.fail(cx, &grammar::at("decryption failed", "quic/QUIC.spicy:612:21-619:21"));
             return;
         };
         self.decrypted += 1;

@@ -7,7 +7,8 @@ use tapir_interface::{records, types};
 
 use crate::core::Cx;
 use crate::raise;
-use crate::util::text::ieq;
+use crate::util::grammar;
+use crate::util::text::{find, ieq};
 use crate::util::units::{Step, Stream, Units};
 use resp::{Parsed, Resp, parse};
 
@@ -68,10 +69,28 @@ const KNOWN: &[&str] = &[
 /// The analyzer.
 pub type Redis = Stream<Conversation>;
 
+/// Whether the server's side is understood. After an error, replies are looked for behind the next end of a line.
+#[derive(Default)]
+enum Sync {
+    #[default]
+    Held,
+    /// No end of a line has come since this error.
+    Lost(String),
+    /// There was one, but no reply has followed yet.
+    Tried(String),
+}
+
 /// What is known of a connection.
 #[derive(Default)]
 pub struct Conversation {
     seen_client: bool,
+    sync: Sync,
+}
+
+/// A client's command without a word.
+fn refuse_empty(cx: &mut Cx) -> Step {
+    let why = grammar::at("failed expression '|raw| >= 1'", "redis/redis.spicy:175:5-175:22");
+    Step::refuse(cx, &why)
 }
 
 impl Units for Conversation {
@@ -79,7 +98,22 @@ impl Units for Conversation {
 
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Step {
         if !is_orig && !self.seen_client {
-            return Step::refuse(cx, "Server responses must come after a client request is seen");
+            let why = grammar::at(
+                "Server responses must come after a client request is seen",
+                "redis/resp.spicy:65:13-65:78",
+            );
+            return Step::refuse(cx, &why);
+        }
+        if let (Sync::Lost(why), false) = (&mut self.sync, is_orig) {
+            let Some(n) = find(b, b"\r\n") else {
+                // The second half of an end of line may come yet.
+                return match b.len() - usize::from(b.ends_with(b"\r")) {
+                    0 => Step::More,
+                    n => Step::Used(n),
+                };
+            };
+            self.sync = Sync::Tried(std::mem::take(why));
+            return Step::Used(n + 2);
         }
         let max = cx.sh.opts.redis_max_aggregate_elements;
         if is_orig
@@ -95,7 +129,7 @@ impl Units for Conversation {
             let line = b[..n].strip_suffix(b"\r").unwrap_or(&b[..n]);
             let words = inline_words(line);
             if words.is_empty() {
-                return Step::refuse(cx, "failed expression '|raw| >= 1'");
+                return refuse_empty(cx);
             }
             self.seen_client = true;
             command(cx, words);
@@ -105,8 +139,15 @@ impl Units for Conversation {
             Parsed::More => Step::More,
             Parsed::Limit => Step::refuse(cx, "too many elements in aggregate"),
             Parsed::Bad(t) => {
-                let why = format!("no matching case in switch statement for value 'DataType::<unknown-{t}>'");
-                Step::refuse(cx, &why)
+                let why = grammar::at(
+                    &format!("no matching case in switch statement for value 'DataType::<unknown-{t}>'"),
+                    "redis/resp.spicy:140:5-160:6",
+                );
+                if is_orig {
+                    return Step::refuse(cx, &why);
+                }
+                self.sync = Sync::Lost(why);
+                Step::Used(0)
             }
             Parsed::Done(v, attrs, n) => {
                 if is_orig {
@@ -116,14 +157,27 @@ impl Units for Conversation {
                         other => vec![other.text()],
                     };
                     if words.is_empty() {
-                        return Step::refuse(cx, "failed expression '|raw| >= 1'");
+                        return refuse_empty(cx);
                     }
                     command(cx, words);
                 } else {
+                    self.sync = Sync::Held;
                     reply(cx, v, attrs);
                 }
                 Step::Used(n)
             }
+        }
+    }
+
+    fn ended(&mut self, cx: &mut Cx, is_orig: bool) {
+        if is_orig {
+            return;
+        }
+        // An error that nothing was understood after is one of the protocol.
+        match std::mem::take(&mut self.sync) {
+            Sync::Held => {}
+            Sync::Lost(why) => cx.violation(&format!("failed to synchronize: {why}")),
+            Sync::Tried(why) => cx.violation(&format!("successful synchronization never confirmed: {why}")),
         }
     }
 }

@@ -5,6 +5,7 @@ use tapir_interface::records;
 
 use crate::core::{Analyzer, Cx};
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::text::find;
 use crate::{raise, wants};
 
@@ -121,11 +122,9 @@ impl Ssh {
 
     fn bad_version(&mut self, cx: &mut Cx, is_orig: bool) {
         let data = self.sides[is_orig as usize].buf.clone();
-        let shown: String = data.iter().take(40).map(|b| *b as char).collect();
-        cx.violation(
-            &format!(
-                "Binpac exception: binpac exception: string mismatch: \nexpected pattern: \"SSH-.*\"\nactual data: \"{shown}\""
-            ));
+        let line = data.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+        let shown: String = line.iter().take(40).map(|b| *b as char).collect();
+        cx.violation(&grammar::string_mismatch("ssh/ssh-protocol.pac:45", "SSH-.*", &shown));
         self.dead = true;
     }
 

@@ -54,6 +54,9 @@ pub trait Units: Default + 'static {
         AfterGap::Stop
     }
 
+    /// A side says nothing more.
+    fn ended(&mut self, _cx: &mut Cx, _is_orig: bool) {}
+
     /// Originator and responder were exchanged.
     fn flip(&mut self) {}
 }
@@ -148,7 +151,21 @@ impl<P: Units> Analyzer for Stream<P> {
     }
 
     fn eof(&mut self, cx: &mut Cx, is_orig: bool) {
+        if self.goes == Goes::Here {
+            self.protocol.ended(cx, is_orig);
+        }
         cx.forward_eof(is_orig);
+    }
+
+    fn reset(&mut self, cx: &mut Cx) {
+        self.done(cx);
+    }
+
+    fn done(&mut self, cx: &mut Cx) {
+        if self.goes == Goes::Here {
+            self.protocol.ended(cx, true);
+            self.protocol.ended(cx, false);
+        }
     }
 
     fn flip(&mut self) {

@@ -40,7 +40,8 @@ event analyzer_violation_info(atype: AllAnalyzers::Tag, info: AnalyzerViolationI
 	if ( ignore_violations_after > 0 && c$orig$size + c$resp$size > ignore_violations_after )
 		return;
 
-	if ( disable_analyzer(c$id, info$aid, F) )
+	# A second violation of one packet finds its analyzer gone, and counts; one that a hook kept does not.
+	if ( disable_analyzer(c$id, info$aid, F) || lookup_connection_analyzer_id(c$id, atype) != info$aid )
 		event analyzer_failed(network_time(), atype, info);
 	}
 

@@ -255,7 +255,7 @@ type connection: record {
 	resp: endpoint;
 	start_time: time;
 	duration: interval;
-	service: set[string] &default=set();
+	service: set[string];
 	history: string;
 	uid: string;
 	tunnel: vector of Tunnel::EncapsulatingConn &optional;

@@ -155,8 +155,9 @@ fn open_builtin(ctx: &mut CallCtx<'_>, a: &[Value], append: bool) -> Res {
     let name = a.str(0)?.clone();
     let name = c_string(ctx, &name);
     let (f, done) = open_file(ctx.vm, &name, append);
-    if let Err(e) = done {
-        plain_error(ctx, format!("cannot open {}: {}", lossy(&name), reason(&e)));
+    match done {
+        Ok(()) => tapir_interface::events::file_opened(ctx.queue(), Value::File(f.clone())),
+        Err(e) => plain_error(ctx, format!("cannot open {}: {}", lossy(&name), reason(&e))),
     }
     Ok(Value::File(f))
 }

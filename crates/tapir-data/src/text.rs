@@ -324,11 +324,16 @@ pub fn type_text(types: &Types, ty: TypeId) -> String {
 
 /// The text of a type's structure, its own name not used except for enums and named records.
 pub fn structure_text(types: &Types, ty: TypeId) -> String {
+    kind_text(types, types.kind(ty))
+}
+
+/// The text of a type that may not be in the table.
+pub fn kind_text(types: &Types, kind: &Kind) -> String {
     let join = |parts: &[TypeId]| {
         let parts: Vec<String> = parts.iter().map(|&t| type_text(types, t)).collect();
         parts.join(",")
     };
-    match types.kind(ty) {
+    match kind {
         Kind::Error => "error".into(),
         Kind::Void => "void".into(),
         Kind::Any => "any".into(),
@@ -351,13 +356,7 @@ pub fn structure_text(types: &Types, ty: TypeId) -> String {
             }
             let mut s = String::from("record { ");
             for f in &layout.fields {
-                let optional = if f.optional && f.default.is_none() {
-                    " &optional"
-                } else {
-                    ""
-                };
-                let log = if f.log { " &log" } else { "" };
-                s += &format!("{}:{}{optional}{log}; ", f.name, type_text(types, f.ty));
+                s += &format!("{}:{}{}; ", f.name, type_text(types, f.ty), attributes(&f.shown));
             }
             s + "}"
         }
@@ -373,6 +372,10 @@ pub fn structure_text(types: &Types, ty: TypeId) -> String {
     }
 }
 
+fn attributes(shown: &Option<Rc<str>>) -> String {
+    shown.as_ref().map_or(String::new(), |a| format!(" {a}"))
+}
+
 /// A function type as `function(a:count) : string`.
 pub fn func_type_text(types: &Types, f: &FuncType) -> String {
     let word = match f.flavor {
@@ -383,7 +386,7 @@ pub fn func_type_text(types: &Types, f: &FuncType) -> String {
     let params: Vec<String> = f
         .params
         .iter()
-        .map(|p| format!("{}:{}", p.name, type_text(types, p.ty)))
+        .map(|p| format!("{}:{}{}", p.name, type_text(types, p.ty), attributes(&p.shown)))
         .collect();
     let mut s = format!("{word}({})", params.join(", "));
     if f.flavor != Flavor::Event {

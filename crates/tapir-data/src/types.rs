@@ -107,6 +107,8 @@ pub struct Param {
     pub ty: TypeId,
     /// `&default`, as an id into the program's default expressions.
     pub default: Option<DefaultId>,
+    /// The attributes as the text of the type shows them.
+    pub shown: Option<Rc<str>>,
 }
 
 /// A default expression, as an index into the program's list of them.
@@ -125,6 +127,8 @@ pub struct Field {
     pub deprecated: Option<Rc<str>>,
     /// The column of an input file that names the transport of a port (`&type_column`).
     pub type_column: Option<Rc<str>>,
+    /// The attributes as the text of the type shows them; only types without a name show their fields.
+    pub shown: Option<Rc<str>>,
 }
 
 /// A record's layout. A field's slot is its position; `redef record` appends.
@@ -171,6 +175,7 @@ pub struct Types {
     pub records: Vec<RecordType>,
     pub enums: Vec<EnumType>,
     interned: HashMap<Kind, TypeId>,
+    spellings: HashMap<(TypeId, Rc<str>), TypeId>,
 }
 
 impl Types {
@@ -181,6 +186,7 @@ impl Types {
             records: Vec::new(),
             enums: Vec::new(),
             interned: HashMap::default(),
+            spellings: HashMap::default(),
         };
         use Kind::*;
         for kind in [
@@ -256,6 +262,24 @@ impl Types {
             aliases,
         };
         self.entries.push(entry);
+        id
+    }
+
+    /// A container or function over types some of which go by another name: the entry of `structure`, the same over the
+    /// unnamed types, which shows itself as `text`.
+    pub fn spelled(&mut self, structure: TypeId, text: String) -> TypeId {
+        let key = (structure, Rc::from(text));
+        if let Some(&id) = self.spellings.get(&key) {
+            return id;
+        }
+        let id = TypeId(self.entries.len() as u32);
+        self.entries.push(Entry {
+            kind: self.kind(structure).clone(),
+            name: Some(key.1.clone()),
+            canonical: structure,
+            aliases: Vec::new(),
+        });
+        self.spellings.insert(key, id);
         id
     }
 

@@ -33,7 +33,8 @@ pub struct Config {
     pub load_seeds: Option<PathBuf>,
     pub save_seeds: Option<PathBuf>,
     pub print_id: Option<String>,
-    pub list_analyzers: bool,
+    /// List what the program is made of: 1 briefly, 2 with what each part provides.
+    pub list_plugins: u8,
     pub print_times: bool,
     pub status_file: Option<PathBuf>,
     pub trace_file: Option<PathBuf>,
@@ -81,7 +82,7 @@ impl Default for Config {
             load_seeds: None,
             save_seeds: None,
             print_id: None,
-            list_analyzers: false,
+            list_plugins: 0,
             print_times: false,
             status_file: None,
             trace_file: None,

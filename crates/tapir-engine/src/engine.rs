@@ -70,7 +70,8 @@ fn tell_status(config: &Config, status: &str) {
 /// Loads, runs and ends a node. Gives the exit status of the process.
 pub fn run(config: &Config) -> u8 {
     // What ends before packets are read needs no cluster.
-    let only_looks = config.parse_only || config.print_id.is_some() || config.disassemble.is_some();
+    let only_looks =
+        config.parse_only || config.print_id.is_some() || config.list_plugins > 0 || config.disassemble.is_some();
     if config.workers > 1 && !only_looks {
         return crate::parallel::run(config);
     }
@@ -548,6 +549,11 @@ impl Engine {
         }
         if shown > 0 {
             eprintln!();
+        }
+        let core = &mut *self.core.borrow_mut();
+        if let Some(path) = core.host.node.trace.clone() {
+            events::pcap_file_done(core.vm.queue(), path.as_bytes());
+            core.drain();
         }
         Ok(())
     }

@@ -140,8 +140,11 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
             return Err(fail(format!("capture filter '{filter}': {e}")));
         }
     }
-    let has_action =
-        config.input.is_some() || !config.code.is_empty() || config.print_id.is_some() || config.parse_only;
+    let has_action = config.input.is_some()
+        || !config.code.is_empty()
+        || config.print_id.is_some()
+        || config.list_plugins > 0
+        || config.parse_only;
     if config.scripts.is_empty() && !has_action && config.assignments.is_empty() {
         loader.load_file("-");
     }
@@ -202,6 +205,9 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     }
     if let Some(name) = &config.print_id {
         return Err(print_id(&vm, name));
+    }
+    if config.list_plugins > 0 {
+        return Err(say(&crate::bif::misc::plugins(&vm, config.list_plugins > 1)));
     }
     describe(&mut host, config, vm.program());
     let signature_files = signature_files(config, &vm).map_err(fail)?;
@@ -340,31 +346,33 @@ fn disassemble(vm: &mut Vm, host: &mut EngineHost, name: &str) -> u8 {
     0
 }
 
+/// Writes a text to standard output; that nobody reads it is no error.
+fn say(text: &str) -> u8 {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    0
+}
+
 fn print_id(vm: &Vm, name: &str) -> u8 {
     use tapir_data::text::{Style, render, type_text};
     let program = vm.program();
     match program.names.get(name) {
         Some(Ident::Global(g)) => {
-            let ty = type_text(&program.types, program.globals[g.0 as usize].ty);
+            let global = &program.globals[g.0 as usize];
+            let ty = type_text(&program.types, global.ty);
+            let attrs = if global.redefinable { " &redef" } else { "" };
             let value = String::from_utf8_lossy(&render(vm, vm.global(*g), Style::Print)).into_owned();
-            println!("{name} : {ty} = {value}");
-            0
+            say(&format!("{name} : {ty} = {value}{attrs}\n"))
         }
-        Some(Ident::Func(f)) => {
-            println!(
-                "{name} : {}",
-                type_text(&program.types, program.functions[f.0 as usize].ty)
-            );
-            0
-        }
-        Some(Ident::Type(t)) => {
-            println!("{name} : {}", tapir_data::text::structure_text(&program.types, *t));
-            0
-        }
-        Some(Ident::Enumerator(t, n)) => {
-            println!("{name} : {} = {n}", type_text(&program.types, *t));
-            0
-        }
+        Some(Ident::Func(f)) => say(&format!(
+            "{name} : {}\n",
+            type_text(&program.types, program.functions[f.0 as usize].ty)
+        )),
+        Some(Ident::Type(t)) => say(&format!(
+            "{name} : {}\n",
+            tapir_data::text::structure_text(&program.types, *t)
+        )),
+        Some(Ident::Enumerator(t, n)) => say(&format!("{name} : {} = {n}\n", type_text(&program.types, *t))),
         None => {
             eprintln!("No such ID: {name}");
             1

@@ -83,6 +83,18 @@ pub fn expr(program: &Program, locals: &[Local], e: &Expr) -> String {
     r.out
 }
 
+/// The text of an expression outside of functions, strings without quotes.
+pub fn plain(program: &Program, e: &Expr) -> String {
+    let mut r = Renderer {
+        program,
+        locals: &[],
+        quotes: false,
+        out: String::new(),
+    };
+    r.expr(e);
+    r.out
+}
+
 /// The text of a statement, strings without quotes.
 pub fn stmt(program: &Program, locals: &[Local], s: &Stmt) -> String {
     let mut r = Renderer {

@@ -231,9 +231,9 @@ const OPTIONS: &[Opt] = &[
         short: Some('N'),
         long: Some("print-plugins"),
         arity: Arity::None,
-        help: "list protocol and file analyzers, and exit",
+        help: "list analyzers, readers and writers, and exit; twice for what each is called",
         apply: |p, _| {
-            p.config.list_analyzers = true;
+            p.config.list_plugins += 1;
             Ok(())
         },
     },

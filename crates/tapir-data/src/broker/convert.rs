@@ -357,6 +357,7 @@ mod tests {
                     default: None,
                     deprecated: None,
                     type_column: None,
+                    shown: None,
                 },
             );
         }

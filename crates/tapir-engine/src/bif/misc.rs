@@ -6,7 +6,7 @@ use tapir_data::text::enum_text;
 use tapir_data::value::Value;
 use tapir_files::Kind;
 use tapir_interface::{records, slots, types};
-use tapir_vm::{CallCtx, Registry, RtError};
+use tapir_vm::{CallCtx, Registry, RtError, Vm};
 
 use super::connections::{read, tuple};
 use super::{bytes, number, text, truth};
@@ -73,13 +73,70 @@ fn configure_websocket(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Bool(true))
 }
 
+const WRITERS: [&str; 3] = ["Ascii", "None", "SQLite"];
+const READERS: [&str; 6] = ["Ascii", "Benchmark", "Binary", "Config", "Raw", "SQLite"];
+
+/// The list of what the program is made of, a line per part; with `detailed`, what each provides.
+pub fn plugins(vm: &Vm, detailed: bool) -> String {
+    let mut parts: Vec<(String, String, String)> = Vec::new();
+    let mut part = |name: &str, what: &str, kind: &str, tag: String| {
+        let what = format!("Zeek::{name} - {name} {what} (built-in)");
+        parts.push((what, kind.to_string(), tag));
+    };
+    for p in registry::PROTOCOLS {
+        let state = if p.enabled { "enabled" } else { "disabled" };
+        let tag = format!("{} (ANALYZER_{}, {state})", p.name, p.name.to_uppercase());
+        part(p.name, "analyzer", "Analyzer", tag);
+    }
+    for k in Kind::ALL {
+        let name = k.name();
+        part(
+            name,
+            "file analyzer",
+            "File Analyzer",
+            format!("{name} (ANALYZER_{name}, enabled)"),
+        );
+    }
+    for name in crate::tags::packet_values(vm).into_keys() {
+        part(
+            &name,
+            "packet analyzer",
+            "Packet Analyzer",
+            format!("{name} (ANALYZER_{name})"),
+        );
+    }
+    for name in WRITERS {
+        let tag = format!("{name} (WRITER_{})", name.to_uppercase());
+        part(&format!("{name}Writer"), "log writer", "Writer", tag);
+    }
+    for name in READERS {
+        let tag = format!("{name} (READER_{})", name.to_uppercase());
+        part(&format!("{name}Reader"), "input reader", "Reader", tag);
+    }
+    part(
+        "SQLite",
+        "storage backend",
+        "Storage Backend",
+        "SQLITE (STORAGE_BACKEND_SQLITE)".into(),
+    );
+    parts.sort();
+    let mut out = String::new();
+    for (what, kind, tag) in parts {
+        out += &format!("{what}\n");
+        if detailed {
+            out += &format!("    [{kind}] {tag}\n\n");
+        }
+    }
+    out
+}
+
 /// Names of components by category, as the program has them.
 fn components(cx: &mut CallCtx<'_>, category: &str) -> Result<Vec<(String, bool)>, RtError> {
     let fixed = |names: &[&str]| names.iter().map(|n| (n.to_string(), true)).collect();
     let host = of(cx)?;
     Ok(match category {
-        "WRITER" => fixed(&["Ascii", "None", "SQLite"]),
-        "READER" => fixed(&["Ascii", "Binary", "Config", "Raw", "SQLite"]),
+        "WRITER" => fixed(&WRITERS),
+        "READER" => fixed(&READERS),
         "ANALYZER" => match &host.net {
             Some(net) => registry::PROTOCOLS
                 .iter()

@@ -7,7 +7,7 @@ mod connections;
 mod files;
 mod input;
 mod logging;
-mod misc;
+pub mod misc;
 pub(crate) mod node;
 mod packet_analyzers;
 mod pcap;

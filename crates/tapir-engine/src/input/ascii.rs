@@ -169,16 +169,30 @@ fn row(
         let Some(program) = cx.vm.shared_program() else {
             return Err(vec!["no program is loaded".into()]);
         };
-        let v = values::parse(&program.types, c.ty, cell, sep, &mut |t, i, sl| {
-            make_pattern(cx, t, i, sl)
-        })
-        .map_err(|why| {
+        let mut notes = Vec::new();
+        let v = values::parse(
+            &program.types,
+            c.ty,
+            cell,
+            sep,
+            &mut |t, i, sl| make_pattern(cx, t, i, sl),
+            &mut notes,
+        );
+        for note in notes {
+            problem(cx, s, &note, Severity::Warning).map_err(|e| vec![e.to_string()])?;
+        }
+        let v = v.map_err(|why| {
             let line = format!(
                 "Could not convert line '{}' of {} to values. Ignoring line.",
                 shown(cells, sep),
                 s.source
             );
-            vec![format!("field {}: {why}", c.name), line]
+            let why = if why.starts_with("Invalid value for boolean") {
+                format!("Field: {} {why}", c.name)
+            } else {
+                why
+            };
+            vec![why, line]
         })?;
         if matches!(v, Value::Unset) && !c.optional {
             return Err(vec![format!(
@@ -242,9 +256,18 @@ pub(super) fn read_config(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> 
         } else {
             value.as_bytes()
         };
-        let parsed = values::parse(&program.types, ty, cell, &sep, &mut |t, i, sl| {
-            make_pattern(cx, t, i, sl)
-        });
+        let mut notes = Vec::new();
+        let parsed = values::parse(
+            &program.types,
+            ty,
+            cell,
+            &sep,
+            &mut |t, i, sl| make_pattern(cx, t, i, sl),
+            &mut notes,
+        );
+        for note in notes {
+            problem(cx, s, &note, Severity::Warning)?;
+        }
         match parsed {
             Ok(v) if !matches!(v, Value::Unset) => {
                 let args = vec![

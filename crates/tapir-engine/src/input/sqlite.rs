@@ -42,9 +42,14 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
             };
             let v = match cell {
                 None => Ok(tapir_data::value::Value::Unset),
-                Some(text) => values::parse(&program.types, c.ty, &text, &sep, &mut |t, i, sl| {
-                    make_pattern(cx, t, i, sl)
-                }),
+                Some(text) => values::parse(
+                    &program.types,
+                    c.ty,
+                    &text,
+                    &sep,
+                    &mut |t, i, sl| make_pattern(cx, t, i, sl),
+                    &mut Vec::new(),
+                ),
             };
             match v {
                 Ok(v) => row.push(v),

@@ -42,7 +42,8 @@ fn scalar(types: &Types, ty: TypeId) -> bool {
 /// Compiles the patterns that texts of type pattern stand for: source text, ignore case, single line.
 pub type PatternMaker<'a> = dyn FnMut(&[u8], bool, bool) -> Result<Value, String> + 'a;
 
-/// The value of a text; `Unset` for the unset marker.
+/// The value of a text; `Unset` for the unset marker. `notes` takes what was overlooked in a value that is taken all
+/// the same.
 ///
 /// # Errors
 /// What is wrong with the text.
@@ -52,6 +53,7 @@ pub fn parse(
     text: &[u8],
     sep: &Separators,
     patterns: &mut PatternMaker<'_>,
+    notes: &mut Vec<String>,
 ) -> Result<Value, String> {
     if text == &sep.unset_field[..] {
         return Ok(Value::Unset);
@@ -60,18 +62,18 @@ pub fn parse(
         Kind::Table { index, .. } => {
             let t = Table::new(ty);
             for part in parts(text, sep) {
-                let v = one(types, index[0], part, patterns)?;
+                let v = one(types, index[0], part, patterns, notes)?;
                 t.insert(&[v], Value::Unset, 0.0);
             }
             Ok(Value::Table(t))
         }
         Kind::Vector(elem) => {
             let items: Result<Vec<_>, _> = parts(text, sep)
-                .map(|p| parse(types, *elem, p, sep, patterns))
+                .map(|p| parse(types, *elem, p, sep, patterns, notes))
                 .collect();
             Ok(Value::Vector(Vector::new(ty, items?)))
         }
-        _ => one(types, ty, text, patterns),
+        _ => one(types, ty, text, patterns, notes),
     }
 }
 
@@ -113,27 +115,105 @@ pub fn unescape(text: &[u8]) -> Vec<u8> {
     out
 }
 
-fn one(types: &Types, ty: TypeId, raw: &[u8], patterns: &mut PatternMaker<'_>) -> Result<Value, String> {
+/// A number at the beginning of a text, as C reads it: what follows it is noted and overlooked.
+fn number<T>(text: &str, len: fn(&str) -> usize, notes: &mut Vec<String>) -> Result<T, String>
+where
+    T: std::str::FromStr,
+{
+    let t = text.trim_start();
+    if t.is_empty() {
+        return Err("Got empty string for number field".into());
+    }
+    let (digits, rest) = t.split_at(len(t));
+    if digits.is_empty() {
+        return Err(format!("String '{text}' contained no parseable number"));
+    }
+    if !rest.is_empty() {
+        notes.push(format!(
+            "Number '{text}' contained non-numeric trailing characters. Ignored trailing characters '{rest}'"
+        ));
+    }
+    digits
+        .parse()
+        .map_err(|_| format!("Number '{text}' out of supported range."))
+}
+
+/// How much of a text is an integer.
+fn integer_len(t: &str) -> usize {
+    let sign = usize::from(t.starts_with(['-', '+']));
+    let digits = t[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 { 0 } else { sign + digits }
+}
+
+/// How much of a text is a number with fraction and exponent.
+fn double_len(t: &str) -> usize {
+    let digits = |from: usize| t[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let sign = usize::from(t.starts_with(['-', '+']));
+    let word = t[sign..].to_ascii_lowercase();
+    for special in ["infinity", "inf", "nan"] {
+        if word.starts_with(special) {
+            return sign + special.len();
+        }
+    }
+    let whole = digits(sign);
+    let mut at = sign + whole;
+    let mut any = whole > 0;
+    if t[at..].starts_with('.') {
+        let fraction = digits(at + 1);
+        any |= fraction > 0;
+        if any {
+            at += 1 + fraction;
+        }
+    }
+    if !any {
+        return 0;
+    }
+    if t[at..].starts_with(['e', 'E']) {
+        let sign = usize::from(t[at + 1..].starts_with(['-', '+']));
+        let exponent = digits(at + 1 + sign);
+        if exponent > 0 {
+            at += 1 + sign + exponent;
+        }
+    }
+    at
+}
+
+/// A count: a minus sign wraps around, as in C.
+fn count(text: &str, notes: &mut Vec<String>) -> Result<u64, String> {
+    match text.trim_start().strip_prefix('-') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+            Ok(number::<u64>(rest, integer_len, notes)?.wrapping_neg())
+        }
+        _ => number(text, integer_len, notes),
+    }
+}
+
+fn one(
+    types: &Types,
+    ty: TypeId,
+    raw: &[u8],
+    patterns: &mut PatternMaker<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Value, String> {
     let bytes = unescape(raw);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let t = text.trim();
-    let bad = |what: &str| format!("'{text}' is no {what}");
     Ok(match types.kind(ty) {
         // The marker of empty containers means nothing for a string.
         Kind::String => Value::Str(bytes.into()),
         Kind::Bool => match t {
             "T" | "True" | "true" | "1" => Value::Bool(true),
             "F" | "False" | "false" | "0" => Value::Bool(false),
-            _ => return Err(bad("boolean")),
+            _ => return Err(format!("Invalid value for boolean: {text}")),
         },
-        Kind::Int => Value::Int(t.parse().map_err(|_| bad("int"))?),
-        Kind::Count => Value::Count(t.parse().map_err(|_| bad("count"))?),
-        Kind::Double => Value::Double(t.parse().map_err(|_| bad("double"))?),
-        Kind::Time => Value::Time(t.parse().map_err(|_| bad("time"))?),
-        Kind::Interval => Value::Interval(t.parse().map_err(|_| bad("interval"))?),
-        Kind::Addr => Value::Addr(addr(t).ok_or_else(|| bad("address"))?),
-        Kind::Subnet => Value::Subnet(subnet(t).ok_or_else(|| bad("subnet"))?),
-        Kind::Port => Value::Port(port(t).ok_or_else(|| bad("port"))?),
+        Kind::Int => Value::Int(number(&text, integer_len, notes)?),
+        Kind::Count => Value::Count(count(&text, notes)?),
+        Kind::Double => Value::Double(number(&text, double_len, notes)?),
+        Kind::Time => Value::Time(number(&text, double_len, notes)?),
+        Kind::Interval => Value::Interval(number(&text, double_len, notes)?),
+        Kind::Addr => Value::Addr(addr(t).ok_or_else(|| format!("Bad address: {text}"))?),
+        Kind::Subnet => Value::Subnet(subnet(t).ok_or_else(|| format!("Invalid value for subnet: {text}"))?),
+        Kind::Port => Value::Port(port(t, notes)?),
         Kind::Enum(e) => {
             let e = &types.enums[e.0 as usize];
             let name = t.strip_prefix("GLOBAL::").unwrap_or(t);
@@ -147,10 +227,10 @@ fn one(types: &Types, ty: TypeId, raw: &[u8], patterns: &mut PatternMaker<'_>) -
             let inner = t
                 .strip_prefix('/')
                 .and_then(|r| r.rsplit_once('/'))
-                .ok_or_else(|| bad("pattern"))?;
+                .ok_or_else(|| format!("String '{text}' contained no parseable pattern."))?;
             let (body, flags) = inner;
             if flags.chars().any(|c| c != 'i' && c != 's') {
-                return Err(bad("pattern"));
+                return Err(format!("String '{text}' contained no parseable pattern."));
             }
             patterns(body.as_bytes(), flags.contains('i'), flags.contains('s'))?
         }
@@ -174,22 +254,47 @@ fn subnet(t: &str) -> Option<Subnet> {
     (w <= limit).then(|| Subnet::new128(a, if a.is_v4() { w + 96 } else { w }))
 }
 
-fn port(t: &str) -> Option<Port> {
-    let (num, proto) = match t.split_once('/') {
-        Some((n, p)) => {
-            let proto = match p {
-                "tcp" => Proto::Tcp,
-                "udp" => Proto::Udp,
-                "icmp" => Proto::Icmp,
-                "unknown" => Proto::Unknown,
-                _ => return None,
-            };
-            (n, proto)
+/// A port; one whose protocol nobody knows has none.
+fn port(t: &str, notes: &mut Vec<String>) -> Result<Port, String> {
+    let (num, proto) = t.split_once('/').unwrap_or((t, "unknown"));
+    let proto = match proto.to_ascii_lowercase().as_str() {
+        "tcp" => Proto::Tcp,
+        "udp" => Proto::Udp,
+        "icmp" => Proto::Icmp,
+        "unknown" => Proto::Unknown,
+        _ => {
+            notes.push(format!("Port '{t}' contained unknown protocol '{proto}'"));
+            Proto::Unknown
         }
-        None => (t, Proto::Unknown),
     };
-    Some(Port {
-        num: num.trim().parse().ok()?,
+    Ok(Port {
+        num: number(num, integer_len, notes)?,
         proto,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_c_reads_them() {
+        let mut notes = Vec::new();
+        assert_eq!(number::<i64>("  -42", integer_len, &mut notes), Ok(-42));
+        assert_eq!(number::<f64>("-1.5e3", double_len, &mut notes), Ok(-1500.0));
+        assert_eq!(number::<f64>(".5", double_len, &mut notes), Ok(0.5));
+        assert_eq!(count("-1", &mut notes), Ok(u64::MAX));
+        assert!(notes.is_empty());
+        assert_eq!(number::<i64>("12ab", integer_len, &mut notes), Ok(12));
+        assert_eq!(number::<f64>("1e", double_len, &mut notes), Ok(1.0));
+        assert_eq!(notes.len(), 2);
+        for (text, why) in [
+            ("", "Got empty string"),
+            ("ab", "no parseable"),
+            ("99999999999999999999", "out of supported"),
+        ] {
+            let got = number::<i64>(text, integer_len, &mut notes);
+            assert!(got.is_err_and(|e| e.contains(why)), "{text}");
+        }
+    }
 }

@@ -143,6 +143,7 @@ impl Checker {
                     default: None,
                     deprecated: None,
                     type_column: None,
+                    shown: None,
                 },
             );
             fields.push((slot, value));

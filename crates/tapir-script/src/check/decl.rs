@@ -48,6 +48,7 @@ impl Checker {
     }
 
     fn top_level(&mut self, s: &ast::Stmt) {
+        self.has_statements |= !matches!(s.kind, ast::StmtKind::Null);
         let frame = self.top.take().unwrap_or_else(|| Frame::new(FrameKind::TopLevel, None));
         let (stmt, frame) = self.with_frame(frame, |c| c.stmt(s));
         self.top = Some(frame);
@@ -80,7 +81,11 @@ impl Checker {
                     Some(ast::TypeKind::Func(s)) => s.params.iter().flat_map(|p| &p.attrs).map(|a| a.span).next(),
                     _ => None,
                 };
+                let known = self.entity(full).is_some();
                 self.prototype(full, name, sig, attrs, defaults);
+                if let (false, Some(hir::Ident::Func(id))) = (known, self.entity(full).map(|e| e.meaning.clone())) {
+                    self.program.functions[id.0 as usize].ty = t;
+                }
                 return;
             }
         }
@@ -339,6 +344,21 @@ impl Checker {
             return;
         };
         let op = *op;
+        let aggregate = matches!(
+            self.kind(global_ty),
+            Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_) | Kind::Error
+        );
+        if op != InitOp::Set && !aggregate {
+            let has_value = self.program.inits.iter().any(|i| i.global == g && i.value.is_some());
+            if !has_value {
+                let sign = if op == InitOp::Add { "+=" } else { "-=" };
+                let text = format!(
+                    "{sign} initializer applied to ID without value ({})",
+                    self.text(name.name)
+                );
+                self.err("redef", span, text);
+            }
+        }
         let value = self.thunk(|c| c.redef_value(op, e, global_ty, span));
         let storage = self.program.globals[g.0 as usize].storage;
         match op {

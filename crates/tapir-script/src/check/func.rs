@@ -126,11 +126,14 @@ impl Checker {
             return;
         }
         if let Some(at) = has_defaults {
-            self.warn(
-                "alternate-default",
-                at,
-                "&default on parameters of an alternate prototype has no effect",
-            );
+            for p in sig.params.iter().filter(|p| p.default.is_some()) {
+                let flavor = Self::flavor_text(sig.flavor);
+                let text = format!(
+                    "&default on parameter '{}' has no effect (not a {flavor} declaration)",
+                    p.name
+                );
+                self.warn("alternate-default", at, &text);
+            }
         }
         let mut positions = Vec::with_capacity(sig.params.len());
         for p in &sig.params {
@@ -280,6 +283,7 @@ impl Checker {
             let mut sig = canonical.clone();
             for (p, q) in sig.params.iter_mut().zip(&header.params) {
                 p.default = q.default;
+                p.shown = q.shown.clone();
             }
             let ty = self.program.types.intern(Kind::Func(sig.clone()));
             let f = &mut self.program.functions[id.0 as usize];

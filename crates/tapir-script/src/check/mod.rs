@@ -151,6 +151,8 @@ pub struct Checker {
     /// Globals that are `const` for good.
     ignore_deprecations: u32,
     fatal: bool,
+    /// Whether a statement outside of functions was met, after which nothing can be declared any more.
+    has_statements: bool,
     /// Whether locals are analysed (`-u`).
     pub usage_issues: bool,
     errors: usize,
@@ -184,6 +186,7 @@ impl Checker {
             values: FastMap::default(),
             ignore_deprecations: 0,
             fatal: false,
+            has_statements: false,
             usage_issues: false,
             errors: 0,
             uses: usage::Uses::default(),
@@ -601,6 +604,17 @@ impl Checker {
         self.depth = 0;
         self.function = None;
         self.uses.owner = None;
+        let is_argument = |f: &hir::SourceFile| &*f.path == "<params>";
+        let given = self.program.files.get(decl.span.file as usize).is_some_and(is_argument);
+        if !matches!(decl.kind, ast::DeclKind::Stmt(_)) && self.has_statements && !given {
+            let word = self.source(decl.span);
+            let word = word.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+            let text = format!("syntax error, at or near \"{word}\"");
+            let note = "statements outside of functions come after all declarations, over all files together";
+            self.report(Diagnostic::error("late-declaration", decl.span, text).note(note));
+            self.fatal = true;
+            return;
+        }
         self.declaration(decl);
     }
 

@@ -29,19 +29,16 @@ impl Checker {
             TypeKind::File => return builtin::FILE,
             TypeKind::Table(index, yields) => {
                 let index = index.iter().map(|i| self.index_ty(i)).collect();
-                let yields = self.ty(yields);
-                Kind::Table {
-                    index,
-                    yields: Some(self.canonical(yields)),
-                }
+                let yields = Some(self.ty(yields));
+                return self.container(Kind::Table { index, yields });
             }
-            TypeKind::Set(index) => Kind::Table {
-                index: index.iter().map(|i| self.index_ty(i)).collect(),
-                yields: None,
-            },
+            TypeKind::Set(index) => {
+                let index = index.iter().map(|i| self.index_ty(i)).collect();
+                return self.container(Kind::Table { index, yields: None });
+            }
             TypeKind::Vector(t) => {
                 let t = self.ty(t);
-                Kind::Vector(self.canonical(t))
+                return self.container(Kind::Vector(t));
             }
             TypeKind::Opaque(name) => Kind::Opaque(self.text(*name).clone()),
             TypeKind::Record(fields) => return self.record_ty(fields, None, t.span),
@@ -65,7 +62,75 @@ impl Checker {
             self.err("index-type", t.span, "illegal index type");
             return builtin::ERROR;
         }
-        self.canonical(ty)
+        ty
+    }
+
+    /// A container type. Values know only the unnamed types inside; the names that were written are shown.
+    fn container(&mut self, written: Kind) -> TypeId {
+        let unnamed = match &written {
+            Kind::Table { index, yields } => Kind::Table {
+                index: index.iter().map(|&t| self.canonical(t)).collect(),
+                yields: yields.map(|t| self.canonical(t)),
+            },
+            Kind::Vector(of) => Kind::Vector(self.canonical(*of)),
+            other => other.clone(),
+        };
+        let types = &mut self.program.types;
+        if unnamed == written {
+            return types.intern(written);
+        }
+        let text = tapir_data::text::kind_text(types, &written);
+        let structure = types.intern(unnamed);
+        types.spelled(structure, text)
+    }
+
+    /// Attributes as the text of a type shows them: separated by commas, and a default makes optional.
+    fn shown(&self, attrs: &[ast::Attr], default: Option<DefaultId>, ty: TypeId) -> Option<Rc<str>> {
+        if attrs.is_empty() {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for a in attrs {
+            let value = match (a.name, default) {
+                (AttrName::Default, Some(id)) => {
+                    let e = &self.program.defaults[id.0 as usize].expr;
+                    let text = crate::render::plain(&self.program, e);
+                    match a.value.as_ref().map(|v| &v.kind) {
+                        // A record that takes its type from here shows none.
+                        Some(ast::ExprKind::List(_)) => {
+                            let fields = text.find('(').map_or("", |at| &text[at + 1..]);
+                            format!("=[{}]", fields.strip_suffix(')').unwrap_or(fields))
+                        }
+                        Some(value) if self.is_converted(value, ty) => {
+                            format!("=(coerce {} to {})", text.trim_end_matches(".0"), self.type_text(ty))
+                        }
+                        _ => format!("={text}"),
+                    }
+                }
+                (AttrName::Deprecated, _) if a.value.is_some() => format!("={}", crate::parse::attr_text(a)),
+                _ => String::new(),
+            };
+            parts.push(format!("&{}{value}", a.name.text()));
+        }
+        if default.is_some() && !attrs.iter().any(|a| a.name == AttrName::Optional) {
+            let at = attrs.iter().position(|a| a.name == AttrName::Default);
+            parts.insert(at.map_or(parts.len(), |i| i + 1), "&optional".into());
+        }
+        Some(parts.join(", ").into())
+    }
+
+    /// Whether a default as it was written takes its type from what it is the default of.
+    fn is_converted(&self, value: &ast::ExprKind, ty: TypeId) -> bool {
+        match value {
+            ast::ExprKind::Constructor(kind, items, attrs) => {
+                *kind != ast::Constructor::Vector && items.is_empty() && attrs.is_empty()
+            }
+            ast::ExprKind::Count(_) => matches!(self.canonical(ty), builtin::INT | builtin::DOUBLE),
+            ast::ExprKind::Unary(_, inner) => {
+                matches!(inner.kind, ast::ExprKind::Count(_)) && self.canonical(ty) == builtin::DOUBLE
+            }
+            _ => false,
+        }
     }
 
     fn named_ty(&mut self, name: Symbol, span: Span) -> TypeId {
@@ -126,6 +191,11 @@ impl Checker {
                 let d = self.with_declaration(d, ty);
                 self.report(d);
             }
+            let shown = if self.program.types.records[id.0 as usize].name.is_none() {
+                self.shown(&f.attrs, attrs.default, field_ty)
+            } else {
+                None
+            };
             self.program.types.add_field(
                 id,
                 Field {
@@ -136,6 +206,7 @@ impl Checker {
                     default: attrs.default,
                     deprecated: attrs.deprecated,
                     type_column: attrs.type_column,
+                    shown,
                 },
             );
         }
@@ -178,7 +249,13 @@ impl Checker {
                 let text = format!("parameter without &default follows one that has it ({name})");
                 self.err("parameter-default", p.name.span, text);
             }
-            params.push(Param { name, ty, default });
+            let shown = self.shown(&p.attrs, default, ty);
+            params.push(Param {
+                name,
+                ty,
+                default,
+                shown,
+            });
         }
         let yields = match (sig.flavor, &sig.yields) {
             (Flavor::Hook, _) => builtin::BOOL,

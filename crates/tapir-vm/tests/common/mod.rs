@@ -123,6 +123,7 @@ pub fn function(
                 name: format!("p{i}").into(),
                 ty,
                 default: None,
+                shown: None,
             })
             .collect(),
         yields,

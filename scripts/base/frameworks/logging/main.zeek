@@ -54,7 +54,7 @@ export {
 	global remove_default_filter: function(id: ID): bool;
 	global run_rotation_postprocessor_cmd: function(info: RotationInfo, npath: string): bool;
 	global default_path_func: function(id: ID, path: string, rec: any): string;
-	global empty_post_delay_cb: PostDelayCallback;
+	global empty_post_delay_cb: function(rec: any, id: ID): bool;
 	global delay: function(id: ID, rec: any, post_delay_cb: PostDelayCallback &default=empty_post_delay_cb): DelayToken;
 	global delay_finish: function(id: ID, rec: any, token: DelayToken): bool;
 	global set_max_delay_interval: function(id: ID, max_delay: interval): bool;

@@ -52,7 +52,7 @@ export {
 	global finalize_ftp: Conn::RemovalHook;
 
 	## Finalizer of data connections.
-	global finalize_ftp_data: Conn::RemovalHook;
+	global finalize_ftp_data: hook(c: connection);
 
 	redef record Info += {
 		logged_command_seen: bool &default=F;

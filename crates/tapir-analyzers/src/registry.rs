@@ -34,6 +34,7 @@ macro_rules! protocols {
 
 protocols! {
     "BITTORRENT" TCP bittorrent::BitTorrent::default();
+    "BITTORRENTTRACKER" TCP bittorrent::Tracker::default();
     "DCE_RPC" ANY dce_rpc::DceRpc::default();
     "DHCP" ANY dhcp::Dhcp;
     "DNP3_TCP" TCP dnp3::Dnp3::default();

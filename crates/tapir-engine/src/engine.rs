@@ -179,7 +179,12 @@ impl Engine {
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
         }
         options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
+        core.host.files.manager.set_options(options::files(&core.vm));
         let sampler = core.host.sampler.clone();
+        let of_analyzers = sampler.clone();
+        shared.weird_scope = Some(Box::new(move |name, now| {
+            of_analyzers.borrow_mut().beyond_scopes(name.as_bytes(), now)
+        }));
         let contents = options::contents(&core.vm);
         let packet_tags = tags::packet_values(&core.vm);
         if let Some(Value::Str(salt)) = core.vm.global_value("digest_salt") {
@@ -651,6 +656,14 @@ impl Engine {
             now
         };
         let core = &mut *self.core.borrow_mut();
+        if core.vm.take_options_changed() {
+            if let Some(net) = &mut core.host.net {
+                options::analyzers(&core.vm, &mut net.shared.opts);
+            }
+            options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
+            core.host.files.manager.set_options(options::files(&core.vm));
+            self.contents = options::contents(&core.vm);
+        }
         if now >= core.host.logs.next_rotation() {
             core.with_cx(logs::rotate_due);
         }

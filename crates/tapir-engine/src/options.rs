@@ -3,6 +3,7 @@
 use tapir_analyzers::core::Options as AnalyzerOptions;
 use tapir_analyzers::core::options::Texts;
 use tapir_data::value::{Proto, Value};
+use tapir_files::manager::Options as FileOptions;
 use tapir_flow::{Ip, Options as FlowOptions, Wants};
 use tapir_interface::events;
 use tapir_interface::queue::EventQueue;
@@ -142,6 +143,12 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.pop3_max_unknown_client_commands => "POP3::max_unknown_client_commands",
         o.ssh_max_packet_length => "SSH::max_packet_length",
         o.ssh_max_string_length => "SSH::max_string_length",
+        o.ssh_max_kexinit.kex => "SSH::max_kexinit_kex_algorithms",
+        o.ssh_max_kexinit.hostkey => "SSH::max_kexinit_hostkey_algorithms",
+        o.ssh_max_kexinit.encryption => "SSH::max_kexinit_encryption_algorithms",
+        o.ssh_max_kexinit.mac => "SSH::max_kexinit_mac_algorithms",
+        o.ssh_max_kexinit.compression => "SSH::max_kexinit_compression_algorithms",
+        o.ssh_max_kexinit.languages => "SSH::max_kexinit_languages",
         o.ssl_max_alerts_per_record => "SSL::max_alerts_per_record",
         o.dtls_max_version_errors => "SSL::dtls_max_version_errors",
         o.dtls_max_reported_version_errors => "SSL::dtls_max_reported_version_errors",
@@ -151,6 +158,7 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.finger_max_line_length => "Finger::max_line_length",
         o.websocket_payload_chunk_size => "WebSocket::payload_chunk_size",
         o.smb_max_dce_rpc_analyzers => "SMB::max_dce_rpc_analyzers",
+        o.smb_max_andx_depth => "SMB::max_andx_depth",
         o.smb_max_pending_messages => "SMB::max_pending_messages",
         o.dce_rpc_max_cmd_reassembly => "DCE_RPC::max_cmd_reassembly",
         o.dce_rpc_max_frag_data => "DCE_RPC::max_frag_data",
@@ -236,6 +244,18 @@ fn patterns(vm: &Vm, name: &str) -> Texts {
         return Texts::default();
     }
     Texts::new(move |line| texts.iter().any(|p| p.matches_within(line)))
+}
+
+/// Settings of file analysis, for files that are new from now on.
+pub fn files(vm: &Vm) -> FileOptions {
+    let mut o = FileOptions::default();
+    read!(vm, seconds, o.timeout_interval => "default_file_timeout_interval");
+    read!(vm, count,
+        o.bof_buffer_size => "default_file_bof_buffer_size",
+        o.extract_limit => "FileExtract::default_limit",
+    );
+    read!(vm, flag, o.extract_limit_includes_missing => "FileExtract::default_limit_includes_missing");
+    o
 }
 
 /// Sampling of weirds.

@@ -97,6 +97,15 @@ impl Sampler {
         !self.whitelist.is_empty() && self.whitelist.contains(name)
     }
 
+    /// The verdict on a weird of a connection that its own counters have no say in, as names on both lists are.
+    pub fn beyond_scopes(&mut self, name: &[u8], now: f64) -> Option<bool> {
+        if self.is_global(name) {
+            return Some(self.net(name, now));
+        }
+        self.count(name);
+        self.is_white(name).then_some(true)
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             threshold: self.threshold,
@@ -146,12 +155,8 @@ impl Sampler {
 
     /// Whether a weird of a connection or file passes; `counters` is the scope's memory.
     pub fn scoped(&mut self, name: &[u8], counters: &mut Counters, now: f64) -> bool {
-        if self.is_global(name) {
-            return self.net(name, now);
-        }
-        self.count(name);
-        if self.is_white(name) {
-            return true;
+        if let Some(verdict) = self.beyond_scopes(name, now) {
+            return verdict;
         }
         let at = match counters.iter().position(|c| c.0 == name) {
             Some(at) => at,

@@ -96,6 +96,10 @@ pub struct Options {
     pub timeout_interval: f64,
     pub bof_buffer_size: u64,
     pub extract_prefix: String,
+    /// Bytes after which an extracted file is cut, where the analyzer's arguments say nothing; 0 for no limit.
+    pub extract_limit: u64,
+    /// Whether missing bytes count.
+    pub extract_limit_includes_missing: bool,
 }
 
 impl Default for Options {
@@ -104,6 +108,8 @@ impl Default for Options {
             timeout_interval: 120.0,
             bof_buffer_size: 4096,
             extract_prefix: String::new(),
+            extract_limit: 100 << 20,
+            extract_limit_includes_missing: true,
         }
     }
 }

@@ -169,6 +169,7 @@ pub struct Vm {
     pub(crate) watching: bool,
 
     option_handlers: HashMap<GlobalId, Vec<(i64, Value)>>,
+    options_changed: bool,
     pub(crate) cast_hook: Option<CastHook>,
     state: FastMap<std::any::TypeId, Box<dyn Any>>,
 }
@@ -237,6 +238,7 @@ impl Vm {
             active: Vec::new(),
             watching: false,
             option_handlers: HashMap::new(),
+            options_changed: false,
             cast_hook: None,
             state: FastMap::default(),
         }
@@ -698,7 +700,13 @@ impl Vm {
             }
         }
         self.set_global(g, tapir_data::copy::deep_copy(&value));
+        self.options_changed = true;
         Ok(true)
+    }
+
+    /// Whether an option was changed since the last call, so that native code has to read its settings again.
+    pub fn take_options_changed(&mut self) -> bool {
+        std::mem::take(&mut self.options_changed)
     }
 }
 

@@ -422,8 +422,8 @@ export {
 		chunk_event: event(f: fa_file, data: string, off: count) &optional;
 		stream_event: event(f: fa_file, data: string) &optional;
 		extract_filename: string &optional;
-		extract_limit: count &default=104857600;
-		extract_limit_includes_missing: bool &default=T;
+		extract_limit: count &default=FileExtract::default_limit;
+		extract_limit_includes_missing: bool &default=FileExtract::default_limit_includes_missing;
 	};
 }
 

@@ -1,4 +1,9 @@
-//! The peer protocol of BitTorrent (BEP 3, with the port message of BEP 5).
+//! The peer protocol of BitTorrent (BEP 3, with the port message of BEP 5), and what peers ask trackers.
+
+mod benc;
+mod tracker;
+
+pub use tracker::Tracker;
 
 use tapir_data::value::{Port, Proto};
 

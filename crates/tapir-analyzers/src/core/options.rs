@@ -72,7 +72,7 @@ pub struct Options {
     pub pop3_max_unknown_client_commands: u64,
     pub ssh_max_packet_length: u64,
     pub ssh_max_string_length: u64,
-    pub ssh_max_kexinit_algorithms: u64,
+    pub ssh_max_kexinit: MaxKexinit,
     pub ssl_max_alerts_per_record: u64,
     pub dtls_max_version_errors: u64,
     pub dtls_max_reported_version_errors: u64,
@@ -81,6 +81,7 @@ pub struct Options {
     pub websocket_payload_chunk_size: u64,
     pub smb_max_dce_rpc_analyzers: u64,
     pub smb_max_pending_messages: u64,
+    pub smb_max_andx_depth: u64,
     /// `SMB::pipe_filenames`: names under which pipes are opened.
     pub smb_pipe_filenames: Vec<String>,
     pub dce_rpc_max_cmd_reassembly: u64,
@@ -103,6 +104,38 @@ pub struct Options {
     pub gnutella_max_header_length: u64,
     pub gnutella_max_line_length: u64,
     pub login: LoginTexts,
+}
+
+/// How many names of each list of an SSH key exchange are told of (`SSH::max_kexinit_…`).
+#[derive(Clone, Debug)]
+pub struct MaxKexinit {
+    pub kex: u64,
+    pub hostkey: u64,
+    pub encryption: u64,
+    pub mac: u64,
+    pub compression: u64,
+    pub languages: u64,
+}
+
+impl Default for MaxKexinit {
+    fn default() -> Self {
+        MaxKexinit {
+            kex: 100,
+            hostkey: 100,
+            encryption: 100,
+            mac: 100,
+            compression: 100,
+            languages: 100,
+        }
+    }
+}
+
+impl MaxKexinit {
+    /// The limits of the ten lists, in their order on the wire.
+    pub fn lists(&self) -> [u64; 10] {
+        let (e, m, c, l) = (self.encryption, self.mac, self.compression, self.languages);
+        [self.kex, self.hostkey, e, e, m, m, c, c, l, l]
+    }
 }
 
 impl Default for Options {
@@ -140,7 +173,7 @@ impl Default for Options {
             pop3_max_unknown_client_commands: 10,
             ssh_max_packet_length: 8_388_608,
             ssh_max_string_length: 2_097_152,
-            ssh_max_kexinit_algorithms: 100,
+            ssh_max_kexinit: MaxKexinit::default(),
             ssl_max_alerts_per_record: 10,
             dtls_max_version_errors: 10,
             dtls_max_reported_version_errors: 1,
@@ -149,6 +182,7 @@ impl Default for Options {
             websocket_payload_chunk_size: 8192,
             smb_max_dce_rpc_analyzers: 1000,
             smb_max_pending_messages: 1000,
+            smb_max_andx_depth: 10,
             smb_pipe_filenames: [
                 "MsFteWds", "lsarpc", "netdfs", "samr", "spoolss", "srvsvc", "winreg", "wkssvc",
             ]

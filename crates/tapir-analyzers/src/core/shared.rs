@@ -69,6 +69,9 @@ pub struct Shared {
     macs: HashMap<[u8; 6], Rc<[u8]>, foldhash::quality::RandomState>,
     /// Where `conn_id_ctx` has `vlan` and `inner_vlan`, when these tell connections apart.
     pub ctx_vlan_slots: Option<(usize, usize)>,
+    /// What sampling says of a weird, by name and time, before a connection's own counters are asked.
+    #[allow(clippy::type_complexity)]
+    pub weird_scope: Option<Box<dyn FnMut(&str, f64) -> Option<bool>>>,
     /// Net weirds of text decoders and the like: name, addl, source.
     pub net_weirds: Vec<(&'static str, String, &'static str)>,
 }
@@ -106,6 +109,7 @@ impl Shared {
             empty_ctx: None,
             macs: HashMap::default(),
             ctx_vlan_slots: None,
+            weird_scope: None,
             net_weirds: Vec::new(),
         }
     }

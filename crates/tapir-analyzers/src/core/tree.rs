@@ -268,8 +268,11 @@ impl Tree {
     }
 
     /// Counts a weird and says whether it passes the sampling.
-    pub(crate) fn weird_passes(&mut self, name: &'static str, sh: &Shared) -> bool {
+    pub(crate) fn weird_passes(&mut self, name: &'static str, sh: &mut Shared) -> bool {
         let now = sh.now;
+        if let Some(verdict) = sh.weird_scope.as_mut().and_then(|f| f(name, now)) {
+            return verdict;
+        }
         let o = &sh.opts;
         let seen = &mut self.rare.get_or_insert_default().weird_seen;
         let Some(e) = seen.iter_mut().find(|e| e.0 == name) else {

@@ -17,6 +17,8 @@ pub struct FileData {
     told: bool,
     /// Who connects only receives, and acknowledges what came.
     one_way: bool,
+    /// The begin of an acknowledgement.
+    ack: Vec<u8>,
 }
 
 impl FileData {
@@ -25,6 +27,18 @@ impl FileData {
         FileData {
             one_way: true,
             ..FileData::default()
+        }
+    }
+
+    /// The number of bytes received so far, in four bytes each time.
+    fn acknowledged(&mut self, cx: &mut Cx, data: &[u8]) {
+        for &b in data {
+            self.ack.push(b);
+            if let [a, b, c, d] = self.ack[..] {
+                self.ack.clear();
+                let n = u32::from_be_bytes([a, b, c, d]);
+                raise!(cx, irc_dcc_send_ack, u64::from(n));
+            }
         }
     }
 
@@ -43,6 +57,7 @@ impl Analyzer for FileData {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
         if is_orig && self.one_way {
+            self.acknowledged(cx, data);
             return;
         }
         if !self.told {
@@ -59,6 +74,9 @@ impl Analyzer for FileData {
 
     fn gap(&mut self, cx: &mut Cx, is_orig: bool, seq: u64, len: u64) {
         let d = is_orig as usize;
+        if is_orig && self.one_way {
+            self.ack.clear();
+        }
         let id = self.ids[d].take();
         self.ids[d] = cx.file_gap(is_orig, seq.saturating_sub(1), len, id.as_ref());
         self.offset[d] += len;

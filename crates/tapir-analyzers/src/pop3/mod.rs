@@ -53,6 +53,7 @@ impl Session {
         }
         if self.pending.len() as u64 >= cx.sh.opts.pop3_max_pending_commands.max(1) {
             cx.weird("pop3_client_too_many_pending_commands", "");
+            raise!(cx, pop3_unexpected, true, "too many pending commands", line);
             self.pending.pop_front();
         }
         self.pending.push_back(line.to_vec());
@@ -76,6 +77,7 @@ impl Session {
         let Some(&cmd) = COMMANDS.iter().find(|c| ieq(c.as_bytes(), w)) else {
             let shown = String::from_utf8_lossy(w).into_owned();
             cx.weird("pop3_client_command_unknown", &shown);
+            raise!(cx, pop3_unexpected, true, "unknown command", line);
             self.unknown += 1;
             if self.unknown > cx.sh.opts.pop3_max_unknown_client_commands {
                 cx.violation("too many unknown client commands");
@@ -165,6 +167,7 @@ impl Session {
             };
             cx.violation_data(&format!("unknown server command ({shown})"), line);
             cx.weird("pop3_server_command_unknown", &shown);
+            raise!(cx, pop3_unexpected, false, "unknown server response", line);
             return;
         }
         raise!(cx, pop3_reply, false, if ok { "OK" } else { "ERR" }, msg);

@@ -14,9 +14,6 @@ use crate::{raise, wants};
 pub(super) const HEADER: usize = 32;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 
-/// A chain of AndX commands is followed this far.
-const MAX_ANDX: usize = 10;
-
 /// Requests whose responses need them, by multiplex id.
 #[derive(Default)]
 pub(super) struct State {
@@ -159,7 +156,7 @@ impl Smb {
                         cx.limit_weird("smb_andx_offset_not_advancing", "");
                         break;
                     }
-                    if depth >= MAX_ANDX {
+                    if depth >= cx.sh.opts.smb_max_andx_depth {
                         cx.limit_weird("smb_andx_depth_exceeded", "");
                         break;
                     }

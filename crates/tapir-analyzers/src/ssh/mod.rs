@@ -245,8 +245,7 @@ impl Ssh {
         let mut c = Cursor::new(body);
         let Some(cookie) = c.take(16) else { return };
         let mut lists: Vec<Vec<Vec<u8>>> = Vec::with_capacity(10);
-        let max = cx.sh.opts.ssh_max_kexinit_algorithms as usize;
-        for _ in 0..10 {
+        for max in cx.sh.opts.ssh_max_kexinit.lists() {
             let Some(n) = c.u32() else { return };
             if n as u64 > cx.sh.opts.ssh_max_string_length {
                 let addl = format!("{n} > {}", cx.sh.opts.ssh_max_string_length);
@@ -258,7 +257,7 @@ impl Ssh {
             let names = if s.is_empty() {
                 Vec::new()
             } else {
-                s.split(|&b| b == b',').take(max).map(<[u8]>::to_vec).collect()
+                s.split(|&b| b == b',').take(max as usize).map(<[u8]>::to_vec).collect()
             };
             lists.push(names);
         }
@@ -298,18 +297,14 @@ impl Ssh {
 
     fn exchange(&mut self, cx: &mut Cx, is_orig: bool, ty: u8, body: &[u8]) {
         let mut c = Cursor::new(body);
-        let mut string = || {
-            let n = c.u32()?;
-            c.take(n as usize)
-        };
         match (self.kex.unwrap_or(Kex::Unknown), ty) {
-            (Kex::Dh | Kex::Gss, 31) | (Kex::Gex, 33) => {
-                if let Some(key) = string() {
+            (Kex::Dh, 31) | (Kex::Gex | Kex::Gss, 33) => {
+                if let Some(key) = string(&mut c) {
                     self.host_key(cx, key);
                 }
             }
             (Kex::Gex, 31) => {
-                if let (Some(p), Some(q)) = (string(), string()) {
+                if let (Some(p), Some(q)) = (string(&mut c), string(&mut c)) {
                     raise!(cx, ssh2_dh_server_params, p, q);
                 }
             }
@@ -317,23 +312,23 @@ impl Ssh {
                 raise!(cx, ssh2_dh_gex_init, is_orig);
             }
             (Kex::Ecc, 30) => {
-                if let Some(q) = string() {
+                if let Some(q) = string(&mut c) {
                     raise!(cx, ssh2_ecc_key, is_orig, q);
                 }
                 raise!(cx, ssh2_ecc_init, is_orig);
             }
             (Kex::Ecc | Kex::Hybrid, 31) => {
-                if let Some(key) = string() {
+                if let Some(key) = string(&mut c) {
                     self.host_key(cx, key);
                 }
                 if self.kex == Some(Kex::Ecc) {
-                    if let Some(q) = string() {
+                    if let Some(q) = string(&mut c) {
                         raise!(cx, ssh2_ecc_key, is_orig, q);
                     }
                 }
             }
             (Kex::Rsa, 30) => {
-                if let Some(key) = string() {
+                if let Some(key) = string(&mut c) {
                     self.host_key(cx, key);
                 }
             }
@@ -342,6 +337,13 @@ impl Ssh {
             }
             (Kex::Gss, 30) => {
                 raise!(cx, ssh2_gss_init, is_orig);
+            }
+            (Kex::Gss, 34) => {
+                if let (Some(major), Some(minor)) = (c.n32(), c.n32())
+                    && let Some(text) = string(&mut c)
+                {
+                    raise!(cx, ssh2_gss_error, major, minor, text);
+                }
             }
             _ => {}
         }
@@ -391,6 +393,12 @@ impl Ssh {
             raise!(cx, ssh_auth_successful, false);
         }
     }
+}
+
+/// A string with a length of four bytes.
+fn string<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    let n = c.u32()?;
+    c.take(n as usize)
 }
 
 fn kex_kind(k: &[u8]) -> Kex {

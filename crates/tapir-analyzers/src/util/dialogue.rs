@@ -110,6 +110,9 @@ pub trait LineProtocol: Default + 'static {
     /// The connection is removed.
     fn done(&mut self, _cx: &mut Cx) {}
 
+    /// Originator and responder were exchanged.
+    fn flip(&mut self) {}
+
     /// A built-in function asks for something.
     fn command(&mut self, _cmd: &Command) {}
 }
@@ -184,5 +187,6 @@ impl<P: LineProtocol> Analyzer for Dialogue<P> {
 
     fn flip(&mut self) {
         self.lines.swap(0, 1);
+        self.protocol.flip();
     }
 }

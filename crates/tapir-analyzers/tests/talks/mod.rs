@@ -429,6 +429,11 @@ pub fn all() -> Vec<Talk> {
                 (false, b"0123456789abcdef\x01\x07\0\x09"),
             ],
         ),
+        pair(
+            "BITTORRENTTRACKER",
+            b"GET /announce?info_hash=x HTTP/1.1\r\nHost: t\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n\r\nd8:intervali60e5:peers6:\x0a\0\0\x01\x1a\xe11:xi1eeHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+        ),
         turns(
             "BITTORRENT",
             &[

@@ -101,18 +101,17 @@ impl FileManager {
                 let Value::Str(name) = arg(args, files_analyzerargs::EXTRACT_FILENAME) else {
                     return false;
                 };
-                if let Value::Count(n) = arg(args, files_analyzerargs::EXTRACT_LIMIT) {
-                    limit.set(n);
-                }
-                let missing = !matches!(
-                    arg(args, files_analyzerargs::EXTRACT_LIMIT_INCLUDES_MISSING),
-                    Value::Bool(false)
-                );
-                let path = format!(
-                    "{}{}",
-                    self.inner.borrow().options.extract_prefix,
-                    String::from_utf8_lossy(&name)
-                );
+                let options = self.inner.borrow().options.clone();
+                // Fields that nobody read yet may still lack their defaults.
+                limit.set(match arg(args, files_analyzerargs::EXTRACT_LIMIT) {
+                    Value::Count(n) => n,
+                    _ => options.extract_limit,
+                });
+                let missing = match arg(args, files_analyzerargs::EXTRACT_LIMIT_INCLUDES_MISSING) {
+                    Value::Bool(b) => b,
+                    _ => options.extract_limit_includes_missing,
+                };
+                let path = format!("{}{}", options.extract_prefix, String::from_utf8_lossy(&name));
                 match Extract::open(&path, args.clone(), limit.clone(), missing) {
                     Ok(e) => Box::new(e),
                     Err(e) => {

@@ -1,0 +1,79 @@
+//! Settings of scripts that steer native code: each is honoured, also when it is changed while the program runs.
+
+use std::path::Path;
+use std::process::Command;
+
+/// What a script prints on one of our captures.
+fn prints(name: &str, pcap: &str, script: &str) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("settings").join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder for the test");
+    let pcap = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/captures")
+        .join(pcap);
+    std::fs::write(dir.join("test.zeek"), script).expect("a script");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-C", "-r"])
+        .arg(pcap)
+        .arg("test.zeek")
+        .current_dir(&dir)
+        .env_remove("ZEEKPATH")
+        .output()
+        .expect("tapir runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+const EXTRACT: &str = "
+event file_new(f: fa_file) { Files::add_analyzer(f, Files::ANALYZER_EXTRACT); }
+event file_extraction_limit(f: fa_file, args: Files::AnalyzerArgs, limit: count, len: count) { print \"cut\", limit; }
+";
+
+#[test]
+fn extracted_files_are_cut_where_the_option_says() {
+    assert!(!prints("extract-default", "http.pcap", EXTRACT).contains("cut"));
+    let low = format!("redef FileExtract::default_limit = 20; {EXTRACT}");
+    assert!(prints("extract-low", "http.pcap", &low).contains("cut, 20\n"));
+    let later = format!("event zeek_init() {{ Option::set(\"FileExtract::default_limit\", 21); }} {EXTRACT}");
+    assert!(prints("extract-later", "http.pcap", &later).contains("cut, 21\n"));
+}
+
+#[test]
+fn new_files_have_the_interval_and_the_buffer_of_the_options() {
+    let script = "
+redef default_file_timeout_interval = 7sec;
+redef default_file_bof_buffer_size = 99;
+event file_new(f: fa_file) { print f$timeout_interval, f$bof_buffer_size; }
+";
+    assert!(prints("file-defaults", "http.pcap", script).starts_with("7.0 secs, 99\n"));
+}
+
+#[test]
+fn lists_of_algorithms_are_cut_one_by_one() {
+    let script = "
+redef SSH::max_kexinit_kex_algorithms = 2;
+redef SSH::max_kexinit_mac_algorithms = 3;
+event ssh_capabilities(c: connection, cookie: string, capabilities: SSH::Capabilities)
+	{
+	print |capabilities$kex_algorithms|, |capabilities$mac_algorithms$client_to_server|,
+	    |capabilities$mac_algorithms$server_to_client|;
+	}
+";
+    assert_eq!(prints("kexinit", "ssh.pcap", script), "2, 3, 3\n2, 3, 3\n");
+}
+
+#[test]
+fn names_on_the_white_list_pass_the_sampling_of_analyzers() {
+    let script = |more: &str| {
+        format!(
+            "redef Weird::sampling_threshold = 0; redef Weird::sampling_rate = 0; {more}
+            event conn_weird(name: string, c: connection, addl: string, source: string) {{ print name; }}"
+        )
+    };
+    assert_eq!(prints("weirds-none", "socks.pcap", &script("")), "");
+    let white = script("redef Weird::sampling_whitelist += { \"bad_HTTP_request\" };");
+    let one = "bad_HTTP_request\n";
+    assert_eq!(prints("weirds-white", "socks.pcap", &white), one.repeat(3));
+    let global = "redef Weird::sampling_global_list += { \"bad_HTTP_request\" }; redef Weird::sampling_threshold = 1;";
+    assert_eq!(prints("weirds-global", "socks.pcap", &script(global)), one);
+}

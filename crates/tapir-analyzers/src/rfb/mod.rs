@@ -46,10 +46,10 @@ impl Rfb {
                 if is_orig {
                     raise!(cx, rfb_client_version, major, minor);
                     cx.confirm();
-                    self.minor = std::str::from_utf8(minor)
-                        .ok()
-                        .and_then(|s| s.parse().ok())
-                        .unwrap_or(3);
+                    let number = |b| std::str::from_utf8(b).ok().and_then(|s| s.parse().ok());
+                    // Later versions (RFC 6143, section 7.1.1, leaves them to vendors) begin like 3.8.
+                    let later = number(major).is_some_and(|n: u32| n > 3);
+                    self.minor = if later { 8 } else { number(minor).unwrap_or(3) };
                     self.state = State::SecurityTypes;
                 } else {
                     raise!(cx, rfb_server_version, major, minor);

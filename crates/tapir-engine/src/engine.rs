@@ -16,22 +16,24 @@ use tapir_analyzers::core::Shared;
 use tapir_data::value::Value;
 use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
 use tapir_interface::queue::EventQueue;
-use tapir_interface::{events, records};
+use tapir_interface::{events, records, slots};
 use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
+use crate::bif::conn_log;
 use crate::config::{Config, Input};
 use crate::contents::Contents;
 use crate::core::{SharedCore, with_queue};
 use crate::dump::Dumper;
 use crate::files::{FileBridge, InPacket};
+use crate::lazy::Fresh;
 use crate::load::Loaded;
 use crate::net::{ConnExt, Net};
 use crate::node::KeptPacket;
 use crate::sigs::SigBridge;
 use crate::sink::{Discarder, Sink};
 use crate::weirds::Sampler;
-use crate::{cluster, load, logs, options, script, tags, weirds};
+use crate::{cluster, lazy, load, logs, options, script, tags, weirds};
 
 /// One node.
 pub struct Engine {
@@ -48,6 +50,8 @@ pub struct Engine {
     n_packets: u64,
     n_bytes: u64,
     filter: Option<Filter>,
+    /// Connections that the packet at hand has begun.
+    fresh: Fresh,
     /// The state of the queue's wishes that the flow table knows.
     wants_changes: Option<u32>,
     /// Whose packets are for other workers: where packets are shared out, and the share that is this node's.
@@ -174,6 +178,10 @@ impl Engine {
         let no_ctx_fields = tags::record_fields(&core.vm, "conn_id_ctx") == Some(0);
         shared.empty_ctx = no_ctx_fields.then(|| records::ConnIdCtx {}.build(core.vm.queue().bindings()));
         shared.conn_slots = tags::record_slot(&core.vm, "connection", "conn").map_or(0, |slot| slot + 1);
+        core.host.plain_ids =
+            no_ctx_fields && tags::record_fields(&core.vm, "conn_id") == Some(slots::conn_id::CTX + 1);
+        core.host.conn_log = conn_log::plan_of(&core.vm);
+        shared.begin_record = core.host.conn_log.clone().and_then(conn_log::beginner);
         if flow_options.key_with_vlan {
             let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
@@ -268,19 +276,21 @@ impl Engine {
             filter: None,
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
+            fresh: Fresh::default(),
             wants_changes: None,
         })
     }
 
     /// Runs something on flows and analyzers, with everything that it needs taken out of the core.
     fn with_sink<R>(&mut self, f: impl FnOnce(&mut FlowTable<ConnExt>, &mut Sink<'_>) -> R) -> Option<R> {
-        let (mut net, drops) = {
-            let mut core = self.core.borrow_mut();
+        let (mut net, drops, lazy) = {
+            let core = &mut *self.core.borrow_mut();
             std::mem::swap(core.vm.queue(), &mut self.spare);
             self.spare.set_now(core.vm.network_time());
             let net = core.host.net.take()?;
             core.host.node.flow_stats = net.flow.stats;
-            (net, core.host.node.drops.clone())
+            let lazy = lazy::judgement(&mut core.vm, &mut core.host);
+            (net, core.host.node.drops.clone(), lazy)
         };
         let core = self.core.clone();
         let hook = self.timing_out.clone();
@@ -314,6 +324,8 @@ impl Engine {
             sampler: &self.sampler,
             contents: &self.contents,
             packet_tags: &self.packet_tags,
+            lazy,
+            fresh: &mut self.fresh,
             timing_out: if self.timing_out.is_some() {
                 Some(&mut ask)
             } else {
@@ -331,6 +343,12 @@ impl Engine {
         std::mem::swap(core.vm.queue(), &mut self.spare);
         for change in std::mem::take(&mut core.host.deferred) {
             change(&mut net, core.vm.queue());
+        }
+        if !self.fresh.ids.is_empty() {
+            let n = self.fresh.settle(&mut net, lazy);
+            if let Some(f) = core.vm.event_func(events::NEW_CONNECTION) {
+                core.vm.count_events(f, n);
+            }
         }
         core.host.net = Some(net);
         Some(result)

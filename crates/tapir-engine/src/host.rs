@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use tapir_data::text::{self, Style};
 use tapir_data::value::{File, PatternObject, Value};
-use tapir_interface::queue::EventQueue;
+use tapir_interface::queue::{EventId, EventQueue};
 use tapir_signatures::pattern::Pattern;
-use tapir_vm::{CallCtx, Host, Message, PatternJoin, RtError, Vm};
+use tapir_vm::{CallCtx, Host, Late, Message, PatternJoin, RtError, Vm};
 
 use crate::logs::Logs;
 use crate::net::Net;
@@ -64,6 +64,10 @@ pub struct EngineHost {
     pub tag_values: Vec<Value>,
     /// How records of conn.log are filled, once one was.
     pub conn_log: Option<Rc<crate::bif::conn_log::Plan>>,
+    /// Which handlers can do without the record of a connection.
+    pub judge: crate::lazy::Judge,
+    /// Whether all that identifies a connection is what the engine puts there.
+    pub plain_ids: bool,
 }
 
 /// The engine behind a built-in's call.
@@ -105,6 +109,8 @@ impl EngineHost {
             disabling_hook: None,
             tag_values: Vec::new(),
             conn_log: None,
+            judge: Default::default(),
+            plain_ids: false,
         }
     }
 
@@ -263,6 +269,10 @@ impl Host for EngineHost {
             result_type: tapir_data::types::builtin::VOID,
         };
         crate::cluster::table_change(&mut cx, table, change, keys, old)
+    }
+
+    fn late_arguments(&mut self, vm: &mut Vm, _: EventId, args: &mut Vec<Value>) -> Result<Late, RtError> {
+        crate::lazy::late(self, vm, args)
     }
 
     fn report(&mut self, message: &Message) {

@@ -17,6 +17,7 @@ pub mod files;
 pub mod globals;
 pub mod host;
 pub mod input;
+pub mod lazy;
 pub mod load;
 pub mod logs;
 mod metrics;

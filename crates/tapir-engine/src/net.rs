@@ -1,6 +1,6 @@
 //! Connections with their analyzers: what is away from built-ins while a packet is being processed.
 
-use tapir_analyzers::core::{Asks, ConnInfo, EndStats, Shared, Transport as AppTransport, Tree};
+use tapir_analyzers::core::{Asks, Begun, ConnInfo, EndStats, Shared, Transport as AppTransport, Tree, pia};
 use tapir_data::value::Addr;
 use tapir_flow::{Conn, FlowTable, Transport};
 
@@ -59,29 +59,56 @@ pub fn app_transport(t: Transport) -> AppTransport {
     }
 }
 
-/// Creates the application state of a connection.
-pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
+/// Marks of connections: what [`Begun`] says of those without application state.
+pub const FRESH: u8 = 1;
+pub const OWED: u8 = 2;
+
+fn begun(mark: u8) -> Begun {
+    match mark {
+        FRESH => Begun::Fresh,
+        OWED => Begun::Owed,
+        _ => Begun::Yes,
+    }
+}
+
+/// What analyzers and scripts may know of a connection, without what they have left there.
+pub fn info(c: &Conn<ConnExt>) -> ConnInfo {
+    let uid = match &c.ext.0 {
+        Some(app) if !app.info.uid.is_empty() => app.info.uid.clone(),
+        _ => c.uid().as_ref().map_or("", |u| u.as_str()).into(),
+    };
+    let mut info = ConnInfo::with_texts(
+        (addr(c.orig.addr), c.orig.port),
+        (addr(c.resp.addr), c.resp.port),
+        app_transport(c.transport),
+        c.ip_proto,
+        c.start_time,
+        uid,
+        c.history().into(),
+    );
+    info.vlan = c.vlan.map(|v| v.id);
+    info.inner_vlan = c.inner_vlan.map(|v| v.id);
+    info.begun = match &c.ext.0 {
+        Some(app) => app.info.begun,
+        None => begun(c.mark),
+    };
+    refresh(c, &mut info);
+    info
+}
+
+/// The application state of a connection, created when there is none.
+pub fn attach<'a>(c: &'a mut Conn<ConnExt>, sh: &Shared) -> &'a mut AppState {
     if c.ext.0.is_none() {
-        let uid = c.uid();
-        let mut info = ConnInfo::with_texts(
-            (addr(c.orig.addr), c.orig.port),
-            (addr(c.resp.addr), c.resp.port),
-            app_transport(c.transport),
-            c.ip_proto,
-            c.start_time,
-            uid.as_ref().map_or("", |u| u.as_str()).into(),
-            c.history().into(),
-        );
-        info.vlan = c.vlan.map(|v| v.id);
-        info.inner_vlan = c.inner_vlan.map(|v| v.id);
-        let state = AppState {
-            info,
+        let mut state = AppState {
+            info: info(c),
             tree: Tree::default(),
             rare: None,
         };
+        pia::expect_data(&mut state.tree, &state.info, sh);
         c.ext.0 = Some(Box::new(state));
+    } else {
+        sync(c);
     }
-    sync(c);
     // Made just above.
     match &mut c.ext.0 {
         Some(app) => app,
@@ -91,9 +118,15 @@ pub fn attach(c: &mut Conn<ConnExt>) -> &mut AppState {
 
 /// Copies the counters of the flow layer to where analyzers and scripts read them.
 pub fn sync(c: &mut Conn<ConnExt>) {
-    if c.ext.0.is_none() {
-        return;
+    let Some(mut app) = c.ext.0.take() else { return };
+    if *app.info.stats.history != *c.history() {
+        app.info.stats.history = c.history().into();
     }
+    refresh(c, &mut app.info);
+    c.ext.0 = Some(app);
+}
+
+fn refresh(c: &Conn<ConnExt>, info: &mut ConnInfo) {
     let end = |is_orig: bool| {
         let e = c.end(is_orig);
         EndStats {
@@ -105,18 +138,9 @@ pub fn sync(c: &mut Conn<ConnExt>) {
             l2: e.l2,
         }
     };
-    let (orig, resp) = (end(true), end(false));
-    let (duration, partial) = (c.duration(), c.is_partial());
-    let gaps = [c.had_gap(true), c.had_gap(false)];
-    let Some(mut app) = c.ext.0.take() else { return };
-    let info = &mut app.info;
-    if *info.stats.history != *c.history() {
-        info.stats.history = c.history().into();
-    }
-    (info.stats.orig, info.stats.resp, info.stats.duration) = (orig, resp, duration);
-    info.partial = partial;
-    info.gaps = gaps;
-    c.ext.0 = Some(app);
+    (info.stats.orig, info.stats.resp, info.stats.duration) = (end(true), end(false), c.duration());
+    info.partial = c.is_partial();
+    info.gaps = [c.had_gap(true), c.had_gap(false)];
 }
 
 /// Carries out what analyzers asked of the flow layer.

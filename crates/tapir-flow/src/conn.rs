@@ -226,6 +226,8 @@ pub struct Conn<X> {
     /// Both directions of Teredo.
     pub(crate) teredo_seen: u8,
     pub(crate) flipped_once: bool,
+    /// A mark that the layers above set as they like; 0 in a new connection.
+    pub mark: u8,
     pub thresholds: Option<Box<Thresholds>>,
     /// What the layers above keep.
     pub ext: X,

@@ -493,6 +493,7 @@ impl<X: Default> FlowTable<X> {
             tunnel_state: 0,
             teredo_seen: 0,
             flipped_once: false,
+            mark: 0,
             thresholds: None,
             ext: X::default(),
         };

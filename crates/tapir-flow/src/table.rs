@@ -33,6 +33,8 @@ pub struct FlowStats {
     pub current: [u32; 4],
     pub most: [u32; 4],
     pub removed: u64,
+    /// A TCP connection that was removed had data.
+    pub tcp_had_data: bool,
     /// Connections removed because the table was full.
     pub shed: u64,
     pub fragments: u64,
@@ -56,8 +58,16 @@ pub struct PacketNotes {
 
 pub(crate) struct Slot<X> {
     generation: u32,
+    /// Of the connection's key.
+    hash: u32,
     /// Empty while free, or while the connection is being worked on.
     conn: Option<Box<Conn<X>>>,
+}
+
+/// A hash as the index wants it, which takes its bits from both ends.
+fn spread(hash: u32) -> u64 {
+    let hash = u64::from(hash);
+    hash << 32 | hash
 }
 
 /// Boxes of connections that are gone and wait for new ones, at most.
@@ -70,7 +80,10 @@ pub struct FlowTable<X> {
     pub stats: FlowStats,
     slots: Vec<Slot<X>>,
     free: Vec<u32>,
-    index: HashTable<(Key, u32)>,
+    /// Numbers of slots by the hashes of their keys. The keys are those of the connections in the slots.
+    index: HashTable<u32>,
+    /// Slots whose connections are being worked on, with their keys.
+    out: Vec<(u32, Key)>,
     pub(crate) hasher: FixedState,
     pub(crate) timers: Timers,
     pub(crate) now: f64,
@@ -104,6 +117,7 @@ impl<X: Default> FlowTable<X> {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
+            out: Vec::new(),
             hasher: hasher.clone(),
             timers: Timers::default(),
             now: 0.0,
@@ -191,12 +205,22 @@ impl<X: Default> FlowTable<X> {
     }
 
     pub(crate) fn find_key(&self, key: &Key) -> Option<ConnId> {
-        let hash = self.hasher.hash_one(key);
-        let &(_, slot) = self.index.find(hash, |(k, _)| k == key)?;
+        let hash = self.hasher.hash_one(key) as u32;
+        let &slot = self.index.find(spread(hash), |slot| self.holds(*slot, hash, key))?;
         Some(ConnId {
             slot,
             generation: self.slots[slot as usize].generation,
         })
+    }
+
+    /// Whether a slot is that of a key.
+    fn holds(&self, slot: u32, hash: u32, key: &Key) -> bool {
+        let s = &self.slots[slot as usize];
+        s.hash == hash
+            && match &s.conn {
+                Some(c) => c.tuple().key() == *key,
+                None => self.out.iter().any(|(n, k)| *n == slot && k == key),
+            }
     }
 
     /// All connections that are not being worked on.
@@ -217,13 +241,23 @@ impl<X: Default> FlowTable<X> {
         if s.generation != id.generation {
             return None;
         }
-        s.conn.take()
+        let c = s.conn.take()?;
+        self.out.push((id.slot, c.tuple().key()));
+        Some(c)
+    }
+
+    fn is_back(&mut self, slot: u32) {
+        // What went out last comes back first, nearly always.
+        if let Some(i) = self.out.iter().rposition(|(n, _)| *n == slot) {
+            self.out.swap_remove(i);
+        }
     }
 
     #[inline]
     pub(crate) fn put(&mut self, c: Box<Conn<X>>) {
-        let slot = c.id.slot as usize;
-        self.slots[slot].conn = Some(c);
+        let slot = c.id.slot;
+        self.is_back(slot);
+        self.slots[slot as usize].conn = Some(c);
     }
 
     /// The identifier of a connection, made when it is first asked for.
@@ -297,6 +331,7 @@ impl<X: Default> FlowTable<X> {
             None => {
                 self.slots.push(Slot {
                     generation: 0,
+                    hash: 0,
                     conn: None,
                 });
                 (self.slots.len() - 1) as u32
@@ -313,10 +348,13 @@ impl<X: Default> FlowTable<X> {
             }
             None => Box::new(make(id)),
         };
-        let hasher = self.hasher.clone();
         let key = c.tuple().key();
-        let hash = hasher.hash_one(key);
-        self.index.insert_unique(hash, (key, slot), |(k, _)| hasher.hash_one(k));
+        let hash = self.hasher.hash_one(key) as u32;
+        let slots = &mut self.slots;
+        slots[slot as usize].hash = hash;
+        self.index
+            .insert_unique(spread(hash), slot, |s| spread(slots[*s as usize].hash));
+        self.out.push((slot, key));
         match c.transport {
             Transport::Tcp => self.stats.tcp_conns += 1,
             Transport::Udp => self.stats.udp_conns += 1,
@@ -357,6 +395,7 @@ impl<X: Default> FlowTable<X> {
     pub(crate) fn remove<S: FlowSink<X>>(&mut self, mut c: Box<Conn<X>>, sink: &mut S) {
         self.end_of_tcp(&mut c, sink);
         sink.on_remove(self, &mut c);
+        self.note_data(&c);
         self.free_slot(&c);
         self.recycle(&mut c);
         self.stats.removed += 1;
@@ -368,10 +407,17 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
+    fn note_data(&mut self, c: &Conn<X>) {
+        if !self.stats.tcp_had_data && c.transport == Transport::Tcp {
+            self.stats.tcp_had_data = c.history.iter().any(|l| matches!(l, b'D' | b'd'));
+        }
+    }
+
     fn free_slot(&mut self, c: &Conn<X>) {
-        let hash = self.hasher.hash_one(c.tuple().key());
         let slot = c.id.slot;
-        if let Ok(entry) = self.index.find_entry(hash, |(_, s)| *s == slot) {
+        self.is_back(slot);
+        let hash = spread(self.slots[slot as usize].hash);
+        if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
             entry.remove();
         }
         let s = &mut self.slots[slot as usize];
@@ -559,10 +605,11 @@ impl<X: Default> FlowTable<X> {
 
     /// The connections that are left when the input ends: sorted by their keys if `sorted_removal` is set.
     pub fn finish_order(&self) -> Vec<ConnId> {
-        let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
-        if self.options.sorted_removal {
-            ids.sort_unstable();
+        if !self.options.sorted_removal {
+            return self.iter().map(|c| c.id).collect();
         }
+        let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
+        ids.sort_unstable();
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
@@ -572,6 +619,7 @@ impl<X: Default> FlowTable<X> {
         if let Some(mut c) = self.take(id) {
             self.end_of_tcp(&mut c, sink);
             sink.on_remove(self, &mut c);
+            self.note_data(&c);
             self.stats.removed += 1;
             self.put(c);
         }

@@ -188,6 +188,11 @@ impl EventQueue {
         self.n_raised
     }
 
+    /// Counts events that were not queued, because it was known that nothing would come of them.
+    pub fn count_raised(&mut self, n: u64) {
+        self.n_raised += n;
+    }
+
     /// How many events were dropped because the queue was full.
     pub fn n_dropped(&self) -> u64 {
         self.n_dropped

@@ -13,7 +13,7 @@ use tapir_script::hir::{Body, FunctionKind, Thunk};
 
 use crate::code::{Code, enc, kind};
 use crate::exec::dup;
-use crate::host::{CallCtx, Host, RtError, Severity};
+use crate::host::{CallCtx, Host, Late, RtError, Severity};
 use crate::lower;
 use crate::vm::Vm;
 
@@ -523,7 +523,7 @@ impl Vm {
     }
 
     /// Hands one event to its handlers.
-    pub fn dispatch_event(&mut self, host: &mut dyn Host, event: QueuedEvent) -> Result<(), RtError> {
+    pub fn dispatch_event(&mut self, host: &mut dyn Host, mut event: QueuedEvent) -> Result<(), RtError> {
         let f = if event.id == EventId(u32::MAX) {
             let g = event.metadata.first().and_then(|m| match m {
                 (u64::MAX, Value::Count(g)) => self.globals.get(*g as usize),
@@ -549,8 +549,15 @@ impl Vm {
         let fits = event.args.len() == handlers.kinds.len()
             && handlers.kinds.iter().zip(&event.args).all(|(k, v)| kind::fits(*k, v));
         if !fits {
-            self.misfit(host, f, &event.args);
-            return Ok(());
+            match host.late_arguments(self, event.id, &mut event.args) {
+                Ok(Late::Made) => {}
+                Ok(Late::Handled) => return Ok(()),
+                Ok(Late::Unknown) => {
+                    self.misfit(host, f, &event.args);
+                    return Ok(());
+                }
+                Err(e) => return self.report_error(host, e),
+            }
         }
         let outer = self.current_event.replace((event.time, event.metadata));
         let quiet = self.in_error_handler;
@@ -679,8 +686,31 @@ impl Vm {
                 }
             }
         }
+        self.handler_changes = self.handler_changes.wrapping_add(1);
         self.update_wanted();
         true
+    }
+
+    /// A number that changes whenever groups of handlers are switched on or off.
+    pub fn handler_changes(&self) -> u32 {
+        self.handler_changes
+    }
+
+    /// The bodies of an event that would run, in the order in which they would.
+    pub fn enabled_bodies(&mut self, f: FuncId) -> Vec<Rc<Body>> {
+        let handlers = self.handlers(f);
+        let enabled = handlers.list.iter().filter(|h| h.enabled.get());
+        enabled.map(|h| h.body.clone()).collect()
+    }
+
+    /// Counts events as handed to their handlers which were known to have nothing to do.
+    pub fn count_events(&mut self, f: FuncId, n: u64) {
+        let i = f.0 as usize;
+        if i >= self.event_calls.len() {
+            self.event_calls.resize(self.program().functions.len(), 0);
+        }
+        self.event_calls[i] += n;
+        self.queue.count_raised(n);
     }
 
     /// Whether an event has an enabled handler.

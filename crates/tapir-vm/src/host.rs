@@ -140,6 +140,17 @@ pub enum PatternJoin {
     Concat,
 }
 
+/// What became of an event whose arguments were left to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// The host knows nothing of such arguments.
+    Unknown,
+    /// The arguments are there now.
+    Made,
+    /// What handlers would do was done.
+    Handled,
+}
+
 /// The engine as the machine sees it.
 pub trait Host {
     /// Compiles a pattern from its source text.
@@ -192,6 +203,15 @@ pub trait Host {
         _old: &Value,
     ) -> Result<(), RtError> {
         Ok(())
+    }
+
+    /// An event is to be handled whose arguments are not those of its declaration: the host may have put something of
+    /// its own there, to make the arguments of it only when that is needed.
+    ///
+    /// # Errors
+    /// Those of what is done instead of the handlers.
+    fn late_arguments(&mut self, _vm: &mut Vm, _event: EventId, _args: &mut Vec<Value>) -> Result<Late, RtError> {
+        Ok(Late::Unknown)
     }
 
     /// A message for standard error. The `reporter_*` events are raised by the machine.

@@ -24,6 +24,6 @@ mod when;
 
 pub use errors::CallFrame;
 pub use host::{
-    AsyncToken, BuiltinFn, CallCtx, Failure, Host, Location, Message, PatternJoin, Registry, RtError, Severity,
+    AsyncToken, BuiltinFn, CallCtx, Failure, Host, Late, Location, Message, PatternJoin, Registry, RtError, Severity,
 };
 pub use vm::{CastHook, Limits, Vm};

@@ -159,6 +159,8 @@ pub struct Vm {
     pub(crate) in_error_handler: bool,
     pub(crate) current_event: Option<(f64, Vec<(u64, Value)>)>,
     pub(crate) disabled_groups: HashSet<Rc<str>>,
+    /// Changes whenever groups of handlers are switched on or off.
+    pub(crate) handler_changes: u32,
     pub(crate) disabled_modules: HashSet<Rc<str>>,
 
     // Time and waiting.
@@ -232,6 +234,7 @@ impl Vm {
             in_error_handler: false,
             current_event: None,
             disabled_groups: HashSet::new(),
+            handler_changes: 0,
             disabled_modules: HashSet::new(),
             timers: Timers::default(),
             triggers: Triggers::default(),

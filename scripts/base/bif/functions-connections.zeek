@@ -11,3 +11,8 @@ module Conn;
 # The record of conn.log, in the field `conn`: begun with a connection, filled when it ends.
 global __begin_record: function(c: connection);
 global __finish_record: function(c: connection);
+
+module FilteredTraceDetection;
+
+# Whether all connections that have ended were of TCP, and none had data.
+global __saw_only_control: function(): bool;

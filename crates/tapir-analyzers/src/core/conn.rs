@@ -7,8 +7,8 @@ use tapir_data::value::{Addr, Port, Proto, Record, Value, unset_slots};
 use super::Shared;
 use super::hosts::ConnMatcher;
 use tapir_interface::queue::EventQueue;
-use tapir_interface::records;
 use tapir_interface::slots::{connection as slot, endpoint as end_slot};
+use tapir_interface::{events, records};
 
 /// The transport beneath an analyzer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,7 @@ pub struct ConnInfo {
     pub value: Option<Value>,
     /// Set when the identity changed, so that `value`'s `id` is rewritten.
     pub flipped: bool,
+    pub begun: Begun,
     /// What an analyzer asks of the flow layer; the sink takes it after each delivery.
     pub asks: Asks,
     /// The encapsulation, as the `tunnel` field of the record.
@@ -70,6 +71,19 @@ pub struct ConnInfo {
     /// What was said about line ends: once per connection, whoever splits the lines.
     #[allow(clippy::box_collection, reason = "nearly all connections have none")]
     pub line_weirds: Option<Box<Vec<&'static str>>>,
+}
+
+/// Whether `new_connection` was raised for a connection. Where its handlers would do no more than begin the record of
+/// conn.log, it is not, until somebody needs the `connection` record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing is left to do.
+    #[default]
+    Yes,
+    /// The event would still be waiting in the queue: it is raised once the record is made.
+    Fresh,
+    /// Its handlers would have run: the record is made as they would have left it.
+    Owed,
 }
 
 /// Requests to the flow layer.
@@ -120,6 +134,7 @@ impl ConnInfo {
             },
             value: None,
             flipped: false,
+            begun: Begun::Yes,
             asks: Asks::default(),
             tunnel: None,
             matcher: None,
@@ -254,6 +269,11 @@ impl ConnInfo {
         slots[slot::INNER_VLAN] = self.inner_vlan.map_or(Value::Unset, |v| Value::Int(v.into()));
         let v = Value::Record(Record::new(b.record(records::ID_CONNECTION), slots));
         self.value = Some(v.clone());
+        match (std::mem::take(&mut self.begun), &sh.begin_record, &v) {
+            (Begun::Fresh, ..) => q.push(events::NEW_CONNECTION, vec![v.clone()]),
+            (Begun::Owed, Some(begin), Value::Record(c)) => begin(c),
+            _ => {}
+        }
         v
     }
 }

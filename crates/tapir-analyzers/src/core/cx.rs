@@ -315,7 +315,11 @@ impl Cx<'_> {
     }
 
     /// Shows built-ins, which may run during file analysis, what is attached to the connection.
-    fn show_nodes(&self) {
+    fn show_nodes(&mut self) {
+        if self.conn.value.is_none() {
+            // Handlers in the middle of the packet know the connection by its record.
+            self.conn_value();
+        }
         let mut shown = self.sh.nodes.borrow_mut();
         shown.running = self.id();
         shown.attached.clear();

@@ -10,7 +10,7 @@ pub mod pia;
 pub mod shared;
 pub mod tree;
 
-pub use conn::{Asks, ConnInfo, ConnStats, EndStats, Transport};
+pub use conn::{Asks, Begun, ConnInfo, ConnStats, EndStats, Transport};
 pub use cx::Cx;
 pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
 pub use options::Options;

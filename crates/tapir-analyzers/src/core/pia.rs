@@ -221,9 +221,9 @@ impl Analyzer for Pia {
 /// Gives back the expected tags, for `scheduled_analyzer_applied`.
 pub fn attach(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Shared) -> Vec<super::Tag> {
     // Numbers of what follows the transport protocol and counts bytes, which are analyzers to scripts.
-    sh.new_id();
+    sh.skip_id();
     let expected = attach_all(tree, conn, sh);
-    sh.new_id();
+    sh.skip_id();
     expected
 }
 
@@ -242,6 +242,12 @@ fn attach_all(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Sh
             }
         }
     }
+    expect_data(tree, conn, sh);
+    expected
+}
+
+/// Has the detector attached with the first data.
+pub fn expect_data(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &super::Shared) {
     if sh.detects {
         tree.detector = match conn.transport {
             Transport::Tcp => sh.detectors.0,
@@ -249,5 +255,4 @@ fn attach_all(tree: &mut super::Tree, conn: &super::ConnInfo, sh: &mut super::Sh
             _ => None,
         };
     }
-    expected
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use tapir_data::value::{Addr, Value};
+use tapir_data::value::{Addr, Record, Value};
 
 use super::hosts::{FileHandler, SigHost};
 use super::{Command, Options, Tag, Transport};
@@ -63,6 +63,8 @@ pub struct Shared {
     pub(crate) detectors: (Option<Tag>, Option<Tag>),
     /// Slots that `connection` records are made with, so that the fields every connection gets need no move.
     pub conn_slots: usize,
+    /// Does to a new `connection` record what `new_connection` would have done, where that was not raised.
+    pub begin_record: Option<Box<dyn Fn(&Record)>>,
     /// The `conn_id_ctx` of all connections, when scripts gave it no fields.
     pub empty_ctx: Option<Value>,
     /// Link-layer addresses as text.
@@ -106,6 +108,7 @@ impl Shared {
             detects: true,
             detectors: (registry::tag("PIA_TCP"), registry::tag("PIA_UDP")),
             conn_slots: 0,
+            begin_record: None,
             empty_ctx: None,
             macs: HashMap::default(),
             ctx_vlan_slots: None,
@@ -127,6 +130,17 @@ impl Shared {
             Rc::from(t.as_bytes())
         });
         Value::Str(text.clone())
+    }
+
+    /// Whether anything but the detector is attached to a new connection.
+    pub fn attaches(&self, orig: Addr, resp: Addr, port: u16, transport: Transport) -> bool {
+        let by_port = !self.opts.dpd_ignore_ports && self.is_server_port(port, transport == Transport::Tcp);
+        by_port || !self.expected(orig, resp, port, transport).is_empty()
+    }
+
+    /// Leaves out a number, for what is an analyzer to scripts only.
+    pub fn skip_id(&mut self) {
+        self.next_id += 1;
     }
 
     /// Whether no protocol has a port and none is expected, so that new connections get no analyzers.

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use tapir_analyzers::core::ConnInfo;
 use tapir_data::table::Table;
 use tapir_data::types::TypeId;
 use tapir_data::value::{Addr, Proto, Record, Str, Value, unset_slots};
@@ -18,14 +19,22 @@ use crate::tags;
 
 /// Where the fields are, and values that many records share.
 pub struct Plan {
-    info: TypeId,
+    /// `Conn::Info` and `connection`.
+    pub info: TypeId,
+    pub connection: TypeId,
     /// The field of `connection`.
-    conn: usize,
+    pub conn: usize,
+    /// The number of `Conn::LOG`.
+    stream: i64,
+    /// What is behind each slot.
+    leaves: Vec<Leaf>,
     /// The number of `transport_proto`, and its enumerators by [`Proto`].
     protos: [Value; 4],
     slots: Slots,
     /// Whether fields have defaults that the machine must fill in at once.
     defaults: bool,
+    /// Whether fields that scripts have added are unset unless a script sets them.
+    simple: bool,
     local_nets: Option<GlobalId>,
     states: [Str; STATES.len()],
 }
@@ -33,6 +42,20 @@ pub struct Plan {
 macro_rules! slots {
     ($($name:ident)*) => {
         struct Slots { $($name: usize),* }
+
+        /// A field that is filled here.
+        #[allow(non_camel_case_types, reason = "the names are those of the fields")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Leaf { $($name,)* Unknown }
+
+        impl Leaf {
+            fn of(name: &str) -> Leaf {
+                match name {
+                    $(stringify!($name) => Leaf::$name,)*
+                    _ => Leaf::Unknown,
+                }
+            }
+        }
 
         impl Slots {
             fn find(vm: &Vm) -> Option<Slots> {
@@ -60,20 +83,98 @@ impl Plan {
         let ty = layout.fields[layout.slot("proto")? as usize].ty;
         let proto = |n| Value::Enum(ty, n);
         let known = layout.slot("missed_bytes");
+        let stream = match vm.program().names.get("Conn::LOG") {
+            Some(Ident::Enumerator(_, n)) => *n,
+            _ => return None,
+        };
+        let Some(Ident::Type(connection)) = vm.program().names.get("connection") else {
+            return None;
+        };
+        let leaves: Vec<Leaf> = layout.fields.iter().map(|f| Leaf::of(&f.name)).collect();
+        let foreign = layout.fields.iter().zip(&leaves).filter(|f| *f.1 == Leaf::Unknown);
+        let simple = foreign.into_iter().all(|(f, _)| f.optional && f.default.is_none());
         let has_default = |(i, f): (usize, &tapir_data::types::Field)| f.default.is_some() && Some(i as u32) != known;
         Some(Plan {
             info: *info,
+            connection: *connection,
+            stream,
+            simple,
+            defaults: layout.fields.iter().enumerate().any(has_default),
+            leaves,
             conn: tags::record_slot(vm, "connection", "conn")?,
             protos: [proto(0), proto(1), proto(2), proto(3)],
             slots: Slots::find(vm)?,
-            defaults: layout.fields.iter().enumerate().any(has_default),
             local_nets: vm.global_id("Site::local_nets"),
             states: STATES.map(|s| Str::from(s.as_bytes())),
         })
     }
 
+    /// The number of the stream.
+    pub fn stream(&self) -> i64 {
+        self.stream
+    }
+
+    /// Whether it is this stream.
+    pub fn is_stream(&self, n: i64) -> bool {
+        self.stream == n
+    }
+
+    /// Whether all that a record has, unless scripts have changed it, is what is put there here.
+    pub fn is_simple(&self) -> bool {
+        self.simple && !self.defaults
+    }
+
+    /// A field of the record that a connection without one would have had in the end.
+    fn leaf(&self, e: &Ending<'_>, path: &[(u32, bool)]) -> Value {
+        let info = e.info;
+        let Some(&(first, _)) = path.first() else {
+            return Value::Unset;
+        };
+        let (orig, resp) = (&info.stats.orig, &info.stats.resp);
+        let if_timed = |n: u64| {
+            if info.stats.duration > 0.0 {
+                Value::Count(n)
+            } else {
+                Value::Unset
+            }
+        };
+        match self.leaves.get(first as usize).copied().unwrap_or(Leaf::Unknown) {
+            Leaf::ts => Value::Time(info.start_time),
+            Leaf::uid => Value::Str(Rc::from(info.uid.clone())),
+            Leaf::id => match path.get(1).map(|s| s.0 as usize) {
+                Some(conn_id::ORIG_H) => Value::Addr(info.orig_h),
+                Some(conn_id::ORIG_P) => Value::Port(info.port(info.orig_p)),
+                Some(conn_id::RESP_H) => Value::Addr(info.resp_h),
+                Some(conn_id::RESP_P) => Value::Port(info.port(info.resp_p)),
+                Some(conn_id::PROTO) => Value::Count(info.ip_proto.into()),
+                _ => Value::Unset,
+            },
+            Leaf::proto => self.protos[info.proto() as usize].clone(),
+            Leaf::duration if info.stats.duration > 0.0 => Value::Interval(info.stats.duration),
+            Leaf::orig_bytes => if_timed(orig.size),
+            Leaf::resp_bytes => if_timed(resp.size),
+            Leaf::conn_state => Value::Str(self.states[e.state].clone()),
+            Leaf::local_orig => e.local[0].map_or(Value::Unset, Value::Bool),
+            Leaf::local_resp => e.local[1].map_or(Value::Unset, Value::Bool),
+            Leaf::missed_bytes => Value::Count(0),
+            Leaf::history if !info.stats.history.is_empty() => Value::Str(info.stats.history.clone()),
+            Leaf::orig_pkts => Value::Count(orig.num_pkts),
+            Leaf::orig_ip_bytes => Value::Count(orig.num_bytes_ip),
+            Leaf::resp_pkts => Value::Count(resp.num_pkts),
+            Leaf::resp_ip_bytes => Value::Count(resp.num_bytes_ip),
+            Leaf::ip_proto => Value::Count(info.ip_proto.into()),
+            // Without a record nobody has confirmed a service.
+            Leaf::duration | Leaf::history | Leaf::service | Leaf::Unknown => Value::Unset,
+        }
+    }
+
     /// A record with what is known from the first packet on.
     fn begin(&self, vm: &mut Vm, c: &Record) -> Rc<Record> {
+        let empty = self.defaults.then(|| vm.empty_record(self.info));
+        self.begin_with(c, empty)
+    }
+
+    fn begin_with(&self, c: &Record, empty: Option<Rc<Record>>) -> Rc<Record> {
         let s = &self.slots;
         let proto = match c.get(connection::ID) {
             Value::Record(id) => match id.get(conn_id::RESP_P) {
@@ -83,12 +184,10 @@ impl Plan {
             _ => Proto::Unknown,
         };
         let first = [s.ts, s.uid, s.id, s.proto];
-        let r = if self.defaults {
-            vm.empty_record(self.info)
-        } else {
+        let r = empty.unwrap_or_else(|| {
             let n = first.iter().max().map_or(0, |n| n + 1);
             Record::new(self.info, unset_slots(n))
-        };
+        });
         r.set(s.ts, c.get(connection::START_TIME));
         r.set(s.uid, c.get(connection::UID));
         r.set(s.id, c.get(connection::ID));
@@ -153,20 +252,73 @@ impl Plan {
             _ => Str::from(&b""[..]),
         };
         let (os, rs) = (count(&orig, endpoint::STATE), count(&resp, endpoint::STATE));
-        let state = match r.get(s.proto) {
-            Value::Enum(_, n) if n == Proto::Tcp as i64 => {
-                let silent = count(&orig, endpoint::SIZE) == 0 && count(&resp, endpoint::SIZE) == 0;
-                tcp_state(os, rs, silent, &history)
-            }
-            Value::Enum(_, n) if n == Proto::Udp as i64 => udp_state(os != 0, rs != 0),
-            _ => "OTH",
+        let proto = match r.get(s.proto) {
+            Value::Enum(_, n) => n,
+            _ => Proto::Unknown as i64,
         };
-        let shared = STATES.iter().position(|t| *t == state).unwrap_or(0);
-        r.set(s.conn_state, Value::Str(self.states[shared].clone()));
+        let silent = count(&orig, endpoint::SIZE) == 0 && count(&resp, endpoint::SIZE) == 0;
+        let state = state(proto, (os, rs), silent, &history);
+        r.set(s.conn_state, Value::Str(self.states[state].clone()));
         if !history.is_empty() {
             r.set(s.history, Value::Str(history));
         }
     }
+}
+
+/// A connection without a record that has ended, with what its row says beyond its own facts.
+struct Ending<'a> {
+    info: &'a ConnInfo,
+    /// A number of [`STATES`].
+    state: usize,
+    /// Whether originator and responder are local, where that is known.
+    local: [Option<bool>; 2],
+}
+
+/// Writes the row of a connection that has ended and has no record, as [`Plan::finish`] and `Log::write` would.
+///
+/// # Errors
+/// Those of the writers.
+pub fn write_ended(cx: &mut CallCtx<'_>, plan: &Plan, info: &ConnInfo) -> Result<(), RtError> {
+    let (orig, resp) = (&info.stats.orig, &info.stats.resp);
+    let nets = plan.local_nets.map(|g| cx.vm.global(g).clone());
+    let local = match nets {
+        Some(Value::Table(nets)) if !nets.is_empty() => [info.orig_h, info.resp_h].map(|a| Some(is_in(&nets, &a))),
+        _ => [None; 2],
+    };
+    let states = (orig.state.into(), resp.state.into());
+    let silent = orig.size == 0 && resp.size == 0;
+    let ending = Ending {
+        info,
+        state: state(info.proto() as i64, states, silent, &info.stats.history),
+        local,
+    };
+    crate::logs::write_flat(cx, plan.stream, &|path| plan.leaf(&ending, &path.steps))
+}
+
+/// What a connection without a record owes to it when it is made after all.
+pub fn beginner(plan: Rc<Plan>) -> Option<Box<dyn Fn(&Record)>> {
+    (!plan.defaults).then(|| {
+        Box::new(move |c: &Record| {
+            plan.begin_with(c, None);
+        }) as Box<dyn Fn(&Record)>
+    })
+}
+
+/// The plan of a program, if it has loaded what this is for.
+pub fn plan_of(vm: &Vm) -> Option<Rc<Plan>> {
+    Plan::make(vm).map(Rc::new)
+}
+
+/// The number of the summary in [`STATES`], of a protocol with the states of the endpoints.
+fn state(proto: i64, (os, rs): (u64, u64), silent: bool, history: &[u8]) -> usize {
+    let state = if proto == Proto::Tcp as i64 {
+        tcp_state(os, rs, silent, history)
+    } else if proto == Proto::Udp as i64 {
+        udp_state(os != 0, rs != 0)
+    } else {
+        "OTH"
+    };
+    STATES.iter().position(|t| *t == state).unwrap_or(0)
 }
 
 fn count(r: &Record, slot: usize) -> u64 {
@@ -254,8 +406,7 @@ fn plan(cx: &mut CallCtx<'_>) -> Result<Rc<Plan>, RtError> {
     if let Some(plan) = &of(cx)?.conn_log {
         return Ok(plan.clone());
     }
-    let plan = Plan::make(cx.vm).ok_or_else(|| RtError::new("this function needs base/protocols/conn"))?;
-    let plan = Rc::new(plan);
+    let plan = plan_of(cx.vm).ok_or_else(|| RtError::new("this function needs base/protocols/conn"))?;
     of(cx)?.conn_log = Some(plan.clone());
     Ok(plan)
 }

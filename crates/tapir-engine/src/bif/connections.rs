@@ -172,7 +172,7 @@ fn lookup_connection(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             let Net { flow, shared } = &mut *net;
             let v = flow.with_conn(id, |flow, c| {
                 let uid = flow.uid(c);
-                let app = attach(c);
+                let app = attach(c, shared);
                 app.info.uid = uid.as_str().into();
                 app.info.value_now(q, shared)
             });
@@ -354,8 +354,9 @@ fn set_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         return Ok(Value::Bool(false));
     }
     change(cx, args.first(), move |net, id| {
-        let Some(c) = net.flow.conn_mut(id) else { return };
-        let app = attach(c).rare_mut();
+        let Net { flow, shared } = net;
+        let Some(c) = flow.conn_mut(id) else { return };
+        let app = attach(c, shared).rare_mut();
         match direction {
             CONTENTS_NONE => app.contents = [None, None],
             _ => {
@@ -413,9 +414,18 @@ fn decode_base64_conn(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     Ok(Value::Str(out.into()))
 }
 
+fn saw_only_control(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let only = of(cx)?.net.as_ref().is_some_and(|net| {
+        let s = &net.flow.stats;
+        s.tcp_conns > 0 && s.udp_conns + s.icmp_conns + s.other_conns == 0 && !s.tcp_had_data
+    });
+    Ok(Value::Bool(only))
+}
+
 /// Adds the built-ins.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
+        ("FilteredTraceDetection::__saw_only_control", saw_only_control),
         ("decode_base64_conn", decode_base64_conn),
         ("connection_exists", connection_exists),
         ("lookup_connection", lookup_connection),

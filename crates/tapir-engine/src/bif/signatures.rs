@@ -48,7 +48,7 @@ fn match_signatures(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     change_with_queue(cx, Some(&id), move |net, conn, q| {
         let shared = &mut net.shared;
         net.flow.with_conn(conn, |_, c| {
-            let app = attach(c);
+            let app = attach(c, shared);
             if let Some(mut m) = app.info.matcher.take() {
                 if clear {
                     m.reset(kind, is_orig);

@@ -17,7 +17,7 @@ pub use delay::{delay, delay_finish, expire_delays, queue_size, set_max_delay, s
 pub use leftover::rotate_leftovers;
 pub use remote::{Outgoing, accept, send_due, send_rows};
 pub use rotate::{final_reports, reports, rotate_due, rotate_final};
-pub use write::{write, write_print};
+pub use write::{is_plain, write, write_flat, write_print};
 
 use std::cell::Cell;
 use std::collections::HashMap;

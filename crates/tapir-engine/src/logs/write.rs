@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tapir_data::text::enum_text;
-use tapir_data::types::Types;
+use tapir_data::types::{TypeId, Types};
 use tapir_data::value::{Proto, Record, Str, Value};
 use tapir_logging::{CellRef, RowEncoder};
 use tapir_vm::{CallCtx, RtError};
@@ -33,6 +33,59 @@ pub fn write(cx: &mut CallCtx<'_>, id: &Value, columns: &Value) -> Result<bool, 
         Policy::Delayed => Ok(true),
         Policy::Done { vetoed } => to_filters(cx, id, id_num, &record, vetoed),
     }
+}
+
+/// Whether nobody but writers sees what is written to a stream, whose records are of the given type.
+pub fn is_plain(cx: &mut CallCtx<'_>, id: i64, columns: TypeId) -> Result<bool, RtError> {
+    let event = match host(cx)?.logs.streams.get(&id) {
+        // What is written goes nowhere.
+        None => return Ok(true),
+        Some(s) if s.columns != columns => return Ok(false),
+        Some(s) => s.event.clone(),
+    };
+    let stream_policy = host(cx)?.stream_policy.clone();
+    if event.is_some_and(|e| crate::script::is_wanted(cx.vm, &e))
+        || stream_policy.is_some_and(|h| crate::script::has_bodies(cx.vm, &h))
+    {
+        return Ok(false);
+    }
+    let n = host(cx)?.logs.streams.get(&id).map_or(0, |s| s.filters.len());
+    for i in 0..n {
+        let Some(plan) = plan(cx, id, i)? else { break };
+        let has_policy = plan
+            .policy
+            .as_ref()
+            .is_some_and(|p| crate::script::has_bodies(cx.vm, p));
+        if has_policy || plan.path_func.is_some() || plan.ext_func.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes what stands for a record to a stream that [`is_plain`], leaf by leaf.
+///
+/// # Errors
+/// Those of the writers.
+pub fn write_flat(cx: &mut CallCtx<'_>, id: i64, leaf: &dyn Fn(&FieldPath) -> Value) -> Result<(), RtError> {
+    let (n, n_writes) = match host(cx)?.logs.streams.get(&id) {
+        Some(s) if s.enabled => (s.filters.len(), s.n_writes.clone()),
+        _ => return Ok(()),
+    };
+    n_writes.set(n_writes.get() + 1);
+    for i in 0..n {
+        let Some(plan) = plan(cx, id, i)? else { break };
+        let path = plan.path.clone().unwrap_or_else(|| Str::from(&b""[..]));
+        emit(cx, id, i, &plan, From::Leaves(leaf), path)?;
+    }
+    Ok(())
+}
+
+/// Where the cells of a row come from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    Record(&'a Rc<Record>),
+    Leaves(&'a dyn Fn(&FieldPath) -> Value),
 }
 
 pub(super) enum Policy {
@@ -116,7 +169,7 @@ pub(super) fn to_filters(
                 }
             }
         };
-        emit(cx, id_num, i, &plan, record, path)?;
+        emit(cx, id_num, i, &plan, From::Record(record), path)?;
     }
     Ok(true)
 }
@@ -239,10 +292,10 @@ fn encode_plain(types: &Types, plan: &Plan, record: &Record, row: &mut Vec<u8>, 
     true
 }
 
-fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record>, path: Str) -> Result<(), RtError> {
-    let extended = match &plan.ext_func {
-        None => None,
-        Some(_) => Some(leaves(cx, plan, record, &path)?),
+fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, from: From<'_>, path: Str) -> Result<(), RtError> {
+    let extended = match (&plan.ext_func, from) {
+        (Some(_), From::Record(record)) => Some(leaves(cx, plan, record, &path)?),
+        _ => None,
     };
     let writer = if plan.log_local {
         writers::writer_for(cx, id, i, path.clone())?
@@ -253,7 +306,18 @@ fn emit(cx: &mut CallCtx<'_>, id: i64, i: usize, plan: &Plan, record: &Rc<Record
     let too_large = host(cx)?.logs.max_record;
     let mut row = std::mem::take(&mut host(cx)?.logs.row);
     row.clear();
-    if extended.is_some() || !encode_plain(cx.types(), plan, record, &mut row, &mut cut) {
+    let whole = match from {
+        From::Record(record) => extended.is_none() && encode_plain(cx.types(), plan, record, &mut row, &mut cut),
+        From::Leaves(leaf) => {
+            let types = cx.types();
+            let mut enc = RowEncoder::new(&mut row);
+            for p in plan.fields.iter() {
+                cell(types, &mut enc, &leaf(p), &mut cut);
+            }
+            true
+        }
+    };
+    if let (false, From::Record(record)) = (whole, from) {
         let leaves = match extended {
             Some(l) => l,
             None => leaves(cx, plan, record, &path)?,

@@ -14,7 +14,7 @@ pub use headers::{link_encap, raw_pkt_hdr};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use tapir_analyzers::core::{PatKind, Shared, pia};
+use tapir_analyzers::core::{Begun, PatKind, Shared, pia};
 use tapir_data::value::{Str, Value};
 use tapir_flow::sink::{AppTimer, flag_letters};
 use tapir_flow::{
@@ -28,6 +28,7 @@ use tapir_packet::link::Layer;
 use tapir_packet::tunnel::{Gtp, Teredo};
 
 use crate::contents::Contents;
+use crate::lazy::{self, Fresh, Judgement};
 use crate::net::{self, AppState, ConnExt, addr};
 use crate::weirds::{self, Sampler};
 
@@ -46,6 +47,10 @@ pub struct Sink<'a> {
     pub drops: Vec<crate::node::DropEntry>,
     /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
     pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
+    /// What can go without a record.
+    pub lazy: Judgement,
+    /// Connections that began without one.
+    pub fresh: &'a mut Fresh,
     /// Runs a `discarder_check_*` function; `None` when there is none.
     pub discarders: Option<&'a mut dyn FnMut(&mut EventQueue, Discarder, Value, &[u8]) -> bool>,
 }
@@ -70,7 +75,7 @@ impl Sink<'_> {
             Some(app) if app.info.value.is_some() => None,
             _ => tunnel_value(self.q, c),
         };
-        let app = net::attach(c);
+        let app = net::attach(c, self.shared);
         if app.info.uid.is_empty() {
             app.info.uid = uid.as_str().into();
         }
@@ -112,6 +117,51 @@ impl Sink<'_> {
             weirds::raise_net(&mut self.sampler.borrow_mut(), self.q, name, &addl, source);
         }
         self.asks(t, c);
+    }
+
+    /// The same for data, which every connection has a detector for.
+    fn data(&mut self, t: &mut Table, c: &mut C, run: impl FnOnce(&mut EventQueue, &mut AppState, &mut Shared)) {
+        if c.ext.0.is_none() && self.shared.detects && matches!(c.transport, Transport::Tcp | Transport::Udp) {
+            net::attach(c, self.shared);
+        }
+        self.analyzers(t, c, run);
+    }
+
+    /// Raises `new_connection`, or notes that there is nothing that it would do by now.
+    fn begin(&mut self, t: &mut Table, c: &mut C) {
+        let app = c.ext.0.as_deref_mut();
+        let has_record = app.as_ref().is_some_and(|app| app.info.value.is_some());
+        if self.lazy.begin.is_none() || has_record || c.encap.is_some() || !self.q.wants(events::NEW_CONNECTION) {
+            self.raise(t, c, events::NEW_CONNECTION);
+            return;
+        }
+        c.mark = net::FRESH;
+        if let Some(app) = app {
+            app.info.begun = Begun::Fresh;
+        }
+        self.fresh.ids.push(c.id);
+    }
+
+    /// Raises `connection_state_remove`; the record is left to be made when the event is handled, if it can be.
+    fn end(&mut self, t: &mut Table, c: &mut C) {
+        if !self.lazy.end || !self.q.wants(events::CONNECTION_STATE_REMOVE) {
+            self.raise(t, c, events::CONNECTION_STATE_REMOVE);
+            return;
+        }
+        let begun = c.ext.0.as_ref().map(|app| (app.info.value.is_some(), app.info.begun));
+        let (has_record, is_fresh) = match begun {
+            Some((has, begun)) => (has, begun == Begun::Fresh),
+            None => (false, c.mark == net::FRESH),
+        };
+        if has_record || is_fresh {
+            self.raise(t, c, events::CONNECTION_STATE_REMOVE);
+            return;
+        }
+        t.uid(c);
+        let mut info = net::info(c);
+        info.tunnel = tunnel_value(self.q, c).map(Box::new);
+        self.q
+            .push(events::CONNECTION_STATE_REMOVE, vec![lazy::Ended::wrap(c.id, info)]);
     }
 
     fn asks(&mut self, t: &mut Table, c: &mut C) {
@@ -212,7 +262,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_conn_weird(&mut self, t: &mut Table, c: &mut C, name: &str, addl: &str, source: &str) {
         let now = self.q.now();
-        let app = net::attach(c);
+        let app = net::attach(c, self.shared);
         if !self
             .sampler
             .borrow_mut()
@@ -282,11 +332,18 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_new_connection(&mut self, t: &mut Table, c: &mut C, _: &Packet<'_>) {
         t.uid(c);
+        let ends = (addr(c.orig.addr), addr(c.resp.addr));
+        let transport = net::app_transport(c.transport);
         let applied = if self.shared.attaches_nothing() {
             Vec::new()
-        } else {
-            let app = net::attach(c);
+        } else if self.shared.attaches(ends.0, ends.1, c.resp.port, transport) {
+            let app = net::attach(c, self.shared);
             pia::attach(&mut app.tree, &app.info, self.shared)
+        } else {
+            // As `pia::attach` does.
+            self.shared.skip_id();
+            self.shared.skip_id();
+            Vec::new()
         };
         for tag in applied {
             let tag = self.shared.tag_values[tag.0 as usize].clone();
@@ -295,7 +352,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         if c.transport == Transport::Tcp {
             self.raise(t, c, events::NEW_CONNECTION_CONTENTS);
         }
-        self.raise(t, c, events::NEW_CONNECTION);
+        self.begin(t, c);
         self.asks(t, c);
     }
 
@@ -325,7 +382,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         }
         net::sync(c);
         let uid = t.uid(c);
-        let app = net::attach(c);
+        let app = net::attach(c, self.shared);
         if app.info.uid.is_empty() {
             app.info.uid = uid.as_str().into();
         }
@@ -369,7 +426,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
         if c.transport == Transport::Udp {
             self.raise(t, c, events::UDP_SESSION_DONE);
         }
-        self.raise(t, c, events::CONNECTION_STATE_REMOVE);
+        self.end(t, c);
     }
 
     fn on_app_timer(&mut self, t: &mut Table, c: &mut C, tag: u8, at_end: bool) -> AppTimer {
@@ -488,11 +545,11 @@ impl FlowSink<ConnExt> for Sink<'_> {
                 vec![Value::Bool(is_orig), Value::Count(seq), bytes(data)]
             });
         }
-        self.analyzers(t, c, |q, app, sh| app.tree.deliver(q, &mut app.info, sh, is_orig, data));
+        self.data(t, c, |q, app, sh| app.tree.deliver(q, &mut app.info, sh, is_orig, data));
     }
 
     fn on_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {
-        self.analyzers(t, c, |q, app, sh| app.tree.gap(q, &mut app.info, sh, is_orig, seq, len));
+        self.data(t, c, |q, app, sh| app.tree.gap(q, &mut app.info, sh, is_orig, seq, len));
     }
 
     fn on_undelivered(&mut self, t: &mut Table, c: &mut C, is_orig: bool, _: u64, data: &[u8]) {
@@ -569,7 +626,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_udp_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, payload: &[u8], _: u64) {
-        self.analyzers(t, c, |q, app, sh| {
+        self.data(t, c, |q, app, sh| {
             app.tree.packet(q, &mut app.info, sh, is_orig, payload)
         });
     }
@@ -710,11 +767,14 @@ impl Sink<'_> {
 
     /// After a flip, analyzers expected for the new responder are attached.
     fn attach_scheduled(&mut self, t: &mut Table, c: &mut C) {
-        let Some(app) = &mut c.ext.0 else { return };
-        let info = &app.info;
+        let transport = net::app_transport(c.transport);
         let expected = self
             .shared
-            .expected(info.orig_h, info.resp_h, info.resp_p, info.transport);
+            .expected(addr(c.orig.addr), addr(c.resp.addr), c.resp.port, transport);
+        if expected.is_empty() {
+            return;
+        }
+        let app = net::attach(c, self.shared);
         for tag in expected {
             if app.tree.attach_root(self.shared, tag) {
                 let tag = self.shared.tag_values[tag.0 as usize].clone();

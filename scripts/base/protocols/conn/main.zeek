@@ -62,7 +62,7 @@ function note_tunnel(c: connection, e: EncapsulatingConnVector)
 
 ## Brings the record of a connection up to date. Scripts that log connections which have not ended
 ## call it through this module, with T for all that is known by now.
-function set_conn(c: connection, eoc: bool)
+function set_conn(c: connection, eoc: bool) &is_used
 	{
 	if ( eoc )
 		__finish_record(c);
@@ -96,9 +96,10 @@ event connection_flipped(c: connection) &priority=5
 		c$conn$id = c$id;
 	}
 
+# The engine knows what these two do, and leaves the record of a connection out that nobody else wants to see.
 event connection_state_remove(c: connection) &priority=5
 	{
-	set_conn(c, T);
+	__finish_record(c);
 	}
 
 event connection_state_remove(c: connection) &priority=-5

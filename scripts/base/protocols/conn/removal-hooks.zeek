@@ -41,11 +41,11 @@ function unregister_removal_hook(c: connection, hk: Conn::RemovalHook): bool
 # After what most scripts do at the end, before conn.log is written.
 event connection_state_remove(c: connection) &priority=-3
 	{
-	if ( ! c?$removal_hooks )
-		return;
+	if ( c?$removal_hooks )
+		{
+		for ( hk in c$removal_hooks )
+			hook hk(c);
 
-	for ( hk in c$removal_hooks )
-		hook hk(c);
-
-	delete c$removal_hooks;
+		delete c$removal_hooks;
+		}
 	}

@@ -1,0 +1,316 @@
+//! Connections without a record: whether the handlers of their beginning and end can do without one, and what stands
+//! for those that have ended until the event is handled.
+//!
+//! Every flow of a flood passes `new_connection` and `connection_state_remove`. Where all their handlers are of the kind
+//! that `base/` has (begin and finish the record of conn.log, write it, look at a field that only scripts set), nobody
+//! sees the `connection` record, and it need not be made. One handler that does anything else, and all is as ever.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tapir_analyzers::core::{Begun, ConnInfo};
+use tapir_data::value::{Opaque, Value};
+use tapir_flow::ConnId;
+use tapir_interface::slots::connection as slot;
+use tapir_script::hir::{Body, Callee, Const, Expr, ExprKind, FunctionKind, LocalId, Stmt, StmtKind};
+use tapir_vm::{CallCtx, Late, RtError, Vm};
+
+use crate::bif::conn_log::{self, Plan};
+use crate::host::EngineHost;
+use crate::logs;
+use crate::net::{self, Net};
+
+/// What can go without a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Handlers of `new_connection` would do nothing for a connection outside of tunnels but to begin the record of
+    /// conn.log, if that.
+    pub begin: Option<bool>,
+    /// Handlers of `connection_state_remove` would do nothing for a connection that scripts never saw but to write
+    /// conn.log.
+    pub end: bool,
+    /// Whether they write it.
+    writes: bool,
+}
+
+/// The judgement, and the state of the handlers that it is for.
+#[derive(Default)]
+pub struct Judge {
+    changes: Option<u32>,
+    judgement: Judgement,
+}
+
+/// Connections that began while one packet was processed, without a record.
+#[derive(Default)]
+pub struct Fresh {
+    pub ids: Vec<ConnId>,
+}
+
+impl Fresh {
+    /// The packet is done, and events are to be handled: how many connections would have been told of by one that did
+    /// nothing of interest.
+    pub fn settle(&mut self, net: &mut Net, judgement: Judgement) -> u64 {
+        let mut n = 0;
+        let owed = judgement.begin == Some(true);
+        for id in self.ids.drain(..) {
+            // Those that are gone again were told of as ever.
+            let Some(c) = net.flow.conn_mut(id) else { continue };
+            let was = std::mem::replace(&mut c.mark, if owed { net::OWED } else { 0 });
+            let fresh = match &mut c.ext.0 {
+                None => was == net::FRESH,
+                Some(app) if app.info.begun == Begun::Fresh => {
+                    app.info.begun = if owed { Begun::Owed } else { Begun::Yes };
+                    true
+                }
+                Some(_) => false,
+            };
+            n += u64::from(fresh);
+        }
+        n
+    }
+}
+
+/// What one statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// Begins the record of conn.log.
+    Begin,
+    Finish,
+    Write,
+    /// Nothing unless a field of the connection is set.
+    Looks(usize),
+    /// Something else.
+    Anything,
+}
+
+/// What handlers can do with the connection, the only thing that they are given.
+struct Reader<'a> {
+    vm: &'a Vm,
+    plan: Option<&'a Plan>,
+}
+
+/// What is inside of implicit conversions.
+fn bare(e: &Expr) -> &Expr {
+    match &e.kind {
+        ExprKind::Coerce(inner) => bare(inner),
+        _ => e,
+    }
+}
+
+fn is_local(e: &Expr, n: u32) -> bool {
+    matches!(bare(e).kind, ExprKind::Local(LocalId(l)) if l == n)
+}
+
+impl Reader<'_> {
+    fn body(&self, b: &Body, out: &mut Vec<Does>) {
+        if b.params == [0] {
+            b.stmts.iter().for_each(|s| self.stmt(s, out));
+        } else {
+            out.push(Does::Anything);
+        }
+    }
+
+    fn stmt(&self, s: &Stmt, out: &mut Vec<Does>) {
+        match &s.kind {
+            StmtKind::Null => {}
+            StmtKind::Block(list) => list.iter().for_each(|s| self.stmt(s, out)),
+            StmtKind::If(cond, _, None) => out.push(match &bare(cond).kind {
+                ExprKind::HasField(of, slot) if is_local(of, 0) => Does::Looks(*slot as usize),
+                _ => Does::Anything,
+            }),
+            StmtKind::Expr(e) => out.push(self.call(e)),
+            _ => out.push(Does::Anything),
+        }
+    }
+
+    fn call(&self, e: &Expr) -> Does {
+        let ExprKind::Call(Callee::Func(f), args) = &bare(e).kind else {
+            return Does::Anything;
+        };
+        let is = |name| self.vm.func_id(name) == Some(*f);
+        match &args[..] {
+            [c] if is_local(c, 0) && is("Conn::__begin_record") => Does::Begin,
+            [c] if is_local(c, 0) && is("Conn::__finish_record") => Does::Finish,
+            [id, row] if is("Log::write") && self.writes_natively() && self.is_conn_row(id, row) => Does::Write,
+            _ => Does::Anything,
+        }
+    }
+
+    fn is_conn_row(&self, id: &Expr, row: &Expr) -> bool {
+        let Some(plan) = self.plan else { return false };
+        let is_stream = match &bare(id).kind {
+            ExprKind::Const(Const::Enum(_, n)) => plan.is_stream(*n),
+            _ => false,
+        };
+        is_stream && matches!(&bare(row).kind, ExprKind::Field(c, at) if is_local(c, 0) && *at as usize == plan.conn)
+    }
+
+    /// Whether `Log::write` does no more than to call the built-in.
+    fn writes_natively(&self) -> bool {
+        let native = self.vm.func_id("Log::__write");
+        let function = self.vm.func_id("Log::write");
+        let body = match function.map(|f| &self.vm.program().functions[f.0 as usize].kind) {
+            Some(FunctionKind::Script(bodies)) => match &bodies[..] {
+                [one] => one,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let [
+            Stmt {
+                kind: StmtKind::Return(Some(e)),
+                ..
+            },
+        ] = &body.stmts[..]
+        else {
+            return false;
+        };
+        match &bare(e).kind {
+            ExprKind::Call(Callee::Func(f), args) => {
+                Some(*f) == native && args.len() == 2 && is_local(&args[0], 0) && is_local(&args[1], 1)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a field is unset unless a script has set it.
+    fn only_scripts_set(&self, at: usize) -> bool {
+        let Some(plan) = self.plan else { return false };
+        let field = self.vm.types().record(plan.connection).and_then(|l| l.fields.get(at));
+        at > slot::INNER_VLAN && at != plan.conn && field.is_some_and(|f| f.optional && f.default.is_none())
+    }
+}
+
+/// What the handlers of an event would do, in order; `None` when it is told to handlers of all events as well.
+fn deeds(vm: &mut Vm, plan: Option<&Plan>, event: &str) -> Option<Vec<Does>> {
+    if let Some(all) = vm.func_id("new_event")
+        && vm.is_handled(all)
+    {
+        return None;
+    }
+    let bodies = vm.func_id(event).map(|f| vm.enabled_bodies(f)).unwrap_or_default();
+    let reader = Reader { vm, plan };
+    let mut out = Vec::new();
+    bodies.iter().for_each(|b| reader.body(b, &mut out));
+    Some(out)
+}
+
+fn judge(vm: &mut Vm, plan: Option<&Plan>, is_simple: bool) -> Judgement {
+    let mut judgement = Judgement::default();
+    let Some(plan) = plan.filter(|p| is_simple && p.is_simple()) else {
+        return judgement;
+    };
+    if let Some(list) = deeds(vm, Some(plan), "new_connection") {
+        let reader = Reader { vm, plan: Some(plan) };
+        let idle = |d: &Does| match *d {
+            Does::Begin => true,
+            Does::Looks(at) => at == slot::TUNNEL || reader.only_scripts_set(at),
+            _ => false,
+        };
+        judgement.begin = list.iter().all(idle).then(|| list.contains(&Does::Begin));
+    }
+    if let Some(list) = deeds(vm, Some(plan), "connection_state_remove") {
+        let reader = Reader { vm, plan: Some(plan) };
+        let idle = |d: &Does| match *d {
+            Does::Finish | Does::Write => true,
+            Does::Looks(at) => reader.only_scripts_set(at),
+            _ => false,
+        };
+        let place = |what| list.iter().position(|d| *d == what);
+        let writes = list.iter().filter(|d| **d == Does::Write).count();
+        let in_order = writes == 0 || (writes == 1 && place(Does::Finish) < place(Does::Write));
+        judgement.end = list.iter().all(idle) && in_order && (writes == 0 || place(Does::Finish).is_some());
+        judgement.writes = writes == 1;
+    }
+    judgement
+}
+
+/// What can go without a record as things are.
+pub fn judgement(vm: &mut Vm, host: &mut EngineHost) -> Judgement {
+    let changes = Some(vm.handler_changes());
+    if host.judge.changes != changes {
+        let plan = host.conn_log.clone();
+        host.judge = Judge {
+            changes,
+            judgement: judge(vm, plan.as_deref(), host.plain_ids),
+        };
+    }
+    host.judge.judgement
+}
+
+/// A connection that has ended and has no record: the argument of its `connection_state_remove` until that is handled.
+pub struct Ended {
+    conn: ConnId,
+    info: RefCell<ConnInfo>,
+}
+
+impl Ended {
+    /// As a value, which no script ever sees.
+    pub fn wrap(conn: ConnId, info: ConnInfo) -> Value {
+        Value::Opaque(Rc::new(Ended {
+            conn,
+            info: RefCell::new(info),
+        }))
+    }
+}
+
+impl Opaque for Ended {
+    fn type_name(&self) -> &str {
+        "connection"
+    }
+    fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
+        None
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Handles the end of a connection without a record, or makes the record after all.
+///
+/// # Errors
+/// Those of writing a row.
+pub fn late(host: &mut EngineHost, vm: &mut Vm, args: &mut Vec<Value>) -> Result<Late, RtError> {
+    let Some(Value::Opaque(o)) = args.first() else {
+        return Ok(Late::Unknown);
+    };
+    let o = o.clone();
+    let Some(ended) = o.as_any().downcast_ref::<Ended>() else {
+        return Ok(Late::Unknown);
+    };
+    let Some(net) = &mut host.net else {
+        return Ok(Late::Unknown);
+    };
+    // At the end of the run connections can be looked up until all have ended.
+    let known = net
+        .flow
+        .conn(ended.conn)
+        .and_then(|c| c.ext.0.as_ref()?.info.value.clone());
+    if let Some(c) = known {
+        *args = vec![c];
+        return Ok(Late::Made);
+    }
+    let now = judgement(vm, host);
+    let plan = host.conn_log.clone();
+    let mut cx = CallCtx {
+        vm,
+        host,
+        arg_types: &[],
+        result_type: tapir_data::types::builtin::VOID,
+    };
+    if let (true, Some(plan)) = (now.end, plan)
+        && (!now.writes || logs::is_plain(&mut cx, plan.stream(), plan.info)?)
+    {
+        if now.writes {
+            conn_log::write_ended(&mut cx, &plan, &ended.info.borrow())?;
+        }
+        return Ok(Late::Handled);
+    }
+    let Some(net) = &mut host.net else {
+        return Ok(Late::Unknown);
+    };
+    let c = ended.info.borrow_mut().value_now(vm.queue(), &mut net.shared);
+    *args = vec![c];
+    Ok(Late::Made)
+}

@@ -186,6 +186,7 @@ impl Engine {
             let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
         }
+        core.host.record_parts = lazy::RecordParts::of(&shared);
         options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
         core.host.files.manager.set_options(options::files(&core.vm));
         let sampler = core.host.sampler.clone();

@@ -66,6 +66,7 @@ pub struct EngineHost {
     pub conn_log: Option<Rc<crate::bif::conn_log::Plan>>,
     /// Which handlers can do without the record of a connection.
     pub judge: crate::lazy::Judge,
+    pub record_parts: crate::lazy::RecordParts,
     /// Whether all that identifies a connection is what the engine puts there.
     pub plain_ids: bool,
 }
@@ -110,6 +111,7 @@ impl EngineHost {
             tag_values: Vec::new(),
             conn_log: None,
             judge: Default::default(),
+            record_parts: Default::default(),
             plain_ids: false,
         }
     }

@@ -9,7 +9,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use tapir_analyzers::core::{Begun, ConnInfo};
+use tapir_analyzers::core::{Begun, ConnInfo, Shared};
 use tapir_data::value::{Opaque, Value};
 use tapir_flow::ConnId;
 use tapir_interface::slots::connection as slot;
@@ -57,7 +57,7 @@ impl Fresh {
             // Those that are gone again were told of as ever.
             let Some(c) = net.flow.conn_mut(id) else { continue };
             let was = std::mem::replace(&mut c.mark, if owed { net::OWED } else { 0 });
-            let fresh = match &mut c.ext.0 {
+            let fresh = match &mut c.ext.app {
                 None => was == net::FRESH,
                 Some(app) if app.info.begun == Begun::Fresh => {
                     app.info.begun = if owed { Begun::Owed } else { Begun::Yes };
@@ -68,6 +68,34 @@ impl Fresh {
             n += u64::from(fresh);
         }
         n
+    }
+}
+
+/// What the making of records needs of the state that analyzers share, for when that is away.
+#[derive(Clone, Default)]
+pub struct RecordParts {
+    conn_slots: usize,
+    empty_ctx: Option<Value>,
+    ctx_vlan_slots: Option<(usize, usize)>,
+}
+
+impl RecordParts {
+    /// The parts of some state.
+    pub fn of(shared: &Shared) -> Self {
+        RecordParts {
+            conn_slots: shared.conn_slots,
+            empty_ctx: shared.empty_ctx.clone(),
+            ctx_vlan_slots: shared.ctx_vlan_slots,
+        }
+    }
+
+    fn stand_in(&self, plan: Option<Rc<Plan>>) -> Shared {
+        let mut shared = Shared::new();
+        shared.conn_slots = self.conn_slots;
+        shared.empty_ctx = self.empty_ctx.clone();
+        shared.ctx_vlan_slots = self.ctx_vlan_slots;
+        shared.begin_record = plan.and_then(conn_log::beginner);
+        shared
     }
 }
 
@@ -279,14 +307,10 @@ pub fn late(host: &mut EngineHost, vm: &mut Vm, args: &mut Vec<Value>) -> Result
     let Some(ended) = o.as_any().downcast_ref::<Ended>() else {
         return Ok(Late::Unknown);
     };
-    let Some(net) = &mut host.net else {
-        return Ok(Late::Unknown);
-    };
-    // At the end of the run connections can be looked up until all have ended.
-    let known = net
-        .flow
-        .conn(ended.conn)
-        .and_then(|c| c.ext.0.as_ref()?.info.value.clone());
+    // At the end of the run connections can be looked up until all have ended. In the middle of a packet, when the table
+    // is away, nobody can have looked this one up.
+    let table = host.net.as_ref().map(|net| &net.flow);
+    let known = table.and_then(|t| t.conn(ended.conn)?.ext.app.as_ref()?.info.value.clone());
     if let Some(c) = known {
         *args = vec![c];
         return Ok(Late::Made);
@@ -307,10 +331,11 @@ pub fn late(host: &mut EngineHost, vm: &mut Vm, args: &mut Vec<Value>) -> Result
         }
         return Ok(Late::Handled);
     }
-    let Some(net) = &mut host.net else {
-        return Ok(Late::Unknown);
+    let mut info = ended.info.borrow_mut();
+    let c = match &mut host.net {
+        Some(net) => info.value_now(vm.queue(), &mut net.shared),
+        None => info.value_now(vm.queue(), &mut host.record_parts.stand_in(host.conn_log.clone())),
     };
-    let c = ended.info.borrow_mut().value_now(vm.queue(), &mut net.shared);
     *args = vec![c];
     Ok(Late::Made)
 }

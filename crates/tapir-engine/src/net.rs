@@ -1,6 +1,8 @@
 //! Connections with their analyzers: what is away from built-ins while a packet is being processed.
 
-use tapir_analyzers::core::{Asks, Begun, ConnInfo, EndStats, Shared, Transport as AppTransport, Tree, pia};
+use std::rc::Rc;
+
+use tapir_analyzers::core::{Asks, Begun, ConnInfo, EndStats, Idle, Shared, Transport as AppTransport, Tree, pia};
 use tapir_data::value::Addr;
 use tapir_flow::{Conn, FlowTable, Transport};
 
@@ -8,7 +10,19 @@ use crate::weirds::Counters;
 
 /// What the engine keeps with a connection.
 #[derive(Default)]
-pub struct ConnExt(pub Option<Box<AppState>>);
+pub struct ConnExt {
+    /// Application state, made when something needs it; [`attach`] gives it.
+    pub app: Option<Box<AppState>>,
+    /// What there is instead of it.
+    asleep: Option<Box<Asleep>>,
+}
+
+/// The application state of a connection of which one datagram was seen, and nothing found in it: most never have more.
+struct Asleep {
+    detector: Idle,
+    /// What of the signatures applies.
+    rules: Rc<[u32]>,
+}
 
 /// Analyzers and the script's view of a connection.
 pub struct AppState {
@@ -73,7 +87,7 @@ fn begun(mark: u8) -> Begun {
 
 /// What analyzers and scripts may know of a connection, without what they have left there.
 pub fn info(c: &Conn<ConnExt>) -> ConnInfo {
-    let uid = match &c.ext.0 {
+    let uid = match &c.ext.app {
         Some(app) if !app.info.uid.is_empty() => app.info.uid.clone(),
         _ => c.uid().as_ref().map_or("", |u| u.as_str()).into(),
     };
@@ -88,7 +102,7 @@ pub fn info(c: &Conn<ConnExt>) -> ConnInfo {
     );
     info.vlan = c.vlan.map(|v| v.id);
     info.inner_vlan = c.inner_vlan.map(|v| v.id);
-    info.begun = match &c.ext.0 {
+    info.begun = match &c.ext.app {
         Some(app) => app.info.begun,
         None => begun(c.mark),
     };
@@ -98,32 +112,65 @@ pub fn info(c: &Conn<ConnExt>) -> ConnInfo {
 
 /// The application state of a connection, created when there is none.
 pub fn attach<'a>(c: &'a mut Conn<ConnExt>, sh: &Shared) -> &'a mut AppState {
-    if c.ext.0.is_none() {
+    if c.ext.app.is_none() {
         let mut state = AppState {
             info: info(c),
             tree: Tree::default(),
             rare: None,
         };
-        pia::expect_data(&mut state.tree, &state.info, sh);
-        c.ext.0 = Some(Box::new(state));
+        match (c.ext.asleep.take(), &sh.sigs) {
+            (Some(asleep), Some(sigs)) => {
+                let (is_orig, len) = (asleep.detector.is_orig, asleep.detector.data.len());
+                state.info.matcher = Some(sigs.resumed(asleep.rules, is_orig, len));
+                state.tree.wake(asleep.detector, sh);
+            }
+            _ => pia::expect_data(&mut state.tree, &state.info, sh),
+        }
+        c.ext.app = Some(Box::new(state));
     } else {
         sync(c);
     }
     // Made just above.
-    match &mut c.ext.0 {
+    match &mut c.ext.app {
         Some(app) => app,
         None => unreachable!("the extension was just created"),
     }
 }
 
+/// Makes the application state again, if it sleeps.
+pub fn wake(c: &mut Conn<ConnExt>, sh: &Shared) {
+    if c.ext.asleep.is_some() {
+        attach(c, sh);
+    }
+}
+
+/// Keeps as little as possible of a connection whose first datagram was looked at.
+pub fn doze(c: &mut Conn<ConnExt>, sh: &Shared) {
+    let Some(app) = &mut c.ext.app else { return };
+    if app.rare.is_some() || !app.info.is_untouched() {
+        return;
+    }
+    let Some(rules) = app.info.matcher.as_ref().and_then(|m| m.idle()) else {
+        return;
+    };
+    let Some(detector) = app.tree.doze(sh) else { return };
+    c.mark = match app.info.begun {
+        Begun::Yes => 0,
+        Begun::Fresh => FRESH,
+        Begun::Owed => OWED,
+    };
+    c.ext.app = None;
+    c.ext.asleep = Some(Box::new(Asleep { detector, rules }));
+}
+
 /// Copies the counters of the flow layer to where analyzers and scripts read them.
 pub fn sync(c: &mut Conn<ConnExt>) {
-    let Some(mut app) = c.ext.0.take() else { return };
+    let Some(mut app) = c.ext.app.take() else { return };
     if *app.info.stats.history != *c.history() {
         app.info.stats.history = c.history().into();
     }
     refresh(c, &mut app.info);
-    c.ext.0 = Some(app);
+    c.ext.app = Some(app);
 }
 
 fn refresh(c: &Conn<ConnExt>, info: &mut ConnInfo) {
@@ -146,7 +193,7 @@ fn refresh(c: &Conn<ConnExt>, info: &mut ConnInfo) {
 /// Carries out what analyzers asked of the flow layer.
 pub fn take_asks(c: &mut Conn<ConnExt>) -> Asks {
     c.ext
-        .0
+        .app
         .as_mut()
         .map(|app| std::mem::take(&mut app.info.asks))
         .unwrap_or_default()

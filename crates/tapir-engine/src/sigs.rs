@@ -165,6 +165,16 @@ impl SigHost for SigBridge {
             clear: 0,
         })
     }
+
+    fn resumed(&self, rules: Rc<[u32]>, is_orig: bool, len: usize) -> Box<dyn ConnMatcher> {
+        Box::new(ConnRules {
+            set: self.set.clone(),
+            core: self.core.clone(),
+            state: RuleState::resumed(rules, is_orig, len),
+            enables: Vec::new(),
+            clear: 0,
+        })
+    }
 }
 
 /// An IPv4 or IPv6 header followed by ports, as bytes.
@@ -444,6 +454,11 @@ impl ConnMatcher for ConnRules {
 
     fn reset(&mut self, pat: PatKind, is_orig: bool) {
         self.clear |= stream_bit(pat, is_orig);
+    }
+
+    fn idle(&self) -> Option<Rc<[u32]>> {
+        let nothing_left = self.enables.is_empty() && self.clear == 0 && self.set.rules.only_data_matters();
+        nothing_left.then(|| self.state.idle()).flatten()
     }
 
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared) {

@@ -204,7 +204,7 @@ pub struct Conn<X> {
     /// Packets are neither looked at nor counted any more (`skip_further_processing`).
     pub skip: bool,
     /// The encapsulation of the latest packet, outermost first.
-    pub encap: Option<Rc<[EncapEntry]>>,
+    pub encap: Option<Rc<Vec<EncapEntry>>>,
     pub(crate) tunnel_changes: u32,
     pub(crate) uid: Option<Uid>,
     pub(crate) timer_generation: u16,

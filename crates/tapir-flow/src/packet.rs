@@ -477,7 +477,7 @@ impl<X: Default> FlowTable<X> {
             limit_noted: false,
             weird_seen: false,
             skip: false,
-            encap: (!p.encap.is_empty()).then(|| Rc::from(p.encap)),
+            encap: (!p.encap.is_empty()).then(|| Rc::new(p.encap.to_vec())),
             tunnel_changes: 0,
             uid: None,
             timer_generation: 0,
@@ -606,7 +606,7 @@ impl<X: Default> FlowTable<X> {
 
     /// Follows changes of the tunnels that a connection comes in.
     fn encapsulation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, encap: &[EncapEntry], sink: &mut S) {
-        let old = c.encap.as_deref().unwrap_or(&[]);
+        let old = c.encap.as_ref().map_or(&[][..], |e| &e[..]);
         if old.len() == encap.len() && old.iter().zip(encap).all(|(a, b)| a.same(b)) {
             return;
         }
@@ -618,10 +618,10 @@ impl<X: Default> FlowTable<X> {
             c.note_limit();
             // The counter must not wrap.
             c.tunnel_changes = max + 1;
-            c.encap = (!encap.is_empty()).then(|| Rc::from(encap));
+            c.encap = (!encap.is_empty()).then(|| Rc::new(encap.to_vec()));
             return;
         }
-        c.encap = (!encap.is_empty()).then(|| Rc::from(encap));
+        c.encap = (!encap.is_empty()).then(|| Rc::new(encap.to_vec()));
         sink.on_tunnel_changed(self, c);
     }
 }

@@ -601,7 +601,7 @@ impl<X: Default> FlowTable<X> {
 /// reports a change back, as the reference does.
 fn shared_stack<X>(c: &mut Conn<X>, p: &Packet<'_>, encap: &[EncapEntry]) {
     if !p.encap.is_empty() {
-        c.encap = Some(Rc::from(encap));
+        c.encap = Some(Rc::new(encap.to_vec()));
     }
 }
 

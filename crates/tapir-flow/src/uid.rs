@@ -1,11 +1,13 @@
 //! Unique identifiers: SipHash-2-4 over a counter, written in base 62.
 
 use std::fmt;
+use std::num::NonZeroU8;
 
 /// A unique identifier in its text form, such as `CHhAvVGS1DHFjwGM9`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid {
-    len: u8,
+    /// Never zero, so that there is room to say that there is no identifier.
+    len: NonZeroU8,
     text: [u8; 23],
 }
 
@@ -13,21 +15,21 @@ impl Uid {
     /// Writes `values` in base 62 behind `prefix`; digits of a number come lowest first.
     pub fn from_values(prefix: u8, values: [u64; 2]) -> Self {
         const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        let mut u = Uid { len: 1, text: [0; 23] };
-        u.text[0] = prefix;
+        let (mut text, mut len) = ([0; 23], NonZeroU8::MIN);
+        text[0] = prefix;
         for mut v in values {
-            while v > 0 && usize::from(u.len) < u.text.len() {
-                u.text[usize::from(u.len)] = DIGITS[(v % 62) as usize];
-                u.len += 1;
+            while v > 0 && usize::from(len.get()) < text.len() {
+                text[usize::from(len.get())] = DIGITS[(v % 62) as usize];
+                len = len.saturating_add(1);
                 v /= 62;
             }
         }
-        u
+        Uid { len, text }
     }
 
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.text[..usize::from(self.len)]
+        &self.text[..usize::from(self.len.get())]
     }
 
     /// The text.

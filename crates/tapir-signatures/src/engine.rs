@@ -100,6 +100,27 @@ struct Matched {
     pending: Vec<Pending>,
 }
 
+impl RuleState {
+    /// The groups that hold for the one direction that was seen, if nothing else is known but the size of its payload.
+    pub fn idle(&self) -> Option<Rc<[u32]>> {
+        let [a, b] = &self.directions;
+        let (seen, other) = if a.seen { (a, b) } else { (b, a) };
+        let is_idle = |d: &Direction| d.streams.is_empty() && d.matched.is_none();
+        (seen.seen && !other.seen && is_idle(seen) && is_idle(other) && other.payload_size.is_none())
+            .then(|| seen.groups.clone())
+    }
+
+    /// What was [`idle`](RuleState::idle), after a payload of so many bytes.
+    pub fn resumed(groups: Rc<[u32]>, is_orig: bool, len: usize) -> Self {
+        let mut state = RuleState::default();
+        let dir = &mut state.directions[usize::from(!is_orig)];
+        dir.seen = true;
+        dir.groups = groups;
+        dir.payload_size = Some(len as i64);
+        state
+    }
+}
+
 impl Direction {
     fn has_fired(&self, rule: u32) -> bool {
         self.matched.as_ref().is_some_and(|m| m.fired.contains(&rule))

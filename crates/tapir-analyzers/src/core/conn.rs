@@ -142,6 +142,12 @@ impl ConnInfo {
         }
     }
 
+    /// Whether nobody has left anything here but the matcher, and what the flow layer knows.
+    pub fn is_untouched(&self) -> bool {
+        let as_begun = !self.flipped && self.asks == Asks::default();
+        as_begun && self.value.is_none() && self.tunnel.is_none() && self.line_weirds.is_none()
+    }
+
     /// The script's idea of the transport.
     pub fn proto(&self) -> Proto {
         match self.transport {

@@ -107,6 +107,9 @@ pub trait ConnMatcher {
     fn wants(&self, kind: PatKind) -> bool;
     /// Forgets the partial matches of one kind in one direction, as before a new text.
     fn reset(&mut self, kind: PatKind, is_orig: bool);
+    /// When all that is known is which rules apply to the direction that was seen, and how long its last datagram was:
+    /// the former. From both [`SigHost::resumed`] makes the same again. A matcher without an end to wait for, at that.
+    fn idle(&self) -> Option<Rc<[u32]>>;
     /// The connection ends: pending rules are tested a last time.
     fn end(&mut self, q: &mut EventQueue, conn: &mut ConnInfo, sh: &mut Shared);
 }
@@ -115,4 +118,6 @@ pub trait ConnMatcher {
 pub trait SigHost {
     /// A matcher for a connection that has seen nothing yet.
     fn matcher(&mut self) -> Box<dyn ConnMatcher>;
+    /// A matcher that was [`ConnMatcher::idle`], after a datagram of so many bytes in a direction.
+    fn resumed(&self, rules: Rc<[u32]>, is_orig: bool, len: usize) -> Box<dyn ConnMatcher>;
 }

@@ -14,6 +14,7 @@ pub use conn::{Asks, Begun, ConnInfo, ConnStats, EndStats, Transport};
 pub use cx::Cx;
 pub use hosts::{ConnMatcher, Enable, FileChunk, FileHandler, PatKind, SigHost};
 pub use options::Options;
+pub use pia::Idle;
 pub use shared::{Expectation, Shared, ShownNodes};
 pub use tree::{AnalyzerId, Tree};
 
@@ -54,6 +55,11 @@ pub struct WebSocketConfig {
 /// Streams arrive by [`deliver`](Analyzer::deliver) in any segmentation, datagrams by [`packet`](Analyzer::packet).
 /// An analyzer keeps no more than its limits allow and never panics on input.
 pub trait Analyzer {
+    /// Takes out what the detector `id` has kept, if it has seen nothing but one datagram and found nothing in it.
+    fn take_idle(&mut self, _id: AnalyzerId) -> Option<Idle> {
+        None
+    }
+
     /// The analyzer was attached as a child.
     fn attached(&mut self, _cx: &mut Cx) {}
 

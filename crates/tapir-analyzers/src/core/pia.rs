@@ -4,7 +4,7 @@
 //! One instance is the last child of every TCP and UDP connection; further ones stand within proxies and upgrades.
 
 use super::hosts::{ConnMatcher, Enable, PatKind};
-use super::tree::{Call, ROOT};
+use super::tree::{AnalyzerId, Call, ROOT};
 use super::{Analyzer, Cx, Transport};
 use crate::registry;
 use tapir_interface::events;
@@ -19,6 +19,34 @@ enum State {
     Buffering,
     MatchOnly,
     Done,
+}
+
+/// A detector that has seen one datagram, in short.
+pub struct Idle {
+    /// Its number.
+    pub id: AnalyzerId,
+    pub is_orig: bool,
+    pub data: Box<[u8]>,
+}
+
+impl super::Tree {
+    /// Takes out what there is to keep, if that is a detector in its first state.
+    pub fn doze(&mut self, sh: &super::Shared) -> Option<Idle> {
+        let node = self.only_node()?;
+        if Some(node.tag) != sh.detectors.1 {
+            return None;
+        }
+        let id = node.id;
+        node.an.as_mut()?.take_idle(id)
+    }
+
+    /// Puts the detector back.
+    pub fn wake(&mut self, idle: Idle, sh: &super::Shared) {
+        if let Some(tag) = sh.detectors.1 {
+            let pia = Pia::resumed(idle.is_orig, idle.data);
+            self.add_known(idle.id, ROOT, tag, Box::new(pia));
+        }
+    }
 }
 
 /// The detector.
@@ -180,6 +208,15 @@ impl Pia {
         }
     }
 
+    /// The detector as it was.
+    fn resumed(is_orig: bool, data: Box<[u8]>) -> Self {
+        let mut pia = Pia::new(true);
+        pia.begun[usize::from(is_orig)] = true;
+        pia.total = data.len() as u64;
+        pia.buf = vec![(is_orig, Chunk::Data(data.into()))];
+        pia
+    }
+
     /// Whether the first bytes are still kept, so that an analyzer attached now would see all.
     pub fn is_buffering(&self) -> bool {
         self.state == State::Buffering
@@ -199,6 +236,24 @@ impl Analyzer for Pia {
         if self.state == State::Buffering {
             let next = self.keep(cx, is_orig, Chunk::Gap(seq, len), 0);
             self.state = next;
+        }
+    }
+
+    fn take_idle(&mut self, id: AnalyzerId) -> Option<Idle> {
+        let fresh = self.udp && !self.inner && !self.made && self.own.is_none() && self.state == State::Buffering;
+        let &[(is_orig, Chunk::Data(_))] = &self.buf[..] else {
+            return None;
+        };
+        if !fresh || self.begun[usize::from(!is_orig)] {
+            return None;
+        }
+        match self.buf.pop() {
+            Some((is_orig, Chunk::Data(data))) => Some(Idle {
+                id,
+                is_orig,
+                data: data.into(),
+            }),
+            _ => None,
         }
     }
 

@@ -118,16 +118,21 @@ impl Tree {
                 return None;
             }
         }
-        if self.nodes.is_empty() {
-            self.nodes.reserve_exact(1);
-        }
-        let ix = self.nodes.len() as NodeIx;
         let id = sh.new_id();
         if LINES.contains(&registry::name(tag)) {
             // Numbers of the splitters of lines, one for each direction, which are analyzers to scripts.
             sh.new_id();
             sh.new_id();
         }
+        Some(self.add_known(id, parent, tag, an))
+    }
+
+    /// The same for an analyzer that has its number.
+    pub(crate) fn add_known(&mut self, id: AnalyzerId, parent: NodeIx, tag: Tag, an: Box<dyn Analyzer>) -> NodeIx {
+        if self.nodes.is_empty() {
+            self.nodes.reserve_exact(1);
+        }
+        let ix = self.nodes.len() as NodeIx;
         self.nodes.push(Node {
             id,
             tag,
@@ -147,7 +152,16 @@ impl Tree {
         } else if let Some(p) = self.nodes.get_mut(parent as usize) {
             p.children.push(ix);
         }
-        Some(ix)
+        ix
+    }
+
+    /// The only analyzer that there is and was, if nothing has happened to it.
+    pub(crate) fn only_node(&mut self) -> Option<&mut Node> {
+        let [node] = &mut self.nodes[..] else {
+            return None;
+        };
+        let changed = node.confirmed || node.violations > 0 || node.removed || node.done || !node.children.is_empty();
+        (!changed && node.parent == ROOT && self.rare.is_none() && self.detector.is_none()).then_some(node)
     }
 
     /// Removed nodes at the end of the list make room again.

@@ -160,7 +160,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let complain = !matches!(args.get(2), Some(Value::Bool(false)));
     let prevent = truth(args.get(3));
     let looked = read(cx, args.first(), |c| {
-        let found = c.ext.0.as_ref().and_then(|app| {
+        let found = c.ext.app.as_ref().and_then(|app| {
             let ix = app.tree.find_known(id)?;
             Some((app.tree.tag_of(ix)?, app.info.value.clone()))
         });
@@ -207,7 +207,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     }
     drop(shown);
     let done = change(cx, args.first(), move |net, cid| {
-        let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.0.as_mut()) else {
+        let Some(app) = net.flow.conn_mut(cid).and_then(|c| c.ext.app.as_mut()) else {
             return;
         };
         if let Some(ix) = app.tree.find_id(id) {
@@ -226,7 +226,7 @@ fn disable_analyzer(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 fn lookup_id(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let tag = tag_of(cx, args.get(1));
     let found = read(cx, args.first(), |c| {
-        let app = c.ext.0.as_ref()?;
+        let app = c.ext.app.as_ref()?;
         let ix = app.tree.find_tag(tag?)?;
         app.tree.id_of(ix)
     })?;
@@ -271,14 +271,14 @@ fn command(cx: &mut CallCtx<'_>, conn: Option<&Value>, protocols: &'static [&'st
     }
     let known = read(cx, Some(&id), |c| {
         c.ext
-            .0
+            .app
             .as_ref()
             .is_some_and(|app| tags().any(|t| app.tree.find_tag(t).is_some()))
     })?;
     change_with_queue(cx, Some(&id), move |net, conn, q| {
         let Net { flow, shared } = net;
         flow.with_conn(conn, |_, c| {
-            let Some(app) = &mut c.ext.0 else { return };
+            let Some(app) = &mut c.ext.app else { return };
             for tag in tags() {
                 app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
             }
@@ -295,7 +295,7 @@ fn late_commands(net: &mut Net, q: &mut EventQueue, id: &Value) {
         return;
     };
     flow.with_conn(conn, |_, c| {
-        let Some(app) = &mut c.ext.0 else { return };
+        let Some(app) = &mut c.ext.app else { return };
         for (tag, cmd) in commands {
             app.tree.command(q, &mut app.info, shared, tag, None, &cmd);
         }

@@ -11,7 +11,7 @@ use tapir_vm::{CallCtx, Registry, RtError};
 
 use super::{number, seconds, truth};
 use crate::host::of;
-use crate::net::{ConnExt, Net, attach};
+use crate::net::{ConnExt, Net, attach, wake};
 
 type Out = Result<Value, RtError>;
 type C = Conn<ConnExt>;
@@ -154,7 +154,11 @@ pub fn read<R>(cx: &mut CallCtx<'_>, id: Option<&Value>, f: impl FnOnce(&mut C) 
     let Some(conn) = net.flow.find(&tuple) else {
         return Ok(None);
     };
-    Ok(net.flow.conn_mut(conn).map(f))
+    let Net { flow, shared } = &mut **net;
+    Ok(flow.conn_mut(conn).map(|c| {
+        wake(c, shared);
+        f(c)
+    }))
 }
 
 fn connection_exists(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
@@ -375,7 +379,7 @@ fn set_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 fn get_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let i = usize::from(number(args.get(1)) == CONTENTS_RESP);
     let f = read(cx, args.first(), |c| {
-        c.ext.0.as_ref().and_then(|app| app.rare()?.contents[i].clone())
+        c.ext.app.as_ref().and_then(|app| app.rare()?.contents[i].clone())
     })?
     .flatten();
     match f {

@@ -44,7 +44,7 @@ fn configure_websocket(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         server_extensions: extensions,
     };
     let known = read(cx, Some(&id), |c| {
-        c.ext.0.as_ref().is_some_and(|app| app.tree.find_id(aid).is_some())
+        c.ext.app.as_ref().is_some_and(|app| app.tree.find_id(aid).is_some())
     })?;
     if known == Some(false) {
         return Ok(Value::Bool(false));
@@ -57,7 +57,7 @@ fn configure_websocket(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         let crate::net::Net { flow, shared } = net;
         let Some(conn) = flow.find(&tuple) else { return };
         flow.with_conn(conn, |_, c| {
-            let Some(app) = &mut c.ext.0 else { return };
+            let Some(app) = &mut c.ext.app else { return };
             if let Some(tag) = registry::tag("WEBSOCKET") {
                 app.tree.command(q, &mut app.info, shared, tag, Some(aid), &command);
             }

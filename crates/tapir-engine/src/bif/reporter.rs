@@ -72,13 +72,13 @@ pub(super) fn raise_conn_weird(
         _ => Value::Unset,
     };
     let mut counters = read(cx, Some(&id), |c| {
-        c.ext.0.as_mut().map(|a| std::mem::take(&mut a.rare_mut().weirds))
+        c.ext.app.as_mut().map(|a| std::mem::take(&mut a.rare_mut().weirds))
     })?
     .flatten()
     .unwrap_or_default();
     let passes = of(cx)?.sampler.borrow_mut().scoped(&name, &mut counters, now);
     read(cx, Some(&id), |c| {
-        if let Some(app) = &mut c.ext.0 {
+        if let Some(app) = &mut c.ext.app {
             app.rare_mut().weirds = counters;
         }
     })?;

@@ -71,7 +71,7 @@ impl Sink<'_> {
     /// The script's `connection` record, made on first use and brought up to date.
     fn value(&mut self, t: &mut Table, c: &mut C) -> Value {
         let uid = t.uid(c);
-        let encap = match &c.ext.0 {
+        let encap = match &c.ext.app {
             Some(app) if app.info.value.is_some() => None,
             _ => tunnel_value(self.q, c),
         };
@@ -110,9 +110,9 @@ impl Sink<'_> {
     /// Runs something on the analyzers of a connection and carries out what they ask for.
     fn analyzers(&mut self, t: &mut Table, c: &mut C, run: impl FnOnce(&mut EventQueue, &mut AppState, &mut Shared)) {
         net::sync(c);
-        let Some(mut app) = c.ext.0.take() else { return };
+        let Some(mut app) = c.ext.app.take() else { return };
         run(self.q, &mut app, self.shared);
-        c.ext.0 = Some(app);
+        c.ext.app = Some(app);
         for (name, addl, source) in std::mem::take(&mut self.shared.net_weirds) {
             weirds::raise_net(&mut self.sampler.borrow_mut(), self.q, name, &addl, source);
         }
@@ -121,7 +121,7 @@ impl Sink<'_> {
 
     /// The same for data, which every connection has a detector for.
     fn data(&mut self, t: &mut Table, c: &mut C, run: impl FnOnce(&mut EventQueue, &mut AppState, &mut Shared)) {
-        if c.ext.0.is_none() && self.shared.detects && matches!(c.transport, Transport::Tcp | Transport::Udp) {
+        if c.ext.app.is_none() && self.shared.detects && matches!(c.transport, Transport::Tcp | Transport::Udp) {
             net::attach(c, self.shared);
         }
         self.analyzers(t, c, run);
@@ -129,7 +129,7 @@ impl Sink<'_> {
 
     /// Raises `new_connection`, or notes that there is nothing that it would do by now.
     fn begin(&mut self, t: &mut Table, c: &mut C) {
-        let app = c.ext.0.as_deref_mut();
+        let app = c.ext.app.as_deref_mut();
         let has_record = app.as_ref().is_some_and(|app| app.info.value.is_some());
         if self.lazy.begin.is_none() || has_record || c.encap.is_some() || !self.q.wants(events::NEW_CONNECTION) {
             self.raise(t, c, events::NEW_CONNECTION);
@@ -148,7 +148,7 @@ impl Sink<'_> {
             self.raise(t, c, events::CONNECTION_STATE_REMOVE);
             return;
         }
-        let begun = c.ext.0.as_ref().map(|app| (app.info.value.is_some(), app.info.begun));
+        let begun = c.ext.app.as_ref().map(|app| (app.info.value.is_some(), app.info.begun));
         let (has_record, is_fresh) = match begun {
             Some((has, begun)) => (has, begun == Begun::Fresh),
             None => (false, c.mark == net::FRESH),
@@ -315,7 +315,8 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_flipped(&mut self, t: &mut Table, c: &mut C) {
-        if let Some(mut app) = c.ext.0.take() {
+        net::wake(c, self.shared);
+        if let Some(mut app) = c.ext.app.take() {
             // An analyzer that asked for it has turned the identity already, for its own events.
             if (app.info.orig_h, app.info.orig_p) != (addr(c.orig.addr), c.orig.port) {
                 app.info.flip();
@@ -324,7 +325,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
             if app.rare().is_some() {
                 app.rare_mut().contents.swap(0, 1);
             }
-            c.ext.0 = Some(app);
+            c.ext.app = Some(app);
         }
         self.raise(t, c, events::CONNECTION_FLIPPED);
         self.attach_scheduled(t, c);
@@ -529,13 +530,13 @@ impl FlowSink<ConnExt> for Sink<'_> {
         if [true, false].iter().any(|o| contents.wants(c.resp.port, *o)) {
             return true;
         }
-        let Some(app) = &c.ext.0 else { return false };
+        let Some(app) = &c.ext.app else { return false };
         let file = app.rare().is_some_and(|r| r.contents.iter().any(Option::is_some));
         file || app.tree.has_analyzers(self.shared)
     }
 
     fn on_stream_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, data: &[u8]) {
-        if let Some(app) = &c.ext.0 {
+        if let Some(app) = &c.ext.app {
             if let Some(file) = app.rare().and_then(|r| r.contents[usize::from(!is_orig)].as_ref()) {
                 packets::write_contents(file, data);
             }
@@ -629,6 +630,9 @@ impl FlowSink<ConnExt> for Sink<'_> {
         self.data(t, c, |q, app, sh| {
             app.tree.packet(q, &mut app.info, sh, is_orig, payload)
         });
+        if c.orig.pkts + c.resp.pkts == 0 {
+            net::doze(c, self.shared);
+        }
     }
 
     fn on_igmp(&mut self, t: &mut Table, p: &Packet<'_>, valid: bool) {
@@ -718,7 +722,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
             b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, Vec::new())
         });
         self.raise_with(t, c, events::TUNNEL_CHANGED, |_| vec![tunnel.clone()]);
-        if let Some(app) = &mut c.ext.0 {
+        if let Some(app) = &mut c.ext.app {
             if let Some(Value::Record(r)) = &app.info.value {
                 r.set(slots::connection::TUNNEL, tunnel);
             }

@@ -33,7 +33,7 @@ pub mod util;
 mod weird;
 pub mod x509;
 
-pub use prob::cardinality_from_data;
+pub use prob::wire::from_data as probabilistic_from_data;
 pub use runtime::{event_call, metadata_type};
 pub use tapir_vm::Registry;
 

@@ -1,7 +1,9 @@
 //! Probabilistic structures: Bloom filters, cardinality estimates, most frequent elements.
 //!
 //! The first element fixes a structure's element type. Hash functions of Bloom filters depend on the name given at
-//! creation, so that filters of one name can be merged.
+//! creation, so that filters of one name can be merged. How they travel between nodes: [`wire`].
+
+pub mod wire;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,7 +14,8 @@ use std::rc::Rc;
 use tapir_data::broker::Data;
 use tapir_data::copy::deep_copy;
 use tapir_data::key::{hash_value, values_equal};
-use tapir_data::types::{TypeId, builtin};
+use tapir_data::text::RenderHost;
+use tapir_data::types::TypeId;
 use tapir_data::value::{Opaque, Value};
 use tapir_vm::{CallCtx, RtError};
 
@@ -155,6 +158,9 @@ impl Opaque for BloomFilter {
     }
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(BloomFilter(self.0.clone())))
+    }
+    fn wire(&self, host: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        Some((wire::BLOOM, wire::bloom(host, &self.0.borrow())?))
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -365,66 +371,6 @@ struct Hll {
 
 struct Cardinality(RefCell<Hll>);
 
-/// Types of elements by their numbers in what nodes send each other.
-const WIRE_TYPES: [(u64, TypeId); 12] = [
-    (1, builtin::BOOL),
-    (2, builtin::INT),
-    (3, builtin::COUNT),
-    (4, builtin::DOUBLE),
-    (5, builtin::TIME),
-    (6, builtin::INTERVAL),
-    (7, builtin::STRING),
-    (8, builtin::PATTERN),
-    (10, builtin::PORT),
-    (11, builtin::ADDR),
-    (12, builtin::SUBNET),
-    (0, builtin::VOID),
-];
-
-/// The type of elements for other nodes; types with names are left open.
-fn type_data(ty: Option<TypeId>) -> Data {
-    match WIRE_TYPES.iter().find(|t| Some(t.1) == ty) {
-        Some((n, _)) => Data::Vector(vec![Data::Bool(false), Data::Count(*n)]),
-        None => Data::None,
-    }
-}
-
-fn type_of_data(d: &Data) -> Option<TypeId> {
-    match d {
-        Data::Vector(parts) => match parts[..] {
-            [Data::Bool(false), Data::Count(n)] => WIRE_TYPES.iter().find(|t| t.0 == n).map(|t| t.1),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// A cardinality estimate that another node has sent.
-pub fn cardinality_from_data(d: &Data) -> Option<Value> {
-    let Data::Vector(parts) = d else { return None };
-    let [ty, Data::Vector(figures)] = &parts[..] else {
-        return None;
-    };
-    let (Data::Count(m), registers) = (figures.first()?, figures.get(3..)?) else {
-        return None;
-    };
-    if registers.len() as u64 != *m || !m.is_power_of_two() || !(16..=1 << 24).contains(m) {
-        return None;
-    }
-    let register = |d: &Data| match d {
-        Data::Count(n) => u8::try_from(*n).ok(),
-        _ => None,
-    };
-    let registers: Option<Vec<u8>> = registers.iter().map(register).collect();
-    Some(Value::Opaque(Rc::new(Cardinality(RefCell::new(Hll {
-        ty: type_of_data(ty),
-        // What it was made with does not travel.
-        error: f64::NAN,
-        confidence: f64::NAN,
-        registers: registers?,
-    })))))
-}
-
 impl Opaque for Cardinality {
     fn type_name(&self) -> &str {
         "cardinality"
@@ -432,19 +378,8 @@ impl Opaque for Cardinality {
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(Cardinality(self.0.clone())))
     }
-    fn wire(&self) -> Option<(&'static str, Data)> {
-        let h = self.0.borrow();
-        let empty = h.registers.iter().filter(|r| **r == 0).count() as u64;
-        let mut parts = vec![
-            Data::Count(h.registers.len() as u64),
-            Data::Count(empty),
-            Data::Real(h.alpha()),
-        ];
-        parts.extend(h.registers.iter().map(|r| Data::Count(u64::from(*r))));
-        Some((
-            "CardinalityVal",
-            Data::Vector(vec![type_data(h.ty), Data::Vector(parts)]),
-        ))
+    fn wire(&self, host: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        Some((wire::CARDINALITY, wire::cardinality(host, &self.0.borrow())?))
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -630,6 +565,9 @@ impl Opaque for TopK {
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(TopK(self.0.clone())))
     }
+    fn wire(&self, host: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        Some((wire::TOPK, wire::top(host, &self.0.borrow())?))
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -756,24 +694,6 @@ mod tests {
         let e = h.estimate();
         assert!((e - 20_000.0).abs() < 600.0, "{e}");
         assert!((deviations(0.95) - 1.96).abs() < 0.02);
-    }
-
-    #[test]
-    fn cardinalities_travel() {
-        let mut h = Hll {
-            ty: Some(builtin::ADDR),
-            error: 0.01,
-            confidence: 0.95,
-            registers: vec![0; 64],
-        };
-        (0..50).for_each(|i| h.add(hash(&Value::Count(i), 1)));
-        let (_, data) = Cardinality(RefCell::new(h.clone())).wire().unwrap();
-        let Some(Value::Opaque(back)) = cardinality_from_data(&data) else {
-            panic!("no value");
-        };
-        let back = back.as_any().downcast_ref::<Cardinality>().unwrap().0.borrow();
-        assert_eq!((back.ty, back.registers.clone()), (h.ty, h.registers));
-        assert!(cardinality_from_data(&Data::Vector(vec![Data::None, Data::Vector(vec![Data::Count(64)])])).is_none());
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl EventSerializer {
         }
     }
 
+    /// How many bytes an event takes in its envelope.
+    pub fn size(self, event: &EventMessage) -> usize {
+        let mut out = Vec::with_capacity(256);
+        self.encode(event, &mut out);
+        out.len()
+    }
+
     /// Reads an event out of its envelope.
     ///
     /// # Errors

@@ -510,8 +510,8 @@ pub trait Opaque: Any {
         self.render().into_bytes()
     }
     /// What another node needs to make the same value, after the name that nodes know its kind by; `None` for what
-    /// cannot leave the node.
-    fn wire(&self) -> Option<(&'static str, crate::broker::Data)> {
+    /// cannot leave the node. `host` knows the types of what it holds.
+    fn wire(&self, _host: &dyn crate::text::RenderHost) -> Option<(&'static str, crate::broker::Data)> {
         None
     }
     /// For downcasts.

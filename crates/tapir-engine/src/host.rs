@@ -243,13 +243,12 @@ impl Host for EngineHost {
         crate::logs::write_print(&mut cx, texts)
     }
 
-    fn opaque_from_data(&mut self, name: &str, d: &tapir_data::broker::Data) -> Option<Value> {
+    fn opaque_from_data(&mut self, vm: &mut Vm, name: &str, d: &tapir_data::broker::Data) -> Option<Value> {
         match (name, d) {
             ("X509Val", tapir_data::broker::Data::String(der)) => {
                 Some(Value::Opaque(tapir_files::x509::X509Value::new(der)?))
             }
-            ("CardinalityVal", d) => tapir_builtins::cardinality_from_data(d),
-            _ => None,
+            (name, d) => tapir_builtins::probabilistic_from_data(vm, self, name, d),
         }
     }
 

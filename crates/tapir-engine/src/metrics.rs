@@ -22,7 +22,7 @@ pub fn refresh(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     sessions(cx)?;
     events(cx)?;
     logs(cx)?;
-    crate::cluster::count(of(cx)?);
+    crate::cluster::count(cx)?;
     Ok(())
 }
 

@@ -218,6 +218,31 @@ impl Telemetry {
         self.set(Kind::Counter, ["zeek", name, ""], help, labels, value as f64);
     }
 
+    /// Sets a histogram of the program itself. The last bucket is for what is above all bounds.
+    pub fn set_histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        bounds: &[f64],
+        labels: &[(&str, &str)],
+        buckets: &[u64],
+        sum: f64,
+    ) {
+        let family = self.family(Family {
+            kind: Kind::Histogram,
+            prefix: "zeek".into(),
+            name: name.into(),
+            labels: labels.iter().map(|l| l.0.to_string()).collect(),
+            help: help.into(),
+            unit: String::new(),
+            bounds: bounds.to_vec(),
+            metrics: RefCell::default(),
+        });
+        let metric = family.get_or_add(labels.iter().map(|l| l.1.to_string()).collect());
+        *metric.buckets.borrow_mut() = buckets.to_vec();
+        metric.value.set(sum);
+    }
+
     /// Whether the exposed text is a second old.
     pub fn wants_renewal(&self) -> bool {
         self.exposed.is_some() && self.renewed.is_none_or(|t| t.elapsed() >= Duration::from_secs(1))

@@ -55,7 +55,7 @@ impl Opaque for X509Value {
         "<opaque of X509Val>".to_string()
     }
 
-    fn wire(&self) -> Option<(&'static str, Data)> {
+    fn wire(&self, _: &dyn tapir_data::text::RenderHost) -> Option<(&'static str, Data)> {
         Some(("X509Val", Data::String(self.der.to_vec())))
     }
 

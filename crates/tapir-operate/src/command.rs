@@ -23,7 +23,8 @@ started again. Ctrl-C ends all in order. Log files of all nodes come together in
   -h, --help          show this text
 
 Other options, scripts and settings are given to all nodes. Packets are shared out by their pair of addresses.
-Exit status: 0 after a capture or a stop, 1 when a node could not start or failed for good.
+Exit status: 0 after a capture or a stop; 1 when a node could not start, or died while a capture was read, which is not
+read again: what is missing then is said at the end.
 ";
 
 /// What to run.
@@ -39,6 +40,9 @@ pub struct Plan {
     /// For all nodes: options, scripts, settings.
     pub rest: Vec<String>,
 }
+
+/// The file by which a worker shows that it has begun to read its capture.
+const BEGUN: &str = ".begun";
 
 /// Options of a node that take a value, so that the value is not taken for a script.
 const WITH_VALUE: &[&str] = &[
@@ -147,7 +151,19 @@ fn settings(plan: &Plan, layout: &Layout, log_dir: &Path) -> String {
              @if ( Cluster::local_node_type() == Cluster::WORKER )\n\n\
              redef Cluster::Backend::ZeroMQ::linger_ms = 60000;\n\n\
              event zeek_init()\n\t{\n\tsuspend_processing();\n\t}\n\n\
-             event Cluster::Experimental::cluster_started()\n\t{\n\tcontinue_processing();\n\t}\n\n\
+             event Cluster::Experimental::cluster_started()\n\t{\n\tclose(open(\"",
+        );
+        out.push_str(BEGUN);
+        out.push_str(
+            "\"));\n\tcontinue_processing();\n\t}\n\n\
+             @endif\n\n\
+             # A worker that had to be started again comes late to the beginning.\n\
+             @if ( Cluster::local_node_type() == Cluster::MANAGER )\n\n\
+             global has_begun = F;\n\n\
+             event Cluster::Experimental::cluster_started()\n\t{\n\thas_begun = T;\n\t}\n\n\
+             event Cluster::Experimental::node_fully_connected(name: string, id: string, resending: bool) &priority=-10\n\
+             \t{\n\tif ( has_begun && ! resending )\n\
+             \t\tCluster::publish(Cluster::node_topic(name), Cluster::Experimental::cluster_started);\n\t}\n\n\
              @endif\n",
         );
     }
@@ -224,6 +240,7 @@ pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), Strin
             ],
             dir,
             finite,
+            mark: finite.then(|| BEGUN.into()),
         };
         specs.push(spec);
     }

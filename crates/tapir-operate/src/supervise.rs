@@ -24,16 +24,24 @@ pub struct Spec {
     pub dir: PathBuf,
     /// Whether the node is done when it ends with success, as one that reads a capture.
     pub finite: bool,
+    /// Of a finite node: the file in its folder that it makes when it begins. Before, it can be started again.
+    pub mark: Option<String>,
+}
+
+impl Spec {
+    fn has_begun(&self) -> bool {
+        self.mark.as_ref().is_none_or(|m| self.dir.join(m).exists())
+    }
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All finite nodes are done.
+    /// All finite nodes have done all that they were to do.
     Done,
     /// A stop was asked for.
     Stopped,
-    /// A node did not start, or one that cannot be started again died.
+    /// A node did not start, or one died and left something undone.
     Failed,
 }
 
@@ -52,6 +60,8 @@ struct Node {
 /// Looks after nodes.
 pub struct Supervisor {
     nodes: Vec<Node>,
+    /// What is missing of what the finite nodes were to do.
+    losses: Vec<String>,
     /// Tell about starts and ends on standard error.
     pub verbose: bool,
 }
@@ -103,6 +113,10 @@ impl Node {
         self.starts += 1;
         self.started = Instant::now();
         self.due = None;
+        if let Some(mark) = &self.spec.mark {
+            // That of an earlier process; mostly there is none.
+            let _ = std::fs::remove_file(self.spec.dir.join(mark));
+        }
         let mut command = Command::new(&self.spec.program);
         command
             .args(&self.spec.args)
@@ -163,6 +177,7 @@ impl Supervisor {
         };
         Supervisor {
             nodes: specs.into_iter().map(node).collect(),
+            losses: Vec::new(),
             verbose: true,
         }
     }
@@ -207,7 +222,14 @@ impl Supervisor {
             return Some(Outcome::Failed);
         }
         let mut finite = self.nodes.iter().filter(|n| n.spec.finite).peekable();
-        (finite.peek().is_some() && finite.all(|n| n.done)).then_some(Outcome::Done)
+        if finite.peek().is_none() || !finite.all(|n| n.done) {
+            return None;
+        }
+        if self.losses.is_empty() {
+            return Some(Outcome::Done);
+        }
+        eprintln!("error: the logs are not complete: {}", self.losses.join("; "));
+        Some(Outcome::Failed)
     }
 
     /// Decides what becomes of a node that has ended; false when there is no point in going on.
@@ -219,15 +241,27 @@ impl Supervisor {
             return true;
         }
         let ran = node.started.elapsed();
-        if node.spec.finite {
+        let bounded = self.nodes.iter().any(|n| n.spec.finite);
+        let node = &mut self.nodes[i];
+        if node.spec.finite && node.spec.has_begun() {
             // Its share of the capture would be counted twice if it began again.
             node.done = true;
-            eprintln!("error: {name} ended with {status}; the rest of its packets is not analysed");
-            return status.code().is_none();
+            eprintln!(
+                "error: {name} ended with {status} while it worked; it is not started again, as what it has logged would be \
+                 logged twice"
+            );
+            self.losses
+                .push(format!("{name} ended with {status}, and what it had not logged by then is missing"));
+            return true;
         }
         if node.starts == 1 && ran < EARLY && status.code().is_some() {
             eprintln!("error: {name} ended with {status} right after its start");
             return false;
+        }
+        if bounded && !node.spec.finite {
+            self.losses.push(format!(
+                "{name} ended with {status} and was started again; what was on its way to it may be missing"
+            ));
         }
         node.failures = if ran >= LONG_RUN { 1 } else { node.failures + 1 };
         let wait = pause(node.failures);
@@ -294,6 +328,7 @@ mod tests {
             env: Vec::new(),
             dir: std::env::temp_dir(),
             finite,
+            mark: None,
         }
     }
 
@@ -309,6 +344,33 @@ mod tests {
         let mut s = Supervisor::new(vec![spec("a", "exec sleep 600", false), spec("b", "exit 0", true)]);
         assert_eq!(s.run(|| false), Outcome::Done);
         assert!(s.nodes.iter().all(|n| n.child.is_none()));
+    }
+
+    #[test]
+    fn what_died_in_the_middle_of_its_work_is_not_started_again() {
+        let mut s = Supervisor::new(vec![
+            spec("a", "exec sleep 600", false),
+            spec("b", "kill -9 $$", true),
+            spec("c", "exit 0", true),
+        ]);
+        assert_eq!(s.run(|| false), Outcome::Failed);
+        assert!(s.losses.len() == 1 && s.losses[0].starts_with("b ended with signal: 9"), "{:?}", s.losses);
+        assert_eq!(s.nodes[1].starts, 1);
+    }
+
+    #[test]
+    fn what_died_before_its_work_is_started_again() {
+        let dir = std::env::temp_dir().join(format!("tapir-supervise-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        // The second time it gets to its work.
+        let script = "if [ -e tried ]; then touch begun; exit 0; fi; touch tried; kill -9 $$";
+        let mut b = spec("b", script, true);
+        b.dir = dir.clone();
+        b.mark = Some("begun".into());
+        let mut s = Supervisor::new(vec![b]);
+        assert_eq!(s.run(|| false), Outcome::Done);
+        assert_eq!(s.nodes[0].starts, 2);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

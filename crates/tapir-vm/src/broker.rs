@@ -47,7 +47,7 @@ impl FromHost for Making<'_> {
     }
 
     fn opaque(&mut self, name: &str, d: &Data) -> Option<Value> {
-        self.host.opaque_from_data(name, d)
+        self.host.opaque_from_data(self.vm, name, d)
     }
 
     fn now(&self) -> f64 {

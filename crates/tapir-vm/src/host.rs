@@ -185,7 +185,7 @@ pub trait Host {
     }
 
     /// An opaque value that another node has sent, by the name of its kind on the wire.
-    fn opaque_from_data(&mut self, _name: &str, _d: &tapir_data::broker::Data) -> Option<Value> {
+    fn opaque_from_data(&mut self, _vm: &mut Vm, _name: &str, _d: &tapir_data::broker::Data) -> Option<Value> {
         None
     }
 

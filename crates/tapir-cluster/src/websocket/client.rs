@@ -355,7 +355,9 @@ impl Client<'_> {
                     Incoming::Event { topic, event } if self.phase == Phase::Acked => {
                         let m = message::data_message(&topic, &event);
                         written += m.len();
-                        self.server.node.count(&self.shared.info, |t| t.incoming += 1);
+                        let node = &self.server.node;
+                        node.count(&self.shared.info, |t| t.incoming += 1);
+                        node.meter(&self.shared.info, false, &topic, &event);
                         self.send(text(m));
                     }
                     Incoming::Ready => self.acknowledge(),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub use stream::TlsOptions;
 
 use crate::backend::{Backend, ClientFactory, Refused};
 use crate::inbox::Inbox;
+use crate::meter::{Flow, Meter};
+use crate::serializer::EventSerializer;
 use crate::wake;
 use queue::{Place, Places};
 
@@ -97,6 +99,7 @@ impl ClientEvent {
         backend.as_mut().ok_or(Refused::Closed)?.publish(&self.topic, event)?;
         drop(backend);
         self.from.node.count(&self.from.info, |t| t.outgoing += 1);
+        self.from.node.meter(&self.from.info, true, &self.topic, event);
         Ok(())
     }
 
@@ -132,6 +135,8 @@ struct Node {
     factory: ClientFactory,
     /// Clients so far.
     clients: AtomicU64,
+    /// Counts events in detail, where that is wanted.
+    meter: OnceLock<Arc<Meter>>,
     /// Events by the applications' names.
     traffic: Mutex<BTreeMap<String, Traffic>>,
 }
@@ -145,12 +150,29 @@ pub struct Traffic {
     pub incoming: u64,
 }
 
+/// The name of applications that give none.
+const UNKNOWN: &str = "unknown";
+
 /// Applications counted by name; more are counted as `unknown`, as those that give no name.
 const APPLICATIONS_MAX: usize = 1000;
 
 impl Node {
+    /// Counts an event in detail.
+    fn meter(&self, client: &ClientInfo, outgoing: bool, topic: &[u8], event: &EventMessage) {
+        let Some(meter) = self.meter.get() else {
+            return;
+        };
+        let flow = Flow {
+            outgoing,
+            app: Some(client.application.as_deref().unwrap_or(UNKNOWN).into()),
+            topic: topic.into(),
+            handler: event.name.clone(),
+            location: None,
+        };
+        meter.add(flow, || EventSerializer::default().size(event));
+    }
+
     fn count(&self, client: &ClientInfo, what: impl FnOnce(&mut Traffic)) {
-        const UNKNOWN: &str = "unknown";
         let mut all = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         let mut name = client.application.as_deref().unwrap_or(UNKNOWN);
         if !all.contains_key(name) {
@@ -207,6 +229,7 @@ impl Servers {
                 inbox: backend.inbox(),
                 factory: backend.clients(),
                 clients: AtomicU64::new(0),
+                meter: OnceLock::new(),
                 traffic: Mutex::default(),
             }),
             running: Vec::new(),
@@ -254,6 +277,12 @@ impl Servers {
             thread: Some(thread),
         });
         Ok(address)
+    }
+
+    /// Has events to and from clients counted in detail as well, from now on.
+    pub fn set_meter(&mut self, meter: Arc<Meter>) {
+        // The first one stays.
+        let _ = self.node.meter.set(meter);
     }
 
     /// Events to and from clients by the names of their applications.

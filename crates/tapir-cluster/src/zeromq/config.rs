@@ -80,7 +80,7 @@ impl Default for Config {
             log_queue_bytes: 64 << 20,
             log_inbox_bytes: 64 << 20,
             max_message_bytes: 256 << 20,
-            max_event_bytes: 16 << 20,
+            max_event_bytes: 128 << 20,
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::value::{Record, Value, Vector};
 /// Nesting beyond this is refused; it also ends cyclic values.
 const DEPTH_MAX: usize = 100;
 
+/// How the names of functions begin that have none in scripts.
+const LAMBDA: &str = "lambda_<";
+
 /// Nanoseconds of a number of seconds, cut off towards zero.
 pub fn nanos(seconds: f64) -> i64 {
     (seconds * 1e9) as i64
@@ -119,12 +122,17 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
                 Some(end) => full[..end].to_string(),
                 None => String::from_utf8_lossy(name).into_owned(),
             };
-            Data::Vector(vec![Data::str(name)])
+            let mut parts = vec![Data::str(&name)];
+            if name.starts_with(LAMBDA) {
+                // Functions without a name have captures, if only none.
+                parts.push(Data::Vector(Vec::new()));
+            }
+            Data::Vector(parts)
         }
         Value::File(f) => Data::String(f.name.to_vec()),
         Value::Opaque(o) => match o.as_any().downcast_ref::<DataHolder>() {
             Some(d) => d.0.borrow().clone(),
-            None => match o.wire() {
+            None => match o.wire(host) {
                 Some((name, d)) => Data::Vector(vec![Data::str(name), d]),
                 None => return Err(format!("opaque of {} cannot be sent", o.type_name())),
             },
@@ -194,6 +202,9 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
         },
         (Kind::Func(_), Data::Vector(parts)) => match &parts[..] {
             [Data::String(name)] => host.function(std::str::from_utf8(name).ok()?)?,
+            [Data::String(name), Data::Vector(captures)] if captures.is_empty() => {
+                host.function(std::str::from_utf8(name).ok()?)?
+            }
             _ => return None,
         },
         (Kind::Opaque(name), Data::Vector(parts)) => match &parts[..] {
@@ -249,12 +260,17 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
     })
 }
 
+/// Whether keys of a type are vectors themselves, so that a vector around one cannot be told from it.
+fn is_whole(types: &Types, ty: TypeId) -> bool {
+    matches!(
+        types.kind(ty),
+        Kind::Vector(_) | Kind::Record(_) | Kind::Func(_) | Kind::Pattern | Kind::Opaque(_)
+    )
+}
+
 fn build_key(host: &mut dyn FromHost, d: &Data, index: &[TypeId], depth: usize) -> Option<Vec<Value>> {
     if let [one] = index {
-        let whole = matches!(
-            host.types().kind(*one),
-            Kind::Vector(_) | Kind::Record(_) | Kind::Func(_) | Kind::Pattern | Kind::Opaque(_)
-        );
+        let whole = is_whole(host.types(), *one);
         return match d {
             Data::Vector(parts) if !whole => match &parts[..] {
                 [d] => Some(vec![build(host, d, *one, depth + 1)?]),
@@ -288,7 +304,7 @@ pub fn is_of_type(types: &Types, d: &Data, ty: TypeId) -> bool {
         | (Kind::Port, Data::Port(_)) => true,
         (Kind::Enum(id), Data::Enum(name)) => types.enums[id.0 as usize].by_name.contains_key(name.as_str()),
         (Kind::Pattern, Data::Vector(p)) => matches!(&p[..], [Data::String(_), Data::String(_)]),
-        (Kind::Func(_), Data::Vector(p)) => matches!(&p[..], [Data::String(_)]),
+        (Kind::Func(_), Data::Vector(p)) => matches!(&p[..], [Data::String(_)] | [Data::String(_), Data::Vector(_)]),
         (Kind::Record(id), Data::Vector(parts)) => {
             let fields = &types.records[id.0 as usize].fields;
             parts.len() >= fields.len()
@@ -308,6 +324,7 @@ pub fn is_of_type(types: &Types, d: &Data, ty: TypeId) -> bool {
 
 fn key_fits(types: &Types, d: &Data, index: &[TypeId]) -> bool {
     match (index, d) {
+        ([one], Data::Vector(parts)) if parts.len() == 1 && !is_whole(types, *one) => is_of_type(types, &parts[0], *one),
         ([one], d) => is_of_type(types, d, *one),
         (index, Data::Vector(parts)) => {
             parts.len() == index.len() && parts.iter().zip(index).all(|(d, t)| is_of_type(types, d, *t))

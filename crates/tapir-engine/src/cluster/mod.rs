@@ -64,6 +64,8 @@ pub struct ClusterNode {
     /// The central forwarder, where this process runs it.
     forwarder: Option<tapir_cluster::zeromq::Forwarder>,
     changes: changes::Changes,
+    /// What is counted about events.
+    counted: metrics::Counted,
     /// How long sending waits for room.
     patience: Duration,
     /// Whether the loss of events was told; it is counted after that.
@@ -235,8 +237,12 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
             .metadata
             .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
     }
+    let sent = of(cx)?.cluster.send(topic, &message);
+    if sent.is_ok() {
+        metrics::event(cx, true, topic, &message)?;
+    }
     let cluster = &mut of(cx)?.cluster;
-    match cluster.send(topic, &message) {
+    match sent {
         Ok(()) => Ok(true),
         Err(Refused::Nobody) => Ok(true),
         Err(Refused::Closed) => Ok(false),

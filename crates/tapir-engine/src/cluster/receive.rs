@@ -8,13 +8,13 @@ use tapir_data::value::Value;
 use tapir_interface::queue::{EventId, QueuedEvent, REMOTE};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::{Known, websocket};
+use super::{Known, metrics, websocket};
 use crate::host::of;
 
 /// Handles one message.
 pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtError> {
     match message {
-        Incoming::Event { event, .. } => queue(cx, &event),
+        Incoming::Event { topic, event } => queue(cx, &topic, &event),
         Incoming::Subscribed(topic) => {
             // Repetitions mean nothing: only whether anybody subscribes.
             if of(cx)?.cluster.seen.insert(topic.clone()) {
@@ -91,6 +91,14 @@ fn known(cx: &mut CallCtx<'_>, name: &str) -> Result<Option<(EventId, Vec<TypeId
     Ok(result)
 }
 
+/// An event's argument. Nothing at all is none, whatever its type: only fields of records may be left out.
+fn argument(cx: &mut CallCtx<'_>, d: &Data, ty: TypeId) -> Option<Value> {
+    match d {
+        Data::None => None,
+        d => cx.vm.value_from_data(cx.host, d, ty),
+    }
+}
+
 /// Whether an event is declared here and its arguments fit.
 pub(super) fn fits(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<bool, RtError> {
     let Some((_, params)) = known(cx, &event.name)? else {
@@ -101,11 +109,11 @@ pub(super) fn fits(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<bool, R
             .args
             .iter()
             .zip(&params)
-            .all(|(d, ty)| cx.vm.value_from_data(cx.host, d, *ty).is_some()))
+            .all(|(d, ty)| argument(cx, d, *ty).is_some()))
 }
 
 /// Queues an event of another node if it is declared here and its arguments fit; says so if not.
-fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
+fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(), RtError> {
     let Some((id, params)) = known(cx, &event.name)? else {
         return complain(
             cx,
@@ -124,12 +132,13 @@ fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
         );
         return complain(cx, text);
     }
+    metrics::event(cx, false, topic, event)?;
     if !cx.queue().wants(id) {
         return Ok(());
     }
     let mut args = Vec::with_capacity(params.len());
     for (i, (d, ty)) in event.args.iter().zip(&params).enumerate() {
-        match cx.vm.value_from_data(cx.host, d, *ty) {
+        match argument(cx, d, *ty) {
             Some(v) => args.push(v),
             None => {
                 let want = tapir_data::text::type_text(cx.types(), *ty);
@@ -149,6 +158,9 @@ fn queue(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
             if let Data::Timestamp(ns) = d {
                 time = *ns as f64 / 1e9;
                 metadata.push((*key, Value::Time(time)));
+            } else {
+                let text = format!("metadata {key} of event '{}' from the cluster is no time", event.name);
+                complain(cx, text)?;
             }
             continue;
         }

@@ -9,7 +9,7 @@ use tapir_data::types::TypeId;
 use tapir_data::value::{Port, Proto, Value, Vector};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::receive;
+use super::{metrics, receive};
 use crate::bif::node::ZEEK_VERSION;
 use crate::host::of;
 
@@ -43,11 +43,15 @@ pub fn listen(cx: &mut CallCtx<'_>, options: &Value) -> Result<bool, RtError> {
             return Ok(false);
         }
     }
+    let meter = metrics::of_clients(cx)?;
     let cluster = &mut of(cx)?.cluster;
     let (Some(backend), servers) = (&cluster.backend, &mut cluster.servers) else {
         return Ok(false);
     };
     let servers = servers.get_or_insert_with(|| Servers::new(&**backend, ZEEK_VERSION));
+    if let Some(meter) = meter {
+        servers.set_meter(meter);
+    }
     match servers.listen(&options) {
         Ok(_) => Ok(true),
         Err(why) => {

@@ -58,6 +58,10 @@ pub struct Config {
     pub share: Option<(usize, usize)>,
     /// The process that looks after this one: when it is gone the run ends in order.
     pub parent: Option<u32>,
+    /// Whether the process only looks after others, which its scripts create.
+    pub supervisor: bool,
+    /// How this process is to run as one of those.
+    pub supervised: Option<crate::supervisor::NodeConfig>,
     /// Messages of loading that another node of this process has printed already.
     pub said: Option<Arc<Mutex<HashSet<String>>>>,
     /// Data stores that the nodes of this process share; a node alone has its own.
@@ -98,6 +102,8 @@ impl Default for Config {
             node_index: 0,
             share: None,
             parent: None,
+            supervisor: false,
+            supervised: None,
             said: None,
             stores: None,
         }

@@ -377,6 +377,28 @@ impl Engine {
         any
     }
 
+    /// Lets supervised nodes have their turn: whether there was something.
+    fn poll_supervised(&mut self) -> bool {
+        self.core.borrow_mut().with_cx(crate::supervisor::poll).unwrap_or(false)
+    }
+
+    /// Ends supervised nodes.
+    fn end_supervised(&mut self) {
+        if !self.core.borrow().host.supervision.is_supervisor() {
+            return;
+        }
+        let begun = Instant::now();
+        while self
+            .core
+            .borrow_mut()
+            .with_cx(|cx| crate::supervisor::end(cx, begun))
+            .unwrap_or(false)
+        {
+            self.drain();
+            std::thread::sleep(IDLE);
+        }
+    }
+
     fn drain(&mut self) {
         let core = &mut *self.core.borrow_mut();
         tapir_builtins::dns::poll(&mut core.vm);
@@ -477,6 +499,7 @@ impl Engine {
             self.idle(config);
         }
         tell_status(config, "TERMINATING");
+        self.end_supervised();
         self.finish();
         self.leave(status)
     }
@@ -709,13 +732,20 @@ impl Engine {
         let asked = crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") == Some(true);
         // Nodes of a cluster serve the others until they are told to end.
         let serves = wall && self.core.borrow().host.node.in_cluster;
-        let stay = asked || serves;
+        let supervision = |e: &Self| {
+            let s = &e.core.borrow().host.supervision;
+            (s.is_supervisor(), s.is_supervisor() || s.node().is_some())
+        };
+        // So do supervisors, and their nodes that have nothing to read.
+        let (supervises, supervised) = supervision(self);
+        let stay = asked || serves || (wall && supervised);
         loop {
             if self.stopping() || self.is_orphan() {
                 return;
             }
             let (any, asking) = self.poll_inputs();
             let any = self.poll_cluster() || any;
+            let any = (supervises && self.poll_supervised()) || any;
             if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {
                 return;
             }

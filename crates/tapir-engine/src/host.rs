@@ -32,6 +32,8 @@ pub struct EngineHost {
     pub current: Option<Value>,
     /// `Log::log_stream_policy`.
     pub stream_policy: Option<Value>,
+    /// Whether this process looks after others, or is looked after.
+    pub supervision: crate::supervisor::Supervision,
     /// This node's part in its cluster.
     pub cluster: crate::cluster::ClusterNode,
     /// Whether log rows go to the cluster.
@@ -90,6 +92,7 @@ impl EngineHost {
             deferred: Vec::new(),
             current: None,
             stream_policy: None,
+            supervision: Default::default(),
             cluster: Default::default(),
             ships_logs: false,
             live: false,

@@ -32,6 +32,7 @@ pub mod sigs;
 pub mod sink;
 mod storage;
 pub mod stores;
+pub mod supervisor;
 pub mod tags;
 pub mod telemetry;
 pub mod weirds;

@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::embedded;
 use crate::host::EngineHost;
 use crate::seeds::Seeds;
+use crate::supervisor::Supervision;
 
 /// The name under which embedded scripts appear in messages.
 pub const ROOT: &str = "tapir:";
@@ -113,10 +114,13 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     for (name, value) in &config.environment {
         tapir_builtins::os::set_environment(&mut vm, name, value);
     }
-    let mut evaluator = Evaluator {
-        vm,
-        host: EngineHost::new(),
+    let mut host = EngineHost::new();
+    host.supervision = match &config.supervised {
+        Some(node) => Supervision::Node(Box::new(node.clone())),
+        None if config.supervisor => Supervision::Supervisor(Box::default()),
+        None => Supervision::None,
     };
+    let mut evaluator = Evaluator { vm, host };
     let mut source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
     for (name, text) in &config.texts {
         source = source.with_text(RUN, name, text);

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
         Ok(Request::Run(mut config)) => {
             // Nodes of a supervised cluster end when their supervisor is gone.
             config.parent = std::env::var("TAPIR_PARENT_PID").ok().and_then(|p| p.parse().ok());
+            if let Err(e) = options::supervision(&mut config) {
+                eprintln!("{e}\nTry 'tapir --help' for more information.");
+                return ExitCode::FAILURE;
+            }
             ExitCode::from(tapir_engine::run(&config))
         }
     }

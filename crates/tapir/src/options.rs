@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use tapir_engine::config::{Config, Input};
+use tapir_engine::supervisor::{NodeConfig, VARIABLE};
 
 /// What the command line asks for.
 pub enum Request {
@@ -104,6 +105,16 @@ const OPTIONS: &[Opt] = &[
         arity: Arity::Value("INTERFACE"),
         help: "watch a network interface",
         apply: |p, v| set_input(p, Input::Interface(value(v))),
+    },
+    Opt {
+        short: Some('j'),
+        long: Some("jobs"),
+        arity: Arity::None,
+        help: "look after the nodes that the scripts create with Supervisor::create; nodes run the same scripts",
+        apply: |p, _| {
+            p.config.supervisor = true;
+            Ok(())
+        },
     },
     Opt {
         short: Some('p'),
@@ -444,6 +455,30 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, String> {
         }
     }
     Ok(p.request.unwrap_or(Request::Run(Box::new(p.config))))
+}
+
+/// Makes a process that a supervisor has started what that asked for.
+///
+/// # Errors
+/// What does not go together.
+pub fn supervision(config: &mut Config) -> Result<(), String> {
+    if !config.supervisor {
+        return Ok(());
+    }
+    // Programs that a node starts are not supervised, although they see its environment.
+    let is_child = config.parent == Some(std::os::unix::process::parent_id());
+    if let Some(text) = std::env::var(VARIABLE).ok().filter(|_| is_child) {
+        let node = NodeConfig::decode(&text).ok_or(format!("ERROR: {VARIABLE} is not what a supervisor has made"))?;
+        node.apply(config);
+        return Ok(());
+    }
+    if config.input.is_some() || config.workers > 1 {
+        return Err("ERROR: -j: a supervisor reads no packets; give its nodes an interface or a pcap_file".into());
+    }
+    if config.scripts.is_empty() && config.code.is_empty() || config.scripts.iter().any(|s| s == "-") {
+        return Err("ERROR: -j: name a script file that creates nodes".into());
+    }
+    Ok(())
 }
 
 fn unknown(what: &str) -> String {

@@ -563,8 +563,8 @@ def as_worker(program, folder):
         # The end of a process is the end of its subscription.
         again.close()
         tapir.until("down, worker-1, second-id", node=stranger)
-        log = tapir.said("cluster.log")
-        assert "got hello from worker-1 (any-id-will-do)" in log and "node down: worker-1" in log, log
+        tapir.until("node down: worker-1", "cluster.log", stranger)
+        assert "got hello from worker-1 (any-id-will-do)" in tapir.said("cluster.log"), tapir.said("cluster.log")
         node.close()
         stranger.close()
         assert tapir.stop() == 0, tapir.said("err")

@@ -30,6 +30,7 @@ pub fn register(r: &mut Registry) {
     analyzers::register(r);
     files::register(r);
     node::register(r);
+    crate::supervisor::register(r);
     misc::register(r);
     packet_analyzers::register(r);
     pcap::register(r);

@@ -41,7 +41,7 @@ fn reading_traces(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 fn packet_source(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let host = of(cx)?;
     if !host.live && host.node.trace.is_none() {
-        return Ok(result_with(cx, &[]));
+        return Ok(tapir_builtins::util::record(cx.types(), cx.result_type, &[]));
     }
     let path = host
         .node
@@ -231,49 +231,6 @@ fn dump_packet(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     dump(cx, &text(args.get(1)), &p)
 }
 
-/// What functions of the supervisor say in a process that none watches over.
-const NO_SUPERVISOR: &str = "supervisor mode not enabled";
-
-/// A record of the result type with one field set.
-fn result_with(cx: &CallCtx<'_>, fields: &[(&str, Value)]) -> Value {
-    let ty = cx.result_type;
-    let mut slots = Vec::new();
-    if let Some(layout) = cx.types().record(ty) {
-        slots = vec![Value::Unset; layout.fields.len()];
-        for (name, v) in fields {
-            if let Some(slot) = layout.slot(name) {
-                slots[slot as usize] = v.clone();
-            }
-        }
-    }
-    Value::Record(tapir_data::value::Record::new(ty, slots))
-}
-
-fn supervisor_node(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error("not a supervised process");
-    Ok(result_with(cx, &[("name", string("<invalid>"))]))
-}
-
-fn supervisor_status(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error(NO_SUPERVISOR);
-    Ok(result_with(cx, &[]))
-}
-
-fn supervisor_create(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error(NO_SUPERVISOR);
-    Ok(string(NO_SUPERVISOR))
-}
-
-fn supervisor_change(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error(NO_SUPERVISOR);
-    Ok(Value::Bool(false))
-}
-
-fn stem_pid(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    cx.error("not a supervised process");
-    Ok(Value::Int(-1))
-}
-
 /// No PPPoE session is known: all bits set.
 /// Adds the built-ins.
 pub fn register(r: &mut Registry) {
@@ -301,13 +258,5 @@ pub fn register(r: &mut Registry) {
         ("get_login_state", zero),
         ("set_login_state", no),
         ("load_CPP", no),
-        ("Supervisor::__is_supervised", no),
-        ("Supervisor::__is_supervisor", no),
-        ("Supervisor::__stem_pid", stem_pid),
-        ("Supervisor::__node", supervisor_node),
-        ("Supervisor::__status", supervisor_status),
-        ("Supervisor::__create", supervisor_create),
-        ("Supervisor::__destroy", supervisor_change),
-        ("Supervisor::__restart", supervisor_change),
     ]);
 }

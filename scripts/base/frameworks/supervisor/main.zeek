@@ -3,14 +3,24 @@
 @load ./api
 @load ./control
 @load base/frameworks/broker
+@load base/frameworks/cluster
 
+# Requests come over the WebSocket API.
 event zeek_init() &priority=10
 	{
 	if ( ! Supervisor::is_supervisor() || ! SupervisorControl::enable_listen )
 		return;
 
-	Broker::subscribe(SupervisorControl::topic_prefix);
-	Broker::listen();
+	local where = Broker::default_listen_address == "" ? 127.0.0.1 : to_addr(Broker::default_listen_address);
+	local options = Cluster::WebSocketServerOptions($listen_addr=where, $listen_port=Broker::default_port);
+
+	if ( ! Cluster::listen_websocket(options) )
+		{
+		Reporter::error("the supervisor cannot listen for requests");
+		return;
+		}
+
+	Cluster::subscribe(SupervisorControl::topic_prefix);
 	}
 
 event SupervisorControl::stop_request()

@@ -250,8 +250,9 @@ impl Supervisor {
                 "error: {name} ended with {status} while it worked; it is not started again, as what it has logged would be \
                  logged twice"
             );
-            self.losses
-                .push(format!("{name} ended with {status}, and what it had not logged by then is missing"));
+            self.losses.push(format!(
+                "{name} ended with {status}, and what it had not logged by then is missing"
+            ));
             return true;
         }
         if node.starts == 1 && ran < EARLY && status.code().is_some() {
@@ -354,7 +355,11 @@ mod tests {
             spec("c", "exit 0", true),
         ]);
         assert_eq!(s.run(|| false), Outcome::Failed);
-        assert!(s.losses.len() == 1 && s.losses[0].starts_with("b ended with signal: 9"), "{:?}", s.losses);
+        assert!(
+            s.losses.len() == 1 && s.losses[0].starts_with("b ended with signal: 9"),
+            "{:?}",
+            s.losses
+        );
         assert_eq!(s.nodes[1].starts, 1);
     }
 

@@ -71,7 +71,12 @@ impl Supervisor {
                 assert!(status.success(), "{status}\n{}\n{}", self.read("out"), self.read("err"));
                 return;
             }
-            assert!(Instant::now() < end, "it does not end:\n{}\n{}", self.read("out"), self.read("err"));
+            assert!(
+                Instant::now() < end,
+                "it does not end:\n{}\n{}",
+                self.read("out"),
+                self.read("err")
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -93,7 +98,10 @@ fn is_alive(pid: u32) -> bool {
 /// The number behind the last place where a text stands.
 fn number_after(text: &str, mark: &str) -> u32 {
     let at = text.rfind(mark).unwrap_or_else(|| panic!("{mark}: {text}"));
-    let digits: String = text[at + mark.len()..].chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = text[at + mark.len()..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().expect("a number")
 }
 
@@ -216,8 +224,12 @@ event Supervisor::node_status(node: string, pid: count) { print fmt("pid %d.", p
 
 /// Ports that nobody listens on, for a while.
 fn ports(n: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..n).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    held.iter().map(|l| l.local_addr().expect("its address").port()).collect()
+    let held: Vec<_> = (0..n)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"))
+        .collect();
+    held.iter()
+        .map(|l| l.local_addr().expect("its address").port())
+        .collect()
 }
 
 fn has_zeromq() -> bool {
@@ -304,7 +316,10 @@ fn a_supervised_cluster() {
         .flatten()
         .map(|e| e.file_name().to_string_lossy().into_owned())
         .collect();
-    assert!(queue.iter().any(|n| n.starts_with("conn__") && n.ends_with("__.log")), "{queue:?}");
+    assert!(
+        queue.iter().any(|n| n.starts_with("conn__") && n.ends_with("__.log")),
+        "{queue:?}"
+    );
 }
 
 /// A client of the WebSocket API.
@@ -385,12 +400,24 @@ fn requests_over_the_network() {
     let answer = c.ask("create_request", &create, "create_response");
     assert!(answer.contains("zeek/supervisor/create_response/r1"), "{answer}");
     c.ask("status_request", &[string("r2"), string("")].join(","), "node_status");
-    let status = c.ask("status_request", &[string("r3"), string("remote")].join(","), "status_response/r3");
+    let status = c.ask(
+        "status_request",
+        &[string("r3"), string("remote")].join(","),
+        "status_response/r3",
+    );
     assert!(status.contains(r#""data":"remote""#), "{status}");
     let no = r#"{"@data-type":"boolean","data":false}"#;
-    let answer = c.ask("restart_request", &[string("r4"), string("other")].join(","), "restart_response/r4");
+    let answer = c.ask(
+        "restart_request",
+        &[string("r4"), string("other")].join(","),
+        "restart_response/r4",
+    );
     assert!(answer.contains(no), "{answer}");
-    let answer = c.ask("destroy_request", &[string("r5"), string("remote")].join(","), "destroy_response/r5");
+    let answer = c.ask(
+        "destroy_request",
+        &[string("r5"), string("remote")].join(","),
+        "destroy_response/r5",
+    );
     assert!(!answer.contains(no), "{answer}");
     c.send("stop_request", "");
     s.ends();

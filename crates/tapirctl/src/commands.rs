@@ -1,16 +1,19 @@
-//! The commands.
+//! The commands: configuration and processes. What only looks or asks is in [`more`], what is done regularly in [`regular`].
 
+mod more;
+mod regular;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Options;
-use crate::control::Control;
+use crate::hosts::{Hosts, Place};
+use crate::install;
 use crate::nodes::{self, Kind, Node, select};
-use crate::process::{self, Started, alive};
+use crate::offline::Trial;
 use crate::state::State;
-use crate::{archive, install};
 
 /// An installation, as its files describe it.
 pub struct Tool {
@@ -25,6 +28,51 @@ pub struct Tool {
 type Done = Result<bool, String>;
 
 const HINT: &str = "Hint: Run the tapirctl \"deploy\" command to get started.";
+
+/// What is known of a node's process.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// The one that was started.
+    pid: Option<i32>,
+    alive: bool,
+    /// What it says of itself.
+    status: String,
+    /// Seconds since the epoch.
+    started: Option<i64>,
+    /// Why nothing is known.
+    lost: Option<String>,
+}
+
+impl Seen {
+    fn running(&self) -> Option<i32> {
+        self.pid.filter(|_| self.alive)
+    }
+
+    fn crashed(&self) -> bool {
+        self.pid.is_some() && !self.alive && self.lost.is_none()
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.pid, self.alive) {
+            _ if self.lost.is_some() => "unknown",
+            (_, true) => match &*self.status {
+                "running" => "running",
+                "initializing" => "initializing",
+                "terminating" => "terminating",
+                _ => "???",
+            },
+            (Some(_), false) => "crashed",
+            (None, false) => "stopped",
+        }
+    }
+}
+
+/// The files of the configuration, read.
+struct Files {
+    options: Options,
+    text: String,
+    nodes_text: String,
+}
 
 fn program() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
@@ -41,22 +89,61 @@ fn fingerprint(texts: &[&str]) -> String {
     format!("{hash:016x}")
 }
 
+fn files(base: &Path) -> Result<Files, String> {
+    let etc = base.join("etc");
+    let own = etc.join("tapirctl.cfg");
+    let file = if own.is_file() { own } else { etc.join("zeekctl.cfg") };
+    let mut options = Options::new(base, &program());
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    options.read(&text, &file.display().to_string())?;
+    let node_cfg = options.path("CfgDir").join("node.cfg");
+    let nodes_text =
+        std::fs::read_to_string(&node_cfg).map_err(|e| format!("cannot read {}: {e}", node_cfg.display()))?;
+    Ok(Files {
+        options,
+        text,
+        nodes_text,
+    })
+}
+
+/// Options and nodes of an installation, on whichever host it is.
+///
+/// # Errors
+/// What is wrong with its files.
+pub fn configuration(base: &Path) -> Result<(Options, Vec<Node>), String> {
+    let f = files(base)?;
+    let nodes = nodes::parse(&f.nodes_text)?;
+    Ok((f.options, nodes))
+}
+
 impl Tool {
-    /// Reads the configuration below a folder.
+    /// Reads the configuration below a folder, for a command of which only the name matters.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn open(base: &Path) -> Result<Self, String> {
-        let etc = base.join("etc");
-        let own = etc.join("tapirctl.cfg");
-        let file = if own.is_file() { own } else { etc.join("zeekctl.cfg") };
-        let mut options = Options::new(base, &program());
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        options.read(&text, &file.display().to_string())?;
+    pub fn open(base: &Path, command: &str) -> Result<Self, String> {
+        let Files {
+            options,
+            text,
+            nodes_text,
+        } = files(base)?;
+        // Called by nodes, on whichever host they are.
+        if command == "archive-log" {
+            let nodes = nodes::parse(&nodes_text)?;
+            return Ok(Tool {
+                state: State::open(&options.path("SpoolDir")),
+                fingerprint: String::new(),
+                options,
+                nodes,
+            });
+        }
         options.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
-        let node_cfg = options.path("CfgDir").join("node.cfg");
-        let nodes_text =
-            std::fs::read_to_string(&node_cfg).map_err(|e| format!("cannot read {}: {e}", node_cfg.display()))?;
+        if !matches!(&*options.get("ClusterBackend").to_ascii_lowercase(), "zeromq") {
+            eprintln!(
+                "warning: ClusterBackend = {}: there is only ZeroMQ, which is used",
+                options.get("ClusterBackend")
+            );
+        }
         let nodes = nodes::read(&nodes_text)?;
         let spool = options.path("SpoolDir");
         install::make_dir(&spool)?;
@@ -75,14 +162,16 @@ impl Tool {
     pub fn run(&mut self, args: &[String]) -> Done {
         let (command, args) = args.split_first().ok_or("no command is given")?;
         let flag = |name: &str| args.iter().any(|a| a == name);
-        let rest: Vec<String> = args.iter().filter(|a| !a.starts_with("--")).cloned().collect();
+        let rest: Vec<String> = args.iter().filter(|a| !a.starts_with('-')).cloned().collect();
         if matches!(command.as_str(), "start" | "restart" | "status" | "check") {
             self.warn_of_changes();
         }
         match command.as_str() {
+            "deploy" if !args.is_empty() => Err("deploy takes no arguments".into()),
             "deploy" => self.deploy(),
             "check" => self.check(&rest),
-            "install" => self.install().map(|()| true),
+            "scripts" => self.scripts(&rest, !flag("-c")),
+            "install" => self.install(flag("--local")).map(|()| true),
             "start" => self.start(&rest),
             "stop" => self.stop(&rest),
             "restart" => self.restart(&rest, flag("--clean")),
@@ -92,6 +181,10 @@ impl Tool {
             "print" => self.print(&rest),
             "netstats" => self.ask_all("net_stats", &rest),
             "peerstatus" => self.ask_all("peer_status", &rest),
+            "capstats" => self.capstats(&rest),
+            "exec" => self.exec(args),
+            "process" => self.process(args),
+            "ps.zeek" | "ps.tapir" => self.ps(&rest),
             "cron" => self.cron(args),
             "nodes" => self.list(),
             "config" => {
@@ -99,7 +192,7 @@ impl Tool {
                 Ok(true)
             }
             "cleanup" => self.cleanup(&rest, flag("--all")),
-            "df" => self.df(),
+            "df" => self.df(&rest),
             "archive-log" => self.archive_log(args),
             other => Err(format!("there is no command '{other}'; 'tapirctl help' lists them")),
         }
@@ -116,18 +209,58 @@ impl Tool {
     }
 
     fn chosen(&self, args: &[String]) -> Result<Vec<Node>, String> {
-        let chosen: Vec<Node> = select(&self.nodes, args)?.into_iter().cloned().collect();
-        match chosen.iter().find(|n| !n.is_local()) {
-            Some(n) => Err(format!(
-                "{} is to run on {}; only nodes on this host are supported",
-                n.name, n.host
-            )),
-            None => Ok(chosen),
+        Ok(select(&self.nodes, args)?.into_iter().cloned().collect())
+    }
+
+    // ---- hosts ----
+
+    fn hosts(&self) -> Hosts<'_> {
+        Hosts {
+            options: &self.options,
+            nodes: &self.nodes,
         }
     }
 
-    fn pid(&self, node: &Node) -> Option<i32> {
-        self.state.pid(&node.name).filter(|p| alive(*p))
+    /// Nodes by the places where they run.
+    fn places<'n>(&self, chosen: &'n [Node]) -> BTreeMap<Place, Vec<&'n Node>> {
+        let mut all: BTreeMap<Place, Vec<&Node>> = BTreeMap::new();
+        for n in chosen {
+            all.entry(Place::of(n, &self.options)).or_default().push(n);
+        }
+        all
+    }
+
+    /// Has something done for one node where it runs.
+    fn at(&self, node: &Node, request: &Value) -> Result<Value, String> {
+        self.hosts().call(&Place::of(node, &self.options), request)
+    }
+
+    /// What the processes of nodes do, by name.
+    fn seen(&self, chosen: &[Node]) -> BTreeMap<String, Seen> {
+        let mut all = BTreeMap::new();
+        for (place, nodes) in self.places(chosen) {
+            let asked: Vec<Value> = nodes.iter().map(|n| json!([n.name, self.state.pid(&n.name)])).collect();
+            let answer = self.hosts().call(&place, &json!({"op": "look", "nodes": asked}));
+            if let Err(e) = &answer {
+                eprintln!("warning: {e}");
+            }
+            for (i, n) in nodes.iter().enumerate() {
+                let mut seen = Seen {
+                    pid: self.state.pid(&n.name),
+                    ..Seen::default()
+                };
+                match &answer {
+                    Ok(v) => {
+                        seen.alive = v[i]["alive"] == true;
+                        seen.status = v[i]["status"].as_str().unwrap_or_default().into();
+                        seen.started = v[i]["started"].as_i64();
+                    }
+                    Err(e) => seen.lost = Some(e.clone()),
+                }
+                all.insert(n.name.clone(), seen);
+            }
+        }
+        all
     }
 
     fn seed(&mut self) -> String {
@@ -152,23 +285,13 @@ impl Tool {
         let seed = self.seed();
         let mut ok = true;
         for node in chosen {
-            let dir = self
-                .options
-                .path("SpoolDir")
-                .join("tmp")
-                .join(format!("check-config-{}", node.name));
-            let _ = std::fs::remove_dir_all(&dir);
-            install::generate(&self.options, &self.nodes, &seed, &dir)?;
-            let site = self.options.get("SitePolicyPath");
-            let env = process::variables(&self.options, node, Path::new(&site), &dir)?;
-            let out = std::process::Command::new(self.options.get("Zeek"))
-                .args(process::arguments(&self.options, node, true))
-                .envs(env)
-                .env("ZEEKCTL_CHECK_CONFIG", "1")
-                .env("ZEEKCTL_DISABLE_LISTEN", "1")
-                .current_dir(&dir)
-                .output()
-                .map_err(|e| format!("cannot run {}: {e}", self.options.get("Zeek")))?;
+            let trial = Trial::new(
+                &self.options,
+                &self.nodes,
+                &seed,
+                &format!("check-config-{}", node.name),
+            )?;
+            let out = trial.check(node)?;
             let good = out.status.success();
             ok &= good;
             println!("{} scripts {}.", node.name, if good { "are ok" } else { "failed" });
@@ -179,22 +302,101 @@ impl Tool {
                     String::from_utf8_lossy(&out.stderr)
                 );
             }
-            let _ = std::fs::remove_dir_all(&dir);
         }
         Ok(ok)
     }
 
-    fn install(&mut self) -> Result<(), String> {
+    fn scripts(&mut self, args: &[String], installed: bool) -> Done {
+        let chosen = self.chosen(args)?;
+        if installed && self.state.text("hash-config").is_none() {
+            return Err(format!("nothing is installed; -c lists what would be\n{HINT}"));
+        }
+        let seed = self.seed();
+        let mut ok = true;
+        for node in &chosen {
+            let trial = Trial::new(&self.options, &self.nodes, &seed, &format!("scripts-{}", node.name))?;
+            let (out, list) = trial.scripts(node, installed)?;
+            let good = out.status.success();
+            ok &= good;
+            println!("{} scripts {}.", node.name, if good { "are ok" } else { "failed" });
+            if good {
+                list.lines().for_each(|l| println!("  {l}"));
+            } else {
+                print!(
+                    "{}{}",
+                    String::from_utf8_lossy(&out.stdout),
+                    String::from_utf8_lossy(&out.stderr)
+                );
+            }
+        }
+        Ok(ok)
+    }
+
+    fn process(&mut self, args: &[String]) -> Done {
+        let (trace, args) = args
+            .split_first()
+            .filter(|(t, _)| !t.starts_with('-'))
+            .ok_or("process needs a capture file: process TRACE [OPTIONS] [-- SCRIPTS]")?;
+        let trace = std::path::absolute(trace).map_err(|e| format!("{trace}: {e}"))?;
+        if !trace.is_file() {
+            return Err(format!("there is no capture {}", trace.display()));
+        }
+        let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
+        let (options, scripts) = (&args[..end], args.get(end + 1..).unwrap_or_default());
+        let scripts: Vec<String> = scripts
+            .iter()
+            .map(|s| match Path::new(s).is_file() {
+                true => std::path::absolute(s).map_or(s.clone(), |p| p.display().to_string()),
+                false => s.clone(),
+            })
+            .collect();
+        let seed = self.seed();
+        // What manager and workers load in addition is loaded together.
+        let mut node = self.nodes.first().cloned().ok_or("node.cfg names no nodes")?;
+        let mut aux: Vec<String> = self.nodes.iter().flat_map(|n| n.aux_scripts.clone()).collect();
+        aux.sort();
+        aux.dedup();
+        node.aux_scripts = aux;
+        let name = format!("process-{}", chrono::Local::now().format("%Y-%m-%d-%H-%M-%S"));
+        let name = format!("{name}-{}", std::process::id());
+        let mut trial = Trial::new(&self.options, &self.nodes, &seed, &name)?;
+        trial.keep();
+        let ok = trial.process(&node, &trace, options, &scripts)?;
+        println!("### Zeek output in {}", trial.dir().display());
+        Ok(ok)
+    }
+
+    fn install(&mut self, only_here: bool) -> Result<(), String> {
         let seed = self.seed();
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
         install::install(&self.options, &self.nodes, &seed, &own)?;
+        for place in self
+            .places(&self.nodes)
+            .keys()
+            .filter(|p| p.host.is_some() && !only_here)
+        {
+            println!("installing on {} ...", place.name());
+            let there = self.options.at(&place.base);
+            let scripts = install::scripts(&there, &self.nodes, &seed)?;
+            // What is configured here is read here: addresses are resolved, networks are those of this host's file.
+            let here = install::scripts(&self.options, &self.nodes, &seed)?;
+            let files: Vec<_> = scripts
+                .into_iter()
+                .map(
+                    |(name, text)| match here.iter().find(|h| h.0 == name && name != install::CONFIG) {
+                        Some(h) => h.clone(),
+                        None => (name, text),
+                    },
+                )
+                .collect();
+            self.hosts().install(place, &there, &files)?;
+        }
         self.state.set("hash-config", self.fingerprint.clone());
         self.state.set("zeekversion", env!("CARGO_PKG_VERSION"));
         self.state.save()
     }
 
     fn deploy(&mut self) -> Done {
-        self.chosen(&[])?;
         println!("checking configurations ...");
         let mut one_of_each: Vec<Node> = Vec::new();
         for n in &self.nodes {
@@ -206,7 +408,7 @@ impl Tool {
             return Ok(false);
         }
         println!("installing ...");
-        self.install()?;
+        self.install(false)?;
         println!("stopping ...");
         if !self.stop(&[])? {
             return Ok(false);
@@ -219,26 +421,33 @@ impl Tool {
 
     fn start(&mut self, args: &[String]) -> Done {
         let chosen = self.chosen(args)?;
-        self.report_crashes(&chosen);
+        let seen = self.seen(&chosen);
+        self.report_crashes(&chosen, &seen);
         let mut ok = true;
         for node in &chosen {
-            if self.pid(node).is_some() {
+            let before = &seen[&node.name];
+            if let Some(e) = &before.lost {
+                println!("{} cannot be started: {e}", node.name);
+                ok = false;
+                continue;
+            }
+            if before.running().is_some() {
                 println!("{} still running", node.name);
                 continue;
             }
             println!("starting {} ...", node.name);
             self.state.expect(&node.name, true);
-            match process::start(&self.options, node)? {
-                Started::Running(pid) => self.state.set_pid(&node.name, Some(pid)),
-                Started::Slow(pid) => {
-                    self.state.set_pid(&node.name, Some(pid));
-                    println!("({} still initializing)", node.name);
-                }
-                Started::Dead(why) => {
-                    self.state.set_pid(&node.name, None);
+            let answer = self.at(node, &json!({"op": "start", "node": node.name}))?;
+            let pid = answer["pid"].as_u64().and_then(|p| u32::try_from(p).ok());
+            self.state.set_pid(&node.name, pid);
+            match answer["state"].as_str() {
+                Some("running") => {}
+                Some("slow") => println!("({} still initializing)", node.name),
+                _ => {
                     println!(
-                        "{} terminated immediately after starting; check output with \"diag\"\n{why}",
-                        node.name
+                        "{} terminated immediately after starting; check output with \"diag\"\n{}",
+                        node.name,
+                        answer["why"].as_str().unwrap_or_default()
                     );
                     ok = false;
                 }
@@ -258,63 +467,74 @@ impl Tool {
     }
 
     /// Archives what a node has left.
-    fn tidy(&self, node: &Node, crashed: bool) -> bool {
-        let dir = process::folder(&self.options, node);
+    fn tidy(&self, node: &Node, crashed: bool) {
         let suffix = self.log_suffix(node);
-        match archive::post_terminate(&self.options, node.kind.name(), &dir, &suffix, crashed) {
-            Ok(failures) if failures.is_empty() => true,
+        let request = json!({"op": "tidy", "node": node.name, "suffix": suffix, "crashed": crashed});
+        match self.at(node, &request) {
             Ok(failures) => {
-                failures.iter().for_each(|f| eprintln!("warning: {f}"));
-                false
+                let failures = failures.as_array().into_iter().flatten();
+                failures.for_each(|f| eprintln!("warning: {}", f.as_str().unwrap_or_default()));
             }
-            Err(e) => {
-                eprintln!("warning: {e}");
-                false
-            }
+            Err(e) => eprintln!("warning: {e}"),
         }
     }
 
     fn stop(&mut self, args: &[String]) -> Done {
         let mut chosen = self.chosen(args)?;
         chosen.sort_by_key(|n| std::cmp::Reverse(n.kind));
-        self.report_crashes(&chosen);
-        let at_most = Duration::from_secs(self.options.number("StopTimeout").max(1));
+        let seen = self.seen(&chosen);
+        self.report_crashes(&chosen, &seen);
+        let seconds = self.options.number("StopTimeout").max(1);
+        let mut ok = true;
         for kind in [Kind::Worker, Kind::Proxy, Kind::Standalone, Kind::Manager, Kind::Logger] {
-            let of_kind: Vec<&Node> = chosen.iter().filter(|n| n.kind == kind).collect();
-            let running: Vec<(&Node, i32)> = of_kind.iter().filter_map(|n| Some((*n, self.pid(n)?))).collect();
+            let of_kind: Vec<Node> = chosen.iter().filter(|n| n.kind == kind).cloned().collect();
             for n in &of_kind {
                 self.state.expect(&n.name, false);
-                match running.iter().any(|r| r.0.name == n.name) {
-                    true => println!("stopping {} ...", n.name),
-                    false => println!("{} not running", n.name),
+                match &seen[&n.name] {
+                    Seen { lost: Some(e), .. } => {
+                        println!("{} cannot be stopped: {e}", n.name);
+                        ok = false;
+                    }
+                    s if s.running().is_some() => println!("stopping {} ...", n.name),
+                    _ => println!("{} not running", n.name),
                 }
             }
-            let pids: Vec<i32> = running.iter().map(|r| r.1).collect();
-            let killed = process::stop(&pids, at_most);
-            for (node, pid) in running {
-                if killed.contains(&pid) {
-                    println!("{} did not terminate ... killed", node.name);
+            for (place, nodes) in self.places(&of_kind) {
+                let running: Vec<(&Node, i32)> = nodes
+                    .into_iter()
+                    .filter_map(|n| Some((n, seen[&n.name].running()?)))
+                    .collect();
+                if running.is_empty() {
+                    continue;
                 }
-                self.state.set_pid(&node.name, None);
-                self.tidy(node, false);
+                let pids: Vec<i32> = running.iter().map(|r| r.1).collect();
+                let request = json!({"op": "stop", "pids": pids, "seconds": seconds});
+                let killed = self.hosts().call(&place, &request)?;
+                for (node, pid) in running {
+                    if killed.as_array().is_some_and(|k| k.contains(&json!(pid))) {
+                        println!("{} did not terminate ... killed", node.name);
+                    }
+                    self.state.set_pid(&node.name, None);
+                    self.tidy(node, false);
+                }
             }
             self.state.save()?;
         }
-        Ok(chosen.iter().all(|n| self.pid(n).is_none()))
+        Ok(ok)
     }
 
     fn restart(&mut self, args: &[String], clean: bool) -> Done {
         let ok = self.stop(args)?;
         if clean {
             self.cleanup(args, false)?;
-            self.install()?;
+            self.install(false)?;
         }
         Ok(ok && self.start(args)?)
     }
 
     /// Keeps what crashed nodes have left, and says so. Gives their names.
-    fn report_crashes(&mut self, chosen: &[Node]) -> Vec<String> {
-        let gone = |n: &&Node| self.state.pid(&n.name).is_some_and(|p| !alive(p));
+    fn report_crashes(&mut self, chosen: &[Node], seen: &BTreeMap<String, Seen>) {
+        let gone = |n: &&Node| seen[&n.name].crashed();
         let crashed: Vec<Node> = chosen.iter().filter(gone).cloned().collect();
         if !crashed.is_empty() {
             let names: Vec<_> = crashed.iter().map(|n| n.name.as_str()).collect();
@@ -327,303 +547,28 @@ impl Tool {
             self.state.set_pid(&node.name, None);
             self.tidy(node, true);
         }
-        crashed.into_iter().map(|n| n.name).collect()
-    }
-
-    fn word(&self, node: &Node) -> &'static str {
-        match (self.state.pid(&node.name), self.pid(node)) {
-            (_, Some(_)) => match process::status(&self.options, node).as_str() {
-                "running" => "running",
-                "initializing" => "initializing",
-                "terminating" => "terminating",
-                _ => "???",
-            },
-            (Some(_), None) => "crashed",
-            (None, None) => "stopped",
-        }
-    }
-
-    fn status(&mut self, args: &[String]) -> Done {
-        let chosen: Vec<Node> = select(&self.nodes, args)?.into_iter().cloned().collect();
-        let host = chosen.iter().map(|n| n.host.len()).max().unwrap_or(0).max(4);
-        println!(
-            "{:<12} {:<10} {host_:<host$} {:<13} {:<6} Started",
-            "Name",
-            "Type",
-            "Status",
-            "Pid",
-            host_ = "Host"
-        );
-        let mut all = true;
-        for n in &chosen {
-            let word = self.word(n);
-            all &= word == "running";
-            let mut line = format!("{:<12} {:<10} {:<host$} {word:<13}", n.name, n.kind.name(), n.host);
-            if let Some(pid) = self.pid(n) {
-                let file = process::folder(&self.options, n).join(".startup");
-                let text = std::fs::read_to_string(file).unwrap_or_default();
-                let at = text.lines().next().and_then(|l| l.parse().ok());
-                let at = at.and_then(|s| chrono::DateTime::from_timestamp(s, 0));
-                let shown = at.map_or_else(String::new, |t| {
-                    t.with_timezone(&chrono::Local)
-                        .format(&self.options.get("TimeFmt"))
-                        .to_string()
-                });
-                line.push_str(&format!(" {pid:<6} {shown}"));
-            }
-            println!("{}", line.trim_end());
-        }
-        Ok(all)
-    }
-
-    fn top(&mut self, args: &[String]) -> Done {
-        let chosen = self.chosen(args)?;
-        let look = |t: &Tool| -> Vec<_> {
-            chosen
-                .iter()
-                .map(|n| t.pid(n).and_then(|p| Some((p, process::usage(p)?))))
-                .collect()
-        };
-        let before = look(self);
-        std::thread::sleep(Duration::from_secs(1));
-        println!(
-            "{:<12} {:<10} {:<12} {:<7} {:>6} {:>6} {:>5}  Cmd",
-            "Name", "Type", "Host", "Pid", "VSize", "Rss", "Cpu"
-        );
-        let mut ok = true;
-        for ((n, a), b) in chosen.iter().zip(before).zip(look(self)) {
-            match (a, b) {
-                (Some((_, (_, _, was))), Some((pid, (size, rss, is)))) => println!(
-                    "{:<12} {:<10} {:<12} {pid:<7} {:>5}M {:>5}M {:>4.0}%  tapir",
-                    n.name,
-                    n.kind.name(),
-                    n.host,
-                    size >> 20,
-                    rss >> 20,
-                    (is - was) * 100.0
-                ),
-                _ => {
-                    ok = false;
-                    println!("{:<12} {:<10} {:<12} <not running>", n.name, n.kind.name(), n.host);
-                }
-            }
-        }
-        Ok(ok)
-    }
-
-    fn diag(&mut self, args: &[String]) -> Done {
-        for n in self.chosen(args)? {
-            println!("[{}]\n\n{}\n", n.name, self.word(&n));
-            let mut dir = process::folder(&self.options, &n);
-            if !dir.join(".cmdline").is_file() {
-                // What a crash left stands in a folder of its own.
-                let tmp = self.options.path("SpoolDir").join("tmp");
-                let mut left: Vec<PathBuf> = std::fs::read_dir(tmp)
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .map(|e| e.path())
-                    .collect();
-                left.sort_by_key(|p| p.metadata().and_then(|m| m.modified()).ok());
-                let part = format!("post-terminate-{}", n.kind.name());
-                let found = left.into_iter().rev().find(|p| p.to_string_lossy().contains(&part));
-                dir = found.unwrap_or(dir);
-            }
-            for name in ["stderr.log", "stdout.log", ".cmdline", ".env_vars", ".status"] {
-                let text = std::fs::read_to_string(dir.join(name)).unwrap_or_else(|_| "<not there>".into());
-                let lines: Vec<_> = text.lines().collect();
-                let tail = &lines[lines.len().saturating_sub(30)..];
-                println!("==== {name}\n{}\n", tail.join("\n"));
-            }
-        }
-        Ok(true)
-    }
-
-    // ---- asking nodes ----
-
-    fn running(&self, args: &[String]) -> Result<Vec<Node>, String> {
-        let chosen = self.chosen(args)?;
-        Ok(chosen.into_iter().filter(|n| self.pid(n).is_some()).collect())
-    }
-
-    fn print(&mut self, args: &[String]) -> Done {
-        let (id, args) = args.split_first().ok_or("print needs the name of a variable")?;
-        self.each(args, "id_value", &[id], |node, answer| {
-            println!(
-                "{node:>12}   {id} = {}",
-                answer.get(1).and_then(|v| v["data"].as_str()).unwrap_or_default()
-            );
-        })
-    }
-
-    fn ask_all(&mut self, request: &str, args: &[String]) -> Done {
-        self.each(args, request, &[], |node, answer| {
-            let text = answer.first().and_then(|v| v["data"].as_str()).unwrap_or_default();
-            println!("{node:>12}: {}", text.trim_end());
-        })
-    }
-
-    fn each(&mut self, args: &[String], request: &str, values: &[&str], show: impl Fn(&str, &[Value])) -> Done {
-        let nodes = self.running(args)?;
-        if nodes.is_empty() {
-            return Err("no node runs".into());
-        }
-        let mut control = Control::connect(&self.options)?;
-        let mut ok = true;
-        for n in &nodes {
-            match control.ask(&n.name, n.kind == Kind::Standalone, request, values)? {
-                Some(answer) => show(&n.name, &answer),
-                None => {
-                    ok = false;
-                    println!("{:>12}: <no answer>", n.name);
-                }
-            }
-        }
-        Ok(ok)
-    }
-
-    // ---- the rest ----
-
-    fn list(&self) -> Done {
-        for n in &self.nodes {
-            let mut line = format!("{:<12} type={} host={}", n.name, n.kind.name(), n.host);
-            if !n.interface.is_empty() {
-                line.push_str(&format!(" interface={}", n.interface));
-            }
-            if let Some(cpu) = n.cpu {
-                line.push_str(&format!(" pin_cpus={cpu}"));
-            }
-            if let Some((k, of)) = n.share {
-                line.push_str(&format!(" share={k}/{of}"));
-            }
-            println!("{line}");
-        }
-        Ok(true)
     }
 
     fn cleanup(&mut self, args: &[String], all: bool) -> Done {
-        for n in self.chosen(args)? {
-            if self.pid(&n).is_some() {
-                println!("{} is running; its folder stays", n.name);
-                continue;
+        let chosen = self.chosen(args)?;
+        let seen = self.seen(&chosen);
+        for (place, nodes) in self.places(&chosen) {
+            let mut names = Vec::new();
+            for n in nodes {
+                if seen[&n.name].running().is_some() {
+                    println!("{} is running; its folder stays", n.name);
+                    continue;
+                }
+                println!("cleaning up {} ...", n.name);
+                names.push(n.name.clone());
+                if all {
+                    self.state.set_pid(&n.name, None);
+                }
             }
-            println!("cleaning up {} ...", n.name);
-            let dir = process::folder(&self.options, &n);
-            let _ = std::fs::remove_dir_all(&dir);
-            install::make_dir(&dir)?;
-            if all {
-                self.state.set_pid(&n.name, None);
-            }
-        }
-        if all {
-            let tmp = self.options.path("SpoolDir").join("tmp");
-            let _ = std::fs::remove_dir_all(&tmp);
-            install::make_dir(&tmp)?;
+            self.hosts()
+                .call(&place, &json!({"op": "clean", "nodes": names, "all": all}))?;
         }
         self.state.save()?;
         Ok(true)
-    }
-
-    fn free(path: &Path) -> Option<(u64, u64)> {
-        let s = rustix::fs::statvfs(path).ok()?;
-        Some((s.f_blocks * s.f_frsize, s.f_bavail * s.f_frsize))
-    }
-
-    fn df(&self) -> Done {
-        println!("{:<40} {:>8} {:>8}", "Folder", "Total", "Free");
-        for name in ["LogDir", "SpoolDir"] {
-            let path = self.options.path(name);
-            match Self::free(&path) {
-                Some((all, free)) => println!("{:<40} {:>7}M {:>7}M", path.display(), all >> 20, free >> 20),
-                None => println!("{:<40} <not there>", path.display()),
-            }
-        }
-        Ok(true)
-    }
-
-    fn archive_log(&self, args: &[String]) -> Done {
-        let [file, name, open, close, _terminating, _writer] = args else {
-            return Err("archive-log needs FILE NAME OPEN CLOSE TERMINATING WRITER".into());
-        };
-        let suffix = std::env::var("ZEEK_ARG_LOG_SUFFIX").unwrap_or_default();
-        let file = std::path::absolute(file).map_err(|e| e.to_string())?;
-        let suffix = match suffix.is_empty() {
-            // Rotation runs in the folder of the node that writes the log.
-            true => {
-                let node = file
-                    .parent()
-                    .and_then(Path::file_name)
-                    .map(|n| n.to_string_lossy().into_owned());
-                let found = self.nodes.iter().find(|n| Some(&n.name) == node.as_ref());
-                found.map(|n| self.log_suffix(n)).unwrap_or_default()
-            }
-            false => suffix,
-        };
-        archive::archive(&self.options, &file, name, open, close, &suffix)?;
-        Ok(true)
-    }
-
-    fn cron(&mut self, args: &[String]) -> Done {
-        let word = args.first().map(String::as_str);
-        match word {
-            Some("enable" | "disable") => {
-                self.state.set("cronenabled", word == Some("enable"));
-                self.state.save()?;
-                println!("cron {}d", word.unwrap_or_default());
-                return Ok(true);
-            }
-            Some("?") => {
-                println!(
-                    "cron {}",
-                    if self.state.flag("cronenabled", true) {
-                        "enabled"
-                    } else {
-                        "disabled"
-                    }
-                );
-                return Ok(true);
-            }
-            None | Some("--no-watch") => {}
-            Some(other) => return Err(format!("cron knows enable, disable, ? and --no-watch, not '{other}'")),
-        }
-        if !self.state.flag("cronenabled", true) {
-            return Ok(true);
-        }
-        if self.state.text("hash-config").is_none() {
-            println!("warning: nothing is installed\n{HINT}");
-            return Ok(false);
-        }
-        let mut ok = true;
-        if word.is_none() {
-            let names = |t: &Tool, wanted: bool| -> Vec<String> {
-                let differs = |n: &&Node| t.state.expected(&n.name) == wanted && t.pid(n).is_some() != wanted;
-                t.nodes.iter().filter(differs).map(|n| n.name.clone()).collect()
-            };
-            let dead = names(self, true);
-            if !dead.is_empty() {
-                ok &= self.start(&dead)?;
-            }
-            let unwanted = names(self, false);
-            if !unwanted.is_empty() {
-                ok &= self.stop(&unwanted)?;
-            }
-        }
-        let least = self.options.number("MinDiskSpace");
-        for name in ["LogDir", "SpoolDir"] {
-            let path = self.options.path(name);
-            if let Some((all, free)) = Self::free(&path).filter(|(all, _)| *all > 0) {
-                let percent = free * 100 / all;
-                if least > 0 && percent < least {
-                    println!("warning: only {percent} percent are free where {} is", path.display());
-                }
-            }
-        }
-        archive::expire(&self.options);
-        let command = self.options.get("CronCmd");
-        if !command.is_empty() {
-            let ended = std::process::Command::new("/bin/sh").args(["-c", &command]).status();
-            ok &= ended.is_ok_and(|s| s.success());
-        }
-        Ok(ok)
     }
 }

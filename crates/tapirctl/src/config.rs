@@ -108,6 +108,21 @@ impl Options {
         }
     }
 
+    /// The same options for an installation below another folder.
+    pub fn at(&self, base: &Path) -> Self {
+        let mut other = self.clone();
+        let mut set = |k: &str, v: String| {
+            other.values.insert(k.to_ascii_lowercase(), (k.into(), v));
+        };
+        // Programs that are part of the installation move with it.
+        let program = self.path("Zeek");
+        if let Ok(rest) = program.strip_prefix(self.path("ZeekBase")) {
+            set("Zeek", base.join(rest).display().to_string());
+        }
+        set("ZeekBase", base.display().to_string());
+        other
+    }
+
     /// Reads a file's text over the defaults.
     ///
     /// # Errors

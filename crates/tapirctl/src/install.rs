@@ -11,6 +11,9 @@ use crate::nodes::{self, Kind, Node};
 /// Where installed scripts go, below the spool folder.
 const INSTALLED: &str = "installed-scripts-do-not-touch";
 
+/// The script that nodes load of those that are generated.
+pub const CONFIG: &str = "tapirctl-config.zeek";
+
 /// The installed folders: the site's scripts, and generated ones.
 pub fn folders(spool: &Path) -> (PathBuf, PathBuf) {
     let root = spool.join(INSTALLED);
@@ -170,47 +173,57 @@ fn settings(options: &Options, nodes: &[Node], layout: &tapir_operate::Layout, s
     out
 }
 
-/// Writes all generated scripts into a folder.
+/// All generated scripts, by name.
 ///
 /// # Errors
-/// Wrong networks, hosts without addresses, folders that cannot be written.
-pub fn generate(options: &Options, nodes: &[Node], seed: &str, to: &Path) -> Result<(), String> {
-    make_dir(to)?;
+/// Wrong networks, hosts without addresses.
+pub fn scripts(options: &Options, nodes: &[Node], seed: &str) -> Result<Vec<(String, String)>, String> {
     let layout = nodes::layout(nodes, options)?;
     let archiver = options.path("SpoolDir").join("archive-log");
     let networks = options.path("CfgDir").join("networks.cfg");
     let text = std::fs::read_to_string(&networks).unwrap_or_default();
-    write(&to.join("local-networks.zeek"), &local_networks(&text)?)?;
+    let mut out = vec![
+        ("local-networks.zeek".to_string(), local_networks(&text)?),
+        (CONFIG.into(), settings(options, nodes, &layout, seed, &archiver)),
+    ];
     if nodes.iter().all(|n| n.kind != Kind::Standalone) {
-        write(&to.join("cluster-layout.zeek"), &layout.script())?;
+        out.push(("cluster-layout.zeek".into(), layout.script()));
     }
-    write(
-        &to.join("tapirctl-config.zeek"),
-        &settings(options, nodes, &layout, seed, &archiver),
-    )
+    Ok(out)
 }
 
-/// Installs everything: scripts of the site, generated ones, and the program that archives logs.
+/// Writes all generated scripts into a folder.
+///
+/// # Errors
+/// As [`scripts`], and folders that cannot be written.
+pub fn generate(options: &Options, nodes: &[Node], seed: &str, to: &Path) -> Result<(), String> {
+    make_dir(to)?;
+    scripts(options, nodes, seed)?
+        .iter()
+        .try_for_each(|(name, text)| write(&to.join(name), text))
+}
+
+/// Takes generated scripts over and makes what nodes need on this host: folders, and the program that archives logs. The
+/// site's scripts are gone after it.
 ///
 /// # Errors
 /// Where something is in the way.
-pub fn install(options: &Options, nodes: &[Node], seed: &str, own: &Path) -> Result<(), String> {
+pub fn settle(options: &Options, files: &[(&str, &str)], own: &Path) -> Result<(), String> {
     let spool = options.path("SpoolDir");
     let (site, auto) = folders(&spool);
     let root = spool.join(INSTALLED);
     if root.exists() {
         io("remove", &root, std::fs::remove_dir_all(&root))?;
     }
-    make_dir(&site)?;
-    for dir in options.get("SitePolicyPath").split(':').filter(|d| !d.is_empty()) {
-        let dir = Path::new(dir);
-        if dir.is_dir() {
-            copy_tree(dir, &site, 0)?;
-        }
+    for dir in [&site, &auto, &options.path("LogDir"), &spool.join("tmp")] {
+        make_dir(dir)?;
     }
-    generate(options, nodes, seed, &auto)?;
-    make_dir(&options.path("LogDir"))?;
-    make_dir(&spool.join("tmp"))?;
+    for (name, text) in files {
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            return Err(format!("'{name}' is no name of a script"));
+        }
+        write(&auto.join(name), text)?;
+    }
     let archiver = spool.join("archive-log");
     let line = format!(
         "#!/bin/sh\n# Written by tapirctl: puts a rotated log into the archive.\nexec '{}' --base '{}' archive-log \"$@\"\n",
@@ -229,7 +242,25 @@ pub fn install(options: &Options, nodes: &[Node], seed: &str, own: &Path) -> Res
         let name: String = name.to_ascii_lowercase().replace(['.', '-'], "_");
         let _ = writeln!(shell, "{name}=\"{value}\"");
     }
-    write(&spool.join("zeekctl-config.sh"), &shell)?;
+    write(&spool.join("zeekctl-config.sh"), &shell)
+}
+
+/// Installs everything on this host: generated scripts, those of the site, and the program that archives logs.
+///
+/// # Errors
+/// Where something is in the way.
+pub fn install(options: &Options, nodes: &[Node], seed: &str, own: &Path) -> Result<(), String> {
+    let spool = options.path("SpoolDir");
+    let scripts = scripts(options, nodes, seed)?;
+    let files: Vec<(&str, &str)> = scripts.iter().map(|(n, t)| (&**n, &**t)).collect();
+    settle(options, &files, own)?;
+    let (site, _) = folders(&spool);
+    for dir in options.get("SitePolicyPath").split(':').filter(|d| !d.is_empty()) {
+        let dir = Path::new(dir);
+        if dir.is_dir() {
+            copy_tree(dir, &site, 0)?;
+        }
+    }
     let current = options.path("LogDir").join("current");
     let _ = std::fs::remove_file(&current);
     let first = nodes.iter().find(|n| n.kind == Kind::Logger).or_else(|| {
@@ -237,7 +268,7 @@ pub fn install(options: &Options, nodes: &[Node], seed: &str, own: &Path) -> Res
             .iter()
             .find(|n| matches!(n.kind, Kind::Manager | Kind::Standalone))
     });
-    if let Some(n) = first {
+    if let Some(n) = first.filter(|n| n.is_local()) {
         let target = spool.join(&n.name);
         make_dir(&target)?;
         io("link", &current, std::os::unix::fs::symlink(&target, &current))?;

@@ -4,8 +4,11 @@ mod archive;
 mod commands;
 mod config;
 mod control;
+mod helper;
+mod hosts;
 mod install;
 mod nodes;
+mod offline;
 mod process;
 mod state;
 
@@ -23,7 +26,8 @@ current folder. NODES are names, or all, manager, loggers, proxies, workers; wit
 
   deploy                 check, install and restart everything
   check [NODES]          test the configuration without changing anything
-  install                take configuration and scripts over for the next start
+  install [--local]      take configuration and scripts over for the next start, on all hosts or on this one
+  scripts [-c] [NODES]   the scripts that nodes load; -c: would load after the next install
   start [NODES]          start nodes
   stop [NODES]           end nodes, workers first, and archive what they leave
   restart [--clean] [NODES]
@@ -33,14 +37,20 @@ current folder. NODES are names, or all, manager, loggers, proxies, workers; wit
   print ID [NODES]       the value of a script variable in running nodes
   netstats [NODES]       packets received and lost
   peerstatus [NODES]     which nodes are connected
+  capstats [NODES] [SECONDS]  what their interfaces receive
+  process TRACE [OPTIONS] [-- SCRIPTS]  run a capture through the scripts of the site
+  exec COMMAND           run a shell command on all hosts
+  ps.zeek [NODES]        sensors that run on the hosts: (+) nodes of node.cfg, (-) others
   nodes                  the nodes of node.cfg
   config                 all options and their values
   cleanup [--all] [NODES]  empty the folders of nodes that do not run
-  df                     free space where logs and working folders are
+  df [NODES]             free space where logs and working folders are
   cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes
   help                   this text
 
-All nodes run on this host; a node on another host is an error.
+Nodes on other hosts are reached with the command 'ssh', which must not ask for passwords. 'install' copies bin, etc, lib and
+share of DIR there (unless HaveNFS is 1) and the scripts of the site; the program that is called there is this one, at the same
+place, or below the node's zeekbase.
 ";
 
 fn base(given: Option<String>) -> PathBuf {
@@ -57,6 +67,32 @@ fn base(given: Option<String>) -> PathBuf {
         Some(dir) => dir,
         None => here,
     }
+}
+
+/// Answers a request of the tapirctl on another host.
+fn help_out(base: &Path) -> ExitCode {
+    let mut request = String::new();
+    let read = std::io::Read::read_to_string(&mut std::io::stdin(), &mut request);
+    if !base.join("etc/node.cfg").is_file() {
+        let text = format!("nothing is installed in {}; use 'tapirctl install'", base.display());
+        println!("{}", serde_json::json!({ "error": text }));
+        return ExitCode::SUCCESS;
+    }
+    let answer = match read
+        .map_err(|e| e.to_string())
+        .and_then(|_| commands::configuration(base))
+    {
+        Ok((options, nodes)) => {
+            let here = helper::Here {
+                options: &options,
+                nodes: &nodes,
+            };
+            helper::answer(&here, &request)
+        }
+        Err(e) => serde_json::json!({ "error": e }).to_string(),
+    };
+    println!("{answer}");
+    ExitCode::SUCCESS
 }
 
 fn main() -> ExitCode {
@@ -78,7 +114,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let base = base(dir);
-    let run = |args: &[String]| match Tool::open(&base).and_then(|mut t| t.run(args)) {
+    if args.first().is_some_and(|a| a == "helper") {
+        return help_out(&base);
+    }
+    let run = |args: &[String]| match Tool::open(&base, args.first().map_or("", |a| a)).and_then(|mut t| t.run(args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

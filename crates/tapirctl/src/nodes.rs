@@ -44,6 +44,8 @@ pub struct Node {
     pub name: String,
     pub kind: Kind,
     pub host: String,
+    /// The folder of the installation there, if it is another than here.
+    pub base: Option<String>,
     pub interface: String,
     pub aux_scripts: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -59,7 +61,11 @@ impl Node {
             return true;
         }
         let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        self.host == own || self.address().is_some_and(|a| a.is_loopback())
+        // Only addresses of this host can be bound.
+        self.host == own
+            || self
+                .address()
+                .is_some_and(|a| a.is_loopback() || std::net::UdpSocket::bind((a, 0)).is_ok())
     }
 
     /// Its host's address.
@@ -105,6 +111,16 @@ pub fn environment(text: &str) -> Result<Vec<(String, String)>, String> {
 /// # Errors
 /// What is wrong, with the section it is in.
 pub fn read(text: &str) -> Result<Vec<Node>, String> {
+    let nodes = parse(text)?;
+    check(&nodes)?;
+    Ok(nodes)
+}
+
+/// Reads the nodes, whatever host this is.
+///
+/// # Errors
+/// What is wrong, with the section it is in.
+pub fn parse(text: &str) -> Result<Vec<Node>, String> {
     let mut sections: Vec<(String, Vec<(String, String)>)> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let line = line.split(['#', ';']).next().unwrap_or_default().trim();
@@ -130,7 +146,6 @@ pub fn read(text: &str) -> Result<Vec<Node>, String> {
     for (name, keys) in &sections {
         section(name, keys, &mut nodes).map_err(|e| format!("node.cfg, node {name}: {e}"))?;
     }
-    check(&nodes)?;
     nodes.sort_by_key(|n| n.kind);
     Ok(nodes)
 }
@@ -201,6 +216,7 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
             },
             kind,
             host: host.clone(),
+            base: get("zeekbase"),
             interface: interfaces.get(i).cloned().unwrap_or_else(|| interface.clone()),
             aux_scripts: get("aux_scripts")
                 .map_or_else(Vec::new, |t| t.split_whitespace().map(str::to_string).collect()),

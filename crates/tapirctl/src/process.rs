@@ -99,7 +99,7 @@ pub fn start(options: &Options, node: &Node) -> Result<Started, String> {
     let dir = folder(options, node);
     make_dir(&dir)?;
     let (site, auto) = install::folders(&options.path("SpoolDir"));
-    if !auto.join("tapirctl-config.zeek").is_file() {
+    if !auto.join(install::CONFIG).is_file() {
         return Err("nothing is installed\nHint: Run the tapirctl \"deploy\" command to get started.".into());
     }
     let _ = std::fs::remove_file(dir.join(".status"));

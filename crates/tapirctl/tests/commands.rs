@@ -30,11 +30,18 @@ impl Base {
     }
 
     fn ctl(&self, args: &[&str]) -> Output {
+        // Programs of the test come before those of the system.
+        let path = format!(
+            "{}:{}",
+            self.0.join("path").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
         Command::new(env!("CARGO_BIN_EXE_tapirctl"))
             .arg("--base")
             .arg(&self.0)
             .args(args)
             .env_remove("ZEEKPATH")
+            .env("PATH", path)
             .stdin(Stdio::null())
             .output()
             .expect("tapirctl runs")
@@ -313,4 +320,168 @@ fn a_cluster_on_one_host() {
     let conn = base.archived("conn.");
     assert!(conn.contains(&format!("\t{port}\t")), "{conn}");
     assert!(base.archived("cluster.").contains("worker-1"));
+}
+
+/// An `ssh` that runs commands on this host, and writes down what it was asked.
+const SSH: &str = r#"#!/bin/sh
+while [ "$1" = -o ]; do shift 2; done
+host=$1; shift
+echo "$host: $*" >> "$(dirname "$0")/asked"
+[ "$host" = 192.0.2.9 ] || { echo "ssh: no route to host $host" >&2; exit 255; }
+exec sh -c "$*"
+"#;
+
+#[test]
+fn nodes_on_another_host() {
+    use std::os::unix::fs::PermissionsExt;
+    let options = ports(2) + "SitePolicyPath = ${ZeekBase}/site\nStatusCmdShowAll = 1\n";
+    let base = Base::new("remote", "", &options);
+    let other = base.0.join("other");
+    let nodes = format!(
+        "[manager]\ntype=manager\nhost=127.0.0.1\n[proxy-1]\ntype=proxy\nhost=127.0.0.1\n\
+         [worker-1]\ntype=worker\nhost=192.0.2.9\ninterface=lo\nzeekbase={}\n",
+        other.display()
+    );
+    base.write("node.cfg", &nodes);
+    let path = base.0.join("path");
+    std::fs::create_dir_all(&path).expect("a folder for programs");
+    std::fs::write(path.join("ssh"), SSH).expect("a program");
+    std::fs::set_permissions(path.join("ssh"), std::fs::Permissions::from_mode(0o755)).expect("it may be run");
+    std::fs::create_dir_all(base.0.join("site")).expect("a folder for the site");
+    std::fs::write(
+        base.0.join("site/local.zeek"),
+        "redef ignore_checksums = T;\n@load ./own\n",
+    )
+    .expect("a script");
+    std::fs::write(base.0.join("site/own.zeek"), "const our_answer = 42;\n").expect("a script");
+
+    assert!(base.bad(&["exec", "true"]).contains("nothing is installed in"));
+    assert!(base.bad(&["exec"]).contains("needs a command"));
+    assert!(base.bad(&["deploy", "all"]).contains("no arguments"));
+    if !can_run(&base) || !has_zeromq(&base) {
+        return;
+    }
+    let text = base.good(&["deploy"]);
+    assert!(text.contains("installing on 192.0.2.9"), "{text}");
+    let end = Instant::now() + PATIENCE;
+    while !base.ctl(&["status"]).status.success() {
+        assert!(Instant::now() < end, "{}", told(&base.ctl(&["diag"])));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let text = base.good(&["exec", "echo here; echo there >&2"]);
+    assert!(
+        text.contains("[192.0.2.9] ok\n  here\n  there\n") && text.contains("[localhost] ok"),
+        "{text}"
+    );
+    assert!(base.bad(&["exec", "exit 3"]).contains("failed"));
+    // It runs in the folders of its own installation, with the site's scripts.
+    assert!(other.join("spool/worker-1/.status").is_file() && !base.0.join("spool/worker-1").exists());
+    assert!(other.join("etc/node.cfg").is_file());
+    assert!(
+        base.until(&["print", "our_answer", "workers"], "= 42")
+            .contains("worker-1")
+    );
+    base.until(&["peerstatus", "worker-1"], "manager");
+    base.until(&["status"], " 2 ");
+    assert!(base.good(&["top"]).matches("tapir").count() >= 3);
+    assert!(
+        base.good(&["diag", "worker-1"])
+            .contains("other/spool/installed-scripts")
+    );
+    let text = base.good(&["df"]);
+    assert!(text.contains("192.0.2.9") && text.contains("localhost"), "{text}");
+    let text = base.good(&["capstats", "workers", "1"]);
+    assert!(text.contains("192.0.2.9/lo") && text.contains("1s average"), "{text}");
+    let text = base.good(&["ps.zeek", "workers"]);
+    assert!(text.contains(&format!("(+) {}", base.pid("worker-1"))), "{text}");
+    let text = base.good(&["scripts", "worker-1"]);
+    assert!(
+        text.contains("worker-1 scripts are ok.\n  #") && text.contains("own.zeek"),
+        "{text}"
+    );
+    assert!(
+        base.good(&["cron"]).lines().all(|l| l.contains("packets")),
+        "nothing else to tell"
+    );
+    let stats = std::fs::read_to_string(base.0.join("logs/stats/stats.log")).expect("statistics");
+    assert!(
+        stats.contains(" worker-1 parent rss ") && stats.contains(" worker-1 interface pkts "),
+        "{stats}"
+    );
+
+    let port = talk();
+    base.until_logged("manager", port);
+    let killed = Command::new("kill").args(["-9", &base.pid("worker-1")]).status();
+    assert!(killed.expect("kill runs").success());
+    base.until(&["status"], "crashed");
+    assert!(base.good(&["restart", "worker-1"]).contains("crash report"));
+    base.until(&["status"], "running");
+    assert!(base.good(&["stop"]).contains("stopping worker-1"));
+    let left: Vec<_> = std::fs::read_dir(other.join("spool/tmp"))
+        .expect("a folder")
+        .flatten()
+        .collect();
+    assert!(left.iter().any(|e| e.file_name().to_string_lossy().ends_with("-crash")));
+
+    // A host that cannot be reached is no reason not to look after the others.
+    base.write("node.cfg", &nodes.replace("192.0.2.9", "192.0.2.10"));
+    let text = base.bad(&["start"]);
+    assert!(
+        text.contains("no route to host") && text.contains("starting manager"),
+        "{text}"
+    );
+    let text = base.bad(&["status"]);
+    assert!(text.contains("unknown"), "{text}");
+    base.ctl(&["stop"]);
+}
+
+#[test]
+fn a_capture_through_the_scripts_of_the_site() {
+    let options = ports(3) + "SitePolicyPath = ${ZeekBase}/site\n";
+    let nodes = "[manager]\ntype=manager\nhost=localhost\n[proxy-1]\ntype=proxy\nhost=localhost\n\
+        [worker-1]\ntype=worker\nhost=localhost\ninterface=lo\n";
+    let base = Base::new("process", nodes, &options);
+    std::fs::create_dir_all(base.0.join("site")).expect("a folder for the site");
+    let local = "redef ignore_checksums = T;\nevent zeek_init() { print \"local scripts\"; }\n";
+    std::fs::write(base.0.join("site/local.zeek"), local).expect("a script");
+    let more = base.0.join("more.zeek");
+    std::fs::write(&more, "event zeek_init() { print \"more scripts\"; }\n").expect("a script");
+    if !Path::new(env!("CARGO_BIN_EXE_tapirctl"))
+        .with_file_name("tapir")
+        .is_file()
+    {
+        eprintln!("skipped: build tapir too ('cargo build -p tapir' with the same profile)");
+        return;
+    }
+    assert!(base.bad(&["process"]).contains("capture"));
+    assert!(base.bad(&["process", "nowhere.pcap"]).contains("nowhere.pcap"));
+    let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures/http.pcap");
+    let (trace, more) = (
+        trace.to_string_lossy().into_owned(),
+        more.to_string_lossy().into_owned(),
+    );
+    let text = base.good(&[
+        "process",
+        &trace,
+        "-e",
+        "event zeek_init() { print \"options\"; }",
+        "--",
+        &more,
+    ]);
+    for said in ["local scripts", "more scripts", "options"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let dir = text
+        .lines()
+        .find_map(|l| l.strip_prefix("### Zeek output in "))
+        .expect("a folder");
+    let http = std::fs::read_to_string(Path::new(dir).join("http.log")).expect("a log");
+    assert!(http.contains("#path\thttp"));
+    // Before anything is installed there is only what would be.
+    assert!(base.bad(&["scripts"]).contains("nothing is installed"));
+    let text = base.good(&["scripts", "-c", "proxy-1"]);
+    assert!(
+        text.contains("proxy-1 scripts are ok.") && text.contains("local.zeek"),
+        "{text}"
+    );
 }

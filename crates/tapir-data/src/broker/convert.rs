@@ -324,7 +324,9 @@ pub fn is_of_type(types: &Types, d: &Data, ty: TypeId) -> bool {
 
 fn key_fits(types: &Types, d: &Data, index: &[TypeId]) -> bool {
     match (index, d) {
-        ([one], Data::Vector(parts)) if parts.len() == 1 && !is_whole(types, *one) => is_of_type(types, &parts[0], *one),
+        ([one], Data::Vector(parts)) if parts.len() == 1 && !is_whole(types, *one) => {
+            is_of_type(types, &parts[0], *one)
+        }
         ([one], d) => is_of_type(types, d, *one),
         (index, Data::Vector(parts)) => {
             parts.len() == index.len() && parts.iter().zip(index).all(|(d, t)| is_of_type(types, d, *t))

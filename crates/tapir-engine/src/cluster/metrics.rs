@@ -175,7 +175,12 @@ pub fn count(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let c = backend.counters();
     if core_info {
         t.set_counter("cluster_core_outgoing_events", "Events published", &[], c.events_out);
-        t.set_counter("cluster_core_incoming_events", "Events of other nodes", &[], c.events_in);
+        t.set_counter(
+            "cluster_core_incoming_events",
+            "Events of other nodes",
+            &[],
+            c.events_in,
+        );
     }
     for (name, help, n) in [
         (

@@ -34,8 +34,15 @@ const TURN: usize = 200;
 /// What has happened to a node.
 #[derive(Debug, PartialEq)]
 pub enum Happening {
-    Started { name: String, pid: u32 },
-    Line { name: String, errors: bool, text: Vec<u8> },
+    Started {
+        name: String,
+        pid: u32,
+    },
+    Line {
+        name: String,
+        errors: bool,
+        text: Vec<u8>,
+    },
     /// Something to tell the user about.
     Trouble(String),
 }
@@ -124,7 +131,9 @@ fn output(config: &NodeConfig, file: &str, first: bool) -> Result<Stdio, String>
         how.append(true);
     }
     let opened = how.open(&path);
-    opened.map(Stdio::from).map_err(|e| format!("cannot write {}: {e}", path.display()))
+    opened
+        .map(Stdio::from)
+        .map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
 /// Folders of scripts as they have to be said from another folder.
@@ -172,7 +181,8 @@ impl Node {
         self.starts += 1;
         self.started = Instant::now();
         self.due = None;
-        c.env("TAPIR_PARENT_PID", std::process::id().to_string()).stdin(Stdio::null());
+        c.env("TAPIR_PARENT_PID", std::process::id().to_string())
+            .stdin(Stdio::null());
         c.stdout(match &self.config.stdout_file {
             Some(file) => output(&self.config, file, first)?,
             None => Stdio::piped(),
@@ -292,7 +302,9 @@ impl Children {
     /// All nodes that are not about to go, with their processes.
     pub fn all(&self) -> impl Iterator<Item = (&NodeConfig, Option<u32>)> {
         self.nodes.values().filter_map(|n| match &n.ending {
-            Some(Ending { then: Then::Nothing, .. }) => None,
+            Some(Ending {
+                then: Then::Nothing, ..
+            }) => None,
             Some(Ending {
                 then: Then::Start(next),
                 ..
@@ -385,7 +397,10 @@ impl Children {
                         node.failures += 1;
                         node.due = Some(now + pause(node.failures));
                         node.signal(Signal::KILL);
-                        out.push(Happening::Trouble(format!("supervised node '{}': {why}", node.config.name)));
+                        out.push(Happening::Trouble(format!(
+                            "supervised node '{}': {why}",
+                            node.config.name
+                        )));
                     }
                 }
             }
@@ -470,7 +485,10 @@ mod tests {
             };
             assert!(all.contains(&line), "{all:?}");
         }
-        assert!(all.iter().any(|h| matches!(h, Happening::Trouble(t) if t.contains("exit status: 3"))));
+        assert!(
+            all.iter()
+                .any(|h| matches!(h, Happening::Trouble(t) if t.contains("exit status: 3")))
+        );
     }
 
     #[test]

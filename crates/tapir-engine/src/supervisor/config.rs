@@ -101,7 +101,10 @@ impl NodeConfig {
             return Some(format!("node '{}' has both an interface and a pcap_file", self.name));
         }
         if self.cpu_affinity.is_some_and(|n| !(0..1024).contains(&n)) {
-            return Some(format!("node '{}': cpu_affinity is no number of a processor", self.name));
+            return Some(format!(
+                "node '{}': cpu_affinity is no number of a processor",
+                self.name
+            ));
         }
         let bad = |(k, v): &&(String, String)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0');
         let bad = self.env.iter().find(bad);
@@ -110,7 +113,10 @@ impl NodeConfig {
 
     /// The form in which the process gets it.
     pub fn encode(&self) -> String {
-        binary::to_bytes(&self.data).iter().map(|b| format!("{b:02x}")).collect()
+        binary::to_bytes(&self.data)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
     }
 
     /// Takes it out of that form.

@@ -154,7 +154,9 @@ fn node(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     match of(cx)?.supervision.node().map(|n| n.data.clone()) {
         Some(data) => {
             let made = cx.vm.value_from_data(cx.host, &data, ty);
-            made.ok_or_else(|| RtError::new("this node's scripts have another type Supervisor::NodeConfig than its supervisor's"))
+            made.ok_or_else(|| {
+                RtError::new("this node's scripts have another type Supervisor::NodeConfig than its supervisor's")
+            })
         }
         None => {
             cx.error("not a supervised process");

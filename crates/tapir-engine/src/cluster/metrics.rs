@@ -44,7 +44,7 @@ impl Counting {
         let mut c = Counting::default();
         for level in globals::keys(vm, &format!("{MODULE}{option}")) {
             let Value::Enum(ty, n) = level else { continue };
-            match &*tapir_data::text::enum_text(vm.types(), ty, n) {
+            match tapir_data::text::enum_text(vm.types(), ty, n) {
                 "Cluster::Telemetry::INFO" => c.info = true,
                 "Cluster::Telemetry::VERBOSE" => c.verbose = true,
                 "Cluster::Telemetry::DEBUG" => c.debug = true,

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tapir_analyzers::core::Shared;
 use tapir_data::value::Value;
-use tapir_flow::{FlowTable, Options as FlowOptions, UidGenerator};
-use tapir_interface::queue::EventQueue;
+use tapir_flow::{Conn, FlowTable, Options as FlowOptions, UidGenerator};
+use tapir_interface::queue::{EventId, EventQueue};
 use tapir_interface::{events, records, slots};
 use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
@@ -186,6 +186,7 @@ impl Engine {
             let slot = |field| tags::record_slot(&core.vm, "conn_id_ctx", field);
             shared.ctx_vlan_slots = slot("vlan").zip(slot("inner_vlan"));
         }
+        core.host.connection_type = tags::type_named(&core.vm, "connection");
         core.host.record_parts = lazy::RecordParts::of(&shared);
         options::sampling(&core.vm, &mut core.host.sampler.borrow_mut());
         core.host.files.manager.set_options(options::files(&core.vm));
@@ -311,6 +312,13 @@ impl Engine {
             }
             matches!(with_queue(&core, q, |c| c.call(f, &args)), Some(Value::Bool(true)))
         };
+        let core = self.core.clone();
+        let mut passes = |event: EventId, c: &Conn<ConnExt>| {
+            core.try_borrow_mut().is_ok_and(|mut core| {
+                let core = &mut *core;
+                lazy::passes(&mut core.vm, &mut core.host, event, c)
+            })
+        };
         let Net { flow, shared } = &mut *net;
         shared.now = self.spare.now();
         if self.wants_changes != Some(self.spare.changes()) {
@@ -327,6 +335,7 @@ impl Engine {
             packet_tags: &self.packet_tags,
             lazy,
             fresh: &mut self.fresh,
+            passes: &mut passes,
             timing_out: if self.timing_out.is_some() {
                 Some(&mut ask)
             } else {

@@ -69,6 +69,8 @@ pub struct EngineHost {
     /// Which handlers can do without the record of a connection.
     pub judge: crate::lazy::Judge,
     pub record_parts: crate::lazy::RecordParts,
+    /// The type `connection`.
+    pub connection_type: Option<tapir_data::types::TypeId>,
     /// Whether all that identifies a connection is what the engine puts there.
     pub plain_ids: bool,
 }
@@ -115,6 +117,7 @@ impl EngineHost {
             conn_log: None,
             judge: Default::default(),
             record_parts: Default::default(),
+            connection_type: None,
             plain_ids: false,
         }
     }

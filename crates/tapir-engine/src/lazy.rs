@@ -7,19 +7,21 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use tapir_analyzers::core::{Begun, ConnInfo, Shared};
 use tapir_data::value::{Opaque, Value};
-use tapir_flow::ConnId;
+use tapir_flow::{Conn, ConnId};
+use tapir_interface::queue::EventId;
 use tapir_interface::slots::connection as slot;
 use tapir_script::hir::{Body, Callee, Const, Expr, ExprKind, FunctionKind, LocalId, Stmt, StmtKind};
 use tapir_vm::{CallCtx, Late, RtError, Vm};
 
 use crate::bif::conn_log::{self, Plan};
 use crate::host::EngineHost;
-use crate::logs;
-use crate::net::{self, Net};
+use crate::net::{self, ConnExt, Net};
+use crate::{dry, logs};
 
 /// What can go without a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Judgement {
 pub struct Judge {
     changes: Option<u32>,
     judgement: Judgement,
+    /// By event: its handlers, if it may be that they only look.
+    lookers: HashMap<EventId, Option<Rc<[Rc<Body>]>>>,
 }
 
 /// Connections that began while one packet was processed, without a record.
@@ -210,11 +214,14 @@ impl Reader<'_> {
     }
 }
 
+/// Whether there is a handler that is told of all events.
+fn is_told_of_all(vm: &mut Vm) -> bool {
+    vm.func_id("new_event").is_some_and(|f| vm.is_handled(f))
+}
+
 /// What the handlers of an event would do, in order; `None` when it is told to handlers of all events as well.
 fn deeds(vm: &mut Vm, plan: Option<&Plan>, event: &str) -> Option<Vec<Does>> {
-    if let Some(all) = vm.func_id("new_event")
-        && vm.is_handled(all)
-    {
+    if is_told_of_all(vm) {
         return None;
     }
     let bodies = vm.func_id(event).map(|f| vm.enabled_bodies(f)).unwrap_or_default();
@@ -262,9 +269,33 @@ pub fn judgement(vm: &mut Vm, host: &mut EngineHost) -> Judgement {
         host.judge = Judge {
             changes,
             judgement: judge(vm, plan.as_deref(), host.plain_ids),
+            lookers: HashMap::new(),
         };
     }
     host.judge.judgement
+}
+
+fn lookers(vm: &mut Vm, event: EventId) -> Option<Rc<[Rc<Body>]>> {
+    if is_told_of_all(vm) {
+        return None;
+    }
+    let bodies = vm.event_func(event).map(|f| vm.enabled_bodies(f))?;
+    bodies.iter().all(|b| dry::is_worth_it(b)).then(|| bodies.into())
+}
+
+/// Whether the handlers of an event about a connection without a record would do nothing, as things are: nothing else
+/// must wait to be handled before. The event counts as handled then.
+pub fn passes(vm: &mut Vm, host: &mut EngineHost, event: EventId, c: &Conn<ConnExt>) -> bool {
+    let Some(ty) = host.connection_type else {
+        return false;
+    };
+    judgement(vm, host);
+    let bodies = host.judge.lookers.entry(event).or_insert_with(|| lookers(vm, event));
+    let passes = bodies.as_ref().is_some_and(|b| dry::nothing_to_do(vm, ty, b, c));
+    if passes && let Some(f) = vm.event_func(event) {
+        vm.count_events(f, 1);
+    }
+    passes
 }
 
 /// A connection that has ended and has no record: the argument of its `connection_state_remove` until that is handled.

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod config;
 pub mod contents;
 pub mod core;
+mod dry;
 mod dump;
 pub mod embedded;
 pub mod engine;

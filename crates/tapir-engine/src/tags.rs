@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tapir_analyzers::core::Tag;
 use tapir_analyzers::registry;
-use tapir_data::types::Kind;
+use tapir_data::types::{Kind, TypeId};
 use tapir_data::value::Value;
 use tapir_script::hir::Ident;
 use tapir_vm::Vm;
@@ -64,6 +64,14 @@ pub fn record_fields(vm: &Vm, record: &str) -> Option<usize> {
         return None;
     };
     Some(vm.types().records[r.0 as usize].fields.len())
+}
+
+/// A type by its name.
+pub fn type_named(vm: &Vm, name: &str) -> Option<TypeId> {
+    match vm.program().names.get(name) {
+        Some(Ident::Type(t)) => Some(*t),
+        _ => None,
+    }
 }
 
 /// Where a record type has a field, if it has it.

@@ -21,7 +21,7 @@ use tapir_flow::{
     Conn, FlowSink, FlowTable, IcmpPacket, Ip, IpPacket, MultipleKind, Packet, RawPacket, SynPacket, TcpPacket,
     Transport, TunnelKind,
 };
-use tapir_interface::queue::EventQueue;
+use tapir_interface::queue::{EventId, EventQueue};
 use tapir_interface::{enums, events, records, slots};
 use tapir_packet::arp::ArpPacket;
 use tapir_packet::link::Layer;
@@ -49,6 +49,8 @@ pub struct Sink<'a> {
     pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
     /// What can go without a record.
     pub lazy: Judgement,
+    /// Whether the handlers of an event about a connection without a record would do nothing.
+    pub passes: &'a mut dyn FnMut(EventId, &C) -> bool,
     /// Connections that began without one.
     pub fresh: &'a mut Fresh,
     /// Runs a `discarder_check_*` function; `None` when there is none.
@@ -86,20 +88,20 @@ impl Sink<'_> {
     }
 
     /// Raises an event whose only argument is the connection.
-    fn raise(&mut self, t: &mut Table, c: &mut C, id: tapir_interface::queue::EventId) {
-        if self.q.wants(id) {
+    fn raise(&mut self, t: &mut Table, c: &mut C, id: EventId) {
+        if self.q.wants(id) && !self.passes(c, id) {
             let v = self.value(t, c);
             self.q.push(id, vec![v]);
         }
     }
 
-    fn raise_with(
-        &mut self,
-        t: &mut Table,
-        c: &mut C,
-        id: tapir_interface::queue::EventId,
-        more: impl FnOnce(&EventQueue) -> Vec<Value>,
-    ) {
+    /// Whether an event can go without being queued: nothing is to happen before it, nor because of it.
+    fn passes(&mut self, c: &mut C, id: EventId) -> bool {
+        let has_record = c.ext.app.as_ref().is_some_and(|app| app.info.value.is_some());
+        !has_record && self.q.is_empty() && (self.passes)(id, c)
+    }
+
+    fn raise_with(&mut self, t: &mut Table, c: &mut C, id: EventId, more: impl FnOnce(&EventQueue) -> Vec<Value>) {
         if self.q.wants(id) {
             let mut args = vec![self.value(t, c)];
             args.extend(more(self.q));
@@ -760,7 +762,7 @@ impl Sink<'_> {
     }
 
     /// What the headers of a packet, made into a record for an event, have that is odd.
-    fn header_weirds(&mut self, event: tapir_interface::queue::EventId, ip: &IpPacket<'_>) {
+    fn header_weirds(&mut self, event: EventId, ip: &IpPacket<'_>) {
         if ip.exts.is_empty() || !self.q.wants(event) {
             return;
         }

@@ -8,18 +8,29 @@
 //! before its evening. So a slice spans a short time only, and where time makes large steps the reader waits until all
 //! nodes have done what came before, and have nothing left to say about it.
 
+mod line;
+
+pub use line::{Outlet as Feed, Taken};
+
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Sender, channel};
 
-use tapir_packet::{RawPacket, Sharer, Source, SourceError, Weirds};
+use tapir_packet::share::Balance;
+use tapir_packet::{RawPacket, Source, SourceError, Weirds};
 
-/// Packets of all workers in one slice: many, since each slice may wake a thread.
-const SLICE_PACKETS: usize = 2048;
+use line::{Inlet, line};
+
+/// Packets of all workers in one slice.
+const SLICE_PACKETS: usize = 512;
 /// Bytes of all workers in one slice.
-const SLICE_BYTES: usize = 1 << 20;
-/// Slices that may wait for a worker.
-const QUEUE: usize = 8;
+const SLICE_BYTES: usize = 128 << 10;
+/// Slices that may wait for a worker: enough to bridge the moments at which it has no processor, few enough for the
+/// packets to stay in the processors' caches.
+const QUEUE: usize = 16;
+/// Packets after which nodes are told the time that get no packets. Each time a thread must wake.
+const TELL_PACKETS: usize = 4096;
+/// Packets whose first bytes are fetched together.
+const FETCH: usize = 16;
 
 /// Seconds of the capture after which nodes settle what they have to say.
 const SPAN: f64 = 60.0;
@@ -58,7 +69,7 @@ pub struct Slice {
     /// Oddities of the source, given to the first worker.
     pub weirds: Weirds,
     /// The times of all packets of the slice, whoever got them.
-    times: Arc<[f64]>,
+    times: Vec<f64>,
     /// No packets but a question: whether other nodes' messages waited here. The answer comes when they are handled.
     pub question: Option<Sender<bool>>,
 }
@@ -69,7 +80,7 @@ impl Slice {
         self.entries.clear();
         self.buffers.clear();
         self.copied.clear();
-        self.times = Arc::default();
+        self.times.clear();
     }
 
     /// Adds a packet whose bytes are in a buffer of the source's.
@@ -100,16 +111,28 @@ impl Slice {
         &all[e.start as usize..e.end as usize]
     }
 
+    /// The bytes were written by another processor. Asking for the headers of many packets at once takes hardly longer
+    /// than asking for those of one, and has them here when their turn comes.
+    fn fetch(&self, from: usize) {
+        /// What one look brings.
+        const LINE: usize = 64;
+        let coming = self.entries.iter().skip(from).take(FETCH);
+        let sum = coming.fold(0u8, |sum, e| {
+            let bytes = self.bytes(e);
+            let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
+            sum ^ at(0) ^ at(LINE)
+        });
+        std::hint::black_box(sum);
+    }
+
     /// The node's packets in order, each after the times of the others' packets that came before it; what comes after
     /// the last one ends the sequence without a packet.
     pub fn steps(&self) -> impl Iterator<Item = (&[f64], Option<RawPacket<'_>>)> {
         let mut passed = 0;
         let own = self.entries.iter().map(Some).chain([None]);
         own.enumerate().map(move |(i, e)| {
-            // The bytes were written by another processor. Asking for the next packet's now, without waiting for them,
-            // has them here when their turn comes.
-            if let Some(next) = self.entries.get(i + 1) {
-                std::hint::black_box(self.bytes(next).first());
+            if i.is_multiple_of(FETCH) {
+                self.fetch(i);
             }
             let place = e.map_or(self.times.len(), |e| e.place as usize);
             let between = &self.times[passed..place];
@@ -126,69 +149,35 @@ impl Slice {
     }
 }
 
-/// A node's end: slices come out of it until the capture has ended.
-pub struct Feed {
-    slices: Receiver<Slice>,
-    /// Takes slices back, so that their memory is used again.
-    used: Sender<Slice>,
-}
-
-impl Feed {
-    /// The next slice if there is one now.
-    ///
-    /// # Errors
-    /// When there is none, or none will ever be.
-    pub fn try_recv(&self) -> Result<Slice, TryRecvError> {
-        self.slices.try_recv()
-    }
-
-    /// Waits for the next slice, at most for `timeout`.
-    ///
-    /// # Errors
-    /// When none came, or none will ever come.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Slice, RecvTimeoutError> {
-        self.slices.recv_timeout(timeout)
-    }
-
-    /// Gives a slice back that is done with.
-    pub fn recycle(&self, mut slice: Slice) {
-        // Those of nodes that only keep time have no memory worth keeping; without a reader nobody needs any.
-        if slice.entries.capacity() > 0 {
-            slice.clear();
-            let _ = self.used.send(slice);
-        }
-    }
-}
-
 /// The reader's end.
 pub struct Dispatcher {
-    sharer: Sharer,
-    workers: Vec<(SyncSender<Slice>, Slice)>,
+    balance: Balance,
+    workers: Vec<(Inlet, Slice)>,
     /// Nodes that get the time only.
-    others: Vec<Option<SyncSender<Slice>>>,
-    used: Receiver<Slice>,
+    others: Vec<Option<Inlet>>,
+    /// The times of the packets of the slice that is being filled.
+    times: Vec<f64>,
+    /// The times that the nodes without packets do not know yet.
+    untold: Vec<f64>,
+    n_bytes: usize,
     n_packets: u64,
+    weirds: Weirds,
 }
 
 impl Dispatcher {
     /// Queues to `workers` workers, and to `others` nodes that only keep time.
     pub fn new(workers: usize, others: usize) -> (Self, Vec<Feed>, Vec<Feed>) {
-        let (to_workers, from_workers): (Vec<_>, Vec<Receiver<Slice>>) =
-            (0..workers).map(|_| sync_channel(QUEUE)).unzip();
-        let (to_others, from_others): (Vec<_>, Vec<Receiver<Slice>>) = (0..others).map(|_| sync_channel(QUEUE)).unzip();
-        let (give_back, used) = channel();
-        let feed = |slices| Feed {
-            slices,
-            used: give_back.clone(),
-        };
-        let from_workers = from_workers.into_iter().map(feed).collect();
-        let from_others = from_others.into_iter().map(feed).collect();
+        let (to_workers, from_workers): (Vec<_>, Vec<_>) = (0..workers).map(|_| line(QUEUE)).unzip();
+        let (to_others, from_others): (Vec<_>, Vec<_>) = (0..others).map(|_| line(QUEUE)).unzip();
         let dispatcher = Dispatcher {
-            sharer: Sharer::new(workers),
+            balance: Balance::new(workers),
             workers: to_workers.into_iter().map(|q| (q, Slice::default())).collect(),
             others: to_others.into_iter().map(Some).collect(),
-            used,
+            times: Vec::with_capacity(SLICE_PACKETS),
+            untold: Vec::with_capacity(TELL_PACKETS + SLICE_PACKETS),
+            n_bytes: 0,
             n_packets: 0,
+            weirds: Weirds::default(),
         };
         (dispatcher, from_workers, from_others)
     }
@@ -199,27 +188,23 @@ impl Dispatcher {
     /// Where the source breaks; everything before was shared out.
     pub fn run(&mut self, source: &mut dyn Source, keep_on: impl Fn() -> bool) -> Result<(), SourceError> {
         let gives = source.shared().is_some();
-        let mut n_bytes = 0;
-        let mut times = Vec::with_capacity(SLICE_PACKETS);
-        let mut weirds = Weirds::default();
         let mut since = None;
         let result = loop {
-            match source.next_packet(&mut weirds) {
+            match source.next_packet(&mut self.weirds) {
                 Ok(Some(raw)) => {
                     let ts = raw.ts();
                     let early = self.n_packets < EARLY_PACKETS;
                     self.n_packets += 1;
                     if since.is_none_or(|since| ts - since >= if early { SPAN_EARLY } else { SPAN }) {
                         if since.is_some() {
-                            n_bytes = 0;
-                            if !self.send(&mut times, &mut Weirds::default()) {
+                            if !self.send() {
                                 break Ok(());
                             }
                             self.settle();
                         }
                         since = Some(ts);
                     }
-                    let slice = &mut self.workers[self.sharer.share(&raw)].1;
+                    let slice = &mut self.workers[self.balance.share(&raw)].1;
                     let entry = Entry {
                         ts_sec: raw.ts_sec,
                         ts_usec: raw.ts_usec,
@@ -228,11 +213,11 @@ impl Dispatcher {
                         buffer: 0,
                         start: 0,
                         end: 0,
-                        place: times.len() as u32,
+                        place: self.times.len() as u32,
                     };
-                    times.push(ts);
+                    self.times.push(ts);
                     let len = raw.data.len();
-                    n_bytes += len;
+                    self.n_bytes += len;
                     if gives {
                         if let Some((buffer, start)) = source.shared() {
                             slice.keep(entry, buffer, start, len);
@@ -240,9 +225,8 @@ impl Dispatcher {
                     } else {
                         slice.copy(entry, raw.data);
                     }
-                    if times.len() >= SLICE_PACKETS || n_bytes >= SLICE_BYTES {
-                        n_bytes = 0;
-                        if !keep_on() || !self.send(&mut times, &mut weirds) {
+                    if self.times.len() >= SLICE_PACKETS || self.n_bytes >= SLICE_BYTES {
+                        if !keep_on() || !self.send() {
                             break Ok(());
                         }
                     }
@@ -251,7 +235,8 @@ impl Dispatcher {
                 Err(e) => break Err(e),
             }
         };
-        self.send(&mut times, &mut weirds);
+        self.send();
+        self.tell();
         result
     }
 
@@ -268,12 +253,13 @@ impl Dispatcher {
     }
 
     /// Waits until all nodes have done everything so far and no message is on its way between them.
-    fn settle(&self) {
+    fn settle(&mut self) {
+        self.tell();
         for _ in 0..ROUNDS {
             let (answer, answers) = channel();
-            let ask = |queue: &SyncSender<Slice>| {
+            let ask = |queue: &Inlet| {
                 // A node that has ended has nothing to say.
-                let _ = queue.send(Slice {
+                queue.send(Slice {
                     question: Some(answer.clone()),
                     ..Slice::default()
                 });
@@ -289,30 +275,38 @@ impl Dispatcher {
     }
 
     /// Hands the slice out; false when no worker is left.
-    fn send(&mut self, times: &mut Vec<f64>, weirds: &mut Weirds) -> bool {
-        let all: Arc<[f64]> = times.as_slice().into();
-        times.clear();
+    fn send(&mut self) -> bool {
         let mut anybody = false;
         for (queue, slice) in &mut self.workers {
-            let next = self.used.try_recv().unwrap_or_default();
-            let mut slice = std::mem::replace(slice, next);
-            slice.times = all.clone();
-            slice.weirds = std::mem::take(weirds);
+            let mut slice = std::mem::replace(slice, queue.spare());
+            slice.times.extend_from_slice(&self.times);
+            slice.weirds = std::mem::take(&mut self.weirds);
             // A worker that ended early (an error, `terminate()`) takes no more; its share is lost with it.
-            anybody |= queue.send(slice).is_ok();
+            anybody |= queue.send(slice);
         }
-        for queue in self.others.iter().flatten() {
-            let _ = queue.send(Slice {
-                times: all.clone(),
-                ..Slice::default()
-            });
+        self.untold.append(&mut self.times);
+        self.n_bytes = 0;
+        if self.untold.len() >= TELL_PACKETS {
+            self.tell();
         }
         anybody
+    }
+
+    /// Tells the nodes without packets how late it is.
+    fn tell(&mut self) {
+        for queue in self.others.iter().flatten() {
+            let mut slice = queue.spare();
+            slice.times.extend_from_slice(&self.untold);
+            queue.send(slice);
+        }
+        self.untold.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     struct Counting(u32);
@@ -343,13 +337,23 @@ mod tests {
         }
     }
 
+    fn next(feed: &Feed) -> Option<Slice> {
+        loop {
+            match feed.wait(Duration::from_secs(60)) {
+                Taken::Slice(s) => return Some(s),
+                Taken::Nothing => {}
+                Taken::End => return None,
+            }
+        }
+    }
+
     #[test]
     fn every_packet_goes_to_one_worker_and_the_time_to_all() {
         let (mut d, workers, others) = Dispatcher::new(3, 1);
         let read = |feed: Feed| {
             std::thread::spawn(move || {
                 let (mut n, mut last) = (0, 0.0);
-                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
+                while let Some(s) = next(&feed) {
                     for (others, own) in s.steps() {
                         n += usize::from(own.is_some());
                         for now in others.iter().copied().chain(own.map(|p| p.ts())) {
@@ -380,7 +384,7 @@ mod tests {
         let seen = done.clone();
         let worker = std::thread::spawn(move || {
             for feed in workers {
-                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
+                while let Some(s) = next(&feed) {
                     let last = s.steps().filter_map(|(_, p)| p).last().map_or(0, |p| p.ts_sec as u32);
                     std::thread::yield_now();
                     done.fetch_max(last, Ordering::SeqCst);
@@ -393,7 +397,7 @@ mod tests {
         let other = std::thread::spawn(move || {
             let mut n = 0;
             for feed in others {
-                while let Ok(s) = feed.recv_timeout(Duration::from_secs(60)) {
+                while let Some(s) = next(&feed) {
                     for (times, _) in s.steps() {
                         for t in times {
                             n += 1;

@@ -90,6 +90,56 @@ impl Sharer {
     }
 }
 
+/// Shares packets out as a [`Sharer`] does, but evenly: a pair of addresses that comes up for the first time goes to the
+/// worker that had least to do so far, and stays there. For who sees all packets, and alone.
+#[derive(Debug)]
+pub struct Balance {
+    sharer: Sharer,
+    /// For each value of the hash's upper bits the worker, from 1; 0 when there is none yet.
+    homes: Vec<u16>,
+    /// What each worker had to do.
+    loads: Vec<u64>,
+}
+
+/// Bits of a hash that tell pairs of addresses apart here: enough for an even share, few enough for a table that stays in
+/// the processor's nearest cache.
+const HOME_BITS: u32 = 12;
+/// What a packet costs besides its bytes, in bytes.
+const PACKET_COST: u64 = 512;
+
+impl Balance {
+    /// For `n` workers; none counts as one.
+    pub fn new(n: usize) -> Self {
+        let n = n.clamp(1, usize::from(u16::MAX));
+        Balance {
+            sharer: Sharer::new(n),
+            homes: vec![0; if n > 1 { 1 << HOME_BITS } else { 0 }],
+            loads: vec![0; n],
+        }
+    }
+
+    /// The worker that a packet is for, from 0. What has no IP addresses is for the first.
+    #[inline]
+    pub fn share(&mut self, raw: &RawPacket<'_>) -> usize {
+        if self.homes.is_empty() {
+            return 0;
+        }
+        let worker = match self.sharer.pair(raw) {
+            Some((a, b)) => {
+                let home = &mut self.homes[(hash_of_pair(&a, &b) >> (64 - HOME_BITS)) as usize];
+                if *home == 0 {
+                    let least = self.loads.iter().enumerate().min_by_key(|(_, load)| **load);
+                    *home = least.map_or(0, |(i, _)| i) as u16 + 1;
+                }
+                usize::from(*home - 1)
+            }
+            None => 0,
+        };
+        self.loads[worker] += PACKET_COST + raw.data.len() as u64;
+        worker
+    }
+}
+
 /// IPv4 right in an Ethernet frame, which most packets are: what the long way would find, at a glance.
 #[inline]
 fn plain_pair(raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
@@ -121,13 +171,17 @@ fn fold(v: u128) -> u64 {
 
 /// The worker, from 0, of a pair of addresses in either order.
 pub fn share_of_pair(a: &Ip, b: &Ip, n: usize) -> usize {
+    // The upper bits of a product are the best mixed ones; this takes them without a division.
+    ((u128::from(hash_of_pair(a, b)) * n as u128) >> 64) as usize
+}
+
+/// A number for a pair of addresses in either order.
+fn hash_of_pair(a: &Ip, b: &Ip) -> u64 {
     let (a, b) = (u128::from_be_bytes(a.0), u128::from_be_bytes(b.0));
     // Symmetric in both; then mixed, since neighbouring addresses differ in few bits.
     let (x, y) = (fold(a ^ b), fold(a.wrapping_add(b)));
     let hash = fold(u128::from(x ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93);
-    let hash = fold(u128::from(hash ^ y) * 0xa076_1d64_78bd_642f);
-    // The upper bits of a product are the best mixed ones; this takes them without a division.
-    ((u128::from(hash) * n as u128) >> 64) as usize
+    fold(u128::from(hash ^ y) * 0xa076_1d64_78bd_642f)
 }
 
 #[cfg(test)]
@@ -169,6 +223,23 @@ mod tests {
                 assert_eq!(whole, s.share(&packet(&frame(a, b, 0x2001, &[2; 16]))));
             }
         }
+    }
+
+    #[test]
+    fn pairs_stay_and_work_is_even() {
+        let mut b = Balance::new(3);
+        let mut homes = std::collections::HashMap::new();
+        for i in 0..3000u32 {
+            // A few pairs have most of the traffic.
+            let (x, y) = ([10, 0, 0, (i % 200) as u8], [192, 168, 1, 7]);
+            let len = if i % 200 < 8 { 1400 } else { 20 };
+            let (x, y) = if i % 3 == 0 { (y, x) } else { (x, y) };
+            let worker = b.share(&packet(&frame(x, y, 0, &vec![0; len])));
+            assert_eq!(*homes.entry(i % 200).or_insert(worker), worker);
+        }
+        let (least, most) = (b.loads.iter().min().unwrap(), b.loads.iter().max().unwrap());
+        assert!(most - least < most / 10, "{:?}", b.loads);
+        assert_eq!(Balance::new(1).share(&packet(&[])), 0);
     }
 
     #[test]

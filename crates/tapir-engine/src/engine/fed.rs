@@ -1,7 +1,6 @@
 //! A node whose packets and clock come from another thread of the process, see [`crate::parallel`].
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tapir_cluster::Backend;
@@ -9,7 +8,7 @@ use tapir_data::value::Value;
 
 use super::{Engine, complain};
 use crate::config::Config;
-use crate::feed::Feed;
+use crate::feed::{Feed, Taken};
 use crate::parallel::Start;
 use crate::{load, script};
 
@@ -31,8 +30,13 @@ pub struct Place {
 const SEARCH: Duration = Duration::from_secs(10);
 /// How often messages are taken in before the reader is told that there were some.
 const POLLS: usize = 1000;
-/// How long to wait for packets or peers before looking at the other ones again.
+/// How long to wait for peers before looking again; messages end the wait.
 const WAIT: Duration = Duration::from_millis(1);
+/// How long to wait for packets or messages, either of which ends the wait, before looking whether the run is to stop.
+const REST: Duration = Duration::from_millis(100);
+/// How long to wait for packets after messages. More may come soon, and each that wakes a thread costs its sender more
+/// than the message itself.
+const DOZE: Duration = Duration::from_millis(2);
 
 /// Loads, runs and ends a node among others of the same process. Gives its exit status.
 pub fn run_in(config: &Config, place: Place) -> u8 {
@@ -48,6 +52,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
         Ok(mut engine) => {
             {
                 let host = &mut engine.core.borrow_mut().host;
+                backend.inbox().on_arrival(feed.nudge());
                 host.cluster.offer(backend);
                 if !has_packets {
                     host.node.trace = None;
@@ -131,18 +136,18 @@ impl Engine {
     /// Processes what comes until the feed ends.
     fn feed(&mut self, feed: &Feed) -> Result<(), String> {
         while !self.stopping() {
-            let mut slice = match feed.try_recv() {
-                Ok(slice) => slice,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    if self.poll_cluster() {
+            let mut slice = match feed.take() {
+                Taken::Slice(slice) => slice,
+                Taken::End => break,
+                Taken::Nothing => {
+                    let busy = self.poll_cluster();
+                    if busy {
                         self.drain();
-                        continue;
                     }
-                    match feed.recv_timeout(WAIT) {
-                        Ok(slice) => slice,
-                        Err(RecvTimeoutError::Timeout) => continue,
-                        Err(RecvTimeoutError::Disconnected) => break,
+                    match if busy { feed.doze(DOZE) } else { feed.wait(REST) } {
+                        Taken::Slice(slice) => slice,
+                        Taken::Nothing => continue,
+                        Taken::End => break,
                     }
                 }
             };

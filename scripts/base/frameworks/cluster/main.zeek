@@ -17,6 +17,10 @@ export {
 	## Whether the manager also is the logger.
 	const manager_is_logger: bool = T &redef;
 
+	## Whether all packets between two hosts go to the same worker, whatever their ports: workers need not tell each other
+	## of connections that belong together then.
+	const keeps_hosts_together: bool = F &redef;
+
 	## How nodes talk to each other, and how events and logs are encoded for it.
 	const backend: BackendTag = CLUSTER_BACKEND_NONE &redef;
 	const event_serializer: EventSerializerTag = EVENT_SERIALIZER_BROKER_BIN_V1 &redef;

@@ -162,6 +162,16 @@ function end_command(rec: Info)
 
 @if ( Cluster::is_enabled() )
 
+# Whether a channel's packets go to another worker than those of the session that announced it.
+function is_elsewhere(session: conn_id, orig_h: addr, resp_h: addr): bool
+	{
+	if ( ! Cluster::keeps_hosts_together )
+		return T;
+
+	return ! ((orig_h == session$orig_h && resp_h == session$resp_h) ||
+	          (orig_h == session$resp_h && resp_h == session$orig_h));
+	}
+
 # Hands an event to all workers, through somebody who reaches them.
 function tell_workers(e: Cluster::Event)
 	{
@@ -225,7 +235,8 @@ function expect_data_channel(c: connection, chan: ExpectedDataChannel)
 
 	# Another worker may be the one that sees the data.
 	@if ( Cluster::is_enabled() )
-		tell_workers(Cluster::make_event(sync_add_expected_data, minimal_info(c$ftp), chan));
+		if ( is_elsewhere(c$id, chan$orig_h, chan$resp_h) )
+			tell_workers(Cluster::make_event(sync_add_expected_data, minimal_info(c$ftp), chan));
 	@endif
 	}
 
@@ -404,10 +415,15 @@ hook finalize_ftp_data(c: connection)
 	if ( c$ftp_data_reuse || [c$id$resp_h, c$id$resp_p] !in ftp_data_expected )
 		return;
 
+	@if ( Cluster::is_enabled() )
+	local session = ftp_data_expected[c$id$resp_h, c$id$resp_p]$id;
+	@endif
+
 	delete ftp_data_expected[c$id$resp_h, c$id$resp_p];
 
 	@if ( Cluster::is_enabled() )
-		tell_workers(Cluster::make_event(sync_remove_expected_data, c$id$resp_h, c$id$resp_p));
+		if ( is_elsewhere(session, c$id$orig_h, c$id$resp_h) )
+			tell_workers(Cluster::make_event(sync_remove_expected_data, c$id$resp_h, c$id$resp_p));
 	@endif
 	}
 

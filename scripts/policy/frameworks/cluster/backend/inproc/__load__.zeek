@@ -6,6 +6,9 @@
 # A capture ends, and its logs with it: they stay as they are, as those of a node alone do.
 redef Log::default_rotation_interval = 0secs;
 
+# Packets are shared out by their pair of addresses.
+redef Cluster::keeps_hosts_together = T;
+
 event zeek_init() &priority=10
 	{
 	if ( Cluster::is_enabled() && ! Cluster::init() )

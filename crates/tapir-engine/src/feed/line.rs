@@ -1,0 +1,239 @@
+//! A short queue of slices from the reader to one node.
+//!
+//! Each side sleeps seldom and long: the reader, once it had to wait, goes on only when half of the queue is free, so that
+//! it takes the processor from the workers a few times and not for each slice. Others may nudge the node that waits here,
+//! so that it needs no clock to look after them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Slice;
+
+/// What the two ends share.
+#[derive(Debug)]
+struct Line {
+    state: Mutex<State>,
+    /// The node waits here.
+    arrived: Condvar,
+    /// The reader waits here.
+    room: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Slice>,
+    /// Slices that are done with, for the reader to fill again.
+    used: Vec<Slice>,
+    /// Whether somebody wants the node to look after something else.
+    nudged: bool,
+    node_sleeps: bool,
+    heeds_nudges: bool,
+    reader_sleeps: bool,
+    no_reader: bool,
+    no_node: bool,
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent between any two statements that may panic: there are none.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new queue for at most `limit` slices.
+pub fn line(limit: usize) -> (Inlet, Outlet) {
+    let line = Arc::new(Line {
+        state: Mutex::default(),
+        arrived: Condvar::new(),
+        room: Condvar::new(),
+        limit,
+    });
+    (Inlet(line.clone()), Outlet(line))
+}
+
+/// The reader's end.
+#[derive(Debug)]
+pub struct Inlet(Arc<Line>);
+
+impl Inlet {
+    /// Puts a slice in, waiting for room. False when nobody takes any.
+    pub fn send(&self, slice: Slice) -> bool {
+        let line = &*self.0;
+        let mut state = line.lock();
+        if state.waiting.len() >= line.limit {
+            state.reader_sleeps = true;
+            state = line
+                .room
+                .wait_while(state, |s| s.waiting.len() > line.limit / 2 && !s.no_node)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.reader_sleeps = false;
+        }
+        self.put(state, slice)
+    }
+
+    /// Puts a slice in if there is room, or gives it back.
+    pub fn try_send(&self, slice: Slice) -> Result<bool, Slice> {
+        let state = self.0.lock();
+        if state.waiting.len() >= self.0.limit {
+            return Err(slice);
+        }
+        Ok(self.put(state, slice))
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, slice: Slice) -> bool {
+        if state.no_node {
+            return false;
+        }
+        state.waiting.push_back(slice);
+        if state.node_sleeps {
+            self.0.arrived.notify_one();
+        }
+        true
+    }
+
+    /// An empty slice, with the memory of one that is done with if there is one.
+    pub fn spare(&self) -> Slice {
+        self.0.lock().used.pop().unwrap_or_default()
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.0.lock().no_reader = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+/// What a node found in its queue.
+#[derive(Debug)]
+pub enum Taken {
+    Slice(Slice),
+    /// Nothing came in time, or the node was nudged.
+    Nothing,
+    /// Nothing will come any more.
+    End,
+}
+
+/// The node's end.
+#[derive(Debug)]
+pub struct Outlet(Arc<Line>);
+
+impl Outlet {
+    /// Takes a slice if one is there.
+    pub fn take(&self) -> Taken {
+        self.taken(self.0.lock())
+    }
+
+    /// Waits for a slice or a nudge, at most for a while.
+    pub fn wait(&self, at_most: Duration) -> Taken {
+        self.rest(at_most, true)
+    }
+
+    /// Waits for a slice, at most for a while; nudges must wait as well.
+    pub fn doze(&self, at_most: Duration) -> Taken {
+        self.rest(at_most, false)
+    }
+
+    fn rest(&self, at_most: Duration, heeds_nudges: bool) -> Taken {
+        let mut state = self.0.lock();
+        if state.waiting.is_empty() {
+            state.node_sleeps = true;
+            state.heeds_nudges = heeds_nudges;
+            let idle = |s: &mut State| s.waiting.is_empty() && !(s.nudged && heeds_nudges) && !s.no_reader;
+            let waited = self.0.arrived.wait_timeout_while(state, at_most, idle);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.node_sleeps = false;
+            state.nudged = false;
+        }
+        self.taken(state)
+    }
+
+    fn taken(&self, mut state: MutexGuard<'_, State>) -> Taken {
+        match state.waiting.pop_front() {
+            Some(slice) => {
+                if state.reader_sleeps && state.waiting.len() <= self.0.limit / 2 {
+                    self.0.room.notify_one();
+                }
+                Taken::Slice(slice)
+            }
+            None if state.no_reader => Taken::End,
+            None => Taken::Nothing,
+        }
+    }
+
+    /// Gives a slice back that is done with, so that its memory is used again.
+    pub fn recycle(&self, mut slice: Slice) {
+        slice.clear();
+        self.0.lock().used.push(slice);
+    }
+
+    /// What ends the node's waiting, for others to call.
+    pub fn nudge(&self) -> Box<dyn Fn() + Send> {
+        let line = self.0.clone();
+        Box::new(move || {
+            let mut state = line.lock();
+            state.nudged = true;
+            if state.node_sleeps && state.heeds_nudges {
+                line.arrived.notify_one();
+            }
+        })
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.no_node = true;
+        // Questions that wait here get no answer, which their asker notices.
+        state.waiting.clear();
+        self.0.room.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_makes_the_reader_wait_until_half_is_taken() {
+        let (inlet, outlet) = line(4);
+        let reader = std::thread::spawn(move || (0..100).all(|_| inlet.send(Slice::default())));
+        let mut n = 0;
+        loop {
+            match outlet.wait(Duration::from_secs(60)) {
+                Taken::Slice(s) => {
+                    n += 1;
+                    assert!(outlet.0.lock().waiting.len() <= 4);
+                    outlet.recycle(s);
+                }
+                Taken::Nothing => {}
+                Taken::End => break,
+            }
+        }
+        assert_eq!(n, 100);
+        assert!(reader.join().unwrap());
+    }
+
+    #[test]
+    fn a_node_that_is_gone_holds_nobody_up() {
+        let (inlet, outlet) = line(1);
+        assert!(inlet.send(Slice::default()));
+        assert!(inlet.try_send(Slice::default()).is_err());
+        let reader = std::thread::spawn(move || inlet.send(Slice::default()));
+        drop(outlet);
+        assert!(!reader.join().unwrap());
+    }
+
+    #[test]
+    fn a_nudge_ends_the_wait_whenever_it_comes() {
+        let (_inlet, outlet) = line(1);
+        let nudge = outlet.nudge();
+        nudge();
+        assert!(matches!(outlet.wait(Duration::from_secs(600)), Taken::Nothing));
+        let other = std::thread::spawn(nudge);
+        assert!(matches!(outlet.wait(Duration::from_secs(600)), Taken::Nothing));
+        other.join().unwrap();
+    }
+}

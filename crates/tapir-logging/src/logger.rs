@@ -81,6 +81,10 @@ pub struct Logger {
 }
 
 const BATCH_BYTES: usize = 64 * 1024;
+/// Room for the row that makes a batch complete, so that full batches need not grow.
+const ROOM: usize = 4 * 1024;
+/// Rows from elsewhere that are not copied to a batch.
+const LARGE: usize = 16 * 1024;
 const QUEUE_BATCHES: usize = 64;
 
 impl Logger {
@@ -133,9 +137,16 @@ impl Logger {
     }
 
     /// Adds rows that were encoded elsewhere: `n` times as many cells as the writer has columns.
-    pub fn rows(&mut self, id: WriterId, n: u64, rows: &[u8]) {
+    pub fn rows(&mut self, id: WriterId, n: u64, rows: Vec<u8>) {
+        if rows.len() >= LARGE {
+            // Many rows are a batch by themselves and need no copy.
+            self.send_batch(id);
+            self.pending[id.0 as usize].batch = rows;
+            self.pending[id.0 as usize].n_rows = n;
+            return self.send_batch(id);
+        }
         let pending = &mut self.pending[id.0 as usize];
-        pending.batch.extend_from_slice(rows);
+        pending.batch.extend_from_slice(&rows);
         pending.n_rows += n;
         if pending.batch.len() >= BATCH_BYTES {
             self.send_batch(id);
@@ -147,7 +158,13 @@ impl Logger {
         if pending.batch.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut pending.batch);
+        // Who has filled one batch will fill the next.
+        let next = if pending.batch.len() >= BATCH_BYTES {
+            BATCH_BYTES + ROOM
+        } else {
+            0
+        };
+        let batch = std::mem::replace(&mut pending.batch, Vec::with_capacity(next));
         let n_rows = std::mem::take(&mut pending.n_rows);
         match (self.overload, &self.commands) {
             (Overload::Drop, Some(commands)) => {

@@ -29,7 +29,7 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
         }
         // Nodes know from greetings that they reach each other.
         Incoming::Ready => Ok(()),
-        Incoming::Logs(batch) => crate::logs::accept(cx, &batch),
+        Incoming::Logs(batch) => crate::logs::accept(cx, batch),
         Incoming::Error { tag, message } => {
             cx.report_plain(Severity::Error, format!("cluster: {message}"));
             let args = [tag.as_bytes(), message.as_bytes()];

@@ -73,15 +73,6 @@ impl Inlet {
         self.put(state, slice)
     }
 
-    /// Puts a slice in if there is room, or gives it back.
-    pub fn try_send(&self, slice: Slice) -> Result<bool, Slice> {
-        let state = self.0.lock();
-        if state.waiting.len() >= self.0.limit {
-            return Err(slice);
-        }
-        Ok(self.put(state, slice))
-    }
-
     fn put(&self, mut state: MutexGuard<'_, State>, slice: Slice) -> bool {
         if state.no_node {
             return false;
@@ -220,7 +211,6 @@ mod tests {
     fn a_node_that_is_gone_holds_nobody_up() {
         let (inlet, outlet) = line(1);
         assert!(inlet.send(Slice::default()));
-        assert!(inlet.try_send(Slice::default()).is_err());
         let reader = std::thread::spawn(move || inlet.send(Slice::default()));
         drop(outlet);
         assert!(!reader.join().unwrap());

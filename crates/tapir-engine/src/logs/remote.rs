@@ -41,6 +41,11 @@ struct Buffer {
 
 /// A buffer that is sent whatever its number of rows.
 const BYTES_MAX: usize = 4 << 20;
+/// The same where the logger is in the same process: sending costs hardly anything there, and memory that is used again
+/// soon is still in the processor's cache.
+const BYTES_NEAR: usize = 48 << 10;
+/// Room for the row that makes a buffer full.
+const ROOM: usize = 4 << 10;
 /// How often the loss of rows is told.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -75,7 +80,11 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
     });
     buffer.rows.extend_from_slice(row);
     buffer.n_rows += 1;
-    let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= BYTES_MAX;
+    let bytes_max = match h.cluster.is_in_process() && h.cluster.is_running() {
+        true => BYTES_NEAR,
+        false => BYTES_MAX,
+    };
+    let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= bytes_max;
     if full || !s.buffered || h.terminating {
         send(h, &key);
     }
@@ -92,6 +101,11 @@ fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
         return;
     }
     let n = std::mem::take(&mut b.n_rows);
+    // Who has filled one buffer will fill the next.
+    let next = match b.rows.len() {
+        len @ BYTES_NEAR..BYTES_MAX => len + ROOM,
+        _ => 0,
+    };
     let text = |s: &[u8]| String::from_utf8_lossy(s).into_owned();
     let batch = LogBatch {
         stream: b.stream.to_string(),
@@ -100,7 +114,7 @@ fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
         path: text(&key.2),
         columns: b.columns.clone(),
         n_rows: n,
-        rows: std::mem::take(&mut b.rows),
+        rows: std::mem::replace(&mut b.rows, Vec::with_capacity(next)),
     };
     match h.cluster.ship(batch) {
         Ok(()) | Err(Refused::Nobody) => {}
@@ -206,8 +220,8 @@ fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), 
 ///
 /// # Errors
 /// Those of script functions that name files.
-pub fn accept(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<(), RtError> {
-    let (id, i) = match check(cx, batch)? {
+pub fn accept(cx: &mut CallCtx<'_>, batch: LogBatch) -> Result<(), RtError> {
+    let (id, i) = match check(cx, &batch)? {
         Ok(found) => found,
         Err(why) => {
             cx.report_plain(Severity::Error, format!("Remote write failed: {why}"));
@@ -224,7 +238,7 @@ pub fn accept(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<(), RtError> {
         s.n_writes.set(s.n_writes.get() + u64::from(batch.n_rows));
     }
     if let Some(logger) = &mut logs.logger {
-        logger.rows(writer, u64::from(batch.n_rows), &batch.rows);
+        logger.rows(writer, u64::from(batch.n_rows), batch.rows);
         if unbuffered {
             logger.flush(writer);
         }

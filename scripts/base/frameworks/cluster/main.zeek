@@ -21,6 +21,9 @@ export {
 	## of connections that belong together then.
 	const keeps_hosts_together: bool = F &redef;
 
+	## Whether workers reach each other without a proxy or the manager passing on what they say.
+	const workers_reach_workers: bool = F &redef;
+
 	## How nodes talk to each other, and how events and logs are encoded for it.
 	const backend: BackendTag = CLUSTER_BACKEND_NONE &redef;
 	const event_serializer: EventSerializerTag = EVENT_SERIALIZER_BROKER_BIN_V1 &redef;

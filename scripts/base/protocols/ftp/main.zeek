@@ -175,7 +175,9 @@ function is_elsewhere(session: conn_id, orig_h: addr, resp_h: addr): bool
 # Hands an event to all workers, through somebody who reaches them.
 function tell_workers(e: Cluster::Event)
 	{
-	if ( ! Cluster::publish_rr(Cluster::proxy_pool, "FTP", e) )
+	if ( Cluster::workers_reach_workers )
+		Cluster::publish(Cluster::worker_topic, e);
+	else if ( ! Cluster::publish_rr(Cluster::proxy_pool, "FTP", e) )
 		Cluster::publish(Cluster::manager_topic, e);
 	}
 

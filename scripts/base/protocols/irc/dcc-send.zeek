@@ -38,7 +38,9 @@ global dcc_expected_transfers: table[addr, port] of Info &read_expire=5mins;
 # Hands an event to all workers, through somebody who reaches them.
 function tell_workers(e: Cluster::Event)
 	{
-	if ( ! Cluster::publish_rr(Cluster::proxy_pool, "IRC", e) )
+	if ( Cluster::workers_reach_workers )
+		Cluster::publish(Cluster::worker_topic, e);
+	else if ( ! Cluster::publish_rr(Cluster::proxy_pool, "IRC", e) )
 		Cluster::publish(Cluster::manager_topic, e);
 	}
 

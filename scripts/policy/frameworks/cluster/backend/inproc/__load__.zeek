@@ -8,6 +8,7 @@ redef Log::default_rotation_interval = 0secs;
 
 # Packets are shared out by their pair of addresses.
 redef Cluster::keeps_hosts_together = T;
+redef Cluster::workers_reach_workers = T;
 
 event zeek_init() &priority=10
 	{

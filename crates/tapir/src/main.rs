@@ -1,16 +1,18 @@
 //! `tapir`: the sensor.
 
+#![deny(unsafe_code)]
+
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod options;
 
 use std::process::ExitCode;
 
 use options::Request;
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    #[cfg(feature = "mimalloc")]
+    allocator::set_up();
     let args: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|a| a.to_string_lossy().into_owned())

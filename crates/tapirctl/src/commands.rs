@@ -13,10 +13,11 @@ use crate::hosts::{Hosts, Place};
 use crate::install;
 use crate::nodes::{self, Kind, Node, select};
 use crate::offline::Trial;
-use crate::state::State;
+use crate::state::{Lock, State};
 
 /// An installation, as its files describe it.
 pub struct Tool {
+    _lock: Option<Lock>,
     options: Options,
     nodes: Vec<Node>,
     state: State,
@@ -131,12 +132,21 @@ impl Tool {
         if command == "archive-log" {
             let nodes = nodes::parse(&nodes_text)?;
             return Ok(Tool {
+                _lock: None,
                 state: State::open(&options.path("SpoolDir")),
                 fingerprint: String::new(),
                 options,
                 nodes,
             });
         }
+        // Those that change something do so one after the other, and see what others have changed.
+        let spool = options.path("SpoolDir");
+        install::make_dir(&spool)?;
+        let changes = ["deploy", "install", "start", "stop", "restart", "cron", "cleanup"];
+        let lock = match changes.contains(&command) {
+            true => Some(Lock::take(&spool)?),
+            false => None,
+        };
         options.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
         if !matches!(&*options.get("ClusterBackend").to_ascii_lowercase(), "zeromq") {
             eprintln!(
@@ -145,9 +155,8 @@ impl Tool {
             );
         }
         let nodes = nodes::read(&nodes_text)?;
-        let spool = options.path("SpoolDir");
-        install::make_dir(&spool)?;
         Ok(Tool {
+            _lock: lock,
             state: State::open(&spool),
             fingerprint: fingerprint(&[&text, &nodes_text]),
             options,

@@ -111,7 +111,7 @@ impl Here<'_> {
             let file = process::folder(self.options, node).join(".startup");
             let startup = std::fs::read_to_string(file).unwrap_or_default();
             out.push(json!({
-                "alive": pid.is_some_and(alive),
+                "alive": pid.is_some_and(|p| process::is_node(p, &process::folder(self.options, node))),
                 "status": process::status(self.options, node),
                 "started": startup.lines().next().and_then(|l| l.parse::<i64>().ok()),
             }));

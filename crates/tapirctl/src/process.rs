@@ -19,6 +19,18 @@ pub fn alive(pid: i32) -> bool {
     state.is_some_and(|s| s != "Z" && s != "X")
 }
 
+/// Whether a process runs and is a node's: after a restart of the host its number may be that of any other.
+pub fn is_node(pid: i32, folder: &Path) -> bool {
+    if !alive(pid) {
+        return false;
+    }
+    match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+        Ok(cwd) => folder.canonicalize().is_ok_and(|f| f == cwd),
+        // It is somebody else's, or there is no such file on this system.
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound || !Path::new("/proc/self/cwd").exists(),
+    }
+}
+
 /// Sends a signal.
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {

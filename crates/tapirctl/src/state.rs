@@ -1,8 +1,54 @@
 //! What is remembered between commands: processes, what is expected of them, and which configuration is installed.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
 
 use serde_json::{Map, Value, json};
+
+/// How long another command may keep this one waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Keeps other commands from changing the same installation, until it is dropped.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits a while for others to be done.
+    ///
+    /// # Errors
+    /// Who is at work, when it takes too long.
+    pub fn take(spool: &Path) -> Result<Self, String> {
+        let path = spool.join("lock");
+        let fail = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fail)?;
+        let begun = Instant::now();
+        let mut told = false;
+        while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let owner = std::fs::read_to_string(&path).unwrap_or_default();
+            if begun.elapsed() >= PATIENCE {
+                return Err(format!("another tapirctl (process {}) is at work", owner.trim()));
+            }
+            if !std::mem::replace(&mut told, true) {
+                eprintln!("waiting for another tapirctl (process {}) ...", owner.trim());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        file.set_len(0).map_err(fail)?;
+        writeln!(file, "{}", std::process::id()).map_err(fail)?;
+        Ok(Lock { _file: file })
+    }
+}
 
 /// The state file of an installation.
 pub struct State {

@@ -202,6 +202,21 @@ fn what_users_get_wrong_is_named() {
     assert!(base.good(&["config"]).contains("LogRotationInterval = 3600"));
     base.good(&["df"]);
 
+    // A process that happens to have a node's number is none: it is not running, and not to be ended.
+    let mut other = Command::new("sleep").arg("600").spawn().expect("sleep runs");
+    std::fs::write(base.0.join("spool/state.json"), format!("{{\"one-pid\": {}}}", other.id())).expect("a state");
+    assert!(base.bad(&["status"]).contains("crashed"));
+    base.good(&["stop"]);
+    assert!(other.try_wait().expect("a process").is_none());
+    let _ = other.kill();
+    let _ = other.wait();
+    // One at a time.
+    let lock = std::fs::File::create(base.0.join("spool/lock")).expect("a file");
+    lock.lock().expect("nobody else holds it");
+    assert!(base.bad(&["stop"]).contains("another tapirctl"));
+    drop(lock);
+    base.good(&["stop"]);
+
     base.write("node.cfg", "[one]\ntype=standalon\nhost=localhost\n");
     assert!(base.bad(&["nodes"]).contains("standalon"));
     base.write("node.cfg", "[one]\ntype=standalone\nhost=192.0.2.7\ninterface=lo\n");

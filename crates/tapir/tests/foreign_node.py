@@ -8,12 +8,14 @@ sends is written down here, every byte that it gets is compared or taken apart h
 
 import ipaddress
 import os
+import re
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import zmq
 
@@ -245,13 +247,15 @@ def greet(node, other_name):
 LAYOUT = """
 redef Cluster::manager_is_logger = T;
 redef Cluster::nodes += {
-	["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=LOG_PORT/tcp],
+	["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=LOG_PORT/tcp, $metrics_port=METRICS_PORT/tcp],
 	["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
 };
 """
 
 SCRIPT = """
 redef exit_only_after_terminate = T;
+redef Telemetry::metrics_address = "127.0.0.1";
+redef Cluster::Telemetry::core_metrics += { Cluster::Telemetry::VERBOSE, Cluster::Telemetry::DEBUG };
 redef Cluster::Backend::ZeroMQ::listen_xpub_endpoint = "tcp://127.0.0.1:XPUB_PORT";
 redef Cluster::Backend::ZeroMQ::connect_xsub_endpoint = "tcp://127.0.0.1:XPUB_PORT";
 redef Cluster::Backend::ZeroMQ::listen_xsub_endpoint = "tcp://127.0.0.1:XSUB_PORT";
@@ -401,7 +405,7 @@ class Tapir:
         env = dict(os.environ, CLUSTER_NODE=name, ZEEKPATH=folder, TZ="UTC")
         self.out, self.err = open(f"{folder}/out", "wb"), open(f"{folder}/err", "wb")
         self.process = subprocess.Popen(
-            [program, "-b", "base/frameworks/cluster", "base/frameworks/sumstats", "frameworks/cluster/backend/zeromq",
+            [program, "-b", "base/frameworks/cluster", "base/frameworks/sumstats", "base/frameworks/telemetry", "frameworks/cluster/backend/zeromq",
              f"{folder}/wire.zeek"],
             cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err)
         PROCESSES.append(self)
@@ -429,11 +433,11 @@ def scripts(ports):
     """The layout and the rest."""
     for text in (LAYOUT, SCRIPT):
         yield (text.replace("XPUB_PORT", str(ports[0])).replace("XSUB_PORT", str(ports[1]))
-               .replace("LOG_PORT", str(ports[2])))
+               .replace("LOG_PORT", str(ports[2])).replace("METRICS_PORT", str(ports[3])))
 
 
 def as_worker(program, folder):
-    ports = free_ports(3)
+    ports = free_ports(4)
     tapir = Tapir(program, folder, "manager", *scripts(ports))
     try:
         node = Node(b"worker-1", b"any-id-will-do", ports[0], ports[1])
@@ -550,6 +554,30 @@ def as_worker(program, folder):
         for text in ("unknown form", "Wire::NOG", "WRITER_ASKEY", "defauld", "field tags", "3 frames"):
             assert text in complaints, f"no word of {text}:\n{complaints}"
 
+        # What was counted of it.
+        wanted = [
+            r'zeek_cluster_core_verbose_incoming_events_total\{.*topic="zeek.cluster.manager",handler="Wire::simple"\} 2\n',
+            r'zeek_cluster_core_verbose_outgoing_events_total\{.*topic="zeek.cluster.worker".*handler="Wire::all".*\} 3\n',
+            r'zeek_cluster_core_verbose_outgoing_events_total\{.*topic="zeek.cluster.nodeid.__normalized__".*'
+            r'handler="Cluster::hello".*\} 1\n',
+            r'zeek_cluster_core_debug_outgoing_event_sizes_bucket\{.*handler="Wire::all".*script_location=".*wire.zeek:[0-9]+"'
+            r'.*le="1000"\} 3\n',
+            r'zeek_cluster_core_debug_outgoing_event_sizes_sum\{.*handler="Wire::all".*\} ' + str(3 * len(sent)) + r'\n',
+            r'zeek_cluster_core_debug_incoming_event_sizes_count\{.*topic="zeek.cluster.node.manager.",handler="Wire::simple"\} 1\n',
+            r'zeek_cluster_core_outgoing_events_total\{node="manager"\}',
+            r'zeek_cluster_zeromq_msg_errors_total\{node="manager"\}',
+            r'zeek_cluster_zeromq_proxy_frontend_messages_received_total\{node="manager"\}',
+        ]
+        end = time.monotonic() + PATIENCE
+        while True:
+            with urllib.request.urlopen(f"http://127.0.0.1:{ports[3]}/metrics", timeout=PATIENCE) as answer:
+                text = answer.read().decode()
+            missing = [w for w in wanted if not re.search(w, text)]
+            if not missing:
+                break
+            assert time.monotonic() < end, f"{missing}\n" + "\n".join(l for l in text.splitlines() if "cluster" in l)
+            node.turn()
+
         # Another process under the same name, before the end of the first is seen: it takes its place.
         again = Node(b"worker-1", b"second-id", ports[0], ports[1])
         greet(again, b"manager")
@@ -573,7 +601,7 @@ def as_worker(program, folder):
 
 
 def as_manager(program, folder):
-    ports = free_ports(3)
+    ports = free_ports(4)
     # The forwarder in the middle is libzmq's own.
     context = zmq.Context()
     front, back = context.socket(zmq.XSUB), context.socket(zmq.XPUB)

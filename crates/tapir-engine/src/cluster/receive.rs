@@ -132,9 +132,8 @@ fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(),
         );
         return complain(cx, text);
     }
-    metrics::event(cx, false, topic, event)?;
     if !cx.queue().wants(id) {
-        return Ok(());
+        return metrics::event(cx, false, topic, event);
     }
     let mut args = Vec::with_capacity(params.len());
     for (i, (d, ty)) in event.args.iter().zip(&params).enumerate() {
@@ -151,6 +150,7 @@ fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(),
             }
         }
     }
+    metrics::event(cx, false, topic, event)?;
     let mut time = cx.network_time();
     let mut metadata = vec![(REMOTE, Value::Unset)];
     for (key, d) in &event.metadata {

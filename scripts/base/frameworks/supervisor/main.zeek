@@ -3,12 +3,14 @@
 @load ./api
 @load ./control
 @load base/frameworks/broker
+
+@if ( Supervisor::is_supervisor() )
 @load base/frameworks/cluster
 
 # Requests come over the WebSocket API.
 event zeek_init() &priority=10
 	{
-	if ( ! Supervisor::is_supervisor() || ! SupervisorControl::enable_listen )
+	if ( ! SupervisorControl::enable_listen )
 		return;
 
 	local where = Broker::default_listen_address == "" ? 127.0.0.1 : to_addr(Broker::default_listen_address);
@@ -22,6 +24,8 @@ event zeek_init() &priority=10
 
 	Cluster::subscribe(SupervisorControl::topic_prefix);
 	}
+
+@endif
 
 event SupervisorControl::stop_request()
 	{

@@ -204,7 +204,11 @@ fn what_users_get_wrong_is_named() {
 
     // A process that happens to have a node's number is none: it is not running, and not to be ended.
     let mut other = Command::new("sleep").arg("600").spawn().expect("sleep runs");
-    std::fs::write(base.0.join("spool/state.json"), format!("{{\"one-pid\": {}}}", other.id())).expect("a state");
+    std::fs::write(
+        base.0.join("spool/state.json"),
+        format!("{{\"one-pid\": {}}}", other.id()),
+    )
+    .expect("a state");
     assert!(base.bad(&["status"]).contains("crashed"));
     base.good(&["stop"]);
     assert!(other.try_wait().expect("a process").is_none());

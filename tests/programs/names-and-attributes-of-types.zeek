@@ -41,3 +41,25 @@ event zeek_init() &priority=-1
 	{
 	close(open("/dev/null"));
 	}
+
+# A list of exactly the fields of a record type is a record without a name; one that has to be converted takes the name.
+type Exact: record {
+	a: count;
+	b: string;
+};
+
+type Real: record {
+	x: double;
+};
+
+event zeek_init() &priority=-2
+	{
+	local e: Exact = [$a=1, $b="x"];
+	local turned: Exact = [$b="x", $a=1];
+	local r: Real = [$x=1];
+	local same: Real = [$x=1.0];
+	print type_name(e), type_name(turned), type_name(r), type_name(same);
+	print |type_aliases(e)|, |type_aliases(turned)|, e is Exact;
+	local any_e: any = e;
+	switch ( any_e ) { case type Exact as x: print x; break; }
+	}

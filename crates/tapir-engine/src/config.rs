@@ -29,6 +29,10 @@ pub struct Config {
     pub parse_only: bool,
     pub filter: Option<String>,
     pub ignore_checksums: bool,
+    /// Where packets go that nothing takes.
+    pub unprocessed_file: Option<PathBuf>,
+    /// Names of the loaded signatures are listed.
+    pub list_rules: bool,
     pub deterministic: bool,
     pub load_seeds: Option<PathBuf>,
     pub save_seeds: Option<PathBuf>,
@@ -82,6 +86,8 @@ impl Default for Config {
             parse_only: false,
             filter: None,
             ignore_checksums: false,
+            unprocessed_file: None,
+            list_rules: false,
             deterministic: false,
             load_seeds: None,
             save_seeds: None,

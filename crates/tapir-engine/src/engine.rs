@@ -57,6 +57,8 @@ pub struct Engine {
     /// Whose packets are for other workers: where packets are shared out, and the share that is this node's.
     share: Option<(Sharer, usize)>,
     parent: Option<u32>,
+    /// Where packets go that nothing takes.
+    unprocessed: Option<Dumper>,
 }
 
 /// Tells those who operate the node how far it is, where they asked for it with `--status-file`.
@@ -203,6 +205,11 @@ impl Engine {
         let rules = match crate::sigs::load(&mut core.vm, &signature_files) {
             Ok((set, warnings)) => {
                 warnings.iter().for_each(|w| complain(&format!("warning: {w}")));
+                if config.list_rules {
+                    for r in set.rules.rules() {
+                        eprintln!("signature {}: {} patterns", r.id, r.patterns.len());
+                    }
+                }
                 Rc::new(set)
             }
             Err(errors) => {
@@ -279,6 +286,7 @@ impl Engine {
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
             fresh: Fresh::default(),
+            unprocessed: config.unprocessed_file.as_deref().map(Dumper::new),
             wants_changes: None,
         })
     }
@@ -326,6 +334,7 @@ impl Engine {
             flow.wants = options::wants(&self.spare, &flow.wants);
         }
         flow.wants.packet_filter = !drops.is_empty();
+        flow.wants.packet_not_processed |= self.unprocessed.is_some();
         let mut sink = Sink {
             drops,
             q: &mut self.spare,
@@ -346,6 +355,7 @@ impl Engine {
             } else {
                 None
             },
+            unprocessed: &mut self.unprocessed,
         };
         let result = f(flow, &mut sink);
         let mut core = self.core.borrow_mut();

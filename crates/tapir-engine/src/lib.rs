@@ -36,6 +36,7 @@ pub mod stores;
 pub mod supervisor;
 pub mod tags;
 pub mod telemetry;
+mod watch;
 pub mod weirds;
 
 pub use engine::{run, run_with};

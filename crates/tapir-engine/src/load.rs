@@ -204,6 +204,7 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     }
     set_limits(&mut vm);
     vm.freeze();
+    vm.set_watcher(crate::watch::watcher(config).map_err(fail)?);
     if let Some(name) = &config.disassemble {
         return Err(disassemble(&mut vm, &mut host, name));
     }

@@ -428,7 +428,9 @@ impl Renderer<'_> {
                 self.lvalue(l);
             }
             ExprKind::Record(fields) => {
+                let nameless = self.types().name(e.ty).is_some_and(|n| n.starts_with("record {"));
                 let name = self.types().record(e.ty).and_then(|r| r.name.clone());
+                let name = name.filter(|_| !nameless);
                 let (open, close) = match &name {
                     Some(n) => {
                         self.put(n);

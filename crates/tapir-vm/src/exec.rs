@@ -222,6 +222,10 @@ impl Vm {
         self.cur_code = code;
         self.cur_base = base;
         self.pc = code.instrs.as_ptr();
+        let watched = self.watcher.is_some().then(|| {
+            self.watched(code, None);
+            std::time::Instant::now()
+        });
         let result = if depth > self.max_depth {
             Err(self.too_deep())
         } else {
@@ -230,6 +234,9 @@ impl Vm {
         };
         if result.is_err() {
             self.unwind(depth);
+        }
+        if let Some(begun) = watched {
+            self.watched(code, Some(begun.elapsed()));
         }
         (self.host, self.entry_depth) = outer;
         result

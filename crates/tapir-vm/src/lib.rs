@@ -20,6 +20,7 @@ mod tables;
 mod timers;
 mod values;
 pub mod vm;
+pub mod watch;
 mod when;
 
 pub use errors::CallFrame;

@@ -150,6 +150,7 @@ pub struct Vm {
     pub(crate) event_calls: Vec<u64>,
     n_functions_seen: usize,
     pub(crate) new_event: Option<FuncId>,
+    pub(crate) watcher: Option<Box<dyn crate::watch::Watcher>>,
     /// Events handled since the network time last changed.
     pub(crate) events_now: u64,
     /// Events that did not fit into the queue, as far as they were reported.
@@ -227,6 +228,7 @@ impl Vm {
             event_funcs: vec![None; tapir_interface::events::NAMES.len()],
             n_functions_seen: 0,
             new_event: None,
+            watcher: None,
             events_now: 0,
             events_dropped: 0,
             reporter_events: [None; 3],

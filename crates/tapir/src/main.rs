@@ -33,6 +33,16 @@ fn main() -> ExitCode {
             println!("tapir version {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        Ok(Request::BuildInfo) => {
+            println!(
+                "{{\"build\":{{\"target\":\"{}-{}\",\"debug\":{}}},\"zeek\":\"9.0.0\",\"version\":\"{}\"}}",
+                std::env::consts::ARCH,
+                std::env::consts::OS,
+                cfg!(debug_assertions),
+                env!("CARGO_PKG_VERSION")
+            );
+            ExitCode::SUCCESS
+        }
         Ok(Request::ExportScripts(dir)) => match tapir_engine::embedded::export(&dir) {
             Ok(n) => {
                 println!("{n} scripts written to {}", dir.display());

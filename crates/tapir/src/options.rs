@@ -10,6 +10,7 @@ pub enum Request {
     Run(Box<Config>),
     Help,
     Version,
+    BuildInfo,
     ExportScripts(PathBuf),
 }
 
@@ -66,6 +67,16 @@ const OPTIONS: &[Opt] = &[
         help: "do not load the default scripts under base/",
         apply: |p, _| {
             p.config.bare = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('c'),
+        long: Some("capture-unprocessed"),
+        arity: Arity::Value("FILE"),
+        help: "write the packets that nothing takes to a pcap file",
+        apply: |p, v| {
+            p.config.unprocessed_file = Some(value(v).into());
             Ok(())
         },
     },
@@ -179,6 +190,16 @@ const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        short: Some('V'),
+        long: Some("build-info"),
+        arity: Arity::None,
+        help: "print what the program was built as, in JSON",
+        apply: |p, _| {
+            p.request = Some(Request::BuildInfo);
+            Ok(())
+        },
+    },
+    Opt {
         short: Some('w'),
         long: Some("writefile"),
         arity: Arity::Value("FILE"),
@@ -205,6 +226,33 @@ const OPTIONS: &[Opt] = &[
         help: "use fixed seeds for random numbers and hashes",
         apply: |p, _| {
             p.config.deterministic = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('F'),
+        long: Some("force-dns"),
+        arity: Arity::None,
+        help: "accepted for compatibility: no names are looked up while scripts load",
+        apply: |_, _| Ok(()),
+    },
+    Opt {
+        short: Some('P'),
+        long: Some("prime-dns"),
+        arity: Arity::None,
+        help: "check the scripts and exit: there are no names to look up before",
+        apply: |p, _| {
+            p.config.parse_only = true;
+            Ok(())
+        },
+    },
+    Opt {
+        short: Some('S'),
+        long: Some("debug-rules"),
+        arity: Arity::None,
+        help: "list the signatures that were loaded",
+        apply: |p, _| {
+            p.config.list_rules = true;
             Ok(())
         },
     },

@@ -62,10 +62,6 @@ fn no(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Bool(false))
 }
 
-fn nothing(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(Value::Unset)
-}
-
 fn zero(_: &mut CallCtx<'_>, _: &[Value]) -> Out {
     Ok(Value::Count(0))
 }
@@ -244,7 +240,6 @@ pub fn register(r: &mut Registry) {
         ("have_spicy", no),
         ("have_spicy_analyzers", no),
         ("current_analyzer", current_analyzer),
-        ("do_profiling", nothing),
         ("suspend_processing", suspend),
         ("continue_processing", resume),
         ("is_processing_suspended", is_suspended),

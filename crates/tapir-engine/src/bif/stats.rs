@@ -1,5 +1,6 @@
 //! Statistics of the node.
 
+use tapir_data::text::{Style, render};
 use tapir_data::value::{Table, Value};
 use tapir_interface::{records, types};
 use tapir_vm::{CallCtx, Registry, RtError};
@@ -22,6 +23,41 @@ fn net_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
         pkts_filtered: n.installed.is_some().then_some(n.n_filtered),
     };
     Ok(r.build(cx.queue().bindings()))
+}
+
+/// Writes the figures of the process to `profiling_file`, if there is one, and tells scripts.
+fn do_profiling(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    const PARTS: [(&str, &str); 9] = [
+        ("Process", "get_proc_stats"),
+        ("Packets", "get_net_stats"),
+        ("Conns", "get_conn_stats"),
+        ("Reassembly", "get_reassembler_stats"),
+        ("Files", "get_file_analysis_stats"),
+        ("Events", "get_event_stats"),
+        ("Timers", "get_timer_stats"),
+        ("DNS", "get_dns_stats"),
+        ("Threads", "get_thread_stats"),
+    ];
+    let Some(Value::File(file)) = cx.vm.global_value("profiling_file") else {
+        return Ok(Value::Unset);
+    };
+    let mut text = Vec::new();
+    for (what, name) in PARTS {
+        let Some(f) = crate::script::function(cx.vm, name) else {
+            continue;
+        };
+        let v = cx.vm.call_value(cx.host, &f, &[])?;
+        text.extend_from_slice(format!("{:.6} {what}: ", cx.vm.network_time()).as_bytes());
+        text.extend_from_slice(&render(&*cx.vm, &v, Style::Message));
+        text.push(b'\n');
+    }
+    if let Some(sink) = file.sink.borrow_mut().as_mut() {
+        if let Err(e) = sink.write_all(&text) {
+            cx.warning(format!("cannot write the profile: {e}"));
+        }
+    }
+    tapir_interface::events::profiling_update(cx.queue(), Value::File(file), true);
+    Ok(Value::Unset)
 }
 
 fn conn_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
@@ -189,6 +225,7 @@ fn reporter_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 /// Adds the built-ins.
 pub fn register(r: &mut Registry) {
     r.add_all(&[
+        ("do_profiling", do_profiling),
         ("get_net_stats", net_stats),
         ("get_conn_stats", conn_stats),
         ("get_proc_stats", proc_stats),

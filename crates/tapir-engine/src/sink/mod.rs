@@ -55,6 +55,8 @@ pub struct Sink<'a> {
     pub fresh: &'a mut Fresh,
     /// Runs a `discarder_check_*` function; `None` when there is none.
     pub discarders: Option<&'a mut dyn FnMut(&mut EventQueue, Discarder, Value, &[u8]) -> bool>,
+    /// Where packets go that nothing takes.
+    pub unprocessed: &'a mut Option<crate::dump::Dumper>,
 }
 
 /// Which `discarder_check_*` function.
@@ -281,6 +283,12 @@ impl FlowSink<ConnExt> for Sink<'_> {
 
     fn on_packet_not_processed(&mut self, _: &mut Table, raw: &RawPacket<'_>) {
         packets::not_processed(self.q, raw);
+        let Some(file) = self.unprocessed.as_mut() else { return };
+        if let Err(e) = file.write(raw) {
+            // Said once: the file is not tried again.
+            eprintln!("warning: {e}");
+            *self.unprocessed = None;
+        }
     }
 
     fn drop_packet(&mut self, _: &mut Table, ip: &IpPacket<'_>) -> bool {

@@ -16,6 +16,14 @@ impl Checker {
     pub(super) fn record_of(&mut self, args: &[ast::Expr], ty: TypeId, span: Span, named: bool) -> Expr {
         let mut fields: Vec<(u32, Expr)> = Vec::with_capacity(args.len());
         let mut ok = true;
+        // Whether the list has exactly the record's fields, so that nothing is converted and no name is taken over.
+        let mut shown = String::from("record { ");
+        let mut exact = !named
+            && self
+                .program
+                .types
+                .record(ty)
+                .is_some_and(|r| r.fields.len() == args.len());
         for a in args {
             let A::FieldAssign(name, value) = &a.kind else {
                 self.value(a, None);
@@ -53,6 +61,8 @@ impl Checker {
                 ok = false;
             }
             let field = self.program.types.record(ty).map(|r| &r.fields[slot as usize]);
+            let plain = |f: &Field| !f.optional && !f.log && f.default.is_none() && f.deprecated.is_none();
+            exact &= field.is_some_and(plain) && slot as usize == fields.len();
             let (field_ty, deprecated) = field.map_or((builtin::ERROR, None), |f| (f.ty, f.deprecated.clone()));
             if let Some(d) = deprecated {
                 let shown = format!("{}${text}", self.type_text(ty));
@@ -60,6 +70,9 @@ impl Checker {
             }
             let checked = self.value(value, Some(field_ty));
             let (from, at) = (checked.ty, checked.span);
+            exact &= self.program.types.same(from, field_ty)
+                && !matches!(&value.kind, A::Constructor(_, items, _) | A::List(items) if items.is_empty());
+            shown += &format!("{text}:{}; ", self.type_text(from));
             let compatible = from == builtin::ERROR
                 || self.fits(from, field_ty)
                 || self.common_number(from, field_ty).is_some()
@@ -105,6 +118,12 @@ impl Checker {
         if !ok {
             return self.bad(span);
         }
+        let ty = if exact && !fields.is_empty() && self.program.types.record(ty).is_some_and(|r| r.name.is_some()) {
+            let structure = self.canonical(ty);
+            self.program.types.spelled(structure, shown + "}")
+        } else {
+            ty
+        };
         Expr {
             kind: ExprKind::Record(fields),
             ty,

@@ -194,6 +194,8 @@ impl Dispatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::{LayerStack, Link, LinkInfo, decode_with};
+    use crate::types::Weirds;
 
     #[test]
     fn later_registrations_win_and_layers_can_be_switched_off() {
@@ -208,5 +210,21 @@ mod tests {
         d.set_enabled(Layer::Gre, true);
         assert!(d.is_enabled(Layer::Gre));
         assert_eq!(standard().child(Layer::Ip, 200), Some(Layer::UnknownIpTransport));
+    }
+
+    /// Tunnels whose state is that of a connection are of no use where there is none.
+    #[test]
+    fn tunnels_without_a_connection_are_weird() {
+        let mut d = Dispatch::default();
+        d.register(Layer::Ethernet, 0x9999, Layer::Vxlan);
+        let mut frame = [0; 64];
+        frame[12..14].copy_from_slice(&[0x99, 0x99]);
+        let (mut info, mut weirds) = (LinkInfo::default(), Weirds::default());
+        let mut stack = LayerStack::new(25);
+        let len = frame.len();
+        let got = decode_with(&d, Layer::Ethernet, &frame, len, &mut info, &mut stack, &mut weirds);
+        assert!(matches!(got, Link::Nothing));
+        let names: Vec<_> = weirds.drain().map(|w| (w.name, w.source)).collect();
+        assert_eq!(names, [("vxlan_missing_connection", "VXLAN")]);
     }
 }

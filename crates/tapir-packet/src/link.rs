@@ -335,6 +335,12 @@ pub fn decode_with<'a>(
             },
             Layer::Skip if table.skip_bytes > data.len() => Step::Weird("skip_bad_length"),
             Layer::Skip => Step::by_default(table.skip_bytes),
+            // Scripts can put the tunnels that datagrams carry anywhere, but their state is that of a connection.
+            Layer::Vxlan => Step::Weird("vxlan_missing_connection"),
+            Layer::Geneve => Step::Weird("geneve_missing_connection"),
+            Layer::Ayiya => Step::Weird("ayiya_missing_connection"),
+            Layer::Teredo => Step::Weird("teredo_missing_connection"),
+            Layer::Gtpv1 => Step::Weird("gtpv1_missing_connection"),
             _ => Step::NoChild,
         };
         match step {

@@ -100,8 +100,8 @@ pub fn info(c: &Conn<ConnExt>) -> ConnInfo {
         uid,
         c.history().into(),
     );
-    info.vlan = c.vlan.map(|v| v.id);
-    info.inner_vlan = c.inner_vlan.map(|v| v.id);
+    info.vlan = c.vlan().map(|v| v.id);
+    info.inner_vlan = c.inner_vlan().map(|v| v.id);
     info.begun = match &c.ext.app {
         Some(app) => app.info.begun,
         None => begun(c.mark),

@@ -87,7 +87,7 @@ impl Printer {
     }
 
     fn tunnels(&self, c: &mut Conn<Ext>) {
-        let Some(encap) = c.encap.clone() else {
+        let Some(encap) = c.encap().map(<[_]>::to_vec) else {
             return;
         };
         for e in encap.iter() {

@@ -121,21 +121,14 @@ pub struct Endpoint {
     pub(crate) window: u32,
     pub(crate) window_seq: u32,
     pub(crate) window_ack: u32,
-    pub(crate) window_known: bool,
-    /// FIN was seen; where it stands.
+    /// FIN was seen; see [`Rare::fin_seq`].
     pub fin_seen: bool,
-    pub(crate) fin_seq: u64,
-    pub(crate) fin_count: u16,
-    pub(crate) rst_count: u16,
     /// Closing was carried out.
     pub(crate) closed: bool,
     /// Closing waits for data.
     pub(crate) close_wanted: Option<bool>,
-    pub(crate) eof_told: bool,
-    pub(crate) syn_seen: bool,
     /// Data sent after the SYN.
     pub(crate) last_packet_time: f64,
-    pub(crate) first_packet_told: bool,
     /// Once-only letters of the history, and what the repeatable ones last stood for.
     pub(crate) letters: u16,
     pub(crate) rare: Option<Box<Rare>>,
@@ -144,9 +137,13 @@ pub struct Endpoint {
     pub(crate) reassembler: Option<Box<Reassembler>>,
 }
 
-/// Numbers that an endpoint without trouble does not have.
+/// Numbers that an endpoint without trouble does not have until it closes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rare {
+    /// Where the FIN stands.
+    pub fin_seq: u64,
+    pub fin_count: u16,
+    pub rst_count: u16,
     pub last_syn: u32,
     pub last_fin: u32,
     pub last_rst: u32,
@@ -157,6 +154,11 @@ pub(crate) struct Rare {
 }
 
 impl Endpoint {
+    /// Whether something was noted with a bit of [`letter`].
+    pub(crate) fn once(&self, bit: u16) -> bool {
+        self.letters & bit != 0
+    }
+
     /// The rare numbers as they are.
     pub(crate) fn rare(&self) -> Rare {
         self.rare.as_deref().copied().unwrap_or_default()
@@ -187,10 +189,6 @@ pub struct Conn<X> {
     pub transport: Transport,
     /// The IP protocol number.
     pub ip_proto: u8,
-    pub vlan: Option<VlanTag>,
-    /// The VLANs of the key, if they are part of it.
-    pub(crate) key_vlans: Option<(u16, u16)>,
-    pub inner_vlan: Option<VlanTag>,
     pub start_time: f64,
     pub last_time: f64,
     /// Seconds without packets until removal; change it with `FlowTable::set_inactivity_timeout`.
@@ -203,9 +201,6 @@ pub struct Conn<X> {
     pub weird_seen: bool,
     /// Packets are neither looked at nor counted any more (`skip_further_processing`).
     pub skip: bool,
-    /// The encapsulation of the latest packet, outermost first.
-    pub encap: Option<Rc<Vec<EncapEntry>>>,
-    pub(crate) tunnel_changes: u32,
     pub(crate) uid: Option<Uid>,
     pub(crate) timer_generation: u16,
     pub(crate) app_timers: u16,
@@ -218,19 +213,32 @@ pub struct Conn<X> {
     pub(crate) reassembling: bool,
     /// Valid TCP packets so far, at most two.
     pub(crate) seen_packets: u8,
-    /// Tunnel analyzers that have confirmed or given up, by bit.
-    pub(crate) tunnel_confirmed: u8,
-    pub(crate) tunnel_violated: u8,
-    /// Tunnel analyzers that keep state for it.
-    pub(crate) tunnel_state: u8,
-    /// Both directions of Teredo.
-    pub(crate) teredo_seen: u8,
     pub(crate) flipped_once: bool,
     /// A mark that the layers above set as they like; 0 in a new connection.
     pub mark: u8,
     pub thresholds: Option<Box<Thresholds>>,
+    pub(crate) seldom: Option<Box<Seldom>>,
     /// What the layers above keep.
     pub ext: X,
+}
+
+/// What connections without VLANs, outside of tunnels and without tunnels inside, do not have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seldom {
+    pub vlan: Option<VlanTag>,
+    pub inner_vlan: Option<VlanTag>,
+    /// The VLANs of the key, if they are part of it.
+    pub key_vlans: Option<(u16, u16)>,
+    /// The encapsulation of the latest packet, outermost first.
+    pub encap: Option<Rc<[EncapEntry]>>,
+    pub tunnel_changes: u32,
+    /// Tunnel analyzers that have confirmed or given up, by bit.
+    pub tunnel_confirmed: u8,
+    pub tunnel_violated: u8,
+    /// Tunnel analyzers that keep state for it.
+    pub tunnel_state: u8,
+    /// Both directions of Teredo.
+    pub teredo_seen: u8,
 }
 
 pub(crate) mod letter {
@@ -241,6 +249,16 @@ pub(crate) mod letter {
     pub const ACK: u16 = 16;
     pub const INCONSISTENT: u16 = 32;
     pub const MULTI: u16 = 64;
+
+    // What else was once, though no letter tells of it.
+    /// A SYN of this side was seen.
+    pub const SYN_SEEN: u16 = 0x0800;
+    /// The window is known.
+    pub const WINDOW: u16 = 0x1000;
+    /// The end of the data was reported.
+    pub const EOF_TOLD: u16 = 0x2000;
+    /// The first packet was shown.
+    pub const FIRST_TOLD: u16 = 0x4000;
 }
 
 impl<X> Conn<X> {
@@ -253,6 +271,40 @@ impl<X> Conn<X> {
     #[inline]
     pub(crate) fn end_mut(&mut self, is_orig: bool) -> &mut Endpoint {
         if is_orig { &mut self.orig } else { &mut self.resp }
+    }
+
+    /// What seldom is there, to change it.
+    pub(crate) fn seldom_mut(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// The outer VLAN of the first packet.
+    pub fn vlan(&self) -> Option<VlanTag> {
+        self.seldom.as_ref()?.vlan
+    }
+
+    /// The inner VLAN of the first packet.
+    pub fn inner_vlan(&self) -> Option<VlanTag> {
+        self.seldom.as_ref()?.inner_vlan
+    }
+
+    /// The encapsulation of the latest packet, outermost first, if it had any.
+    pub fn encap(&self) -> Option<&[EncapEntry]> {
+        self.seldom.as_ref()?.encap.as_deref()
+    }
+
+    /// Whether a tunnel analyzer has given up.
+    pub(crate) fn tunnel_violated(&self, kind: UdpTunnel) -> bool {
+        self.seldom
+            .as_ref()
+            .is_some_and(|s| s.tunnel_violated & 1 << (kind as u8) != 0)
+    }
+
+    /// Whether a tunnel analyzer has confirmed.
+    pub(crate) fn tunnel_confirmed(&self, kind: UdpTunnel) -> bool {
+        self.seldom
+            .as_ref()
+            .is_some_and(|s| s.tunnel_confirmed & 1 << (kind as u8) != 0)
     }
 
     /// The unique identifier, if one was given out; `FlowTable::uid` makes one when needed.
@@ -290,7 +342,7 @@ impl<X> Conn<X> {
         }
         let mut size = e.last_rel().max(e.ack_rel());
         // Positions before the start show as huge numbers; nothing was sent then.
-        if e.state == TcpState::Inactive && !e.syn_seen && size > u64::MAX / 2 {
+        if e.state == TcpState::Inactive && !e.once(letter::SYN_SEEN) && size > u64::MAX / 2 {
             return 0;
         }
         size = size.saturating_sub(1);
@@ -330,7 +382,7 @@ impl<X> Conn<X> {
             ip_proto: self.ip_proto,
             one_way: self.transport == Transport::Icmp
                 && !crate::icmp::is_two_way(self.orig.port, self.resp.port, self.ip_proto == 58),
-            vlans: self.key_vlans,
+            vlans: self.seldom.as_ref().and_then(|s| s.key_vlans),
         }
     }
 
@@ -375,16 +427,19 @@ impl<X> Conn<X> {
     /// Forgets what a tunnel analyzer knows of the connection; says whether there was something.
     pub fn forget_tunnel(&mut self, kind: UdpTunnel) -> bool {
         let bit = 1 << (kind as u8);
-        let had = self.tunnel_state & bit != 0;
-        self.tunnel_state &= !bit;
-        self.tunnel_confirmed &= !bit;
-        self.tunnel_violated &= !bit;
+        let Some(s) = &mut self.seldom else { return false };
+        let had = s.tunnel_state & bit != 0;
+        s.tunnel_state &= !bit;
+        s.tunnel_confirmed &= !bit;
+        s.tunnel_violated &= !bit;
         had
     }
 
     /// Whether a tunnel analyzer keeps state for the connection.
     pub fn has_tunnel(&self, kind: UdpTunnel) -> bool {
-        self.tunnel_state & 1 << (kind as u8) != 0
+        self.seldom
+            .as_ref()
+            .is_some_and(|s| s.tunnel_state & 1 << (kind as u8) != 0)
     }
 
     /// Exchanges the roles of the endpoints. The caller reports it.

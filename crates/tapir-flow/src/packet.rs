@@ -8,7 +8,7 @@ use tapir_packet::ip::{self, IpOptions, IpPacket, proto};
 use tapir_packet::link::{self, L3, Layer, Link, LinkInfo};
 use tapir_packet::{Ip, RawPacket, checksum};
 
-use crate::conn::{Conn, EncapEntry, Endpoint, Transport};
+use crate::conn::{Conn, EncapEntry, Endpoint, Seldom, Transport, letter};
 use crate::icmp::checksums_wanted;
 use crate::key::ConnTuple;
 use crate::sink::{FlowSink, Packet};
@@ -450,6 +450,16 @@ impl<X: Default> FlowTable<X> {
             Transport::Unknown => self.options.unknown_ip_inactivity_timeout,
         };
         let reassembling = self.options.reassemble;
+        let plain = p.encap.is_empty() && p.link.vlan.is_none() && p.link.inner_vlan.is_none() && tuple.vlans.is_none();
+        let seldom = || {
+            Box::new(Seldom {
+                vlan: p.link.vlan,
+                inner_vlan: p.link.inner_vlan,
+                key_vlans: tuple.vlans,
+                encap: (!p.encap.is_empty()).then(|| Rc::from(p.encap)),
+                ..Seldom::default()
+            })
+        };
         let make = |id| Conn {
             id,
             orig: Endpoint {
@@ -466,9 +476,6 @@ impl<X: Default> FlowTable<X> {
             },
             transport: tuple.transport,
             ip_proto: tuple.ip_proto,
-            key_vlans: tuple.vlans,
-            vlan: p.link.vlan,
-            inner_vlan: p.link.inner_vlan,
             start_time: p.ts,
             last_time: p.ts,
             inactivity_timeout: timeout,
@@ -477,8 +484,6 @@ impl<X: Default> FlowTable<X> {
             limit_noted: false,
             weird_seen: false,
             skip: false,
-            encap: (!p.encap.is_empty()).then(|| Rc::new(p.encap.to_vec())),
-            tunnel_changes: 0,
             uid: None,
             timer_generation: 0,
             app_timers: 0,
@@ -488,13 +493,10 @@ impl<X: Default> FlowTable<X> {
             is_partial: false,
             reassembling,
             seen_packets: 0,
-            tunnel_confirmed: 0,
-            tunnel_violated: 0,
-            tunnel_state: 0,
-            teredo_seen: 0,
             flipped_once: false,
             mark: 0,
             thresholds: None,
+            seldom: (!plain).then(seldom),
             ext: X::default(),
         };
         let mut c = self.insert(make, sink);
@@ -598,30 +600,32 @@ impl<X: Default> FlowTable<X> {
         p: &Packet<'_>,
         sink: &mut S,
     ) {
-        if self.wants.first_packet && !c.end(is_orig).first_packet_told {
-            c.end_mut(is_orig).first_packet_told = true;
+        if self.wants.first_packet && !c.end(is_orig).once(letter::FIRST_TOLD) {
+            c.end_mut(is_orig).letters |= letter::FIRST_TOLD;
             sink.on_first_packet(self, c, is_orig, p);
         }
     }
 
     /// Follows changes of the tunnels that a connection comes in.
     fn encapsulation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, encap: &[EncapEntry], sink: &mut S) {
-        let old = c.encap.as_ref().map_or(&[][..], |e| &e[..]);
+        let old = c.encap().unwrap_or(&[]);
         if old.len() == encap.len() && old.iter().zip(encap).all(|(a, b)| a.same(b)) {
             return;
         }
         let max = self.options.tunnel_max_changes_per_connection;
-        c.tunnel_changes += 1;
-        if max > 0 && c.tunnel_changes > max {
+        let new: Option<Rc<[EncapEntry]>> = (!encap.is_empty()).then(|| Rc::from(encap));
+        let seldom = c.seldom_mut();
+        seldom.tunnel_changes += 1;
+        if max > 0 && seldom.tunnel_changes > max {
+            // The counter must not wrap.
+            seldom.tunnel_changes = max + 1;
             let addl = max.to_string();
             self.conn_weird(c, "tunnel_max_changes_per_connection_exceeded", &addl, "", sink);
             c.note_limit();
-            // The counter must not wrap.
-            c.tunnel_changes = max + 1;
-            c.encap = (!encap.is_empty()).then(|| Rc::new(encap.to_vec()));
+            c.seldom_mut().encap = new;
             return;
         }
-        c.encap = (!encap.is_empty()).then(|| Rc::new(encap.to_vec()));
+        seldom.encap = new;
         sink.on_tunnel_changed(self, c);
     }
 }

@@ -339,7 +339,7 @@ impl<X: Default> FlowTable<X> {
         let e = c.end_mut(is_orig);
         let mut ack = ack;
         if e.fin_seen {
-            ack = ack.min(e.fin_seq);
+            ack = ack.min(e.rare().fin_seq);
         }
         if e.reassembler.is_none() {
             if ack <= 1 {
@@ -382,7 +382,7 @@ impl<X: Default> FlowTable<X> {
     fn fill_holes<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u64, sink: &mut S) -> u64 {
         let mut missing = 0;
         loop {
-            let closing = c.orig.fin_seen || c.resp.fin_seen || (c.orig.rst_count | c.resp.rst_count) > 0;
+            let closing = c.orig.fin_seen || c.resp.fin_seen || (c.orig.rare().rst_count | c.resp.rare().rst_count) > 0;
             let Some(r) = c.end_mut(is_orig).reassembler.as_deref_mut() else {
                 return missing;
             };

@@ -232,7 +232,7 @@ impl<X: Default> FlowTable<X> {
         let retransmission = self.advance_last(c, s, own_len);
         if fin {
             let e = c.end_mut(is_orig);
-            e.fin_seq = seq + u64::from(s.len) + u64::from(syn);
+            e.rare_mut().fin_seq = seq + u64::from(s.len) + u64::from(syn);
         }
         if retransmission {
             let e = c.end_mut(is_orig).rare_mut();
@@ -305,6 +305,7 @@ impl<X: Default> FlowTable<X> {
         let max = self.options.tcp_storm_thresh.min(u16::MAX.into()) as u16;
         let e = c.end_mut(s.is_orig);
         let close = ts < e.last_packet_time + self.options.tcp_storm_interarrival_thresh;
+        let e = e.rare_mut();
         e.fin_count = e.fin_count.saturating_add(u16::from(fin));
         e.rst_count = e.rst_count.saturating_add(u16::from(rst));
         let (fin_storm, rst_storm) = (fin && e.fin_count >= max && close, rst && e.rst_count >= max && close);
@@ -351,7 +352,10 @@ impl<X: Default> FlowTable<X> {
             TcpState::Reset if syn && e.start_seq != s.seq => e.init_syn(s.seq, own_len),
             _ => {}
         }
-        if s.has(flag::ACK) && c.end(!s.is_orig).state == TcpState::Inactive && !c.end(!s.is_orig).syn_seen {
+        if s.has(flag::ACK)
+            && c.end(!s.is_orig).state == TcpState::Inactive
+            && !c.end(!s.is_orig).once(letter::SYN_SEEN)
+        {
             let own = c.end(s.is_orig).state;
             let sent_syn = matches!(own, TcpState::SynSent | TcpState::SynAckSent | TcpState::Established);
             if plain && sent_syn && !c.weird_seen {
@@ -363,7 +367,7 @@ impl<X: Default> FlowTable<X> {
             }
         }
         if syn {
-            c.end_mut(s.is_orig).syn_seen = true;
+            c.end_mut(s.is_orig).letters |= letter::SYN_SEEN;
         }
     }
 
@@ -436,7 +440,7 @@ impl<X: Default> FlowTable<X> {
         let window = u32::from(s.window) << scale;
         let mut recision = false;
         if s.has(flag::ACK) {
-            if e.window_known {
+            if e.once(letter::WINDOW) {
                 if (s.seq.wrapping_sub(e.window_seq) as i32) < 0 || (s.ack.wrapping_sub(e.window_ack) as i32) < 0 {
                     return;
                 }
@@ -450,7 +454,7 @@ impl<X: Default> FlowTable<X> {
                     && s.seq == e.window_seq
                     && e.state != TcpState::Closed;
             }
-            e.window_known = true;
+            e.letters |= letter::WINDOW;
             e.window_ack = s.ack;
             e.window_seq = s.seq;
         }

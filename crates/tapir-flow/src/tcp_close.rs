@@ -1,6 +1,6 @@
 //! The end of TCP connections: closing, what waits for data, and the timers that remove what is over.
 
-use crate::conn::{Conn, TcpState, Transport};
+use crate::conn::{Conn, TcpState, Transport, letter};
 use crate::sink::FlowSink;
 use crate::table::FlowTable;
 use crate::timers::TimerKind;
@@ -46,9 +46,9 @@ impl<X: Default> FlowTable<X> {
                 continue;
             };
             if self.data_pending(c, is_orig) {
-                if c.orig.closed && c.resp.closed && !c.end(is_orig).eof_told {
+                if c.orig.closed && c.resp.closed && !c.end(is_orig).once(letter::EOF_TOLD) {
                     self.conn_weird(c, "pending_data_when_closed", "", "TCP", sink);
-                    c.end_mut(is_orig).eof_told = true;
+                    c.end_mut(is_orig).letters |= letter::EOF_TOLD;
                 }
                 continue;
             }
@@ -60,8 +60,8 @@ impl<X: Default> FlowTable<X> {
 
     fn end_of_stream<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, sink: &mut S) {
         let e = c.end_mut(is_orig);
-        if !e.eof_told && (e.fin_seen || e.state == TcpState::Reset) {
-            e.eof_told = true;
+        if !e.once(letter::EOF_TOLD) && (e.fin_seen || e.state == TcpState::Reset) {
+            e.letters |= letter::EOF_TOLD;
             sink.on_eof(self, c, is_orig);
         }
     }

@@ -223,8 +223,7 @@ impl<X: Default> FlowTable<X> {
                 sink,
             );
         };
-        let bit = 1 << (kind as u8);
-        if c.tunnel_violated & bit != 0 && kind != UdpTunnel::Gtpv1 {
+        if c.tunnel_violated(kind) && kind != UdpTunnel::Gtpv1 {
             return Some(c);
         }
         if p.encap.len() >= self.options.tunnel_max_depth {
@@ -293,24 +292,27 @@ impl<X: Default> FlowTable<X> {
 
     fn violation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, reason: &str, data: &[u8], sink: &mut S) {
         let bit = 1 << (kind as u8);
-        if c.tunnel_violated & bit == 0 {
-            c.tunnel_violated |= bit;
+        let marks = &mut c.seldom_mut().tunnel_violated;
+        if *marks & bit == 0 {
+            *marks |= bit;
             sink.on_tunnel_violation(self, c, kind.layer(), reason, data);
         }
     }
 
     fn new_state<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, sink: &mut S) {
         let bit = 1 << (kind as u8);
-        if c.tunnel_state & bit == 0 {
-            c.tunnel_state |= bit;
+        let marks = &mut c.seldom_mut().tunnel_state;
+        if *marks & bit == 0 {
+            *marks |= bit;
             sink.on_tunnel_state(self, c, kind.layer());
         }
     }
 
     fn confirmation<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, kind: UdpTunnel, sink: &mut S) {
         let bit = 1 << (kind as u8);
-        if c.tunnel_confirmed & bit == 0 {
-            c.tunnel_confirmed |= bit;
+        let marks = &mut c.seldom_mut().tunnel_confirmed;
+        if *marks & bit == 0 {
+            *marks |= bit;
             sink.on_tunnel_confirmed(self, c, kind.layer());
         }
     }
@@ -484,7 +486,7 @@ impl<X: Default> FlowTable<X> {
         let header = match tunnel::teredo(payload) {
             Ok(h) => h,
             Err(weird) => {
-                if c.tunnel_confirmed & 1 << (KIND as u8) != 0 && !weird.is_empty() {
+                if c.tunnel_confirmed(KIND) && !weird.is_empty() {
                     self.conn_weird(&mut c, weird, "", "TEREDO", sink);
                 }
                 self.violation(&mut c, KIND, "Bad Teredo encapsulation", payload, sink);
@@ -507,8 +509,9 @@ impl<X: Default> FlowTable<X> {
             }
         }
         self.new_state(&mut c, KIND, sink);
-        c.teredo_seen |= if is_orig { 1 } else { 2 };
-        if c.teredo_seen == 3 || !self.options.tunnel_delay_teredo_confirmation {
+        let seen = &mut c.seldom_mut().teredo_seen;
+        *seen |= if is_orig { 1 } else { 2 };
+        if *seen == 3 || !self.options.tunnel_delay_teredo_confirmation {
             self.confirmation(&mut c, KIND, sink);
         }
         if let Some(ip) = peek_ip(inner, self.ip_options()) {
@@ -569,7 +572,7 @@ impl<X: Default> FlowTable<X> {
             self.violation(&mut c, KIND, "Truncated GTPv1", &[], sink);
             return Some(c);
         };
-        if c.tunnel_violated & 1 << (KIND as u8) == 0 {
+        if !c.tunnel_violated(KIND) {
             self.confirmation(&mut c, KIND, sink);
         }
         sink.on_gtp_packet(self, &mut c, &g, &ip);
@@ -601,7 +604,7 @@ impl<X: Default> FlowTable<X> {
 /// reports a change back, as the reference does.
 fn shared_stack<X>(c: &mut Conn<X>, p: &Packet<'_>, encap: &[EncapEntry]) {
     if !p.encap.is_empty() {
-        c.encap = Some(Rc::new(encap.to_vec()));
+        c.seldom_mut().encap = Some(Rc::from(encap));
     }
 }
 

@@ -133,14 +133,13 @@ impl Sink<'_> {
 
     /// Raises `new_connection`, or notes that there is nothing that it would do by now.
     fn begin(&mut self, t: &mut Table, c: &mut C) {
-        let app = c.ext.app.as_deref_mut();
-        let has_record = app.as_ref().is_some_and(|app| app.info.value.is_some());
-        if self.lazy.begin.is_none() || has_record || c.encap.is_some() || !self.q.wants(events::NEW_CONNECTION) {
+        let has_record = c.ext.app.as_ref().is_some_and(|app| app.info.value.is_some());
+        if self.lazy.begin.is_none() || has_record || c.encap().is_some() || !self.q.wants(events::NEW_CONNECTION) {
             self.raise(t, c, events::NEW_CONNECTION);
             return;
         }
         c.mark = net::FRESH;
-        if let Some(app) = app {
+        if let Some(app) = &mut c.ext.app {
             app.info.begun = Begun::Fresh;
         }
         self.fresh.ids.push(c.id);
@@ -185,7 +184,7 @@ impl Sink<'_> {
 
 /// The `tunnel` field of a connection that came in tunnels.
 fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
-    let encap = c.encap.as_ref()?;
+    let encap = c.encap()?;
     let b = q.bindings();
     let items = encap
         .iter()

@@ -195,14 +195,53 @@ fn bit_length(n: &[u8]) -> u64 {
     }
 }
 
+/// The bits of the order of a curve's group.
 fn curve_bits(oid: &str) -> Option<u64> {
     Some(match oid {
-        "1.2.840.10045.3.1.1" => 192,
-        "1.3.132.0.33" => 224,
-        "1.2.840.10045.3.1.7" | "1.3.132.0.10" | "1.3.36.3.3.2.8.1.1.7" => 256,
-        "1.3.132.0.34" | "1.3.36.3.3.2.8.1.1.11" => 384,
-        "1.3.36.3.3.2.8.1.1.13" => 512,
+        "1.2.840.10045.3.0.1" => 163,
+        "1.2.840.10045.3.0.2" | "1.2.840.10045.3.0.3" => 162,
+        "1.2.840.10045.3.0.4" => 161,
+        "1.2.840.10045.3.0.5" => 191,
+        "1.2.840.10045.3.0.6" => 190,
+        "1.2.840.10045.3.0.7" => 189,
+        "1.2.840.10045.3.0.10" => 193,
+        "1.2.840.10045.3.0.11" => 238,
+        "1.2.840.10045.3.0.12" => 237,
+        "1.2.840.10045.3.0.13" => 236,
+        "1.2.840.10045.3.0.16" => 257,
+        "1.2.840.10045.3.0.17" => 289,
+        "1.2.840.10045.3.0.18" | "1.2.840.10045.3.0.19" => 353,
+        "1.2.840.10045.3.0.20" => 418,
+        "1.2.156.10197.1.301" => 256,
+        "1.3.132.0.7" => 110,
+        "1.3.132.0.6" => 112,
+        "1.3.132.0.4" | "1.3.132.0.5" => 113,
+        "1.3.132.0.29" => 126,
+        "1.3.132.0.28" => 128,
+        "1.3.132.0.22" | "1.3.132.0.23" => 131,
+        "1.3.36.3.3.2.8.1.1.1" | "1.3.36.3.3.2.8.1.1.2" => 160,
+        "1.3.132.0.8" | "1.3.132.0.9" | "1.3.132.0.30" => 161,
+        "1.3.132.0.2" => 162,
+        "1.3.132.0.1" | "1.3.132.0.15" => 163,
+        "1.2.840.10045.3.1.1" | "1.2.840.10045.3.1.2" | "1.2.840.10045.3.1.3" | "1.3.132.0.31" => 192,
+        "1.3.36.3.3.2.8.1.1.3" | "1.3.36.3.3.2.8.1.1.4" => 192,
+        "1.3.132.0.24" | "1.3.132.0.25" => 193,
+        "1.3.132.0.33" | "1.3.36.3.3.2.8.1.1.5" | "1.3.36.3.3.2.8.1.1.6" => 224,
+        "1.3.132.0.32" => 225,
+        "1.3.132.0.26" => 232,
+        "1.3.132.0.27" => 233,
+        "1.3.132.0.3" => 238,
+        "1.2.840.10045.3.1.4" | "1.2.840.10045.3.1.5" | "1.2.840.10045.3.1.6" => 239,
+        "1.2.840.10045.3.1.7" | "1.3.132.0.10" | "1.3.36.3.3.2.8.1.1.7" | "1.3.36.3.3.2.8.1.1.8" => 256,
+        "1.3.132.0.16" => 281,
+        "1.3.132.0.17" => 282,
+        "1.3.36.3.3.2.8.1.1.9" | "1.3.36.3.3.2.8.1.1.10" => 320,
+        "1.3.132.0.34" | "1.3.36.3.3.2.8.1.1.11" | "1.3.36.3.3.2.8.1.1.12" => 384,
+        "1.3.132.0.36" => 407,
+        "1.3.132.0.37" => 409,
+        "1.3.36.3.3.2.8.1.1.13" | "1.3.36.3.3.2.8.1.1.14" => 512,
         "1.3.132.0.35" => 521,
+        "1.3.132.0.38" | "1.3.132.0.39" => 570,
         _ => return None,
     })
 }
@@ -217,13 +256,7 @@ impl<'a> Name<'a> {
         let mut d = Der::new(self.0).enter(tag::SEQUENCE)?;
         let mut out = Vec::new();
         while !d.is_empty() {
-            let mut set = d.enter(tag::SET)?;
-            let mut rdn = Vec::new();
-            while !set.is_empty() {
-                let mut a = set.enter(tag::SEQUENCE)?;
-                rdn.push((der::oid(a.expect(tag::OID)?), a.next()?));
-            }
-            out.push(rdn);
+            out.push(relative_name(d.enter(tag::SET)?)?);
         }
         Some(out)
     }
@@ -241,6 +274,12 @@ impl<'a> Name<'a> {
                 .join("+")
         };
         parts.iter().rev().map(rdn).collect::<Vec<_>>().join(",")
+    }
+
+    /// One line in the order of the parts, `C = …, O = …`; values with special characters stand in quotes.
+    pub fn spaced(&self) -> String {
+        let parts = self.parts().unwrap_or_default();
+        parts.iter().map(|rdn| spaced(rdn)).collect::<Vec<_>>().join(", ")
     }
 
     /// The older one-line form, `/C=…/O=…`.
@@ -318,6 +357,45 @@ pub fn text(v: &Tlv) -> Option<Vec<u8>> {
         ),
         _ => return None,
     })
+}
+
+/// The attributes of a relative name, identifier and value.
+pub fn relative_name(mut set: Der<'_>) -> Option<Vec<(String, Tlv<'_>)>> {
+    let mut rdn = Vec::new();
+    while !set.is_empty() {
+        let mut a = set.enter(tag::SEQUENCE)?;
+        rdn.push((der::oid(a.expect(tag::OID)?), a.next()?));
+    }
+    Some(rdn)
+}
+
+/// A relative name as [`Name::spaced`] shows it.
+pub fn spaced(rdn: &[(String, Tlv)]) -> String {
+    let shown = |(oid, v): &(String, Tlv)| {
+        let value = match text(v) {
+            Some(t) => quoted(&t),
+            None => format!("#{}", crate::hash::hex_upper(v.whole)),
+        };
+        format!("{} = {value}", oid::short_name(oid))
+    };
+    rdn.iter().map(shown).collect::<Vec<_>>().join(" + ")
+}
+
+/// A value of [`Name::spaced`].
+fn quoted(text: &[u8]) -> String {
+    let edge = |b: Option<&u8>| b == Some(&b' ');
+    let special = text.iter().any(|b| b",+\"\\<>;".contains(b))
+        || text.first() == Some(&b'#')
+        || edge(text.first())
+        || edge(text.last());
+    let mut out = String::new();
+    for b in text {
+        match b {
+            0x20..=0x7e => out.push(char::from(*b)),
+            _ => out.push_str(&format!("\\{b:02X}")),
+        }
+    }
+    if special { format!("\"{out}\"") } else { out }
 }
 
 fn escape_into(out: &mut String, text: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::cert::{Extension, Name};
+use crate::cert::{self, Extension, Name};
 use crate::der::{self, Der, Tlv, tag};
 use crate::hash::hex_upper;
 use crate::{oid, sct};
@@ -25,8 +25,15 @@ fn known(e: &Extension) -> Option<Vec<u8>> {
             let ca = if ca { "CA:TRUE" } else { "CA:FALSE" };
             len.map_or_else(|| ca.to_string(), |n| format!("{ca}, pathlen:{n}"))
         }
-        "2.5.29.20" | "2.5.29.27" => format!("0x{}", der::int_hex(Der::new(v).expect(tag::INTEGER)?)),
-        "2.5.29.54" => der::int_decimal(Der::new(v).expect(tag::INTEGER)?),
+        "2.5.29.20" | "2.5.29.27" | "2.5.29.54" => {
+            let n = Der::new(v).expect(tag::INTEGER)?;
+            // Long ones are not shown as decimal numbers.
+            if der::strip_zeros(n).len() < 16 {
+                der::int_decimal(n)
+            } else {
+                format!("0x{}", der::int_hex(n))
+            }
+        }
         "2.5.29.30" => name_constraints(v)?,
         "2.5.29.31" | "2.5.29.46" => distribution_points(v)?,
         "2.5.29.32" => policies(v)?,
@@ -146,6 +153,22 @@ pub fn general_name(t: &Tlv) -> Option<String> {
     })
 }
 
+/// One GeneralName as extensions with a layout of their own show it.
+fn printed_name(t: &Tlv) -> Option<String> {
+    if t.tag != 0xa4 {
+        return general_name(t);
+    }
+    let name = Name(t.body);
+    name.parts()?;
+    Some(format!("DirName:{}", name.spaced()))
+}
+
+/// Text as C shows it: up to a zero.
+fn until_zero(b: &[u8]) -> String {
+    let n = b.iter().position(|b| *b == 0).unwrap_or(b.len());
+    String::from_utf8_lossy(&b[..n]).into_owned()
+}
+
 fn other_name(t: &Tlv) -> Option<String> {
     let mut d = t.inner();
     let id = der::oid(d.expect(tag::OID)?);
@@ -157,7 +180,14 @@ fn other_name(t: &Tlv) -> Option<String> {
         "1.3.6.1.5.5.7.8.7" => format!("othername: SRVName::{text}"),
         "1.3.6.1.5.5.7.8.8" => format!("othername: NAIRealm::{text}"),
         "1.3.6.1.5.5.7.8.9" => format!("othername: SmtpUTF8Mailbox::{text}"),
-        other => format!("othername: {}::<unsupported>", oid::short_name(other)),
+        other => {
+            let shown = if matches!(value.tag, tag::UTF8 | 0x16) {
+                &text
+            } else {
+                "<unsupported>"
+            };
+            format!("othername: {}::{shown}", oid::short_name(other))
+        }
     })
 }
 
@@ -236,11 +266,14 @@ fn distribution_points(v: &[u8]) -> Option<String> {
                         let mut lines = vec!["Full Name:".to_string()];
                         let mut names = name.inner();
                         while let Some(n) = names.next() {
-                            lines.push(format!("  {}", general_name(&n)?));
+                            lines.push(format!("  {}", printed_name(&n)?));
                         }
                         out.push(lines.join("\n"));
                     } else {
-                        out.push("Relative Name:".to_string());
+                        out.push(format!(
+                            "Relative Name:\n  {}",
+                            cert::spaced(&cert::relative_name(name.inner())?)
+                        ));
                     }
                 }
                 0x81 => {
@@ -256,7 +289,7 @@ fn distribution_points(v: &[u8]) -> Option<String> {
                     let mut lines = vec!["CRL Issuer:".to_string()];
                     let mut names = part.inner();
                     while let Some(n) = names.next() {
-                        lines.push(format!("  {}", general_name(&n)?));
+                        lines.push(format!("  {}", printed_name(&n)?));
                     }
                     out.push(lines.join("\n"));
                 }
@@ -291,7 +324,7 @@ fn policies(v: &[u8]) -> Option<String> {
                 let value = q.next();
                 match (id.as_str(), value) {
                     ("1.3.6.1.5.5.7.2.1", Some(v)) => {
-                        lines.push(format!("  CPS: {}", String::from_utf8_lossy(v.body)));
+                        lines.push(format!("  CPS: {}", until_zero(v.body)));
                     }
                     ("1.3.6.1.5.5.7.2.2", Some(v)) => {
                         lines.push("  User Notice:".to_string());
@@ -312,10 +345,7 @@ fn user_notice(v: Tlv, lines: &mut Vec<String>) -> Option<()> {
         if part.tag == tag::SEQUENCE {
             let mut reference = part.inner();
             let organization = reference.next()?;
-            lines.push(format!(
-                "    Organization: {}",
-                String::from_utf8_lossy(organization.body)
-            ));
+            lines.push(format!("    Organization: {}", until_zero(organization.body)));
             let mut numbers = reference.enter(tag::SEQUENCE)?;
             let mut shown = Vec::new();
             while let Some(n) = numbers.expect(tag::INTEGER) {
@@ -324,12 +354,8 @@ fn user_notice(v: Tlv, lines: &mut Vec<String>) -> Option<()> {
             let label = if shown.len() > 1 { "Numbers" } else { "Number" };
             lines.push(format!("    {label}: {}", shown.join(", ")));
         } else {
-            // All string types are shown byte by byte, up to a zero: of a BMPString nothing is left.
-            let n = part.body.iter().position(|b| *b == 0).unwrap_or(part.body.len());
-            lines.push(format!(
-                "    Explicit Text: {}",
-                String::from_utf8_lossy(&part.body[..n])
-            ));
+            // All string types are shown byte by byte: of a BMPString nothing is left.
+            lines.push(format!("    Explicit Text: {}", until_zero(part.body)));
         }
     }
     Some(())
@@ -374,7 +400,7 @@ fn name_constraints(v: &[u8]) -> Option<String> {
                 (0x87, 32) => {
                     format!("IP:{}/{}", ip_text(&name.body[..16]), ip_text(&name.body[16..]))
                 }
-                _ => general_name(&name)?,
+                _ => printed_name(&name)?,
             };
             lines.push(format!("  {text}"));
         }
@@ -400,7 +426,7 @@ fn proxy(v: &[u8]) -> Option<String> {
     let mut d = Der::new(v).enter(tag::SEQUENCE)?;
     let len = d
         .expect(tag::INTEGER)
-        .map_or_else(|| "infinite".to_string(), der::int_decimal);
+        .map_or_else(|| "infinite".to_string(), der::int_hex);
     let mut policy = d.enter(tag::SEQUENCE)?;
     let language = oid::long_name(&der::oid(policy.expect(tag::OID)?));
     let mut out = format!("Path Length Constraint: {len}\nPolicy Language: {language}");
@@ -459,4 +485,48 @@ fn date_text(ms: u64, with_ms: bool) -> String {
         day / 60 % 60,
         day % 60
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        [&[tag, body.len() as u8], &body[..]].concat()
+    }
+
+    fn attribute(last: u8, kind: u8, value: &[u8]) -> Vec<u8> {
+        let oid = tlv(tag::OID, &[&[0x55, 4, last]]);
+        tlv(tag::SEQUENCE, &[&oid, &tlv(kind, &[value])])
+    }
+
+    #[test]
+    fn names_of_revocation_lists_are_shown_with_spaces() {
+        let country = tlv(tag::SET, &[&attribute(6, 0x13, b"US")]);
+        let organization = tlv(tag::SET, &[&attribute(10, tag::UTF8, "A, \u{e9}".as_bytes())]);
+        let directory = tlv(0xa4, &[&tlv(tag::SEQUENCE, &[&country, &organization])]);
+        let full = tlv(tag::SEQUENCE, &[&tlv(0xa0, &[&tlv(0xa0, &[&directory])])]);
+        let parts = [attribute(10, tag::UTF8, b"A"), attribute(3, tag::UTF8, b"B")].concat();
+        let relative = tlv(tag::SEQUENCE, &[&tlv(0xa0, &[&tlv(0xa1, &[&parts])])]);
+        let shown = "Full Name:\n  DirName:C = US, O = \"A, \\C3\\A9\"\nRelative Name:\n  O = A + CN = B";
+        let points = tlv(tag::SEQUENCE, &[&full, &relative]);
+        assert_eq!(distribution_points(&points).as_deref(), Some(shown));
+        // Alternative names have the older form.
+        let names = general_names(&tlv(tag::SEQUENCE, &[&directory]));
+        assert_eq!(names.as_deref(), Some("DirName:/C=US/O=A, \\xC3\\xA9"));
+    }
+
+    #[test]
+    fn names_of_unknown_kinds_are_shown_when_they_are_text() {
+        let other = |kind| {
+            tlv(
+                0xa0,
+                &[&tlv(tag::OID, &[&[0x2a, 3]]), &tlv(0xa0, &[&tlv(kind, &[b"x"])])],
+            )
+        };
+        let shown = |kind| general_names(&tlv(tag::SEQUENCE, &[&other(kind)])).unwrap_or_default();
+        assert_eq!(shown(tag::UTF8), "othername: 1.2.3::x");
+        assert_eq!(shown(tag::OCTET_STRING), "othername: 1.2.3::<unsupported>");
+    }
 }

@@ -63,9 +63,28 @@ const TABLE: &str = "\
 1.2.643.7.1.1.3.3 id-tc26-signwithdigest-gost3410-2012-512 GOST R 34.10-2012 with GOST R 34.11-2012 (512 bit)
 1.2.643.100.1 OGRN
 1.2.643.100.3 SNILS
+1.2.840.10040.2.1 holdInstructionNone Hold Instruction None
+1.2.840.10040.2.2 holdInstructionCallIssuer Hold Instruction Call Issuer
+1.2.840.10040.2.3 holdInstructionReject Hold Instruction Reject
 1.2.840.10040.4.1 DSA dsaEncryption
 1.2.840.10040.4.3 DSA-SHA1 dsaWithSHA1
 1.2.840.10045.2.1 id-ecPublicKey
+1.2.840.10045.3.0.1 c2pnb163v1
+1.2.840.10045.3.0.2 c2pnb163v2
+1.2.840.10045.3.0.3 c2pnb163v3
+1.2.840.10045.3.0.4 c2pnb176v1
+1.2.840.10045.3.0.5 c2tnb191v1
+1.2.840.10045.3.0.6 c2tnb191v2
+1.2.840.10045.3.0.7 c2tnb191v3
+1.2.840.10045.3.0.10 c2pnb208w1
+1.2.840.10045.3.0.11 c2tnb239v1
+1.2.840.10045.3.0.12 c2tnb239v2
+1.2.840.10045.3.0.13 c2tnb239v3
+1.2.840.10045.3.0.16 c2pnb272w1
+1.2.840.10045.3.0.17 c2pnb304w1
+1.2.840.10045.3.0.18 c2tnb359v1
+1.2.840.10045.3.0.19 c2pnb368w1
+1.2.840.10045.3.0.20 c2tnb431r1
 1.2.840.10045.3.1.1 prime192v1
 1.2.840.10045.3.1.2 prime192v2
 1.2.840.10045.3.1.3 prime192v3
@@ -81,7 +100,6 @@ const TABLE: &str = "\
 1.2.840.10045.4.3.3 ecdsa-with-SHA384
 1.2.840.10045.4.3.4 ecdsa-with-SHA512
 1.2.840.10046.2.1 dhpublicnumber X9.42 DH
-1.2.840.113533.7.65.0 entrustVersInfo
 1.2.840.113549.1.1.1 rsaEncryption
 1.2.840.113549.1.1.2 RSA-MD2 md2WithRSAEncryption
 1.2.840.113549.1.1.3 RSA-MD4 md4WithRSAEncryption

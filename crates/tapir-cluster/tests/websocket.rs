@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tapir_cluster::websocket::{ServerOptions, Servers, TlsOptions};
-use tapir_cluster::{Hub, Incoming};
+use tapir_cluster::{Hub, Incoming, Meter};
 use tapir_data::broker::event::EventMessage;
 use tapir_data::broker::{Data, json};
 use tungstenite::protocol::Role;
@@ -29,6 +29,8 @@ impl Node {
         node.subscribe(b"to.node");
         node.start().unwrap();
         let mut servers = Servers::new(&*node, "8.0.0");
+        let meter = Arc::new(Meter::new(vec![1e6]));
+        servers.set_meter(meter.clone());
         let options = ServerOptions {
             listen_port: 0,
             ..options
@@ -67,6 +69,12 @@ impl Node {
             }
             for (name, t) in servers.traffic() {
                 l.lock().unwrap().push(format!("{name} {} {}", t.outgoing, t.incoming));
+            }
+            for (flow, n) in meter.read() {
+                let (app, topic) = (flow.app.unwrap(), String::from_utf8(flow.topic).unwrap());
+                let line = format!("{app} {} {topic} {} {}", flow.outgoing, flow.handler, n.events);
+                l.lock().unwrap().push(line);
+                assert!(n.bytes > 0 && n.buckets[0] == n.events);
             }
             for (name, n) in servers.blocks() {
                 l.lock()
@@ -215,6 +223,8 @@ fn clients_meet_each_other_and_the_node() {
     assert!(log[0].ends_with(r#"Some("test/1") ["chat", "from"]"#), "{log:?}");
     assert!(log.contains(&"event to.node 2".into()), "{log:?}");
     assert!(log.contains(&"test/1 4 4".into()), "{log:?}");
+    assert!(log.contains(&"test/1 true chat.x demo::seen 2".into()), "{log:?}");
+    assert!(log.contains(&"test/1 false from.node demo::seen 1".into()), "{log:?}");
     assert!(log.contains(&"lost 1005 ".into()), "{log:?}");
 }
 

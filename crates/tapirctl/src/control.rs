@@ -24,7 +24,7 @@ impl Control {
     pub fn connect(options: &Options) -> Result<Self, String> {
         let url = options.get("WebSocketUrl");
         let timeout = Duration::from_secs(options.number("WebSocketTimeout").max(1));
-        let fail = |e: String| format!("cannot reach the cluster at {url}: {e}");
+        let fail = |e: String| format!("cannot reach the cluster at {url} (does the manager run?): {e}");
         let (socket, _) = tungstenite::connect(&url).map_err(|e| fail(e.to_string()))?;
         if let MaybeTlsStream::Plain(s) = socket.get_ref() {
             s.set_read_timeout(Some(Duration::from_millis(200)))

@@ -24,6 +24,8 @@ const LONG_RUN: Duration = Duration::from_secs(30);
 /// How often a node that is to end is asked to, and when it is made to.
 const ASK: Duration = Duration::from_secs(2);
 const INSIST: Duration = Duration::from_secs(30);
+/// How long it may take to read what a process has left: others that it has started may hold its output open.
+const READING: Duration = Duration::from_secs(10);
 /// Lines that wait to be shown; nodes that print more wait.
 const LINES_MAX: usize = 1000;
 /// Longer lines are cut into several.
@@ -81,7 +83,8 @@ struct Node {
 pub struct Children {
     nodes: BTreeMap<String, Node>,
     lines: (SyncSender<Happening>, Receiver<Happening>),
-    waiting: Vec<Happening>,
+    /// Threads that read what processes have left that are gone, and since when they are.
+    reading: Vec<(JoinHandle<()>, Instant)>,
 }
 
 impl Default for Children {
@@ -89,7 +92,7 @@ impl Default for Children {
         Children {
             nodes: BTreeMap::new(),
             lines: sync_channel(LINES_MAX),
-            waiting: Vec::new(),
+            reading: Vec::new(),
         }
     }
 }
@@ -215,11 +218,11 @@ impl Node {
         }
     }
 
-    fn ended(&mut self) -> Option<ExitStatus> {
+    fn ended(&mut self, reading: &mut Vec<(JoinHandle<()>, Instant)>) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         self.child = None;
-        // What it has printed is read to the end by threads that end by themselves.
-        self.readers.clear();
+        let now = Instant::now();
+        reading.extend(self.readers.drain(..).map(|r| (r, now)));
         Some(status)
     }
 
@@ -348,13 +351,15 @@ impl Children {
     }
 
     fn poll_with(&mut self, program: impl Fn(&NodeConfig) -> Result<Command, String>) -> Vec<Happening> {
-        let mut out = std::mem::take(&mut self.waiting);
-        out.extend(self.lines.1.try_iter().take(TURN));
         let now = Instant::now();
+        // Before lines are taken: what a thread has read that is at its end is among them then.
+        self.reading
+            .retain(|(thread, since)| !thread.is_finished() && now.duration_since(*since) < READING);
+        let mut out: Vec<Happening> = self.lines.1.try_iter().take(TURN).collect();
         let mut gone = Vec::new();
         let mut next = Vec::new();
         for node in self.nodes.values_mut() {
-            let ended = node.ended();
+            let ended = node.ended(&mut self.reading);
             if let Some(ending) = &mut node.ending {
                 if node.child.is_none() {
                     gone.push(node.config.name.clone());
@@ -412,9 +417,9 @@ impl Children {
         out
     }
 
-    /// Whether there are processes.
+    /// Whether there are processes, or something that such have left.
     pub fn any(&self) -> bool {
-        self.nodes.values().any(|n| n.child.is_some())
+        !self.reading.is_empty() || self.nodes.values().any(|n| n.child.is_some())
     }
 
     /// Asks all nodes to end, for good.

@@ -256,3 +256,23 @@ fn lists_in_brackets_initialise_like_lists_in_braces() {
 fn redef_on_a_local_means_nothing() {
     fine("event zeek_init() { local hosts: set[count] &redef; print |hosts|; }");
 }
+
+#[test]
+fn what_stands_in_the_wrong_place() {
+    expect(
+        "event zeek_init() { if ( T )\n@if ( T )\nc = 2;\n@endif\n}",
+        &["line 4: incorrect use of directive"],
+    );
+    expect(
+        "c = 3;\nglobal late = 1;\nevent zeek_init() { }",
+        &["line 3: syntax error, at or near \"global\""],
+    );
+    expect(
+        "global u: count &redef;\nredef u += 1;",
+        &["line 3: += initializer applied to ID without value (u)"],
+    );
+    expect(
+        "global e: event(a: count, b: string);\nglobal e: event(b: string &default=\"x\");",
+        &["line 3: &default on parameter 'b' has no effect (not a event declaration)"],
+    );
+}

@@ -106,8 +106,14 @@ impl<H: Host> Parser<H> {
                     }
                 }
             }
-            Directive::If => self.condition(span),
-            Directive::Ifdef | Directive::Ifndef => self.ifdef(d == Directive::Ifdef, span),
+            Directive::If => {
+                self.conditionals += 1;
+                self.condition(span);
+            }
+            Directive::Ifdef | Directive::Ifndef => {
+                self.conditionals += 1;
+                self.ifdef(d == Directive::Ifdef, span);
+            }
             Directive::Else => {
                 let open = match self.top().and_then(|f| f.conditionals.last_mut()) {
                     Some(c) => !std::mem::replace(&mut c.0, true),

@@ -106,6 +106,8 @@ pub struct Parser<H> {
     broken: bool,
     /// Parsing an `@if` condition: nothing behind its parenthesis may be read.
     in_directive: bool,
+    /// How many `@if`, `@ifdef` and `@ifndef` were met.
+    conditionals: u32,
     /// The file that is read when all others have ended (for messages at the end).
     current: (u32, Rc<str>, Rc<str>),
 }
@@ -124,6 +126,7 @@ impl<H: Host> Parser<H> {
             no_pipe: false,
             errors: 0,
             broken: false,
+            conditionals: 0,
             in_directive: false,
             current: (0, "".into(), "".into()),
         }

@@ -62,6 +62,14 @@ impl<H: Host> Parser<H> {
 
     /// The statement that belongs to `if`, `for` or `while`.
     fn sub_stmt(&mut self) -> Result<Box<Stmt>> {
+        let before = self.conditionals;
+        self.peek();
+        if self.conditionals != before {
+            let span = self.peek_span();
+            let d = Diagnostic::error("directive-body", span, "incorrect use of directive")
+                .note("a condition can stand within a block, but cannot be the body of if, for or while");
+            self.host.report(d);
+        }
         Ok(Box::new(self.stmt()?))
     }
 

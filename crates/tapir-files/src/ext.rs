@@ -254,26 +254,30 @@ fn access(v: &[u8]) -> Option<String> {
     })
 }
 
+/// Names under a title, each in a line of its own.
+fn titled(title: &str, mut names: Der) -> Option<String> {
+    let mut out = format!("{title}:");
+    while let Some(n) = names.next() {
+        out.push_str("\n  ");
+        out.push_str(&printed_name(&n)?);
+    }
+    Some(out)
+}
+
+/// As OpenSSL shows them: lists of names have no end of line, relative names and reasons have one.
 fn distribution_points(v: &[u8]) -> Option<String> {
     let points = each(v, |t| {
         let mut d = t.inner();
-        let mut out: Vec<String> = Vec::new();
+        let mut out = String::new();
         while let Some(part) = d.next() {
             match part.tag {
                 0xa0 => {
                     let name = part.inner().next()?;
                     if name.tag == 0xa0 {
-                        let mut lines = vec!["Full Name:".to_string()];
-                        let mut names = name.inner();
-                        while let Some(n) = names.next() {
-                            lines.push(format!("  {}", printed_name(&n)?));
-                        }
-                        out.push(lines.join("\n"));
+                        out.push_str(&titled("Full Name", name.inner())?);
                     } else {
-                        out.push(format!(
-                            "Relative Name:\n  {}",
-                            cert::spaced(&cert::relative_name(name.inner())?)
-                        ));
+                        let rdn = cert::relative_name(name.inner())?;
+                        out.push_str(&format!("Relative Name:\n  {}\n", cert::spaced(&rdn)));
                     }
                 }
                 0x81 => {
@@ -283,20 +287,13 @@ fn distribution_points(v: &[u8]) -> Option<String> {
                         .filter(|(i, _)| der::bit(part.body, *i))
                         .map(|(_, n)| *n)
                         .collect();
-                    out.push(format!("Reasons:\n  {}", set.join(", ")));
+                    out.push_str(&format!("Reasons:\n  {}\n", set.join(", ")));
                 }
-                0xa2 => {
-                    let mut lines = vec!["CRL Issuer:".to_string()];
-                    let mut names = part.inner();
-                    while let Some(n) = names.next() {
-                        lines.push(format!("  {}", printed_name(&n)?));
-                    }
-                    out.push(lines.join("\n"));
-                }
+                0xa2 => out.push_str(&titled("CRL Issuer", part.inner())?),
                 _ => {}
             }
         }
-        Some(out.join("\n"))
+        Some(out)
     })?;
     Some(points.join("\n"))
 }
@@ -509,9 +506,13 @@ mod tests {
         let full = tlv(tag::SEQUENCE, &[&tlv(0xa0, &[&tlv(0xa0, &[&directory])])]);
         let parts = [attribute(10, tag::UTF8, b"A"), attribute(3, tag::UTF8, b"B")].concat();
         let relative = tlv(tag::SEQUENCE, &[&tlv(0xa0, &[&tlv(0xa1, &[&parts])])]);
-        let shown = "Full Name:\n  DirName:C = US, O = \"A, \\C3\\A9\"\nRelative Name:\n  O = A + CN = B";
-        let points = tlv(tag::SEQUENCE, &[&full, &relative]);
-        assert_eq!(distribution_points(&points).as_deref(), Some(shown));
+        let reasons = tlv(tag::SEQUENCE, &[&tlv(0x81, &[&[6, 0x40]]), &tlv(0xa2, &[&directory])]);
+        let name = "DirName:C = US, O = \"A, \\C3\\A9\"";
+        let shown = format!(
+            "Full Name:\n  {name}\nRelative Name:\n  O = A + CN = B\n\nReasons:\n  Key Compromise\nCRL Issuer:\n  {name}"
+        );
+        let points = tlv(tag::SEQUENCE, &[&full, &relative, &reasons]);
+        assert_eq!(distribution_points(&points), Some(shown));
         // Alternative names have the older form.
         let names = general_names(&tlv(tag::SEQUENCE, &[&directory]));
         assert_eq!(names.as_deref(), Some("DirName:/C=US/O=A, \\xC3\\xA9"));

@@ -305,9 +305,11 @@ fn a_cluster_goes_on_when_nodes_are_killed() {
                 && (more(&format!("{w}-at-proxy-1")) || more(&format!("{w}-at-proxy-2")))
         })
     };
-    wait_for("the cluster runs", Duration::from_secs(90), || {
+    let start_up = wait_for("the cluster runs", Duration::from_secs(90), || {
         logs.is_dir() && flows(&BTreeMap::new())
     });
+    // Ten seconds are promised; on a machine that is busy with other things all takes longer, the start as well.
+    let promised = Duration::from_secs(10).max(start_up * 2);
     for victim in ["logger-1", "proxy-1", "worker-1", "manager"] {
         let before = load(&logs);
         let old = pid(victim).expect("a process id");
@@ -329,7 +331,7 @@ fn a_cluster_goes_on_when_nodes_are_killed() {
             "{victim}: recovered after {:?} ({took:?})",
             begun.elapsed()
         );
-        // A second or two where nothing else runs; ten are promised.
+        assert!(begun.elapsed() < promised, "{victim} took {:?}", begun.elapsed());
         // Lines that were in a file stay there.
         let after = load(&logs);
         for (who, lines) in &before {

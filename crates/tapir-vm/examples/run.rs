@@ -7,7 +7,7 @@ mod plain;
 
 use std::rc::Rc;
 
-use plain::{Evaluator, Plain, does_nothing};
+use plain::{Evaluator, Plain, stand_in_for};
 use tapir_data::value::Value;
 use tapir_script::load::{Files, Loader, has_errors};
 use tapir_vm::{CallCtx, Registry, RtError, Vm};
@@ -124,9 +124,7 @@ fn run(args: Vec<String>) -> i32 {
     vm.set_program(Rc::new(program));
     if force {
         // What only an engine has does nothing here.
-        for name in vm.missing_builtins() {
-            registry.add(name.leak(), does_nothing);
-        }
+        stand_in_for(&vm.missing_builtins(), &mut registry);
         vm.set_registry(registry);
     }
     let t1 = std::time::Instant::now();

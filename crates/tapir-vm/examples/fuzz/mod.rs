@@ -9,7 +9,7 @@ use tapir_script::hir::{FunctionKind, Program};
 use tapir_script::load::{Files, Found, Loader, ScriptSource, has_errors};
 use tapir_vm::{Limits, Registry, RtError, Vm};
 
-use crate::plain::{Evaluator, Plain, does_nothing};
+use crate::plain::{Evaluator, Plain, does_nothing, stand_in_for};
 
 /// A small generator of numbers.
 pub struct Random(pub u64);
@@ -542,9 +542,7 @@ impl Bench {
 fn compile_and_run(mut vm: Vm, mut host: Plain, mut registry: Registry, program: Program, name: &str) -> Outcome {
     let program = Rc::new(program);
     vm.set_program(program.clone());
-    for name in vm.missing_builtins() {
-        registry.add(name.leak(), does_nothing);
-    }
+    stand_in_for(&vm.missing_builtins(), &mut registry);
     vm.set_registry(registry);
     vm.set_limits(Limits {
         steps_max: 1 << 21,

@@ -60,6 +60,8 @@ pub struct Config {
     pub node_index: u32,
     /// Analyse only one share of the packets: which, from 0, and of how many.
     pub share: Option<(usize, usize)>,
+    /// Watch an interface together with others that name the same number: the system gives each some of the flows.
+    pub fanout: Option<u16>,
     /// The process that looks after this one: when it is gone the run ends in order.
     pub parent: Option<u32>,
     /// Whether the process only looks after others, which its scripts create.
@@ -107,6 +109,7 @@ impl Default for Config {
             texts: Vec::new(),
             node_index: 0,
             share: None,
+            fanout: None,
             parent: None,
             supervisor: false,
             supervised: None,

@@ -4,7 +4,7 @@ mod fed;
 #[cfg(target_os = "linux")]
 mod live;
 
-pub use fed::{Place, run_in};
+pub use fed::{Part, Place, run_in};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -59,10 +59,12 @@ pub struct Engine {
     parent: Option<u32>,
     /// Where packets go that nothing takes.
     unprocessed: Option<Dumper>,
+    /// Whether signals end this node, or it is told when to end.
+    heeds_signals: bool,
 }
 
 /// Tells those who operate the node how far it is, where they asked for it with `--status-file`.
-fn tell_status(config: &Config, status: &str) {
+pub(crate) fn tell_status(config: &Config, status: &str) {
     if let Some(path) = &config.status_file {
         if let Err(e) = std::fs::write(path, format!("{status} [main]\n")) {
             complain(&format!(
@@ -71,6 +73,12 @@ fn tell_status(config: &Config, status: &str) {
             ));
         }
     }
+}
+
+/// Whether the process that looks after this one has ended, if there was one.
+pub(crate) fn is_orphan(parent: Option<u32>) -> bool {
+    let now = || rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32);
+    parent.is_some_and(|parent| now() != parent)
 }
 
 /// Loads, runs and ends a node. Gives the exit status of the process.
@@ -285,6 +293,7 @@ impl Engine {
             filter: None,
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
+            heeds_signals: true,
             fresh: Fresh::default(),
             unprocessed: config.unprocessed_file.as_deref().map(Dumper::new),
             wants_changes: None,
@@ -426,16 +435,12 @@ impl Engine {
 
     fn stopping(&self) -> bool {
         let core = self.core.borrow();
-        core.host.stop || core.exit.is_some() || tapir_packet::signals::stop_requested()
+        core.host.stop || core.exit.is_some() || self.heeds_signals && tapir_packet::signals::stop_requested()
     }
 
     /// Whether the process that looks after this one has ended.
     fn is_orphan(&self) -> bool {
-        let Some(parent) = self.parent else {
-            return false;
-        };
-        let now = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32);
-        now != parent
+        is_orphan(self.parent)
     }
 
     /// Waits while scripts have suspended processing.

@@ -9,8 +9,12 @@
 //! nodes have done what came before, and have nothing left to say about it.
 
 mod line;
+#[cfg(target_os = "linux")]
+mod live;
 
 pub use line::{Outlet as Feed, Taken};
+#[cfg(target_os = "linux")]
+pub use live::{LiveDispatcher, Losses};
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -56,6 +60,22 @@ struct Entry {
     end: u32,
     /// Its place among the packets of all workers.
     place: u32,
+}
+
+impl Entry {
+    /// What is known of a packet before it has a place.
+    fn of(raw: &RawPacket<'_>) -> Self {
+        Entry {
+            ts_sec: raw.ts_sec,
+            ts_usec: raw.ts_usec,
+            len: raw.len,
+            link_type: raw.link_type,
+            buffer: 0,
+            start: 0,
+            end: 0,
+            place: 0,
+        }
+    }
 }
 
 /// One worker's share of a slice.
@@ -125,6 +145,26 @@ impl Slice {
         std::hint::black_box(sum);
     }
 
+    /// The node's packets in order, where time goes by itself.
+    pub fn packets(&self) -> impl Iterator<Item = RawPacket<'_>> {
+        self.entries.iter().enumerate().map(|(i, e)| {
+            if i.is_multiple_of(FETCH) {
+                self.fetch(i);
+            }
+            self.packet(e)
+        })
+    }
+
+    fn packet(&self, e: &Entry) -> RawPacket<'_> {
+        RawPacket {
+            ts_sec: e.ts_sec,
+            ts_usec: e.ts_usec,
+            len: e.len,
+            link_type: e.link_type,
+            data: self.bytes(e),
+        }
+    }
+
     /// The node's packets in order, each after the times of the others' packets that came before it; what comes after
     /// the last one ends the sequence without a packet.
     pub fn steps(&self) -> impl Iterator<Item = (&[f64], Option<RawPacket<'_>>)> {
@@ -137,14 +177,7 @@ impl Slice {
             let place = e.map_or(self.times.len(), |e| e.place as usize);
             let between = &self.times[passed..place];
             passed = place + 1;
-            let packet = e.map(|e| RawPacket {
-                ts_sec: e.ts_sec,
-                ts_usec: e.ts_usec,
-                len: e.len,
-                link_type: e.link_type,
-                data: self.bytes(e),
-            });
-            (between, packet)
+            (between, e.map(|e| self.packet(e)))
         })
     }
 }
@@ -206,14 +239,8 @@ impl Dispatcher {
                     }
                     let slice = &mut self.workers[self.balance.share(&raw)].1;
                     let entry = Entry {
-                        ts_sec: raw.ts_sec,
-                        ts_usec: raw.ts_usec,
-                        len: raw.len,
-                        link_type: raw.link_type,
-                        buffer: 0,
-                        start: 0,
-                        end: 0,
                         place: self.times.len() as u32,
+                        ..Entry::of(&raw)
                     };
                     self.times.push(ts);
                     let len = raw.data.len();

@@ -1,18 +1,23 @@
-//! A capture read by several workers: a whole cluster in one process.
+//! A capture or an interface read by several workers: a whole cluster in one process.
 //!
-//! One thread reads the capture and shares it out; each worker, the manager (which also is the logger) and a proxy are
-//! engines on threads of their own, joined by a hub. Scripts see a cluster as any other; what travels between the nodes is
-//! never lost, however long it takes.
+//! One thread reads packets and shares them out; each worker, the manager (which also is the logger) and a proxy are
+//! engines on threads of their own, joined by a hub. Scripts see a cluster as any other. Of a capture, what travels between
+//! the nodes is never lost, however long it takes; an interface waits for nobody, and what finds no room is counted.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::{Backend, Hub, HubConfig, InboxLimits};
+#[cfg(target_os = "linux")]
+use tapir_packet::live::{LiveOptions, LiveSource};
 
 use crate::config::{Config, Input};
-use crate::engine::{self, Place};
+use crate::engine::{self, Part, Place};
+#[cfg(target_os = "linux")]
+use crate::feed::LiveDispatcher;
 use crate::feed::{Dispatcher, Feed};
 
 /// The machine's frames of deeply nested calls live on the thread's stack; as much as the main thread usually has.
@@ -28,6 +33,9 @@ pub struct Start {
     /// Nodes that are ready, and whether one of them ended.
     state: Mutex<(usize, bool)>,
     changed: Condvar,
+    /// How to watch an interface.
+    #[cfg(target_os = "linux")]
+    options: Mutex<Option<LiveOptions>>,
 }
 
 impl Start {
@@ -39,6 +47,12 @@ impl Start {
     /// A node has run `zeek_init` and knows the others.
     pub fn ready(&self) {
         self.change(|(ready, _)| *ready += 1);
+    }
+
+    /// Says how scripts want the interface to be watched; all workers' say the same.
+    #[cfg(target_os = "linux")]
+    pub fn watch_with(&self, options: LiveOptions) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = Some(options);
     }
 
     /// A node has ended.
@@ -95,52 +109,169 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn spawn(&mut self, name: String, backend: Box<dyn Backend>, feed: Feed) -> std::io::Result<JoinHandle<u8>> {
+    fn spawn(&mut self, name: &str, backend: Box<dyn Backend>, (feed, part): Fed) -> Result<JoinHandle<u8>, String> {
+        let name = name.to_string();
         let mut config = self.config.clone();
+        #[cfg(target_os = "linux")]
+        if let Part::Serves = part {
+            config.input = None;
+        }
         config.environment.push(("CLUSTER_NODE".into(), name.clone()));
         config.texts.push(("cluster-layout.zeek".into(), self.layout.clone()));
         config.node_index = self.begun;
         self.begun += 1;
         let start = self.start.clone();
         let peers = self.n_nodes - 1;
-        let has_packets = name.starts_with("worker");
-        std::thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+        let thread = std::thread::Builder::new().name(name).stack_size(STACK);
+        let spawned = thread.spawn(move || {
             let place = Place {
                 backend,
                 feed,
-                has_packets,
+                part,
                 start: start.clone(),
                 peers,
             };
             let _ending = Ending(start);
             engine::run_in(&config, place)
-        })
+        });
+        spawned.map_err(|e| format!("cannot start a thread: {e}"))
     }
 }
 
-/// Reads a capture with the number of workers that the configuration says. Gives the exit status of the process.
+/// What feeds a node, and what the node does with it.
+type Fed = (Feed, Part);
+
+/// Who shares packets out, as far as its nodes' ends go.
+trait Ends {
+    /// Tells the workers that nothing more comes.
+    fn end_workers(&mut self);
+    /// The same for another node, by its number.
+    fn end_other(&mut self, i: usize);
+}
+
+impl Ends for Dispatcher {
+    fn end_workers(&mut self) {
+        Dispatcher::end_workers(self);
+    }
+
+    fn end_other(&mut self, i: usize) {
+        Dispatcher::end_other(self, i);
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Ends for LiveDispatcher {
+    fn end_workers(&mut self) {
+        LiveDispatcher::end_workers(self);
+    }
+
+    fn end_other(&mut self, i: usize) {
+        LiveDispatcher::end_other(self, i);
+    }
+}
+
+/// The nodes of a cluster on their threads.
+struct Running {
+    start: Arc<Start>,
+    n_nodes: usize,
+    workers: Vec<JoinHandle<u8>>,
+    proxy: JoinHandle<u8>,
+    manager: JoinHandle<u8>,
+}
+
+impl Running {
+    /// Starts all nodes.
+    fn begin(config: &Config, hub: &Hub, workers: Vec<Fed>, [manager, proxy]: [Fed; 2]) -> Result<Self, String> {
+        let mut config = config.clone();
+        config.workers = 1;
+        config.said = Some(Arc::new(Mutex::new(HashSet::new())));
+        config.stores = Some(Arc::default());
+        tapir_packet::signals::install();
+        let n_nodes = workers.len() + 2;
+        let mut cluster = Cluster {
+            layout: layout(workers.len()),
+            config,
+            start: Arc::default(),
+            begun: 0,
+            n_nodes,
+        };
+        let manager = cluster.spawn(MANAGER, hub.logger(MANAGER), manager)?;
+        let proxy = cluster.spawn(PROXY, hub.node(PROXY), proxy)?;
+        let mut threads = Vec::new();
+        for (i, fed) in workers.into_iter().enumerate() {
+            let name = format!("worker-{}", i + 1);
+            threads.push(cluster.spawn(&name, hub.node(&name), fed)?);
+        }
+        Ok(Running {
+            start: cluster.start,
+            n_nodes,
+            workers: threads,
+            proxy,
+            manager,
+        })
+    }
+
+    /// Waits until all nodes know each other; false when one has ended instead.
+    fn is_ready(&self) -> bool {
+        self.start.wait(self.n_nodes)
+    }
+
+    /// Ends all nodes. Gives the worst exit status.
+    fn end(self, dispatcher: &mut dyn Ends) -> u8 {
+        let mut status = 0;
+        // Workers end first, so that the proxy and then the manager hear all that they have to say.
+        let mut join = |thread: JoinHandle<u8>| {
+            let name = thread.thread().name().unwrap_or("?").to_string();
+            match thread.join() {
+                Ok(code) => status = status.max(code),
+                Err(_) => {
+                    eprintln!("fatal error: {name} stopped unexpectedly; its newest log lines may be missing");
+                    status = 1;
+                }
+            }
+        };
+        dispatcher.end_workers();
+        self.workers.into_iter().for_each(&mut join);
+        dispatcher.end_other(1);
+        join(self.proxy);
+        dispatcher.end_other(0);
+        join(self.manager);
+        status
+    }
+}
+
+/// Reads packets with the number of workers that the configuration says. Gives the exit status of the process.
 pub fn run(config: &Config) -> u8 {
     let begun = Instant::now();
-    let status = match start_and_read(config, config.workers) {
-        Ok(status) => status,
-        Err(e) => {
-            eprintln!("fatal error: {e}");
-            1
+    engine::tell_status(config, "INITIALIZING");
+    let done = match &config.input {
+        _ if config.write_file.is_some() => {
+            Err("-w and --workers do not go together: the packets are spread over the workers".into())
         }
+        Some(Input::Capture(path)) => read(config, path),
+        #[cfg(target_os = "linux")]
+        Some(Input::Interface(name)) => watch(config, name),
+        #[cfg(not(target_os = "linux"))]
+        Some(Input::Interface(name)) => Err(format!("cannot watch {name}: interfaces need Linux")),
+        None => Err("several workers need a capture to read (-r) or an interface to watch (-i)".into()),
     };
+    let status = done.unwrap_or_else(|e| {
+        eprintln!("fatal error: {e}");
+        1
+    });
+    engine::tell_status(config, "TERMINATED");
     if config.print_times {
         eprintln!("# total time: {:.3} s", begun.elapsed().as_secs_f64());
     }
     status
 }
 
-fn start_and_read(config: &Config, workers: usize) -> Result<u8, String> {
-    let Some(Input::Capture(path)) = &config.input else {
-        return Err("several workers need a capture to read; for an interface use 'tapir cluster'".into());
-    };
-    if config.write_file.is_some() {
-        return Err("-w and --workers do not go together: the packets are spread over the workers".into());
-    }
+fn no_queue() -> String {
+    "two queues were asked for".into()
+}
+
+/// Reads a capture.
+fn read(config: &Config, path: &Path) -> Result<u8, String> {
     let mut source =
         tapir_packet::open_capture(path).map_err(|e| format!("problem with trace file {} ({e})", path.display()))?;
     let hub = Hub::with(HubConfig {
@@ -150,62 +281,65 @@ fn start_and_read(config: &Config, workers: usize) -> Result<u8, String> {
         },
         log_patience: PATIENCE,
     });
-    let (mut dispatcher, feeds, mut others) = Dispatcher::new(workers, 2);
-    let mut node_config = config.clone();
-    node_config.workers = 1;
-    node_config.scripts.push("frameworks/cluster/backend/inproc".into());
-    node_config.said = Some(Arc::new(Mutex::new(HashSet::new())));
-    node_config.stores = Some(Arc::default());
-    tapir_packet::signals::install();
-    let mut cluster = Cluster {
-        config: node_config,
-        layout: layout(workers),
-        start: Arc::default(),
-        begun: 0,
-        n_nodes: workers + 2,
-    };
-    let cannot = |e: std::io::Error| format!("cannot start a thread: {e}");
-    let (proxy_feed, manager_feed) = (others.pop(), others.pop());
-    let (Some(proxy_feed), Some(manager_feed)) = (proxy_feed, manager_feed) else {
-        return Err("two queues were asked for".into());
-    };
-    let manager = cluster
-        .spawn(MANAGER.into(), hub.logger(MANAGER), manager_feed)
-        .map_err(cannot)?;
-    let proxy = cluster
-        .spawn(PROXY.into(), hub.node(PROXY), proxy_feed)
-        .map_err(cannot)?;
-    let mut threads = Vec::new();
-    for (i, feed) in feeds.into_iter().enumerate() {
-        let name = format!("worker-{}", i + 1);
-        let backend = hub.node(&name);
-        threads.push(cluster.spawn(name, backend, feed).map_err(cannot)?);
-    }
-    let start = cluster.start.clone();
+    let mut config = config.clone();
+    config.scripts.push("frameworks/cluster/backend/inproc/capture".into());
+    let (mut dispatcher, workers, others) = Dispatcher::new(config.workers, 2);
+    let workers = workers.into_iter().map(|feed| (feed, Part::Reads)).collect();
+    let others: Vec<_> = others.into_iter().map(|feed| (feed, Part::KeepsTime)).collect();
+    let others = others.try_into().map_err(|_| no_queue())?;
+    let running = Running::begin(&config, &hub, workers, others)?;
     let mut status = 0;
-    if start.wait(cluster.n_nodes) {
+    if running.is_ready() {
+        engine::tell_status(&config, "RUNNING");
         let keep_on = || !tapir_packet::signals::stop_requested();
         if let Err(e) = dispatcher.run(&mut *source, keep_on) {
             eprintln!("fatal error: {e}");
             status = 1;
         }
     }
-    // Workers end first, so that the proxy and then the manager hear all that they have to say.
-    let mut join = |thread: JoinHandle<u8>| {
-        let name = thread.thread().name().unwrap_or("?").to_string();
-        match thread.join() {
-            Ok(code) => status = status.max(code),
-            Err(_) => {
-                eprintln!("fatal error: {name} stopped unexpectedly; its newest log lines may be missing");
-                status = 1;
-            }
+    engine::tell_status(&config, "TERMINATING");
+    Ok(status.max(running.end(&mut dispatcher)))
+}
+
+/// Watches an interface until a signal ends it.
+#[cfg(target_os = "linux")]
+fn watch(config: &Config, name: &str) -> Result<u8, String> {
+    // Nobody waits for anybody here, as between processes: the limits are the usual ones.
+    let hub = Hub::new();
+    let mut config = config.clone();
+    // Before the scripts of the user, who may want to change what it says.
+    config
+        .scripts
+        .insert(0, "frameworks/cluster/backend/inproc/live".into());
+    config.scripts.push("frameworks/cluster/backend/inproc".into());
+    let (mut dispatcher, workers, others) = LiveDispatcher::new(config.workers, 2);
+    let workers = workers
+        .into_iter()
+        .map(|(feed, losses)| (feed, Part::Watches(losses)))
+        .collect();
+    let others: Vec<_> = others.into_iter().map(|feed| (feed, Part::Serves)).collect();
+    let others = others.try_into().map_err(|_| no_queue())?;
+    let running = Running::begin(&config, &hub, workers, others)?;
+    let mut status = 0;
+    if running.is_ready() {
+        let options = running
+            .start
+            .options
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let watched = LiveSource::open(name, &options.unwrap_or_default()).and_then(|mut source| {
+            // Not before: who waits for this sends packets next.
+            engine::tell_status(&config, "RUNNING");
+            dispatcher.run(&mut source, || {
+                !tapir_packet::signals::stop_requested() && !engine::is_orphan(config.parent)
+            })
+        });
+        if let Err(e) = watched {
+            eprintln!("fatal error: problem with interface {name} ({e})");
+            status = 1;
         }
-    };
-    dispatcher.end_workers();
-    threads.into_iter().for_each(&mut join);
-    dispatcher.end_other(1);
-    join(proxy);
-    dispatcher.end_other(0);
-    join(manager);
-    Ok(status)
+    }
+    engine::tell_status(&config, "TERMINATING");
+    Ok(status.max(running.end(&mut dispatcher)))
 }

@@ -19,10 +19,11 @@ started again. Ctrl-C ends all in order. Log files of all nodes come together in
       --log-dir DIR   where the logs go (default: the current folder); nodes run in DIR/nodes
       --port PORT     the first of the TCP ports that the nodes use on 127.0.0.1 (default 27760, others if those are in use)
   -r, --readfile FILE share the packets of a capture among the workers, then end
-  -i, --iface NAME    watch an interface; each worker takes its share of the packets
+  -i, --iface NAME    watch an interface; the system gives each worker some of the flows
   -h, --help          show this text
 
-Other options, scripts and settings are given to all nodes. Packets are shared out by their pair of addresses.
+Other options, scripts and settings are given to all nodes. The packets of a capture are shared out by their pair of
+addresses.
 Exit status: 0 after a capture or a stop; 1 when a node could not start, or died while a capture was read, which is not
 read again: what is missing then is said at the end.
 ";
@@ -132,6 +133,11 @@ fn absolute_scripts(rest: &[String]) -> Result<Vec<String>, String> {
     Ok(out)
 }
 
+/// The group in which the workers of one supervisor share an interface: another for each that runs.
+fn fanout_group(process: u32) -> u16 {
+    (process % u32::from(u16::MAX)) as u16 + 1
+}
+
 /// Settings of all nodes, loaded before the user's scripts.
 fn settings(plan: &Plan, layout: &Layout, log_dir: &Path) -> String {
     let mut out = String::from("# Written by 'tapir cluster'; changes are lost.\n\n");
@@ -211,12 +217,15 @@ pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), Strin
         if m.role == Role::Worker {
             let index: usize = m.name.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(1);
             match (&capture, &plan.interface) {
-                (Some(c), _) => args.extend(["-r".into(), c.to_string_lossy().into_owned()]),
-                (None, Some(i)) => args.extend(["-i".into(), i.clone()]),
+                (Some(c), _) => {
+                    args.extend(["-r".into(), c.to_string_lossy().into_owned()]);
+                    args.extend(["--share".into(), format!("{index}/{}", plan.workers)]);
+                }
+                (None, Some(i)) => {
+                    args.extend(["-i".into(), i.clone()]);
+                    args.extend(["--fanout".into(), fanout_group(std::process::id()).to_string()]);
+                }
                 (None, None) => {}
-            }
-            if !args.is_empty() {
-                args.extend(["--share".into(), format!("{index}/{}", plan.workers)]);
             }
         }
         args.push("tapir-cluster".into());

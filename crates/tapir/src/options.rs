@@ -419,9 +419,21 @@ const OPTIONS: &[Opt] = &[
     },
     Opt {
         short: None,
+        long: Some("fanout"),
+        arity: Arity::Value("GROUP"),
+        help: "watch the interface together with all who say the same number, 1 to 65535: each gets some of the flows",
+        apply: |p, v| {
+            let text = value(v);
+            let group = text.parse::<u16>().ok().filter(|n| *n > 0);
+            p.config.fanout = Some(group.ok_or_else(|| format!("'{text}' is no number from 1 to 65535"))?);
+            Ok(())
+        },
+    },
+    Opt {
+        short: None,
         long: Some("workers"),
         arity: Arity::Value("N"),
-        help: "share the packets of a capture among N workers on threads of their own",
+        help: "share the packets of a capture or an interface among N workers on threads of their own",
         apply: |p, v| {
             let text = value(v);
             p.config.workers = text
@@ -501,6 +513,9 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, String> {
         } else {
             positional(&mut p, arg);
         }
+    }
+    if p.config.fanout.is_some() && !matches!(p.config.input, Some(Input::Interface(_))) {
+        return Err("--fanout shares an interface: name one with -i".into());
     }
     Ok(p.request.unwrap_or(Request::Run(Box::new(p.config))))
 }
@@ -619,6 +634,9 @@ mod tests {
     fn mistakes_are_named() {
         assert!(run(&["-r"]).unwrap_err().contains("requires an argument"));
         assert!(run(&["--pares-only"]).unwrap_err().contains("--parse-only"));
+        assert_eq!(run(&["-i", "b", "--fanout", "7"]).unwrap().fanout, Some(7));
+        assert!(run(&["-r", "a", "--fanout", "7"]).unwrap_err().contains("-i"));
+        assert!(run(&["-i", "a", "--fanout", "0"]).is_err());
         assert!(run(&["-r", "a", "-i", "b"]).unwrap_err().contains("only one of"));
         assert!(run(&["-Z"]).unwrap_err().contains("Unrecognized option -Z"));
     }

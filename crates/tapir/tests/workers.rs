@@ -99,11 +99,186 @@ fn a_script_error_is_told_once() {
 }
 
 #[test]
-fn workers_need_a_capture() {
+fn workers_need_packets() {
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-i", "lo", "--workers", "2"])
+        .args(["--workers", "2", "-e", "print 1;"])
         .output()
         .expect("tapir runs");
     assert_eq!(out.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&out.stderr).contains("tapir cluster"));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("-r"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interface_that_is_not_there_ends_all_nodes() {
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-i", "no-such-if0", "--workers", "2"])
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .expect("tapir runs");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("no-such-if0"));
+}
+
+/// How long anything may take on a busy machine.
+#[cfg(target_os = "linux")]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A node that watches the loopback interface and says on its output what it has seen of one UDP port.
+#[cfg(target_os = "linux")]
+struct Watcher {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+    dir: PathBuf,
+}
+
+#[cfg(target_os = "linux")]
+impl Watcher {
+    /// Starts it; `None` without the right to watch interfaces.
+    fn start(name: &str, port: u16, args: &[&str]) -> Option<Self> {
+        use std::io::BufRead;
+
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("a folder for the test");
+        let script = format!(
+            "event new_connection(c: connection)\n{{\nif ( c$id$resp_p == {port}/udp )\n\
+             print fmt(\"seen %s %s\", c$id$resp_h, Cluster::node);\n}}\n"
+        );
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .args(["-C", "-i", "lo", "-U", "status"])
+            .args(args)
+            .args(["-e", &script])
+            .current_dir(&dir)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::fs::File::create(dir.join("stderr")).expect("a file for messages"))
+            .spawn()
+            .expect("tapir starts");
+        let (to, lines) = std::sync::mpsc::channel();
+        let out = std::io::BufReader::new(child.stdout.take().expect("its output"));
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|l| to.send(l)));
+        let mut watcher = Watcher { child, lines, dir };
+        let begun = std::time::Instant::now();
+        loop {
+            if std::fs::read_to_string(watcher.dir.join("status")).is_ok_and(|s| s.starts_with("RUNNING")) {
+                return Some(watcher);
+            }
+            if watcher.child.try_wait().expect("it can be waited for").is_some() {
+                let err = watcher.errors();
+                assert!(err.contains("CAP_NET_RAW"), "{err}");
+                eprintln!("skipped: interfaces may not be watched here");
+                return None;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{}", watcher.errors());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default()
+    }
+
+    /// Asks it to end, and waits until it has.
+    fn stop(&mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.expect("kill runs").success());
+        let begun = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end: {}", self.errors());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a packet to each of 16 hosts of the loopback network.
+#[cfg(target_os = "linux")]
+fn send(to: &std::net::UdpSocket, port: u16) {
+    for host in 2..18 {
+        // Nobody listens there, and who sends may hear of it later.
+        let _ = to.send_to(b"seen by a worker", (format!("127.0.0.{host}"), port));
+    }
+}
+
+/// A port that nobody else sends to.
+#[cfg(target_os = "linux")]
+fn port() -> (std::net::UdpSocket, u16) {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    // Its own, and hosts of the test are others.
+    let port = socket.local_addr().expect("it has an address").port();
+    (socket, port)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn workers_share_an_interface_and_end_in_order() {
+    let (socket, port) = port();
+    let Some(mut watcher) = Watcher::start("workers-live", port, &["--workers", "2"]) else {
+        return;
+    };
+    let begun = std::time::Instant::now();
+    let mut seen = std::collections::BTreeMap::new();
+    while seen.len() < 16 {
+        assert!(begun.elapsed() < PATIENCE, "{seen:?} {}", watcher.errors());
+        send(&socket, port);
+        while let Ok(line) = watcher.lines.recv_timeout(std::time::Duration::from_millis(200)) {
+            let mut words = line.split(' ').skip(1).map(str::to_string);
+            if let (Some(host), Some(node)) = (words.next(), words.next()) {
+                // One pair of hosts is one worker's.
+                assert_eq!(seen.entry(host).or_insert(node.clone()), &node);
+            }
+        }
+    }
+    let workers: std::collections::BTreeSet<_> = seen.values().cloned().collect();
+    assert_eq!(workers.into_iter().collect::<Vec<_>>(), ["worker-1", "worker-2"]);
+    assert!(watcher.stop().success(), "{}", watcher.errors());
+    // What workers say when they end is written by the manager, which ends after them.
+    let log = std::fs::read_to_string(watcher.dir.join("conn.log")).expect("conn.log is there");
+    for host in seen.keys() {
+        assert!(
+            log.lines().any(|l| l.contains(&format!("\t{host}\t{port}\tudp"))),
+            "{host}: {log}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_share_an_interface_by_flow() {
+    let (_keep, port) = port();
+    let group = ["--fanout", &(std::process::id() as u16).max(1).to_string()].map(str::to_string);
+    let group: Vec<&str> = group.iter().map(String::as_str).collect();
+    let Some(one) = Watcher::start("fanout-1", port, &group) else {
+        return;
+    };
+    let Some(two) = Watcher::start("fanout-2", port, &group) else {
+        return;
+    };
+    let begun = std::time::Instant::now();
+    let (mut n_one, mut n_two) = (0, 0);
+    // New flows until both have got some.
+    while n_one == 0 || n_two == 0 {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{n_one} and {n_two}: {} {}",
+            one.errors(),
+            two.errors()
+        );
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        send(&socket, port);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        n_one += one.lines.try_iter().count();
+        n_two += two.lines.try_iter().count();
+    }
 }

@@ -52,6 +52,8 @@ pub struct Node {
     pub cpu: Option<u32>,
     /// Which of the nodes that watch the same interface this is, and how many there are.
     pub share: Option<(usize, usize)>,
+    /// The group of those that share an interface by AF_PACKET's fanout.
+    pub fanout: Option<u16>,
 }
 
 impl Node {
@@ -206,6 +208,25 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
             interfaces.len()
         ));
     }
+    let shares = procs > 1 && interfaces.is_empty();
+    let fanout = match get("lb_method").as_deref() {
+        Some("af_packet") if shares && is_on(get("af_packet_enable_fanout"))? => {
+            Some(match get("af_packet_fanout_id") {
+                Some(text) => {
+                    let id = text.parse().ok().filter(|id| *id > 0);
+                    id.ok_or_else(|| format!("af_packet_fanout_id: '{text}' is no number from 1 to 65535"))?
+                }
+                // One for each group of workers.
+                None => nodes
+                    .iter()
+                    .filter_map(|n| n.fanout)
+                    .max()
+                    .unwrap_or(FANOUT_ID - 1)
+                    .saturating_add(1),
+            })
+        }
+        _ => None,
+    };
     let env = environment(&get("env_vars").unwrap_or_default())?;
     for i in 0..procs.max(1) {
         nodes.push(Node {
@@ -222,10 +243,23 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
                 .map_or_else(Vec::new, |t| t.split_whitespace().map(str::to_string).collect()),
             env: env.clone(),
             cpu: (!cpus.is_empty()).then(|| cpus[i % cpus.len()]),
-            share: (procs > 1 && interfaces.is_empty()).then_some((i + 1, procs)),
+            share: (shares && fanout.is_none()).then_some((i + 1, procs)),
+            fanout,
         });
     }
     Ok(())
+}
+
+/// The fanout group of the first workers that share an interface.
+const FANOUT_ID: u16 = 23;
+
+/// Whether a switch that is on by default is on.
+fn is_on(text: Option<String>) -> Result<bool, String> {
+    match text.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("1" | "t" | "true" | "yes") => Ok(true),
+        Some("0" | "f" | "false" | "no") => Ok(false),
+        Some(other) => Err(format!("af_packet_enable_fanout: '{other}' is neither 1 nor 0")),
+    }
 }
 
 fn check(nodes: &[Node]) -> Result<(), String> {
@@ -324,13 +358,30 @@ mod tests {
         [worker]\ntype=worker\nhost=localhost\ninterface=af_packet::eth0\nlb_method=af_packet\nlb_procs=2\npin_cpus=1,3\n";
 
     #[test]
+    fn each_group_of_workers_shares_by_itself() {
+        let more = "[other]\ntype=worker\nhost=localhost\ninterface=eth1\nlb_method=af_packet\nlb_procs=2\n";
+        let shares = |text: &str| -> Vec<_> {
+            let nodes = read(&format!("{CLUSTER}{text}")).unwrap();
+            nodes[2..].iter().map(|n| (n.fanout, n.share)).collect()
+        };
+        assert_eq!(shares(more)[1..3], [(Some(23), None), (Some(24), None)]);
+        assert_eq!(shares(&format!("{more}af_packet_fanout_id=7\n"))[2], (Some(7), None));
+        assert_eq!(
+            shares(&format!("{more}af_packet_enable_fanout=0\n"))[2],
+            (None, Some((1, 2)))
+        );
+        assert_eq!(shares(&more.replace("=af_packet", "=custom"))[2], (None, Some((1, 2))));
+        assert!(read(&format!("{CLUSTER}{more}af_packet_fanout_id=x\n")).is_err());
+    }
+
+    #[test]
     fn workers_multiply_and_ports_count_up() {
         let nodes = read(CLUSTER).unwrap();
         let names: Vec<_> = nodes.iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["manager", "proxy-1", "worker-1", "worker-2"]);
         assert_eq!(
-            (nodes[3].interface.as_str(), nodes[3].cpu, nodes[3].share),
-            ("eth0", Some(3), Some((2, 2)))
+            (nodes[3].interface.as_str(), nodes[3].cpu, nodes[3].fanout),
+            ("eth0", Some(3), Some(23))
         );
         let o = Options::new(std::path::Path::new("/t"), std::path::Path::new("/t/bin/tapir"));
         let l = layout(&nodes, &o).unwrap();

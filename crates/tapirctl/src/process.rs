@@ -63,6 +63,9 @@ pub fn arguments(options: &Options, node: &Node, checks: bool) -> Vec<String> {
         if let Some((k, n)) = node.share {
             args.extend(["--share".into(), format!("{k}/{n}")]);
         }
+        if let Some(group) = node.fanout {
+            args.extend(["--fanout".into(), group.to_string()]);
+        }
         if options.flag("SaveTraces") && !node.interface.is_empty() {
             args.extend(["-w".into(), "trace.pcap".into()]);
         }

@@ -1,5 +1,7 @@
 //! A node whose packets and clock come from another thread of the process, see [`crate::parallel`].
 
+#[cfg(target_os = "linux")]
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,14 +14,40 @@ use crate::feed::{Feed, Taken};
 use crate::parallel::Start;
 use crate::{load, script};
 
+/// What a node does, and what its feed gives.
+pub enum Part {
+    /// Analyses packets of a capture; the feed also tells the times of the others' packets.
+    Reads,
+    /// Has no packets; the feed tells their times.
+    KeepsTime,
+    /// Analyses packets of an interface; some may be lost on the way.
+    #[cfg(target_os = "linux")]
+    Watches(Arc<crate::feed::Losses>),
+    /// Has no packets and a clock of its own; the feed only tells when to end.
+    #[cfg(target_os = "linux")]
+    Serves,
+}
+
+impl Part {
+    fn has_packets(&self) -> bool {
+        match self {
+            Part::Reads => true,
+            Part::KeepsTime => false,
+            #[cfg(target_os = "linux")]
+            Part::Watches(_) => true,
+            #[cfg(target_os = "linux")]
+            Part::Serves => false,
+        }
+    }
+}
+
 /// Where a node stands in a process of several.
 pub struct Place {
     /// The way to the other nodes.
     pub backend: Box<dyn Backend>,
     /// Packets and the time.
     pub feed: Feed,
-    /// Whether packets come from it, or only the time.
-    pub has_packets: bool,
+    pub part: Part,
     /// Hears when this node knows all others.
     pub start: Arc<Start>,
     /// How many others there are.
@@ -34,6 +62,9 @@ const POLLS: usize = 1000;
 const WAIT: Duration = Duration::from_millis(1);
 /// How long to wait for packets or messages, either of which ends the wait, before looking whether the run is to stop.
 const REST: Duration = Duration::from_millis(100);
+/// The same where time goes by itself and scripts have other inputs.
+#[cfg(target_os = "linux")]
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long to wait for packets after messages. More may come soon, and each that wakes a thread costs its sender more
 /// than the message itself.
 const DOZE: Duration = Duration::from_millis(2);
@@ -43,7 +74,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
     let Place {
         backend,
         feed,
-        has_packets,
+        part,
         start,
         peers,
     } = place;
@@ -54,17 +85,31 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
                 let host = &mut engine.core.borrow_mut().host;
                 backend.inbox().on_arrival(feed.nudge());
                 host.cluster.offer(backend);
-                if !has_packets {
+                if !part.has_packets() {
                     host.node.trace = None;
+                    host.node.interface = None;
                 }
             }
+            // The others end when the workers have: they must hear their last words.
+            engine.heeds_signals = part.has_packets();
             if let Err(status) = engine.start(config) {
                 return engine.leave(status);
             }
             engine.meet(peers);
+            #[cfg(target_os = "linux")]
+            if let Part::Watches(_) = part {
+                start.watch_with(engine.live_options(config));
+            }
             start.ready();
             let mut status = 0;
-            if let Err(e) = engine.feed(&feed) {
+            let done = match &part {
+                Part::Reads | Part::KeepsTime => engine.feed(&feed),
+                #[cfg(target_os = "linux")]
+                Part::Watches(losses) => engine.watch(&feed, losses),
+                #[cfg(target_os = "linux")]
+                Part::Serves => engine.serve(&feed),
+            };
+            if let Err(e) = done {
                 complain(&format!("fatal error: {e}"));
                 status = 1;
             }
@@ -193,10 +238,93 @@ impl Engine {
                 self.drain();
             }
         }
-        // What the others said last: they have ended, or this one is a worker and says its own last words next.
+        self.hear_last_words();
+        Ok(())
+    }
+
+    /// Takes in what the others said last: they have ended, or this one is a worker and says its own last words next.
+    fn hear_last_words(&mut self) {
         while self.poll_cluster() {
             self.drain();
         }
+    }
+
+    /// Lets everything but packets have its turn. Gives whether there was something.
+    #[cfg(target_os = "linux")]
+    fn look_around(&mut self) -> bool {
+        let (busy, _) = self.poll_inputs();
+        let busy = self.poll_cluster() || busy;
+        self.drain();
+        busy
+    }
+
+    /// Processes packets of an interface until the feed ends or the node is to stop.
+    #[cfg(target_os = "linux")]
+    fn watch(&mut self, feed: &Feed, losses: &crate::feed::Losses) -> Result<(), String> {
+        let idle_after = self.inactivity_timeout();
+        let mut last_packet = Instant::now();
+        let mut next = None;
+        while !self.stopping() {
+            let suspended = self.core.borrow().host.node.suspended;
+            // What was taken before scripts suspended processing is still processed.
+            let taken = match next.take() {
+                Some(taken) => taken,
+                None if suspended => Taken::Nothing,
+                None => feed.take(),
+            };
+            let any = match taken {
+                Taken::Slice(slice) => {
+                    for raw in slice.packets() {
+                        if self.is_wanted(&raw)? {
+                            self.packet(&raw);
+                            if self.stopping() {
+                                break;
+                            }
+                        }
+                    }
+                    feed.recycle(slice);
+                    last_packet = Instant::now();
+                    true
+                }
+                Taken::Nothing => {
+                    if last_packet.elapsed() >= idle_after {
+                        // Without packets the clock on the wall tells the time.
+                        self.advance(super::logs_wall_clock());
+                    }
+                    false
+                }
+                Taken::End => break,
+            };
+            self.core.borrow_mut().host.node.n_dropped = losses.total();
+            let busy = self.look_around();
+            if !any && !busy {
+                let _ = self.core.borrow_mut().host.stdout.flush();
+                if suspended {
+                    std::thread::sleep(PAUSE);
+                } else {
+                    next = Some(feed.wait(PAUSE));
+                }
+            }
+        }
+        self.hear_last_words();
+        Ok(())
+    }
+
+    /// Serves the other nodes until the feed ends.
+    #[cfg(target_os = "linux")]
+    fn serve(&mut self, feed: &Feed) -> Result<(), String> {
+        while !self.stopping() {
+            self.advance(super::logs_wall_clock());
+            let busy = self.look_around();
+            self.core.borrow_mut().housekeeping();
+            if !busy {
+                let _ = self.core.borrow_mut().host.stdout.flush();
+            }
+            if let Taken::End = if busy { feed.doze(DOZE) } else { feed.wait(PAUSE) } {
+                break;
+            }
+        }
+        self.hear_last_words();
         Ok(())
     }
 }

@@ -18,19 +18,28 @@ const BATCH: usize = 512;
 const WAIT: Duration = Duration::from_millis(10);
 
 impl Engine {
+    /// How scripts want an interface to be watched.
+    pub(super) fn live_options(&self, config: &Config) -> LiveOptions {
+        let vm = &self.core.borrow().vm;
+        let defaults = LiveOptions::default();
+        LiveOptions {
+            snaplen: count(vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
+            buffer_len: count(vm, "Pcap::bufsize").map_or(defaults.buffer_len, |mb| (mb as usize) << 20),
+            fanout_group: config.fanout,
+            ..defaults
+        }
+    }
+
+    /// How long there must be no packets before the clock on the wall tells the time.
+    pub(super) fn inactivity_timeout(&self) -> Duration {
+        let wait = seconds(&self.core.borrow().vm, "packet_source_inactivity_timeout").unwrap_or(0.1);
+        Duration::from_secs_f64(wait.clamp(0.0, 3600.0))
+    }
+
     /// Watches an interface until the node is to stop.
     pub(super) fn live(&mut self, config: &Config, name: &str) -> Result<(), String> {
-        let (options, idle_after) = {
-            let vm = &self.core.borrow().vm;
-            let defaults = LiveOptions::default();
-            let options = LiveOptions {
-                snaplen: count(vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
-                buffer_len: count(vm, "Pcap::bufsize").map_or(defaults.buffer_len, |mb| (mb as usize) << 20),
-                ..defaults
-            };
-            let idle_after = seconds(vm, "packet_source_inactivity_timeout").unwrap_or(0.1);
-            (options, Duration::from_secs_f64(idle_after.clamp(0.0, 3600.0)))
-        };
+        let options = self.live_options(config);
+        let idle_after = self.inactivity_timeout();
         let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
         // Not before: who waits for this sends packets next.
         tell_status(config, "RUNNING");

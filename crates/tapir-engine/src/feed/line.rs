@@ -73,6 +73,12 @@ impl Inlet {
         self.put(state, slice)
     }
 
+    /// Whether a slice would be taken without waiting.
+    #[cfg(target_os = "linux")]
+    pub fn has_room(&self) -> bool {
+        self.0.lock().waiting.len() < self.0.limit
+    }
+
     fn put(&self, mut state: MutexGuard<'_, State>, slice: Slice) -> bool {
         if state.no_node {
             return false;

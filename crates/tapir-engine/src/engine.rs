@@ -888,6 +888,8 @@ impl Engine {
         let _ = core.host.stdout.flush();
         // The bridges hold the core; without this it would keep itself alive.
         core.host.net = None;
+        // It writes its files when it goes.
+        core.vm.set_watcher(None);
         // Nor are the scripts' values needed any more. Taking them apart one by one is no small work, and the process ends.
         std::mem::forget(std::mem::replace(&mut core.vm, tapir_vm::Vm::incremental()));
         core.exit.map_or(status, |code| code as u8)

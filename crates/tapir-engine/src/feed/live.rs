@@ -148,8 +148,10 @@ impl LiveDispatcher {
 
     /// Hands over what is left, as far as there is room, and tells the workers that nothing more comes.
     pub fn end_workers(&mut self) {
-        self.workers.iter_mut().for_each(Worker::send);
-        self.workers.clear();
+        for mut w in self.workers.drain(..) {
+            w.send();
+            w.losses.queue.fetch_add(w.slice.entries.len() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Tells one of the other nodes, by its number, to end.

@@ -150,7 +150,9 @@ impl LiveDispatcher {
     pub fn end_workers(&mut self) {
         for mut w in self.workers.drain(..) {
             w.send();
-            w.losses.queue.fetch_add(w.slice.entries.len() as u64, Ordering::Relaxed);
+            w.losses
+                .queue
+                .fetch_add(w.slice.entries.len() as u64, Ordering::Relaxed);
         }
     }
 

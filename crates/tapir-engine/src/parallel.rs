@@ -248,6 +248,9 @@ pub fn run(config: &Config) -> u8 {
         _ if config.write_file.is_some() => {
             Err("-w and --workers do not go together: the packets are spread over the workers".into())
         }
+        _ if config.unprocessed_file.is_some() || config.profile.is_some() || config.trace_file.is_some() => {
+            Err("files of unprocessed packets, profiles and traces are those of one node: leave --workers out".into())
+        }
         Some(Input::Capture(path)) => read(config, path),
         #[cfg(target_os = "linux")]
         Some(Input::Interface(name)) => watch(config, name),

@@ -109,6 +109,17 @@ fn workers_need_packets() {
 }
 
 #[test]
+fn files_of_one_node_are_not_written_by_several() {
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-r", "no.pcap", "--workers", "2", "--profile-scripts=profile"])
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .expect("tapir runs");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--workers"));
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn an_interface_that_is_not_there_ends_all_nodes() {
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))

@@ -2,7 +2,7 @@
 //!
 //! The reader cuts the capture into slices; each worker gets its share of every slice together with the times of all its
 //! packets, so that every node's clock ticks as that of a single worker does, and timers run at the same moments. Queues
-//! are short: the reader waits for the slowest worker, and no worker runs far ahead of another.
+//! are bounded: the reader waits for the slowest worker, and no worker runs far ahead of another.
 //!
 //! Clocks must not run ahead of what nodes tell each other: a manager that forgets after a day must hear of the morning
 //! before its evening. So a slice spans a short time only, and where time makes large steps the reader waits until all
@@ -28,9 +28,9 @@ use line::{Inlet, line};
 const SLICE_PACKETS: usize = 512;
 /// Bytes of all workers in one slice.
 const SLICE_BYTES: usize = 128 << 10;
-/// Slices that may wait for a worker: enough to bridge the moments at which it has no processor, few enough for the
-/// packets to stay in the processors' caches.
-const QUEUE: usize = 16;
+/// Slices that may wait for a worker: enough to bridge the stretches in which another one gets most of the packets, or has
+/// no processor; few enough for the packets to stay in the processors' last cache.
+const QUEUE: usize = 128;
 /// Packets after which nodes are told the time that get no packets. Each time a thread must wake.
 const TELL_PACKETS: usize = 4096;
 /// Packets whose first bytes are fetched together.

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod layout;
+pub mod process;
 pub mod supervise;
 
 pub use layout::{Layout, Member, Role};

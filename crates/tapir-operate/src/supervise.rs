@@ -2,15 +2,15 @@
 //!
 //! What nodes print is passed on line by line, with their names.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::layout::Role;
+use crate::process::{Process, pause};
 
 /// How a node is started.
 #[derive(Clone, Debug)]
@@ -47,8 +47,7 @@ pub enum Outcome {
 
 struct Node {
     spec: Spec,
-    child: Option<Child>,
-    readers: Vec<JoinHandle<()>>,
+    process: Option<Process>,
     started: Instant,
     starts: u32,
     /// Failures since the last long run.
@@ -66,8 +65,7 @@ pub struct Supervisor {
     pub verbose: bool,
 }
 
-/// The first pause before a node is started again; it doubles with every third failure.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause before a node is started again.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A run of this length forgets earlier failures.
 const LONG_RUN: Duration = Duration::from_secs(30);
@@ -77,35 +75,17 @@ const EARLY: Duration = Duration::from_secs(10);
 const STOP_TIME: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(50);
 
-/// The pause after a number of failures in a row.
-pub fn pause(failures: u32) -> Duration {
-    let doublings = (failures.saturating_sub(1) / 3).min(16);
-    PAUSE_MAX.min(PAUSE * 2u32.pow(doublings))
-}
-
-fn pass_on(from: impl Read + Send + 'static, name: String, errors: bool) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(from);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match reader.read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-            if line.last() != Some(&b'\n') {
-                line.push(b'\n');
-            }
-            let mut out = format!("{name}: ").into_bytes();
-            out.extend_from_slice(&line);
-            // A closed terminal is no reason to stop the nodes.
-            let _ = if errors {
-                std::io::stderr().lock().write_all(&out)
-            } else {
-                std::io::stdout().lock().write_all(&out)
-            };
-        }
-    })
+/// Prints a line of a node with its name.
+fn print(name: &str, errors: bool, line: &[u8]) {
+    let mut out = format!("{name}: ").into_bytes();
+    out.extend_from_slice(line);
+    out.push(b'\n');
+    // A closed terminal is no reason to stop the nodes.
+    let _ = if errors {
+        std::io::stderr().lock().write_all(&out)
+    } else {
+        std::io::stdout().lock().write_all(&out)
+    };
 }
 
 impl Node {
@@ -121,40 +101,32 @@ impl Node {
         command
             .args(&self.spec.args)
             .envs(self.spec.env.iter().map(|(k, v)| (k, v)))
-            .env("TAPIR_PARENT_PID", std::process::id().to_string())
             .current_dir(&self.spec.dir)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // Ctrl-C is for the supervisor, which ends the nodes in order.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command
-            .spawn()
-            .map_err(|e| format!("cannot start {}: {e}", self.spec.program.display()))?;
-        let name = &self.spec.name;
-        let out = child.stdout.take().map(|o| pass_on(o, name.clone(), false));
-        let err = child.stderr.take().map(|e| pass_on(e, name.clone(), true));
-        self.readers.extend(out.into_iter().chain(err));
+        let name = self.spec.name.clone();
+        let line = move |errors, line: Vec<u8>| {
+            print(&name, errors, &line);
+            true
+        };
+        let process =
+            Process::start(command, line).map_err(|e| format!("cannot start {}: {e}", self.spec.program.display()))?;
         // Who may not know otherwise which process is whose.
-        let _ = std::fs::write(self.spec.dir.join(".pid"), format!("{}\n", child.id()));
-        self.child = Some(child);
+        let _ = std::fs::write(self.spec.dir.join(".pid"), format!("{}\n", process.id()));
+        self.process = Some(process);
         Ok(())
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().and_then(|c| Pid::from_raw(c.id() as i32));
-        if let Some(pid) = pid {
-            // It may have ended meanwhile.
-            let _ = kill_process(pid, signal);
+        if let Some(process) = &self.process {
+            process.signal(signal);
         }
     }
 
     /// The end of the process, if it has ended.
     fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        self.child = None;
-        for reader in self.readers.drain(..) {
+        let status = self.process.as_mut()?.ended()?;
+        for reader in self.process.take().map(Process::into_readers).into_iter().flatten() {
             let _ = reader.join();
         }
         Some(status)
@@ -167,8 +139,7 @@ impl Supervisor {
         let now = Instant::now();
         let node = |spec| Node {
             spec,
-            child: None,
-            readers: Vec::new(),
+            process: None,
             started: now,
             starts: 0,
             failures: 0,
@@ -265,7 +236,7 @@ impl Supervisor {
             ));
         }
         node.failures = if ran >= LONG_RUN { 1 } else { node.failures + 1 };
-        let wait = pause(node.failures);
+        let wait = pause(node.failures, PAUSE_MAX);
         node.due = Some(Instant::now() + wait);
         self.tell(&format!(
             "{name} ended with {status}; it is started again in {} s",
@@ -276,7 +247,7 @@ impl Supervisor {
 
     fn end(&mut self) {
         for role in [Role::Worker, Role::Proxy, Role::Manager, Role::Logger] {
-            let of_role = |n: &&mut Node| n.spec.role == role && n.child.is_some();
+            let of_role = |n: &&mut Node| n.spec.role == role && n.process.is_some();
             self.nodes
                 .iter_mut()
                 .filter(of_role)
@@ -286,14 +257,14 @@ impl Supervisor {
             loop {
                 let mut any = false;
                 for node in self.nodes.iter_mut().filter(|n| n.spec.role == role) {
-                    any |= node.child.is_some() && node.ended().is_none();
+                    any |= node.process.is_some() && node.ended().is_none();
                 }
                 if !any {
                     break;
                 }
                 if !killed && Instant::now() >= until {
                     killed = true;
-                    for node in self.nodes.iter().filter(|n| n.spec.role == role && n.child.is_some()) {
+                    for node in self.nodes.iter().filter(|n| n.spec.role == role && n.process.is_some()) {
                         eprintln!("warning: {} does not end; it is killed", node.spec.name);
                         node.signal(Signal::KILL);
                     }
@@ -307,10 +278,9 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         for node in &mut self.nodes {
-            if let Some(child) = &mut node.child {
+            if let Some(process) = &mut node.process {
                 // Nothing is to outlive its supervisor.
-                let _ = child.kill();
-                let _ = child.wait();
+                process.kill();
             }
         }
     }
@@ -334,17 +304,10 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_with_failures() {
-        let secs: Vec<u64> = (1..=9).map(|n| pause(n).as_secs()).collect();
-        assert_eq!(secs, [1, 1, 1, 2, 2, 2, 4, 4, 4]);
-        assert_eq!(pause(1000), PAUSE_MAX);
-    }
-
-    #[test]
     fn the_run_ends_with_its_finite_nodes() {
         let mut s = Supervisor::new(vec![spec("a", "exec sleep 600", false), spec("b", "exit 0", true)]);
         assert_eq!(s.run(|| false), Outcome::Done);
-        assert!(s.nodes.iter().all(|n| n.child.is_none()));
+        assert!(s.nodes.iter().all(|n| n.process.is_none()));
     }
 
     #[test]

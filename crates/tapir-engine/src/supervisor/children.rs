@@ -5,19 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use tapir_operate::process::{Process, pause};
 
 use super::config::{NodeConfig, VARIABLE, absolute, absolute_script};
 
-/// The first pause before a node is started again; it doubles with every third failure.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause before a node is started again.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// A run of this length forgets earlier failures.
 const LONG_RUN: Duration = Duration::from_secs(30);
@@ -28,8 +27,6 @@ const INSIST: Duration = Duration::from_secs(30);
 const READING: Duration = Duration::from_secs(10);
 /// Lines that wait to be shown; nodes that print more wait.
 const LINES_MAX: usize = 1000;
-/// Longer lines are cut into several.
-const LINE_MAX: u64 = 64 << 10;
 /// Lines taken at a time.
 const TURN: usize = 200;
 
@@ -68,8 +65,7 @@ struct Ending {
 #[derive(Debug)]
 struct Node {
     config: NodeConfig,
-    child: Option<Child>,
-    readers: Vec<JoinHandle<()>>,
+    process: Option<Process>,
     started: Instant,
     /// Starts so far, of this process or of its forerunners.
     starts: u32,
@@ -95,32 +91,6 @@ impl Default for Children {
             reading: Vec::new(),
         }
     }
-}
-
-/// The pause after a number of failures in a row.
-fn pause(failures: u32) -> Duration {
-    let doublings = (failures.saturating_sub(1) / 3).min(16);
-    PAUSE_MAX.min(PAUSE * 2u32.pow(doublings))
-}
-
-fn pass_on(from: impl Read + Send + 'static, name: String, errors: bool, to: SyncSender<Happening>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(from);
-        loop {
-            let mut text = Vec::new();
-            match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut text) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-            if text.last() == Some(&b'\n') {
-                text.pop();
-            }
-            let name = name.clone();
-            if to.send(Happening::Line { name, errors, text }).is_err() {
-                return;
-            }
-        }
-    })
 }
 
 /// The file for what a node prints: below its folder, new at first, longer with each start after it.
@@ -184,8 +154,6 @@ impl Node {
         self.starts += 1;
         self.started = Instant::now();
         self.due = None;
-        c.env("TAPIR_PARENT_PID", std::process::id().to_string())
-            .stdin(Stdio::null());
         c.stdout(match &self.config.stdout_file {
             Some(file) => output(&self.config, file, first)?,
             None => Stdio::piped(),
@@ -194,35 +162,31 @@ impl Node {
             Some(file) => output(&self.config, file, first)?,
             None => Stdio::piped(),
         });
-        // Ctrl-C is for the supervisor, which ends the nodes.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut c, 0);
-        let mut child = c.spawn().map_err(|e| format!("cannot start a process: {e}"))?;
-        let name = &self.config.name;
-        let out = child.stdout.take().map(|o| pass_on(o, name.clone(), false, to.clone()));
-        let err = child.stderr.take().map(|e| pass_on(e, name.clone(), true, to.clone()));
-        self.readers.extend(out.into_iter().chain(err));
-        let pid = child.id();
+        let (name, to) = (self.config.name.clone(), to.clone());
+        let line = move |errors, text| {
+            let name = name.clone();
+            to.send(Happening::Line { name, errors, text }).is_ok()
+        };
+        let process = Process::start(c, line).map_err(|e| format!("cannot start a process: {e}"))?;
+        let pid = process.id();
+        self.process = Some(process);
         if let Some(cpu) = self.config.cpu_affinity {
             pin(pid, cpu)?;
         }
-        self.child = Some(child);
         Ok(pid)
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().and_then(|c| Pid::from_raw(c.id() as i32));
-        if let Some(pid) = pid {
-            // It may have ended meanwhile.
-            let _ = kill_process(pid, signal);
+        if let Some(process) = &self.process {
+            process.signal(signal);
         }
     }
 
     fn ended(&mut self, reading: &mut Vec<(JoinHandle<()>, Instant)>) -> Option<ExitStatus> {
-        let status = self.child.as_mut()?.try_wait().ok()??;
-        self.child = None;
+        let status = self.process.as_mut()?.ended()?;
         let now = Instant::now();
-        reading.extend(self.readers.drain(..).map(|r| (r, now)));
+        let readers = self.process.take().map(Process::into_readers);
+        reading.extend(readers.into_iter().flatten().map(|r| (r, now)));
         Some(status)
     }
 
@@ -248,7 +212,7 @@ impl Node {
 fn pin(pid: u32, cpu: i64) -> Result<(), String> {
     let mut cpus = rustix::thread::CpuSet::new();
     cpus.set(cpu as usize);
-    rustix::thread::sched_setaffinity(Pid::from_raw(pid as i32), &cpus)
+    rustix::thread::sched_setaffinity(rustix::process::Pid::from_raw(pid as i32), &cpus)
         .map_err(|e| format!("cannot pin it to processor {cpu}: {e}"))
 }
 
@@ -282,8 +246,7 @@ impl Children {
     fn insert(&mut self, config: NodeConfig) {
         let now = Instant::now();
         let node = Node {
-            child: None,
-            readers: Vec::new(),
+            process: None,
             started: now,
             starts: 0,
             failures: 0,
@@ -312,7 +275,7 @@ impl Children {
                 then: Then::Start(next),
                 ..
             }) => Some((&**next, None)),
-            None => Some((&n.config, n.child.as_ref().map(Child::id))),
+            None => Some((&n.config, n.process.as_ref().map(Process::id))),
         })
     }
 
@@ -361,7 +324,7 @@ impl Children {
         for node in self.nodes.values_mut() {
             let ended = node.ended(&mut self.reading);
             if let Some(ending) = &mut node.ending {
-                if node.child.is_none() {
+                if node.process.is_none() {
                     gone.push(node.config.name.clone());
                     if let Then::Start(config) = &ending.then {
                         next.push((**config).clone());
@@ -384,7 +347,7 @@ impl Children {
                 }
                 let long = now - node.started >= LONG_RUN;
                 node.failures = if long { 1 } else { node.failures + 1 };
-                let wait = pause(node.failures);
+                let wait = pause(node.failures, PAUSE_MAX);
                 node.due = Some(now + wait);
                 out.push(Happening::Trouble(format!(
                     "supervised node '{}' ended with {status}; it is started again in {} s",
@@ -400,7 +363,7 @@ impl Children {
                     }),
                     Err(why) => {
                         node.failures += 1;
-                        node.due = Some(now + pause(node.failures));
+                        node.due = Some(now + pause(node.failures, PAUSE_MAX));
                         node.signal(Signal::KILL);
                         out.push(Happening::Trouble(format!(
                             "supervised node '{}': {why}",
@@ -419,7 +382,7 @@ impl Children {
 
     /// Whether there are processes, or something that such have left.
     pub fn any(&self) -> bool {
-        !self.reading.is_empty() || self.nodes.values().any(|n| n.child.is_some())
+        !self.reading.is_empty() || self.nodes.values().any(|n| n.process.is_some())
     }
 
     /// Asks all nodes to end, for good.
@@ -431,10 +394,9 @@ impl Children {
 impl Drop for Children {
     fn drop(&mut self) {
         for node in self.nodes.values_mut() {
-            if let Some(child) = &mut node.child {
+            if let Some(process) = &mut node.process {
                 // Nothing is to outlive its supervisor.
-                let _ = child.kill();
-                let _ = child.wait();
+                process.kill();
             }
         }
     }

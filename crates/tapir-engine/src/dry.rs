@@ -8,13 +8,14 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use tapir_data::types::TypeId;
-use tapir_data::value::{Port, Proto, Value};
-use tapir_flow::{Conn, Transport};
+use tapir_data::value::{Port, Value};
+use tapir_flow::Conn;
 use tapir_interface::slots::{conn_id, connection, endpoint};
-use tapir_script::hir::{BinOp, Body, Const, Expr, ExprKind, GlobalId, LValue, LocalId, Stmt, StmtKind, Storage, UnOp};
-use tapir_vm::Vm;
+use tapir_script::hir::{BinOp, Body, Expr, ExprKind, GlobalId, LValue, LocalId, Stmt, StmtKind, Storage, UnOp};
+use tapir_vm::{Vm, plain_constant};
 
 use crate::net::{ConnExt, addr};
+use crate::sink::proto;
 
 /// Part of a record that is not there, or a value.
 #[derive(Clone)]
@@ -128,7 +129,7 @@ impl Run<'_> {
 
     fn plain(&self, e: &Expr) -> Option<Value> {
         Some(match &e.kind {
-            ExprKind::Const(c) => constant(c)?,
+            ExprKind::Const(c) => plain_constant(c)?,
             ExprKind::Global(g) => self.global(*g)?,
             ExprKind::HasField(of, slot) => match self.eval(of)? {
                 Seen::Connection => Value::Bool(self.has(*slot as usize)?),
@@ -181,12 +182,7 @@ impl Run<'_> {
         let port = |num| {
             Value::Port(Port {
                 num,
-                proto: match c.transport {
-                    Transport::Tcp => Proto::Tcp,
-                    Transport::Udp => Proto::Udp,
-                    Transport::Icmp => Proto::Icmp,
-                    Transport::Unknown => Proto::Unknown,
-                },
+                proto: proto(c.transport),
             })
         };
         let value = match (of, slot) {
@@ -218,7 +214,7 @@ impl Run<'_> {
         }
         let field = self.vm.types().record(self.ty)?.fields.get(slot)?;
         match &self.vm.program().default(field.default?).expr.kind {
-            ExprKind::Const(c) => constant(c),
+            ExprKind::Const(c) => plain_constant(c),
             ExprKind::Global(g) => {
                 let storage = self.vm.program().globals.get(g.0 as usize)?.storage;
                 matches!(storage, Storage::Const | Storage::Option)
@@ -229,20 +225,6 @@ impl Run<'_> {
             _ => None,
         }
     }
-}
-
-fn constant(c: &Const) -> Option<Value> {
-    Some(match c {
-        Const::Bool(b) => Value::Bool(*b),
-        Const::Int(n) => Value::Int(*n),
-        Const::Count(n) => Value::Count(*n),
-        Const::Time(t) => Value::Time(*t),
-        Const::Interval(t) => Value::Interval(*t),
-        Const::Enum(ty, n) => Value::Enum(*ty, *n),
-        Const::Port(p) => Value::Port(*p),
-        Const::Addr(a) => Value::Addr(*a),
-        _ => return None,
-    })
 }
 
 fn equal(a: &Value, b: &Value) -> Option<bool> {

@@ -27,4 +27,5 @@ pub use errors::CallFrame;
 pub use host::{
     AsyncToken, BuiltinFn, CallCtx, Failure, Host, Late, Location, Message, PatternJoin, Registry, RtError, Severity,
 };
+pub use values::plain_constant;
 pub use vm::{CastHook, Limits, Vm};

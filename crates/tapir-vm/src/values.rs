@@ -17,25 +17,18 @@ use crate::vm::{FieldDefault, RecordPlan, Vm};
 impl Vm {
     /// The value of a constant.
     pub(crate) fn constant_value(&mut self, host: &mut dyn Host, c: &Const) -> Result<Value, String> {
-        Ok(match c {
-            Const::Bool(b) => Value::Bool(*b),
-            Const::Int(n) => Value::Int(*n),
-            Const::Count(n) => Value::Count(*n),
-            Const::Double(d) => Value::Double(*d),
-            Const::Time(d) => Value::Time(*d),
-            Const::Interval(d) => Value::Interval(*d),
-            Const::Enum(t, n) => Value::Enum(*t, *n),
-            Const::Port(p) => Value::Port(*p),
-            Const::Addr(a) => Value::Addr(*a),
-            Const::Subnet(s) => Value::Subnet(*s),
-            Const::Str(s) => Value::Str(s.clone()),
-            Const::Type(t) => Value::Type(*t),
+        match c {
             Const::Pattern {
                 text,
                 ignore_case,
                 single_line,
-            } => Value::Pattern(host.compile_pattern(text, *ignore_case, *single_line)?),
-        })
+            } => Ok(Value::Pattern(host.compile_pattern(
+                text,
+                *ignore_case,
+                *single_line,
+            )?)),
+            c => Ok(plain_constant(c).unwrap_or_default()),
+        }
     }
 
     /// The value of a constant global whose initialisation is over.
@@ -105,7 +98,7 @@ impl Vm {
                     Some(id) => {
                         let thunk = self.prog().default(id);
                         let simple = match &thunk.expr.kind {
-                            ExprKind::Const(c) if !matches!(c, Const::Pattern { .. }) => simple_const(c),
+                            ExprKind::Const(c) if !matches!(c, Const::Pattern { .. }) => plain_constant(c),
                             _ => None,
                         };
                         match simple {
@@ -494,7 +487,8 @@ fn has_call(e: &Expr) -> bool {
     }
 }
 
-fn simple_const(c: &Const) -> Option<Value> {
+/// The value of a constant that needs no host: of any but a pattern.
+pub fn plain_constant(c: &Const) -> Option<Value> {
     Some(match c {
         Const::Bool(b) => Value::Bool(*b),
         Const::Int(n) => Value::Int(*n),

@@ -213,7 +213,8 @@ fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
     Some(b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, items))
 }
 
-fn proto(t: Transport) -> tapir_data::value::Proto {
+/// The script's idea of a transport.
+pub(crate) fn proto(t: Transport) -> tapir_data::value::Proto {
     use tapir_data::value::Proto;
     match t {
         Transport::Tcp => Proto::Tcp,

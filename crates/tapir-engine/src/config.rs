@@ -70,6 +70,10 @@ pub struct Config {
     pub supervised: Option<crate::supervisor::NodeConfig>,
     /// Messages of loading that another node of this process has printed already.
     pub said: Option<Arc<Mutex<HashSet<String>>>>,
+    /// What the nodes of this process add their profiles to; whoever starts them writes it.
+    pub shared_profile: Option<Arc<crate::watch::Profile>>,
+    /// Whether packets are written to parts of files, which whoever starts the nodes joins.
+    pub writes_parts: bool,
     /// Data stores that the nodes of this process share; a node alone has its own.
     pub stores: Option<crate::stores::Shelf>,
 }
@@ -114,6 +118,8 @@ impl Default for Config {
             supervisor: false,
             supervised: None,
             said: None,
+            shared_profile: None,
+            writes_parts: false,
             stores: None,
         }
     }

@@ -59,8 +59,12 @@ pub struct Engine {
     parent: Option<u32>,
     /// Where packets go that nothing takes.
     unprocessed: Option<Dumper>,
-    /// Whether signals end this node, or it is told when to end.
-    heeds_signals: bool,
+    /// Where packets go that are analysed.
+    written: Option<Dumper>,
+    /// Whether signals and `terminate()` end this node, or it is told when to end.
+    ends_itself: bool,
+    /// What the nodes of this process share.
+    start: Option<std::sync::Arc<crate::parallel::Start>>,
 }
 
 /// Tells those who operate the node how far it is, where they asked for it with `--status-file`.
@@ -240,6 +244,10 @@ impl Engine {
             },
         );
         let mut flow: FlowTable<ConnExt> = FlowTable::new(flow_options, uids);
+        let dumper = match config.writes_parts {
+            true => Dumper::of_part,
+            false => Dumper::new,
+        };
         let connections = rules
             .rules
             .rules()
@@ -293,9 +301,11 @@ impl Engine {
             filter: None,
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
-            heeds_signals: true,
+            ends_itself: true,
+            start: None,
             fresh: Fresh::default(),
-            unprocessed: config.unprocessed_file.as_deref().map(Dumper::new),
+            unprocessed: config.unprocessed_file.as_deref().map(dumper),
+            written: config.write_file.as_deref().map(dumper),
             wants_changes: None,
         })
     }
@@ -435,7 +445,12 @@ impl Engine {
 
     fn stopping(&self) -> bool {
         let core = self.core.borrow();
-        core.host.stop || core.exit.is_some() || self.heeds_signals && tapir_packet::signals::stop_requested()
+        core.exit.is_some() || self.ends_itself && (core.host.stop || self.is_asked_to_stop())
+    }
+
+    /// Whether a signal, or a script of another node of this process, ends the run.
+    fn is_asked_to_stop(&self) -> bool {
+        tapir_packet::signals::stop_requested() || self.start.as_ref().is_some_and(|s| s.is_halted())
     }
 
     /// Whether the process that looks after this one has ended.
@@ -581,11 +596,10 @@ impl Engine {
 
     /// Processes all packets of a source. The error is that of the source, after everything before it was processed.
     fn packets(&mut self, config: &Config, source: &mut dyn Source) -> Result<(), String> {
-        let mut dumper = config.write_file.as_deref().map(Dumper::new);
         let show = std::io::stderr().is_terminal();
         let begun = Instant::now();
         let mut shown = 0;
-        let mut pace = config.pseudo_realtime.map(|speed| Pace { speed, first: None });
+        let mut pace = config.pseudo_realtime.map(Pace::new);
         loop {
             self.while_suspended();
             if self.stopping() || (self.n_packets.is_multiple_of(ORPHAN_PACKETS) && self.is_orphan()) {
@@ -599,11 +613,9 @@ impl Engine {
                     if !self.is_wanted(&raw)? {
                         continue;
                     }
-                    if let Some(d) = &mut dumper {
-                        d.write(&raw).map_err(|e| e.to_string())?;
-                    }
-                    if let Some(p) = &mut pace {
-                        p.wait(raw.ts());
+                    self.keep(&raw)?;
+                    if let Some(due) = pace.as_mut().and_then(|p| p.due(raw.ts())) {
+                        std::thread::sleep(due);
                     }
                     self.packet(&raw);
                     if show && self.n_packets.is_multiple_of(8192) && begun.elapsed().as_secs() > shown {
@@ -621,12 +633,30 @@ impl Engine {
         if shown > 0 {
             eprintln!();
         }
+        self.file_done();
+        Ok(())
+    }
+
+    /// Tells scripts that the capture has been read.
+    fn file_done(&mut self) {
         let core = &mut *self.core.borrow_mut();
         if let Some(path) = core.host.node.trace.clone() {
             events::pcap_file_done(core.vm.queue(), path.as_bytes());
             core.drain();
         }
-        Ok(())
+    }
+
+    /// Writes a packet to the file for those that are analysed, if there is one.
+    fn keep(&mut self, raw: &RawPacket<'_>) -> Result<(), String> {
+        let file = self.written.as_mut();
+        file.map_or(Ok(()), |d| d.write(raw)).map_err(|e| e.to_string())
+    }
+
+    /// Says which of all workers' packets the next one is.
+    fn number(&mut self, number: u64) {
+        for file in [&mut self.written, &mut self.unprocessed].into_iter().flatten() {
+            file.number = number;
+        }
     }
 
     /// Takes a capture filter into use that scripts have installed.
@@ -901,17 +931,21 @@ fn logs_wall_clock() -> f64 {
 }
 
 /// Replays packets at the speed at which they were recorded.
-struct Pace {
+pub(crate) struct Pace {
     speed: f64,
     first: Option<(Instant, f64)>,
 }
 
 impl Pace {
-    fn wait(&mut self, ts: f64) {
+    /// The speed is a factor of the recorded one.
+    pub fn new(speed: f64) -> Self {
+        Pace { speed, first: None }
+    }
+
+    /// How long a packet's time is still away; `None` when it has come.
+    pub fn due(&mut self, ts: f64) -> Option<Duration> {
         let (begun, first) = *self.first.get_or_insert_with(|| (Instant::now(), ts));
         let due = (ts - first) / self.speed - begun.elapsed().as_secs_f64();
-        if due > 0.0 {
-            std::thread::sleep(std::time::Duration::from_secs_f64(due.min(3600.0)));
-        }
+        (due > 0.0).then(|| Duration::from_secs_f64(due.min(3600.0)))
     }
 }

@@ -18,10 +18,12 @@ pub use live::{LiveDispatcher, Losses};
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use tapir_packet::share::Balance;
 use tapir_packet::{RawPacket, Source, SourceError, Weirds};
 
+use crate::engine::Pace;
 use line::{Inlet, line};
 
 /// Packets of all workers in one slice.
@@ -43,6 +45,8 @@ const SPAN_EARLY: f64 = 0.25;
 const EARLY_PACKETS: u64 = 4096;
 /// How often nodes are asked at one moment whether they have more to say; scripts may go on for ever.
 const ROUNDS: usize = 100;
+/// How long the reader of a replay sleeps before it looks whether the run is to stop.
+const PACE: Duration = Duration::from_millis(100);
 
 /// The number of no buffer: the packet was copied.
 const COPIED: u32 = u32::MAX;
@@ -195,6 +199,8 @@ pub struct Dispatcher {
     n_bytes: usize,
     n_packets: u64,
     weirds: Weirds,
+    /// Where the capture is replayed at a given speed.
+    pace: Option<Pace>,
 }
 
 impl Dispatcher {
@@ -211,8 +217,14 @@ impl Dispatcher {
             n_bytes: 0,
             n_packets: 0,
             weirds: Weirds::default(),
+            pace: None,
         };
         (dispatcher, from_workers, from_others)
+    }
+
+    /// Replays the capture at a multiple of the speed at which it was recorded.
+    pub fn pace(&mut self, speed: f64) {
+        self.pace = Some(Pace::new(speed));
     }
 
     /// Reads a capture to its end and shares it out. `keep_on` is asked before every slice.
@@ -226,6 +238,17 @@ impl Dispatcher {
             match source.next_packet(&mut self.weirds) {
                 Ok(Some(raw)) => {
                     let ts = raw.ts();
+                    while let Some(due) = self.pace.as_mut().and_then(|p| p.due(ts)) {
+                        // Nobody waits for company then.
+                        if !self.times.is_empty() && !self.send() {
+                            return Ok(());
+                        }
+                        self.tell();
+                        if !keep_on() {
+                            return Ok(());
+                        }
+                        std::thread::sleep(due.min(PACE));
+                    }
                     let early = self.n_packets < EARLY_PACKETS;
                     self.n_packets += 1;
                     if since.is_none_or(|since| ts - since >= if early { SPAN_EARLY } else { SPAN }) {
@@ -332,8 +355,6 @@ impl Dispatcher {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     struct Counting(u32);

@@ -79,7 +79,8 @@ fn registry() -> Registry {
     r
 }
 
-fn seeds(config: &Config) -> Result<Seeds, String> {
+/// The seeds that a configuration asks for. They are saved if it says so.
+pub fn seeds(config: &Config) -> Result<Seeds, String> {
     let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let seeds = if let Some(path) = &config.load_seeds {
         Seeds::load(path)?

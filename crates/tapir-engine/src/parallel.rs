@@ -5,7 +5,8 @@
 //! the nodes is never lost, however long it takes; an interface waits for nobody, and what finds no room is counted.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use tapir_cluster::{Backend, Hub, HubConfig, InboxLimits};
 use tapir_packet::live::{LiveOptions, LiveSource};
 
 use crate::config::{Config, Input};
+use crate::dump;
 use crate::engine::{self, Part, Place};
 #[cfg(target_os = "linux")]
 use crate::feed::LiveDispatcher;
@@ -33,6 +35,8 @@ pub struct Start {
     /// Nodes that are ready, and whether one of them ended.
     state: Mutex<(usize, bool)>,
     changed: Condvar,
+    /// A script has ended the run, for all nodes.
+    halted: AtomicBool,
     /// How to watch an interface.
     #[cfg(target_os = "linux")]
     options: Mutex<Option<LiveOptions>>,
@@ -47,6 +51,16 @@ impl Start {
     /// A node has run `zeek_init` and knows the others.
     pub fn ready(&self) {
         self.change(|(ready, _)| *ready += 1);
+    }
+
+    /// Ends the run: a script of one of the nodes said so.
+    pub fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a script has ended the run.
+    pub fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
     }
 
     /// Says how scripts want the interface to be watched; all workers' say the same.
@@ -119,6 +133,16 @@ impl Cluster {
         config.environment.push(("CLUSTER_NODE".into(), name.clone()));
         config.texts.push(("cluster-layout.zeek".into(), self.layout.clone()));
         config.node_index = self.begun;
+        if let Some(trace) = &mut config.trace_file {
+            trace.as_mut_os_string().push(format!(".{name}"));
+        }
+        config.writes_parts = true;
+        for file in [&mut config.write_file, &mut config.unprocessed_file]
+            .into_iter()
+            .flatten()
+        {
+            *file = dump::part(file, &name);
+        }
         self.begun += 1;
         let start = self.start.clone();
         let peers = self.n_nodes - 1;
@@ -172,6 +196,7 @@ impl Ends for LiveDispatcher {
 
 /// The nodes of a cluster on their threads.
 struct Running {
+    config: Config,
     start: Arc<Start>,
     n_nodes: usize,
     workers: Vec<JoinHandle<u8>>,
@@ -186,6 +211,12 @@ impl Running {
         config.workers = 1;
         config.said = Some(Arc::new(Mutex::new(HashSet::new())));
         config.stores = Some(Arc::default());
+        config.shared_profile = config.profile.as_ref().map(|_| Arc::default());
+        if config.save_seeds.is_some() {
+            // All nodes begin with the same, from which each makes its own.
+            crate::load::seeds(&config)?;
+            config.load_seeds = config.save_seeds.take();
+        }
         tapir_packet::signals::install();
         let n_nodes = workers.len() + 2;
         let mut cluster = Cluster {
@@ -195,6 +226,7 @@ impl Running {
             begun: 0,
             n_nodes,
         };
+        let config = cluster.config.clone();
         let manager = cluster.spawn(MANAGER, hub.logger(MANAGER), manager)?;
         let proxy = cluster.spawn(PROXY, hub.node(PROXY), proxy)?;
         let mut threads = Vec::new();
@@ -203,6 +235,7 @@ impl Running {
             threads.push(cluster.spawn(&name, hub.node(&name), fed)?);
         }
         Ok(Running {
+            config,
             start: cluster.start,
             n_nodes,
             workers: threads,
@@ -219,9 +252,11 @@ impl Running {
     /// Ends all nodes. Gives the worst exit status.
     fn end(self, dispatcher: &mut dyn Ends) -> u8 {
         let mut status = 0;
+        let config = self.config;
+        let workers: Vec<_> = self.workers.iter().map(|t| name_of(t)).collect();
         // Workers end first, so that the proxy and then the manager hear all that they have to say.
         let mut join = |thread: JoinHandle<u8>| {
-            let name = thread.thread().name().unwrap_or("?").to_string();
+            let name = name_of(&thread);
             match thread.join() {
                 Ok(code) => status = status.max(code),
                 Err(_) => {
@@ -236,8 +271,34 @@ impl Running {
         join(self.proxy);
         dispatcher.end_other(0);
         join(self.manager);
-        status
+        status.max(finish_files(&config, &workers))
     }
+}
+
+fn name_of(thread: &JoinHandle<u8>) -> String {
+    thread.thread().name().unwrap_or("?").to_string()
+}
+
+/// Makes files for the user of what the nodes have left. Gives the exit status.
+fn finish_files(config: &Config, workers: &[String]) -> u8 {
+    let mut status = 0;
+    let mut complain = |what: String| {
+        eprintln!("error: {what}");
+        status = 1;
+    };
+    for file in [&config.write_file, &config.unprocessed_file].into_iter().flatten() {
+        let parts: Vec<PathBuf> = workers.iter().map(|name| dump::part(file, name)).collect();
+        if let Err(e) = dump::join(file, &parts) {
+            complain(format!(
+                "{}: the packets of the workers cannot be put together: {e}",
+                file.display()
+            ));
+        }
+    }
+    if let (Some(all), Some(path)) = (&config.shared_profile, &config.profile) {
+        all.write(path).unwrap_or_else(complain);
+    }
+    status
 }
 
 /// Reads packets with the number of workers that the configuration says. Gives the exit status of the process.
@@ -245,12 +306,6 @@ pub fn run(config: &Config) -> u8 {
     let begun = Instant::now();
     engine::tell_status(config, "INITIALIZING");
     let done = match &config.input {
-        _ if config.write_file.is_some() => {
-            Err("-w and --workers do not go together: the packets are spread over the workers".into())
-        }
-        _ if config.unprocessed_file.is_some() || config.profile.is_some() || config.trace_file.is_some() => {
-            Err("files of unprocessed packets, profiles and traces are those of one node: leave --workers out".into())
-        }
         Some(Input::Capture(path)) => read(config, path),
         #[cfg(target_os = "linux")]
         Some(Input::Interface(name)) => watch(config, name),
@@ -285,8 +340,15 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
         log_patience: PATIENCE,
     });
     let mut config = config.clone();
-    config.scripts.push("frameworks/cluster/backend/inproc/capture".into());
+    // Before the scripts of the user, who may want to change what it says.
+    config
+        .scripts
+        .insert(0, "frameworks/cluster/backend/inproc/capture".into());
+    config.scripts.push("frameworks/cluster/backend/inproc".into());
     let (mut dispatcher, workers, others) = Dispatcher::new(config.workers, 2);
+    if let Some(speed) = config.pseudo_realtime {
+        dispatcher.pace(speed);
+    }
     let workers = workers.into_iter().map(|feed| (feed, Part::Reads)).collect();
     let others: Vec<_> = others.into_iter().map(|feed| (feed, Part::KeepsTime)).collect();
     let others = others.try_into().map_err(|_| no_queue())?;
@@ -294,7 +356,8 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
     let mut status = 0;
     if running.is_ready() {
         engine::tell_status(&config, "RUNNING");
-        let keep_on = || !tapir_packet::signals::stop_requested();
+        let start = running.start.clone();
+        let keep_on = || !tapir_packet::signals::stop_requested() && !start.is_halted();
         if let Err(e) = dispatcher.run(&mut *source, keep_on) {
             eprintln!("fatal error: {e}");
             status = 1;
@@ -335,7 +398,9 @@ fn watch(config: &Config, name: &str) -> Result<u8, String> {
             // Not before: who waits for this sends packets next.
             engine::tell_status(&config, "RUNNING");
             dispatcher.run(&mut source, || {
-                !tapir_packet::signals::stop_requested() && !engine::is_orphan(config.parent)
+                !tapir_packet::signals::stop_requested()
+                    && !running.start.is_halted()
+                    && !engine::is_orphan(config.parent)
             })
         });
         if let Err(e) = watched {

@@ -158,7 +158,7 @@ const OPTIONS: &[Opt] = &[
         short: Some('t'),
         long: Some("tracefile"),
         arity: Arity::Value("FILE"),
-        help: "write an execution trace; 'off' turns it off",
+        help: "write an execution trace; 'off' turns it off; several workers write one per node, FILE.NODE",
         apply: |p, v| {
             let v = value(v);
             if v == "off" {

@@ -108,15 +108,107 @@ fn workers_need_packets() {
     assert!(String::from_utf8_lossy(&out.stderr).contains("-r"));
 }
 
-#[test]
-fn files_of_one_node_are_not_written_by_several() {
+/// Runs `workers` workers on a capture of ours, in a folder of its own.
+fn run(name: &str, capture: &str, workers: usize, args: &[&str]) -> (PathBuf, std::process::Output) {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workers-{name}-{workers}"));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder for the test");
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-r", "no.pcap", "--workers", "2", "--profile-scripts=profile"])
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .args(["-C", "-r"])
+        .arg(root().join("tests/captures").join(capture))
+        .args(["--workers", &workers.to_string()])
+        .args(args)
+        .current_dir(&dir)
         .output()
         .expect("tapir runs");
-    assert_eq!(out.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&out.stderr).contains("--workers"));
+    (dir, out)
+}
+
+#[test]
+fn packets_are_written_as_by_one_worker() {
+    // Nothing takes ARP where its analyzer is off.
+    let args = [
+        "-w",
+        "all.pcap",
+        "-c",
+        "left.pcap",
+        "-e",
+        "event zeek_init() { PacketAnalyzer::__disable_analyzer(PacketAnalyzer::ANALYZER_IP); }",
+    ];
+    let mut files = Vec::new();
+    for workers in [1, 3] {
+        let (dir, out) = run("written", "http.pcap", workers, &args);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let read = |name: &str| std::fs::read(dir.join(name)).unwrap_or_default();
+        files.push((read("all.pcap"), read("left.pcap")));
+        let left: Vec<_> = std::fs::read_dir(&dir)
+            .expect("the folder is there")
+            .flatten()
+            .collect();
+        assert!(left.iter().all(|f| f.path().extension().is_none_or(|e| e != "part")));
+    }
+    assert!(files[0].0.len() > 1000 && files[0].1.len() > 1000);
+    assert!(
+        files[0] == files[1],
+        "the packets of several workers are others, or in another order"
+    );
+}
+
+#[test]
+fn nodes_have_traces_of_their_own_and_one_profile() {
+    let args = [
+        "-t",
+        "trace",
+        "--profile-scripts=profile",
+        "-e",
+        "event zeek_init() { }\n",
+    ];
+    let (dir, out) = run("watched", "dns.pcap", 2, &args);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    for node in ["manager", "proxy-1", "worker-1", "worker-2"] {
+        let trace = std::fs::read_to_string(dir.join(format!("trace.{node}"))).expect("a trace per node");
+        assert!(trace.contains(" zeek_init <command line>:1"), "{node}");
+    }
+    let profile = std::fs::read_to_string(dir.join("profile")).expect("a profile");
+    let row = profile.lines().find(|l| l.starts_with("zeek_init\t<command line>:1\t"));
+    assert_eq!(row.and_then(|r| r.split('\t').nth(2)), Some("4"), "{profile}");
+}
+
+#[test]
+fn scripts_hear_of_the_end_of_the_capture_and_end_the_run() {
+    let done = "event Pcap::file_done(path: string) { print Cluster::node; }";
+    let (_, out) = run("done", "dns.pcap", 2, &["-e", done]);
+    let mut said: Vec<_> = String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(str::to_string)
+        .collect();
+    said.sort();
+    assert_eq!(said, ["worker-1", "worker-2"]);
+    // One node is enough to end all, even where they would stay for ever.
+    for (code, status) in [("terminate()", 0), ("exit(7)", 7)] {
+        let end = format!(
+            "redef exit_only_after_terminate = T;\n\
+             event Pcap::file_done(path: string) {{ if ( Cluster::node == \"worker-2\" ) {code}; }}"
+        );
+        let (_, out) = run("end", "dns.pcap", 2, &["-e", &end]);
+        assert_eq!(
+            out.status.code(),
+            Some(status),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
+}
+
+#[test]
+fn rotation_is_what_scripts_say() {
+    // As long as nobody says anything, files stay as they are; who does gets no commands of clusters.
+    let (dir, out) = run("rotated", "dns.pcap", 2, &["Log::default_rotation_interval=50msec"]);
+    assert!(out.status.success());
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+    let files = std::fs::read_dir(&dir).expect("the folder is there").flatten();
+    let rotated = files.filter(|f| f.file_name().to_string_lossy().starts_with("dns.2"));
+    assert!(rotated.count() > 0);
 }
 
 #[test]

@@ -91,8 +91,10 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
                 }
             }
             // The others end when the workers have: they must hear their last words.
-            engine.heeds_signals = part.has_packets();
+            engine.ends_itself = part.has_packets();
+            engine.start = Some(start.clone());
             if let Err(status) = engine.start(config) {
+                engine.pass_on_end();
                 return engine.leave(status);
             }
             engine.meet(peers);
@@ -103,7 +105,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             start.ready();
             let mut status = 0;
             let done = match &part {
-                Part::Reads | Part::KeepsTime => engine.feed(&feed),
+                Part::Reads | Part::KeepsTime => engine.feed(&feed, config),
                 #[cfg(target_os = "linux")]
                 Part::Watches(losses) => engine.watch(&feed, losses),
                 #[cfg(target_os = "linux")]
@@ -113,6 +115,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
                 complain(&format!("fatal error: {e}"));
                 status = 1;
             }
+            engine.pass_on_end();
             // The reader must not wait for a node that ended early.
             drop(feed);
             engine.finish();
@@ -178,17 +181,40 @@ impl Engine {
         first.min(core.host.logs.next_rotation())
     }
 
+    /// Has all nodes end when a script of this one has ended the run.
+    fn pass_on_end(&self) {
+        let core = self.core.borrow();
+        if core.host.stop || core.exit.is_some() {
+            self.start.iter().for_each(|s| s.halt());
+        }
+    }
+
+    /// Takes in what the others say, and what scripts read and ask for. Gives whether there was something.
+    fn hear(&mut self) -> bool {
+        let active = self.core.borrow().host.inputs.is_active();
+        let busy = active && self.poll_inputs().0;
+        let busy = self.poll_cluster() || busy;
+        if busy {
+            self.drain();
+        }
+        busy
+    }
+
     /// Processes what comes until the feed ends.
-    fn feed(&mut self, feed: &Feed) -> Result<(), String> {
+    fn feed(&mut self, feed: &Feed, config: &Config) -> Result<(), String> {
+        // Packets of all workers so far.
+        let mut n_all = 0u64;
         while !self.stopping() {
+            if self.ends_itself {
+                self.while_suspended();
+            } else {
+                self.pass_on_end();
+            }
             let mut slice = match feed.take() {
                 Taken::Slice(slice) => slice,
                 Taken::End => break,
                 Taken::Nothing => {
-                    let busy = self.poll_cluster();
-                    if busy {
-                        self.drain();
-                    }
+                    let busy = self.hear();
                     match if busy { feed.doze(DOZE) } else { feed.wait(REST) } {
                         Taken::Slice(slice) => slice,
                         Taken::Nothing => continue,
@@ -199,11 +225,10 @@ impl Engine {
             if let Some(answer) = slice.question.take() {
                 let mut any = false;
                 for _ in 0..POLLS {
-                    if !self.poll_cluster() {
+                    if !self.hear() {
                         break;
                     }
                     any = true;
-                    self.drain();
                 }
                 let _ = answer.send(any);
                 continue;
@@ -212,6 +237,7 @@ impl Engine {
                 self.weirds.push_addl(w.name, w.addl, w.source);
             }
             for (mut others, own) in slice.steps() {
+                n_all += others.len() as u64;
                 // Most moments are nothing but moments: only what is due makes them matter, and the slice's last one.
                 while !others.is_empty() {
                     let due = self.next_due();
@@ -226,7 +252,10 @@ impl Engine {
                     }
                 }
                 let Some(raw) = own else { continue };
+                n_all += 1;
                 if self.is_wanted(&raw)? {
+                    self.number(n_all);
+                    self.keep(&raw)?;
                     self.packet(&raw);
                     if self.stopping() {
                         return Ok(());
@@ -236,6 +265,15 @@ impl Engine {
             feed.recycle(slice);
             if self.poll_cluster() {
                 self.drain();
+            }
+        }
+        if !self.stopping() {
+            if self.ends_itself {
+                self.file_done();
+                self.idle(config);
+            } else if crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") != Some(true) {
+                // What scripts read comes to its end; how long the run stays is the workers' affair.
+                self.idle(config);
             }
         }
         self.hear_last_words();
@@ -276,6 +314,8 @@ impl Engine {
                 Taken::Slice(slice) => {
                     for raw in slice.packets() {
                         if self.is_wanted(&raw)? {
+                            self.number((raw.ts() * 1e6) as u64);
+                            self.keep(&raw)?;
                             self.packet(&raw);
                             if self.stopping() {
                                 break;
@@ -314,6 +354,7 @@ impl Engine {
     #[cfg(target_os = "linux")]
     fn serve(&mut self, feed: &Feed) -> Result<(), String> {
         while !self.stopping() {
+            self.pass_on_end();
             self.advance(super::logs_wall_clock());
             let busy = self.look_around();
             self.core.borrow_mut().housekeeping();

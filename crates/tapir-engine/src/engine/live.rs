@@ -9,7 +9,6 @@ use tapir_packet::live::{LiveOptions, LiveSource};
 
 use super::{Engine, tell_status};
 use crate::config::Config;
-use crate::dump::Dumper;
 use crate::globals::{count, seconds};
 
 /// Packets taken before other inputs have their turn.
@@ -43,7 +42,6 @@ impl Engine {
         let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
         // Not before: who waits for this sends packets next.
         tell_status(config, "RUNNING");
-        let mut dumper = config.write_file.as_deref().map(Dumper::new);
         let mut last_packet = Instant::now();
         let mut last_count = Instant::now();
         while !self.stopping() && !self.is_orphan() {
@@ -57,9 +55,7 @@ impl Engine {
                 if !self.is_wanted(&raw)? {
                     continue;
                 }
-                if let Some(d) = &mut dumper {
-                    d.write(&raw).map_err(|e| e.to_string())?;
-                }
+                self.keep(&raw)?;
                 self.packet(&raw);
             }
             if any {

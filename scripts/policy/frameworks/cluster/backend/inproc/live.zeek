@@ -2,3 +2,5 @@
 
 # As a node alone does, unless it is told otherwise.
 redef Log::default_rotation_interval = 0secs;
+redef Log::default_rotation_postprocessor_cmd = "";
+redef Log::default_mail_alarms_interval = 0secs;

@@ -253,7 +253,7 @@ impl Running {
     fn end(self, dispatcher: &mut dyn Ends) -> u8 {
         let mut status = 0;
         let config = self.config;
-        let workers: Vec<_> = self.workers.iter().map(|t| name_of(t)).collect();
+        let workers: Vec<_> = self.workers.iter().map(name_of).collect();
         // Workers end first, so that the proxy and then the manager hear all that they have to say.
         let mut join = |thread: JoinHandle<u8>| {
             let name = name_of(&thread);

@@ -28,6 +28,33 @@ pub struct LogBatch {
     pub rows: Vec<u8>,
 }
 
+/// What has become of a peering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerChange {
+    /// Messages go both ways.
+    Added,
+    /// This node has ended it.
+    Removed,
+    /// The connection is gone.
+    Lost,
+    /// The peer cannot be reached, and is not tried again.
+    Unavailable,
+    /// What is there speaks another protocol.
+    Incompatible,
+}
+
+/// News of a peer, for nodes that connect to each other directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerNews {
+    pub change: PeerChange,
+    /// The peer's node id, where it has said it.
+    pub id: String,
+    pub address: String,
+    pub port: u16,
+    /// The same for people.
+    pub message: String,
+}
+
 /// What a backend hands to its node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
@@ -54,6 +81,8 @@ pub enum Incoming {
         code: u16,
         reason: String,
     },
+    /// A peer has come or gone.
+    Peer(PeerNews),
     /// Something that went wrong, for the reporter. `tag` names the kind of trouble for `Cluster::Backend::error`.
     Error { tag: &'static str, message: String },
     /// The node cannot go on, e.g. it was refused by the cluster's authentication.

@@ -221,6 +221,11 @@ impl Inbox {
         }
     }
 
+    /// Whether nothing is taken in any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes nothing in any more. What waits can still be taken out.
     pub fn close(&self) {
         let mut state = self.lock();

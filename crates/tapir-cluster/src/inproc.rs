@@ -45,6 +45,9 @@ struct Shared {
 struct Member {
     inbox: Arc<Inbox>,
     logger: bool,
+    /// Whether it stands for another process. What comes from one such is for this process alone, and only what this
+    /// process subscribes to is of interest to it.
+    link: bool,
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
@@ -73,50 +76,76 @@ impl Hub {
 
     /// A node that writes no logs for others.
     pub fn node(&self, name: &str) -> Box<dyn Backend> {
-        self.member(node_id("inproc", name), false)
+        Box::new(self.member(node_id("inproc", name), false, false))
     }
 
     /// A node that writes the others' logs.
     pub fn logger(&self, name: &str) -> Box<dyn Backend> {
-        self.member(node_id("inproc", name), true)
+        Box::new(self.member(node_id("inproc", name), true, false))
     }
 
-    fn member(&self, id: String, logger: bool) -> Box<dyn Backend> {
-        Box::new(Inproc {
+    /// A node of the given id. A link stands for another process: it is told what this process subscribes to, and neither
+    /// gets what other links publish nor subscribes for them.
+    pub(crate) fn member(&self, id: String, logger: bool, link: bool) -> Inproc {
+        Inproc {
             hub: self.clone(),
             id,
             logger,
+            link,
             key: None,
             closed: false,
             early: BTreeSet::new(),
             inbox: Arc::new(Inbox::new(self.config.limits)),
-        })
+        }
     }
 }
 
 impl Shared {
-    fn tell(&self, message: Incoming) {
-        for node in self.nodes.values() {
+    /// Tells nodes of this process or links of something.
+    fn tell(&self, links: bool, message: &Incoming) {
+        for node in self.nodes.values().filter(|n| n.link == links) {
             node.inbox.notice(message.clone());
         }
     }
 
+    /// Whether anybody subscribes to a prefix, and whether anybody in this process does.
+    fn interest(&self, prefix: &[u8]) -> (bool, bool) {
+        let here = |key: &u64| self.nodes.get(key).is_some_and(|n| !n.link);
+        match self.subscribers.get(prefix) {
+            Some(all) => (!all.is_empty(), all.iter().any(here)),
+            None => (false, false),
+        }
+    }
+
     fn subscribe(&mut self, key: u64, prefix: &[u8]) {
-        let subscribers = self.subscribers.entry(prefix.to_vec()).or_default();
-        let first = subscribers.is_empty();
-        subscribers.insert(key);
-        if first {
-            self.tell(Incoming::Subscribed(prefix.to_vec()));
+        let before = self.interest(prefix);
+        self.subscribers.entry(prefix.to_vec()).or_default().insert(key);
+        let after = self.interest(prefix);
+        let message = Incoming::Subscribed(prefix.to_vec());
+        if after.0 && !before.0 {
+            self.tell(false, &message);
+        }
+        if after.1 && !before.1 {
+            self.tell(true, &message);
         }
     }
 
     fn unsubscribe(&mut self, key: u64, prefix: &[u8]) {
+        let before = self.interest(prefix);
         let Some(subscribers) = self.subscribers.get_mut(prefix) else {
             return;
         };
-        if subscribers.remove(&key) && subscribers.is_empty() {
+        subscribers.remove(&key);
+        if subscribers.is_empty() {
             self.subscribers.remove(prefix);
-            self.tell(Incoming::Unsubscribed(prefix.to_vec()));
+        }
+        let after = self.interest(prefix);
+        let message = Incoming::Unsubscribed(prefix.to_vec());
+        if before.0 && !after.0 {
+            self.tell(false, &message);
+        }
+        if before.1 && !after.1 {
+            self.tell(true, &message);
         }
     }
 
@@ -143,12 +172,25 @@ impl Shared {
     }
 }
 
+impl Inproc {
+    /// Makes it one of those that rows are sent to, or ends that.
+    pub(crate) fn set_logger(&mut self, on: bool) {
+        self.logger = on;
+        let key = self.key;
+        let mut shared = lock(&self.hub.shared);
+        if let Some(member) = key.and_then(|k| shared.nodes.get_mut(&k)) {
+            member.logger = on;
+        }
+    }
+}
+
 /// A node of a [`Hub`].
 #[derive(Debug)]
-struct Inproc {
+pub(crate) struct Inproc {
     hub: Hub,
     id: String,
     logger: bool,
+    link: bool,
     /// Its key in the hub while it takes part.
     key: Option<u64>,
     closed: bool,
@@ -173,11 +215,14 @@ impl Backend for Inproc {
         shared.next += 1;
         let key = shared.next;
         for prefix in shared.subscribers.keys() {
-            self.inbox.notice(Incoming::Subscribed(prefix.clone()));
+            if !self.link || shared.interest(prefix).1 {
+                self.inbox.notice(Incoming::Subscribed(prefix.clone()));
+            }
         }
         let member = Member {
             inbox: self.inbox.clone(),
             logger: self.logger,
+            link: self.link,
         };
         shared.nodes.insert(key, member);
         for prefix in std::mem::take(&mut self.early) {
@@ -189,7 +234,7 @@ impl Backend for Inproc {
 
     fn clients(&self) -> ClientFactory {
         let hub = self.hub.clone();
-        Arc::new(move |id| Ok(hub.member(id.into(), false)))
+        Arc::new(move |id| Ok(Box::new(hub.member(id.into(), false, false))))
     }
 
     fn inbox(&self) -> Arc<Inbox> {
@@ -208,7 +253,8 @@ impl Backend for Inproc {
         };
         let shared = lock(&self.hub.shared);
         for other in shared.matching(topic) {
-            if let Some(node) = shared.nodes.get(&other).filter(|_| other != key) {
+            let wants = |n: &&Member| other != key && !(n.link && self.link);
+            if let Some(node) = shared.nodes.get(&other).filter(wants) {
                 node.inbox.event(topic.to_vec(), event.clone());
             }
         }
@@ -277,14 +323,15 @@ impl Backend for Inproc {
             return;
         };
         let mut shared = lock(&self.hub.shared);
-        shared.nodes.remove(&key);
         let of = |s: &Shared| -> Vec<Vec<u8>> {
             let mine = s.subscribers.iter().filter(|(_, who)| who.contains(&key));
             mine.map(|(prefix, _)| prefix.clone()).collect()
         };
+        // Its inbox is closed: it hears nothing of this.
         for prefix in of(&shared) {
             shared.unsubscribe(key, &prefix);
         }
+        shared.nodes.remove(&key);
     }
 }
 

@@ -792,8 +792,12 @@ impl Engine {
         };
         // So do supervisors, and their nodes that have nothing to read.
         let (supervises, supervised) = supervision(self);
-        let stay = asked || serves || (wall && supervised);
+        let always = asked || serves || (wall && supervised);
+        let peering = crate::globals::flag(&self.core.borrow().vm, "Broker::peer_counts_as_iosource") != Some(false);
         loop {
+            // And those whose scripts wait for peers.
+            let (listens, connects) = self.core.borrow().host.cluster.peerings();
+            let stay = always || wall && (listens || connects && peering);
             if self.stopping() || self.is_orphan() {
                 return;
             }

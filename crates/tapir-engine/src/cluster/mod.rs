@@ -6,6 +6,7 @@
 
 mod changes;
 mod metrics;
+mod peers;
 mod receive;
 mod start;
 mod websocket;
@@ -25,7 +26,8 @@ use tapir_vm::{CallCtx, RtError, Severity};
 
 pub use changes::{apply, publish_table, table_change};
 pub use metrics::count;
-pub use start::{keypair, start, start_forwarder};
+pub use peers::endpoint;
+pub use start::{keypair, peers, start, start_forwarder};
 pub use websocket::listen;
 
 use crate::host::{EngineHost, of};
@@ -47,6 +49,8 @@ struct Known {
 #[derive(Default)]
 pub struct ClusterNode {
     backend: Option<Box<dyn Backend>>,
+    /// The peerings, where the backend is one of those.
+    pub peers: Option<tapir_cluster::peering::Peers>,
     /// Servers for WebSocket clients, from the first on.
     servers: Option<Servers>,
     /// A backend from outside that `Cluster::Backend::__init` will take.
@@ -100,6 +104,11 @@ impl ClusterNode {
     /// Whether the node takes part in a cluster.
     pub fn is_running(&self) -> bool {
         self.backend.is_some()
+    }
+
+    /// Whether others may connect to this node, and whether it connects to others: reasons to go on without anything to read.
+    pub fn peerings(&self) -> (bool, bool) {
+        self.peers.as_ref().map_or((false, false), |p| p.any())
     }
 
     /// The id of this node in its cluster; empty before the start.
@@ -190,6 +199,7 @@ impl ClusterNode {
     /// Sends what is left and leaves the cluster.
     pub fn close(&mut self) {
         self.servers = None;
+        self.peers = None;
         if let Some(mut b) = self.backend.take() {
             b.close();
         }

@@ -8,7 +8,7 @@ use tapir_data::value::Value;
 use tapir_interface::queue::{EventId, QueuedEvent, REMOTE};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::{Known, metrics, websocket};
+use super::{Known, metrics, peers, websocket};
 use crate::host::of;
 
 /// Handles one message.
@@ -30,6 +30,10 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
         // Nodes know from greetings that they reach each other.
         Incoming::Ready => Ok(()),
         Incoming::Logs(batch) => crate::logs::accept(cx, batch),
+        Incoming::Peer(news) => {
+            peers::tell(cx, &news);
+            Ok(())
+        }
         Incoming::Error { tag, message } => {
             cx.report_plain(Severity::Error, format!("cluster: {message}"));
             let args = [tag.as_bytes(), message.as_bytes()];

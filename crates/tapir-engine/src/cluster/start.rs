@@ -1,5 +1,7 @@
 //! Starting the backend that scripts chose, with the options that they set.
 
+use tapir_cluster::ident;
+use tapir_cluster::peering::{self, Peering, Peers};
 use tapir_cluster::zeromq::{Config, Curve, Forwarder, ForwarderConfig, Lib, ZeroMq};
 use tapir_cluster::{Backend, EventSerializer};
 use tapir_data::value::Value;
@@ -103,16 +105,74 @@ fn forwarder(vm: &Vm) -> Result<ForwarderConfig, String> {
     })
 }
 
+const BROKER: &str = "Cluster::CLUSTER_BACKEND_BROKER";
+const NONE: &str = "Cluster::CLUSTER_BACKEND_NONE";
+
+fn chosen(vm: &Vm) -> String {
+    globals::string(vm, "Cluster::backend").unwrap_or_else(|| NONE.into())
+}
+
 fn make(vm: &Vm, node_id: &str) -> Result<Box<dyn Backend>, String> {
-    match globals::string(vm, "Cluster::backend").as_deref() {
-        Some("Cluster::CLUSTER_BACKEND_ZEROMQ") => Ok(Box::new(ZeroMq::new(node(vm, node_id)?)?)),
-        Some("Cluster::CLUSTER_BACKEND_NONE") | None => {
-            Err("no backend is chosen; load frameworks/cluster/backend/zeromq".into())
-        }
-        Some(other) => Err(format!(
+    match &*chosen(vm) {
+        "Cluster::CLUSTER_BACKEND_ZEROMQ" => Ok(Box::new(ZeroMq::new(node(vm, node_id)?)?)),
+        NONE => Err("no backend is chosen; load frameworks/cluster/backend/zeromq".into()),
+        other => Err(format!(
             "{other} is not supported; load frameworks/cluster/backend/zeromq instead"
         )),
     }
+}
+
+/// What is set of Broker's encryption, which there is none of here.
+fn encryption(vm: &Vm) -> Option<&'static str> {
+    const OPTIONS: [&str; 4] = [
+        "Broker::ssl_cafile",
+        "Broker::ssl_capath",
+        "Broker::ssl_certificate",
+        "Broker::ssl_keyfile",
+    ];
+    let set = |name: &&&str| globals::string(vm, name).is_some_and(|v| !v.is_empty());
+    OPTIONS.iter().find(set).copied()
+}
+
+/// The peerings of this node: those of Broker where scripts chose it or nothing, which begin with the first use. `Err` says
+/// why there are none.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn peers(cx: &mut CallCtx<'_>) -> Result<Result<Peers, String>, RtError> {
+    if let Some(peers) = &of(cx)?.cluster.peers {
+        return Ok(Ok(peers.clone()));
+    }
+    let (in_cluster, taken) = {
+        let h = of(cx)?;
+        (h.node.in_cluster, h.cluster.is_running() || h.cluster.offered.is_some())
+    };
+    let backend = chosen(cx.vm);
+    if taken || in_cluster && backend != BROKER {
+        return Ok(Err(
+            "this node's cluster does without peerings; those of Broker need frameworks/cluster/backend/broker".into(),
+        ));
+    }
+    if let Some(option) = encryption(cx.vm) {
+        return Ok(Err(format!("peerings cannot be encrypted, but {option} is set")));
+    }
+    if globals::flag(cx.vm, "Broker::forward_messages") == Some(true) {
+        let why = "peers do not pass messages on, but Broker::forward_messages is set";
+        return Ok(Err(why.into()));
+    }
+    let name = globals::string(cx.vm, "Cluster::node").unwrap_or_default();
+    let id = ident::node_id("broker", &name);
+    let peering = Peering::new(peering::Config {
+        node_id: id.clone(),
+        peer_buffer: globals::count(cx.vm, "Broker::peer_buffer_size").map_or(8192, |n| n as usize),
+        logger_topic: globals::string(cx.vm, "Cluster::logger_topic").unwrap_or_default(),
+        expects_loggers: in_cluster,
+    });
+    let peers = peering.peers();
+    let cluster = &mut of(cx)?.cluster;
+    cluster.run(Box::new(peering), id).map_err(RtError::new)?;
+    cluster.peers = Some(peers.clone());
+    Ok(Ok(peers))
 }
 
 /// `Cluster::Backend::__init`: starts the node under an id. False after a report.
@@ -122,6 +182,13 @@ fn make(vm: &Vm, node_id: &str) -> Result<Box<dyn Backend>, String> {
 pub fn start(cx: &mut CallCtx<'_>, node_id: &str) -> Result<bool, RtError> {
     if of(cx)?.cluster.is_running() {
         return Ok(true);
+    }
+    if of(cx)?.cluster.offered.is_none() && chosen(cx.vm) == BROKER {
+        let started = peers(cx)?;
+        if let Err(why) = &started {
+            cx.report_plain(Severity::Error, format!("cannot join the cluster: {why}"));
+        }
+        return Ok(started.is_ok());
     }
     let backend = match of(cx)?.cluster.offered.take() {
         Some(b) => Ok(b),

@@ -32,11 +32,14 @@ pub fn listen(cx: &mut CallCtx<'_>, options: &Value) -> Result<bool, RtError> {
     let options = options_of(cx, options)?;
     if !of(cx)?.cluster.is_running() {
         let chosen = crate::globals::string(cx.vm, "Cluster::backend").unwrap_or_default();
-        if chosen.is_empty() || chosen.ends_with("CLUSTER_BACKEND_NONE") || !of(cx)?.node.in_cluster {
-            // Without a cluster, the node and its clients are one of their own.
-            let backend = Hub::new().node("");
-            let id = backend.node_id().to_string();
-            of(cx)?.cluster.run(backend, id).map_err(RtError::new)?;
+        let alone = chosen.is_empty() || chosen.ends_with("CLUSTER_BACKEND_NONE") || !of(cx)?.node.in_cluster;
+        if alone || chosen.ends_with("CLUSTER_BACKEND_BROKER") {
+            // Without a cluster, the node and its clients are one of their own; peers may come later.
+            if super::peers(cx)?.is_err() {
+                let backend = Hub::new().node("");
+                let id = backend.node_id().to_string();
+                of(cx)?.cluster.run(backend, id).map_err(RtError::new)?;
+            }
         } else {
             let why = "cannot listen for WebSocket clients before Cluster::init() has started the cluster's backend";
             cx.report_plain(Severity::Error, why);
@@ -89,7 +92,7 @@ fn options_of(cx: &mut CallCtx<'_>, r: &Value) -> Result<ServerOptions, RtError>
 }
 
 /// The types of an event's parameters, if it is declared.
-fn params(cx: &CallCtx<'_>, event: &str) -> Vec<TypeId> {
+pub(super) fn params(cx: &CallCtx<'_>, event: &str) -> Vec<TypeId> {
     let Some(func) = cx.vm.func_id(event) else {
         return Vec::new();
     };

@@ -69,7 +69,8 @@ export {
 		{ return fmt("%s%s/", nodeid_topic_prefix, id); } &redef;
 
 	## The id of this process.
-	global node_id: function(): string = function(): string { return ""; } &redef;
+	global node_id: function(): string = function(): string
+		{ return backend == CLUSTER_BACKEND_BROKER ? Broker::__node_id() : ""; } &redef;
 
 	global nodeid_to_node: function(id: string): NamedNode;
 

@@ -8,8 +8,9 @@ export {
 	## Topics begin with this.
 	const topic_prefix: string = "zeek/supervisor" &redef;
 
-	## Take requests over the network? They come over the WebSocket API at `Broker::default_listen_address`, or 127.0.0.1
-	## if that is empty, and `Broker::default_port`.
+	## Take requests over the network? Peers reach the supervisor at `Broker::default_listen_address`, or 127.0.0.1 if that
+	## is empty, and `Broker::default_port`. Clients of the WebSocket API may ask as well where `Cluster::listen_websocket`
+	## lets them in.
 	const enable_listen: bool = F &redef;
 
 	global stop_request: event();

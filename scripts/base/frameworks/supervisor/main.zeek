@@ -7,22 +7,14 @@
 @if ( Supervisor::is_supervisor() )
 @load base/frameworks/cluster
 
-# Requests come over the WebSocket API.
+# Requests come from peers.
 event zeek_init() &priority=10
 	{
 	if ( ! SupervisorControl::enable_listen )
 		return;
 
-	local where = Broker::default_listen_address == "" ? 127.0.0.1 : to_addr(Broker::default_listen_address);
-	local options = Cluster::WebSocketServerOptions($listen_addr=where, $listen_port=Broker::default_port);
-
-	if ( ! Cluster::listen_websocket(options) )
-		{
-		Reporter::error("the supervisor cannot listen for requests");
-		return;
-		}
-
 	Cluster::subscribe(SupervisorControl::topic_prefix);
+	Broker::listen(Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address);
 	}
 
 @endif

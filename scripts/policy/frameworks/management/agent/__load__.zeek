@@ -1,0 +1,3 @@
+##! Loaded in a supervisor, starts the agent that manages this instance: `tapir -j policy/frameworks/management/agent`.
+
+@load ./boot

@@ -1,0 +1,3 @@
+##! Loaded in a supervisor, starts the controller of a cluster: `tapir -j policy/frameworks/management/controller`.
+
+@load ./boot

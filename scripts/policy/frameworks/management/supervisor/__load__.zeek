@@ -1,0 +1,3 @@
+##! What the supervisor of an instance does for its agent.
+
+@load ./main

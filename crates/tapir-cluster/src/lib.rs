@@ -18,7 +18,8 @@ pub mod websocket;
 pub mod zeromq;
 
 pub use backend::{
-    Backend, ClientFactory, Counters, ForwarderCounters, Incoming, LogBatch, PeerChange, PeerNews, Refused, SideCounters,
+    Backend, ClientFactory, Counters, ForwarderCounters, Incoming, LogBatch, PeerChange, PeerNews, Refused,
+    SideCounters,
 };
 pub use inbox::{Inbox, InboxLimits};
 pub use inproc::{Hub, HubConfig};

@@ -78,6 +78,22 @@ pub struct Config {
     pub stores: Option<crate::stores::Shelf>,
 }
 
+impl Config {
+    /// Takes what stands on a command line without an option: a script, or a value for something that scripts declare
+    /// (`NAME=VALUE`).
+    pub fn positional(&mut self, arg: String) {
+        let is_assignment = arg.split_once('=').is_some_and(|(name, _)| {
+            let name = name.trim_end();
+            let name = name.strip_suffix(['+', '-']).unwrap_or(name).trim_end();
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+        });
+        match is_assignment {
+            true => self.assignments.push(arg),
+            false => self.scripts.push(arg),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

@@ -511,7 +511,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, String> {
         } else if arg.len() > 1 && arg.starts_with('-') {
             shorts(&mut p, &arg[1..], &mut args)?;
         } else {
-            positional(&mut p, arg);
+            p.config.positional(arg);
         }
     }
     if p.config.fanout.is_some() && !matches!(p.config.input, Some(Input::Interface(_))) {
@@ -593,19 +593,6 @@ fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>)
         (opt.apply)(p, None).map_err(fail)?;
     }
     Ok(())
-}
-
-fn positional(p: &mut Parse, arg: String) {
-    let is_assignment = arg.split_once('=').is_some_and(|(name, _)| {
-        let name = name.trim_end();
-        let name = name.strip_suffix(['+', '-']).unwrap_or(name).trim_end();
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-    });
-    if is_assignment {
-        p.config.assignments.push(arg)
-    } else {
-        p.config.scripts.push(arg)
-    }
 }
 
 #[cfg(test)]

@@ -387,8 +387,21 @@ fn string(s: &str) -> String {
 
 #[test]
 fn requests_over_the_network() {
-    let port = ports(1)[0];
-    let script = format!("redef SupervisorControl::enable_listen = T;\nredef Broker::default_port = {port}/tcp;\n");
+    let [port, peers] = ports(2)[..] else {
+        unreachable!("two were wanted")
+    };
+    let script = format!(
+        r#"
+redef SupervisorControl::enable_listen = T;
+redef Broker::default_port = {peers}/tcp;
+
+event zeek_init()
+	{{
+	if ( Supervisor::is_supervisor() )
+		Cluster::listen_websocket(Cluster::WebSocketServerOptions($listen_addr=127.0.0.1, $listen_port={port}/tcp));
+	}}
+"#
+    );
     let mut s = Supervisor::new("supervisor-control", &script);
     let mut c = Client::connect(port);
     let none = r#"{"@data-type":"none","data":{}}"#;
@@ -426,7 +439,25 @@ fn requests_over_the_network() {
         "destroy_response/r5",
     );
     assert!(!answer.contains(no), "{answer}");
-    c.send("stop_request", "");
+    // A peer ends it.
+    let code = format!(
+        r#"
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{ Broker::publish(SupervisorControl::topic_prefix, SupervisorControl::stop_request); }}
+
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string)
+	{{ terminate(); }}
+
+event zeek_init()
+	{{ Broker::peer("127.0.0.1", {peers}/tcp); }}
+"#
+    );
+    let peer = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-e", &code])
+        .current_dir(&s.dir)
+        .stdin(Stdio::null())
+        .status();
+    assert!(peer.expect("tapir runs").success());
     s.ends();
 }
 

@@ -94,7 +94,10 @@ fn events_go_to_peers_that_subscribe_and_no_further() {
         a.publish(b"t/2", &event()).unwrap();
         let mut out = Vec::new();
         b.poll(100, &mut out);
-        if out.iter().any(|m| matches!(m, Incoming::Event { topic, .. } if topic == b"t/2")) {
+        if out
+            .iter()
+            .any(|m| matches!(m, Incoming::Event { topic, .. } if topic == b"t/2"))
+        {
             break;
         }
         assert!(Instant::now() < end);
@@ -124,7 +127,9 @@ fn events_go_to_peers_that_subscribe_and_no_further() {
 fn peerings_end_and_come_back() {
     let (mut a, mut b) = (node("a"), node("b"));
     let port = b.peers().listen("127.0.0.1", 0).unwrap();
-    a.peers().peer("127.0.0.1", port, Some(Duration::from_millis(50))).unwrap();
+    a.peers()
+        .peer("127.0.0.1", port, Some(Duration::from_millis(50)))
+        .unwrap();
     until(&mut [&mut a, &mut b], news(PeerChange::Added));
     assert!(a.peers().is_outbound("127.0.0.1", port));
     drop(b);
@@ -155,8 +160,7 @@ fn two_that_connect_to_each_other_keep_one_connection() {
     b.peers().peer("127.0.0.1", at_a, soon).unwrap();
     let settled = |x: &Peering, outbound| {
         let all = x.peers().all();
-        all.iter().filter(|p| !p.id.is_empty()).count() == 1
-            && all.iter().any(|p| p.up && p.outbound == outbound)
+        all.iter().filter(|p| !p.id.is_empty()).count() == 1 && all.iter().any(|p| p.up && p.outbound == outbound)
     };
     let end = Instant::now() + PATIENCE;
     while !(settled(&a, true) && settled(&b, false)) {

@@ -138,7 +138,10 @@ impl NodeConfig {
         let users = std::mem::take(&mut config.scripts);
         config.scripts = self.addl_base_scripts.clone();
         config.scripts.extend(users);
-        config.scripts.extend(self.addl_user_scripts.iter().cloned());
+        // Values as on a command line may be among them; they are set after those of the supervisor's.
+        self.addl_user_scripts
+            .iter()
+            .for_each(|arg| config.positional(arg.clone()));
         config.supervised = Some(self);
     }
 }
@@ -170,7 +173,7 @@ mod tests {
             none(),
             Data::Bool(true),
             Data::Vector(vec![Data::str("first")]),
-            Data::Vector(vec![Data::str("last")]),
+            Data::Vector(vec![Data::str("last"), Data::str("A::b=T")]),
             Data::table(vec![(Data::str("K"), Data::str("V"))]),
             Data::Int(1),
             Data::table(Vec::new()),
@@ -192,6 +195,7 @@ mod tests {
         c.apply(&mut run);
         assert!(run.bare && !run.supervisor);
         assert_eq!(run.scripts, ["first", "user", "last"]);
+        assert_eq!(run.assignments, ["A::b=T"]);
         assert!(matches!(run.input, Some(Input::Capture(p)) if p.ends_with("a.pcap")));
     }
 

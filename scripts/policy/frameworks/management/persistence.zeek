@@ -36,9 +36,9 @@ redef Log::rotation_format_func = function(ri: Log::RotationFmtInfo): Log::Rotat
 @endif
 @endif
 
-@if ( Supervisor::is_supervised() && ! Cluster::is_enabled() )
+@if ( Supervisor::is_supervised() )
 
-# Nobody but the archive command touches their logs.
+# Nobody but the archive command touches rotated logs.
 redef Log::default_rotation_postprocessor_cmd = "";
 
 @endif

@@ -165,7 +165,8 @@ fn listen(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (num, proto) = match peers.listen(&address, port) {
         Ok(bound) => (bound, Proto::Tcp),
         Err(why) => {
-            cx.report_plain(Severity::Error, why);
+            // Scripts try again.
+            cx.report_plain(Severity::Warning, why);
             (0, Proto::Tcp)
         }
     };

@@ -10,6 +10,7 @@ redef Log::default_rotation_postprocessor_cmd = "archive-log";
 @if ( Supervisor::is_supervised() )
 
 # Rotated logs wait in a queue directory, under names that tell an archiver all it needs.
+redef Log::default_rotation_postprocessor_cmd = "";
 redef Log::default_rotation_dir = "log-queue";
 redef LogAscii::enable_leftover_log_rotation = T;
 

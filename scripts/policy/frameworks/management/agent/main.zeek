@@ -293,13 +293,16 @@ event Management::Agent::API::deploy_request(reqid: string, config: Management::
 	{
 	Management::Log::info(fmt("rx deploy_request %s (configuration %s%s)", reqid, config$id, force ? ", forced" : ""));
 
-	if ( deploying != "" && ! Management::Request::is_null(Management::Request::lookup(deploying)) )
+	# The controller knows what it wants: an earlier deployment is over.
+	local before = Management::Request::lookup(deploying);
+
+	if ( ! Management::Request::is_null(before) )
 		{
-		local busy = result(reqid);
-		busy$success = F;
-		busy$error = "another deployment is going on";
-		Cluster::publish(agent_topic(), Management::Agent::API::deploy_response, reqid, Management::ResultVec(busy));
-		return;
+		local over = result(deploying);
+		over$success = F;
+		over$error = "another deployment has begun";
+		before$results += over;
+		Management::Request::finish(deploying);
 		}
 
 	if ( ! force && config$id == config_id )
@@ -600,9 +603,14 @@ event Management::Request::request_expired(req: Management::Request::Request)
 
 # ---- Archiving logs.
 
-function archive_command(): string
+# The command line that archives what waits. Where there is no such command it says so on standard error.
+function archive_line(): string
 	{
-	return Management::Agent::archive_cmd == "" ? "zeek-archiver" : Management::Agent::archive_cmd;
+	local command = safe_shell_quote(Management::Agent::archive_cmd == "" ? "zeek-archiver" : Management::Agent::archive_cmd);
+	local queue = safe_shell_quote(Log::default_rotation_dir);
+	local archive = safe_shell_quote(Management::Agent::archive_dir);
+	local missing = fmt("echo there is no command %s: rotated logs stay in %s", command, queue);
+	return fmt("if command -v %s >/dev/null; then %s -1 %s %s; else %s; fi", command, command, queue, archive, missing);
 	}
 
 event trigger_log_archival(run_archival: bool)
@@ -617,10 +625,8 @@ event trigger_log_archival(run_archival: bool)
 
 	if ( run_archival )
 		{
-		local line = fmt("%s -1 %s %s &", safe_shell_quote(archive_command()), safe_shell_quote(Log::default_rotation_dir),
-		                 safe_shell_quote(Management::Agent::archive_dir));
-		Management::Log::debug(fmt("archiving logs: %s", line));
-		system(line);
+		Management::Log::debug("archiving rotated logs");
+		system(archive_line());
 		}
 
 	schedule pause { trigger_log_archival(T) };
@@ -628,12 +634,37 @@ event trigger_log_archival(run_archival: bool)
 
 # ---- The start.
 
+# The supervisor is on the same host.
+function supervisor_place(): Broker::NetworkInfo
+	{
+	local address = Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address;
+	return Broker::NetworkInfo($address=address, $bound_port=Broker::default_port);
+	}
+
+function is_supervisor(peer: Broker::EndpointInfo): bool
+	{
+	local place = supervisor_place();
+	return peer?$network && peer$network$address == place$address && peer$network$bound_port == place$bound_port;
+	}
+
+global has_supervisor = F;
+
 event Broker::peer_added(peer: Broker::EndpointInfo, msg: string)
 	{
-	# Controllers hear it, whoever it is that came.
-	Cluster::publish(agent_topic(), Management::Agent::API::notify_agent_hello, Management::Agent::get_name(),
-	                 Broker::node_id(), Management::Agent::controller$address != "0.0.0.0",
-	                 Management::Agent::API::version);
+	if ( is_supervisor(peer) )
+		has_supervisor = T;
+
+	# Controllers hear it, whoever it is that came. Without the supervisor the agent is of no use to them.
+	if ( has_supervisor )
+		Cluster::publish(agent_topic(), Management::Agent::API::notify_agent_hello, Management::Agent::get_name(),
+		                 Broker::node_id(), Management::Agent::controller$address != "0.0.0.0",
+		                 Management::Agent::API::version);
+	}
+
+event Broker::peer_lost(peer: Broker::EndpointInfo, msg: string)
+	{
+	if ( is_supervisor(peer) )
+		has_supervisor = F;
 	}
 
 event zeek_init()
@@ -646,22 +677,15 @@ event zeek_init()
 	Cluster::subscribe(SupervisorControl::topic_prefix);
 	Broker::listen(place$address, place$bound_port, Management::connect_retry);
 
-	# The supervisor listens on the same host.
-	local supervisor = Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address;
-	Broker::peer(supervisor, Broker::default_port, Management::connect_retry);
+	local supervisor = supervisor_place();
+	Broker::peer(supervisor$address, supervisor$bound_port, Management::connect_retry);
 
 	if ( Management::Agent::controller$address != "0.0.0.0" )
 		Broker::peer(Management::Agent::controller$address, Management::Agent::controller$bound_port,
 		             Management::connect_retry);
 
 	if ( Management::Agent::archive_logs && getenv("ZEEK_MANAGEMENT_TESTING") == "" )
-		{
-		if ( system(fmt("command -v %s >/dev/null 2>&1", safe_shell_quote(archive_command()))) == 0 )
-			event trigger_log_archival(F);
-		else
-			Management::Log::warning(fmt("there is no command %s: rotated logs stay in %s", archive_command(),
-			                             Log::default_rotation_dir));
-		}
+		event trigger_log_archival(F);
 
 	Management::Log::info(fmt("agent is live, waiting for nodes on %s:%s", place$address, place$bound_port));
 	}

@@ -439,6 +439,19 @@ function send_out(req: Management::Request::Request)
 	keep(DEPLOYED);
 	keep(READY);
 
+	local all = needed();
+
+	# What was running elsewhere is no part of it any more.
+	for ( name in known )
+		{
+		if ( name in all )
+			next;
+
+		delete ready[name];
+		local sreq = ask_agent("", name);
+		Cluster::publish(agent_topic(name), Management::Agent::API::agent_standby_request, sreq$id);
+		}
+
 	for ( inst in config$instances )
 		{
 		local areq = ask_agent(req$id, inst$name);
@@ -495,10 +508,15 @@ event Management::Controller::API::deploy_request(reqid: string)
 	{
 	Management::Log::info(fmt("rx deploy_request %s", reqid));
 	local why = "";
+	local before = Management::Request::lookup(deploying);
 
-	if ( deploying != "" && ! Management::Request::is_null(Management::Request::lookup(deploying)) )
+	# What no client has asked for gives way.
+	if ( ! Management::Request::is_null(before) && before$deploy_state$is_internal )
+		Management::Request::finish(deploying);
+	else if ( ! Management::Request::is_null(before) )
 		why = "another deployment is going on";
-	else if ( STAGED !in configs )
+
+	if ( why == "" && STAGED !in configs )
 		why = "no configuration is staged";
 
 	if ( why != "" )
@@ -516,21 +534,11 @@ event Management::Controller::API::deploy_request(reqid: string)
 	req$deploy_state = DeployState($config=config);
 	req$finish = finish_deploy;
 	connect_to_agents(config);
-	local all = needed();
 
-	for ( name in known )
+	for ( name in needed() )
 		{
-		if ( name in all )
-			{
-			if ( name !in ready )
-				welcome(name);
-			}
-		else
-			{
-			delete ready[name];
-			local areq = ask_agent("", name);
-			Cluster::publish(agent_topic(name), Management::Agent::API::agent_standby_request, areq$id);
-			}
+		if ( name in known && name !in ready )
+			welcome(name);
 		}
 
 	look_whether_ready();

@@ -6,7 +6,15 @@
 
 module Management::Controller::Runtime;
 
-# A configuration that names no instances has those of its nodes.
+export {
+	## The configuration with the instances of its nodes, if it names none.
+	global with_instances: function(config: Management::Configuration): Management::Configuration;
+
+	#	global problems_of: function(config: Management::Configuration): vector of string;
+
+	#	global with_ports: function(config: Management::Configuration): Management::Configuration;
+}
+
 function with_instances(config: Management::Configuration): Management::Configuration
 	{
 	local out = copy(config);
@@ -38,7 +46,6 @@ function take_port(users: table[string, port] of string, inst: string, p: port, 
 	return "";
 	}
 
-# All that keeps a configuration from being deployed.
 function problems_of(config: Management::Configuration): vector of string
 	{
 	local out: vector of string = vector();
@@ -170,7 +177,6 @@ function next_port(from: port, taken: set[port]): port
 	return p;
 	}
 
-# The configuration with ports for those that need one and have none.
 function with_ports(config: Management::Configuration): Management::Configuration
 	{
 	local out = copy(config);

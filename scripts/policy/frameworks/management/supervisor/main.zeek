@@ -28,26 +28,36 @@ function fresh_queue(): Queue::Queue
 	return Queue::init(Queue::Settings($max_len=output_max_lines));
 	}
 
-function info_of(node: string): NodeInfo
-	{
-	if ( node !in nodes )
-		nodes[node] = NodeInfo($pid=0, $stdout=fresh_queue(), $stderr=fresh_queue());
-
-	return nodes[node];
-	}
-
 # A file in the folder of a node, if it has one.
-function open_output(node: string, name: string): file
+function open_output(config: ::Supervisor::NodeConfig, name: string): file
 	{
-	local status = ::Supervisor::status(node);
-	local dir = "";
-
-	if ( node in status$nodes && status$nodes[node]$node?$directory )
-		dir = status$nodes[node]$node$directory;
-
-	local f = open_for_append(dir == "" ? fmt("%s.%s", node, name) : build_path(dir, name));
+	local f = open_for_append(config?$directory ? build_path(config$directory, name) : fmt("%s.%s", config$name, name));
 	set_buf(f, F);
 	return f;
+	}
+
+function info_of(node: string): NodeInfo
+	{
+	if ( node in nodes )
+		return nodes[node];
+
+	local info = NodeInfo($pid=0, $stdout=fresh_queue(), $stderr=fresh_queue());
+	local status = ::Supervisor::status(node);
+
+	# Agents and controllers have files of their own.
+	if ( node in status$nodes )
+		{
+		local config = status$nodes[node]$node;
+
+		if ( ! config?$stdout_file && Management::Node::stdout_file != "" )
+			info$stdout_file = open_output(config, Management::Node::stdout_file);
+
+		if ( ! config?$stderr_file && Management::Node::stderr_file != "" )
+			info$stderr_file = open_output(config, Management::Node::stderr_file);
+		}
+
+	nodes[node] = info;
+	return info;
 	}
 
 function text_of(lines: Queue::Queue): string
@@ -62,13 +72,8 @@ hook ::Supervisor::stdout_hook(node: string, msg: string)
 	local info = info_of(node);
 	Queue::put(info$stdout, msg);
 
-	if ( Management::Node::stdout_file != "" )
-		{
-		if ( ! info?$stdout_file )
-			info$stdout_file = open_output(node, Management::Node::stdout_file);
-
+	if ( info?$stdout_file )
 		print info$stdout_file, msg;
-		}
 
 	if ( ! print_stdout )
 		break;
@@ -79,13 +84,8 @@ hook ::Supervisor::stderr_hook(node: string, msg: string)
 	local info = info_of(node);
 	Queue::put(info$stderr, msg);
 
-	if ( Management::Node::stderr_file != "" )
-		{
-		if ( ! info?$stderr_file )
-			info$stderr_file = open_output(node, Management::Node::stderr_file);
-
+	if ( info?$stderr_file )
 		print info$stderr_file, msg;
-		}
 
 	if ( ! print_stderr )
 		break;

@@ -303,10 +303,10 @@ impl<'a> Name<'a> {
         out
     }
 
-    /// The first common name; what is not printable ASCII is shown as a dot.
+    /// The last common name, which is the most specific; what is not printable ASCII is shown as a dot.
     pub fn common_name(&self) -> Option<Vec<u8>> {
         let parts = self.parts()?;
-        let (_, v) = parts.iter().flatten().find(|(o, _)| o == "2.5.4.3")?;
+        let (_, v) = parts.iter().flatten().rfind(|(o, _)| o == "2.5.4.3")?;
         let shown = |b: &u8| {
             if matches!(*b, 0x20..=0x7e | b'\n' | b'\r') {
                 *b

@@ -263,9 +263,7 @@ impl FileManager {
                 self.deliver_gap(q, host, &file, offset + len - position);
             }
         }
-        if file.is_complete() {
-            self.remove(q, host, id);
-        }
+        // What is missing does not complete a file: whoever knows of the gap tells of the end as well.
     }
 
     /// The size that the protocol announces.

@@ -30,7 +30,8 @@ impl Gssapi {
                 if oid == SPNEGO {
                     return Self::token(cx, is_orig, c.rest(), depth + 1);
                 }
-                if oid == KRB5 || oid == KRB5_MS {
+                // User-to-user tokens carry a longer identifier.
+                if oid.starts_with(KRB5) || oid.starts_with(KRB5_MS) {
                     // The token id tells request, reply and error apart, and so does the message itself.
                     c.skip(2)?;
                     Self::to(cx, "KRB", is_orig, c.rest());

@@ -126,6 +126,16 @@ impl Message {
         }
     }
 
+    /// Whether anything but headers belongs to it.
+    pub fn has_body(&self) -> bool {
+        !self.in_header && self.body != Body::None
+    }
+
+    /// The file that its body is.
+    pub fn file(&self) -> Option<Rc<str>> {
+        self.file.clone()
+    }
+
     /// A line of the header section or trailer; true when the section is over.
     pub fn header_line(&mut self, cx: &mut Cx, line: &[u8]) -> bool {
         self.header_length += line.len() as u64;

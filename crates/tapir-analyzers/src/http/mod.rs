@@ -5,11 +5,12 @@ mod parts;
 mod wire;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::core::pia::Pia;
 use crate::core::{Analyzer, Command, Cx, PatKind};
 use crate::util::lines::{Lines, Piece};
-use crate::util::text::{hex, ieq, trim};
+use crate::util::text::{hex, ieq, istarts, trim};
 use crate::{raise, wants};
 use message::{Body, Chunk, Expect, Message, http_event};
 use tapir_interface::records;
@@ -41,6 +42,14 @@ struct Side {
     version: Option<Version>,
     skip: bool,
     count: u64,
+    /// What bytes that are missing behind the last message are taken for.
+    behind: Option<Behind>,
+}
+
+/// The file of a message that is over, and how many bytes were missing since.
+struct Behind {
+    file: Option<Rc<str>>,
+    missing: u64,
 }
 
 impl Default for Side {
@@ -52,6 +61,7 @@ impl Default for Side {
             version: None,
             skip: false,
             count: 0,
+            behind: None,
         }
     }
 }
@@ -215,6 +225,9 @@ impl Http {
         }
         self.unanswered.push_back(r.method.to_vec());
         self.sides[1].count += 1;
+        if self.sides[1].count > 1 && !self.keep_alive {
+            cx.weird("unexpected_multiple_HTTP_requests", "");
+        }
         self.zero_nine = r.version == (0, 9);
         cx.confirm();
         if wants!(cx, http_request) {
@@ -231,6 +244,7 @@ impl Http {
         }
         raise!(cx, http_begin_entity, true);
         let now = cx.now();
+        self.sides[1].behind = None;
         self.sides[1].msg = Some(Box::new(Message::new(true, now, line.len(), 0)));
         self.sides[1].state = State::Message;
         if self.zero_nine && self.sides[0].msg.is_some() {
@@ -249,6 +263,7 @@ impl Http {
         let mut m = Message::new(false, now, 0, 0);
         m.in_header = false;
         m.body = Body::UntilClose;
+        self.sides[0].behind = None;
         self.sides[0].msg = Some(Box::new(m));
         self.sides[0].state = State::Message;
     }
@@ -277,6 +292,7 @@ impl Http {
         let now = cx.now();
         let mut m = Message::new(false, now, line.len(), r.code);
         m.early = self.sides[1].msg.is_some();
+        self.sides[0].behind = None;
         self.sides[0].msg = Some(Box::new(m));
         self.sides[0].state = State::Message;
     }
@@ -346,7 +362,8 @@ impl Http {
         if m.is_orig {
             return false;
         }
-        let connect = self.unanswered.front().is_some_and(|x| ieq(x, b"CONNECT"));
+        // As recorded: the beginning of the word will do.
+        let connect = self.unanswered.front().is_some_and(|x| istarts(b"CONNECT", x));
         (self.reply_code == 101 && !m.upgrade.is_empty()) || (self.reply_code == 200 && connect)
     }
 
@@ -399,6 +416,10 @@ impl Http {
             return;
         };
         m.finish(cx, interrupted, why);
+        self.sides[d].behind = m.has_body().then(|| Behind {
+            file: m.file(),
+            missing: 0,
+        });
         self.sides[d].state = State::Line;
         if is_orig && let Some(reply) = self.sides[0].msg.as_mut() {
             reply.request_over = reply.early;
@@ -428,9 +449,18 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 impl Analyzer for Http {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        // Nobody knows where a connection that was joined in the middle stands.
+        // Nobody knows where a connection that was joined in the middle stands: what the client says is only looked at
+        // as lines.
         if !cx.conn.partial {
             self.run(cx, is_orig, data);
+        } else if is_orig && !self.raw && !self.sides[1].skip {
+            let lines = &mut self.sides[1].lines;
+            let mut at = 0;
+            while let Some(piece) = lines.next(data, &mut at) {
+                if let Piece::Weird(w) = piece {
+                    cx.line_weird(w);
+                }
+            }
         }
     }
 
@@ -450,6 +480,10 @@ impl Analyzer for Http {
                 }
                 return;
             }
+        } else if let Some(b) = &mut self.sides[d].behind {
+            // As recorded: they go to a file of the message that may have been there, and nobody knows its size.
+            b.file = cx.file_gap(is_orig, b.missing, len, b.file.as_ref());
+            b.missing += len;
         }
         self.message_over(cx, is_orig, true, GAP);
         self.sides[d].skip = true;
@@ -462,7 +496,9 @@ impl Analyzer for Http {
         let d = is_orig as usize;
         if !self.raw && !self.sides[d].skip {
             let mut lines = std::mem::take(&mut self.sides[d].lines);
-            if let Some(l) = lines.flush() {
+            if let Some(l) = lines.flush()
+                && !cx.conn.partial
+            {
                 self.line(cx, is_orig, &l);
             }
             self.sides[d].lines = lines;

@@ -204,8 +204,7 @@ impl Krb {
         let certificate = signed_data(body, 0).and_then(|d| find_certificate(&d)).unwrap_or(&[]);
         let c = &cx.conn;
         let handle = format!(
-            "Analyzer::ANALYZER_{}{}{}{}:{} > {}:{}{}",
-            cx.name(),
+            "Analyzer::ANALYZER_KRB{}{}{}:{} > {}:{}{}",
             crate::util::text::time(c.start_time),
             if is_orig { "T" } else { "F" },
             c.orig_h,

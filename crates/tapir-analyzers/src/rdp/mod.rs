@@ -325,13 +325,10 @@ impl Units for Session {
             return Step::Used(data.len());
         }
         let mut c = Cursor::new(data);
-        let Some([version, _, high, low]) = c.array() else {
+        // The version is not looked at: what is something else claims a length of its own.
+        let Some([_, _, high, low]) = c.array() else {
             return Step::More;
         };
-        if version != 3 {
-            let why = format!("Binpac exception: binpac exception: invalid index for case: TPKT: {version}");
-            return Step::refuse(cx, &why);
-        }
         let Some(n) = (usize::from(high) << 8 | usize::from(low)).checked_sub(4) else {
             return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: TPKT");
         };

@@ -77,10 +77,10 @@ impl WebSocket {
         }
         s.effective = if op == 0 { s.message } else { op };
         s.close.clear();
-        cx.confirm();
         raise!(cx, websocket_frame, is_orig, fin, rsv as u64, op as u64, len);
         let max = cx.sh.opts.websocket_max_control_frame_size;
         if op >= 8 && len > max {
+            cx.confirm();
             cx.weird("websocket_control_frame_size_exceeded", &format!("{len} > {max}"));
             self.stopped = true;
         }
@@ -116,6 +116,8 @@ impl WebSocket {
             }
         }
         if left == 0 {
+            // What is inside was looked at first.
+            cx.confirm();
             if fin {
                 raise!(cx, websocket_message, is_orig, op as u64);
             }

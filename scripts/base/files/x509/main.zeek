@@ -72,6 +72,10 @@ redef record Files::Info += {
 	x509: X509::Info &optional;
 };
 
+# The first certificate of a chain has the type of a user's certificate, the
+# others that of an authority's; one that was met elsewhere is a pkix-cert.
+const mime_types = set("application/x-x509-user-cert", "application/x-x509-ca-cert", "application/pkix-cert");
+
 # Shares known certificates among the nodes of a cluster.
 global known_log_certs_add: event(certs: set[LogCertHash]);
 
@@ -89,18 +93,16 @@ event zeek_init() &priority=5
 		$max_field_container_elements=default_max_field_container_elements,
 		$max_total_container_elements=default_max_total_container_elements));
 
-	# The first certificate of a chain has the type of a user's certificate, the
-	# others that of an authority's; one that was met elsewhere is a pkix-cert.
-	local types = set("application/x-x509-user-cert", "application/x-x509-ca-cert", "application/pkix-cert");
-	Files::register_for_mime_types(Files::ANALYZER_X509, types);
-	Files::register_for_mime_types(Files::ANALYZER_MD5, types);
-	Files::register_for_mime_types(Files::ANALYZER_SHA1, types);
-	Files::register_for_mime_types(Files::ANALYZER_SHA256, types);
+	Files::register_for_mime_types(Files::ANALYZER_X509, mime_types);
+	Files::register_for_mime_types(Files::ANALYZER_MD5, mime_types);
+	Files::register_for_mime_types(Files::ANALYZER_SHA1, mime_types);
+	Files::register_for_mime_types(Files::ANALYZER_SHA256, mime_types);
 	}
 
 hook Files::log_policy(rec: Files::Info, id: Log::ID, filter: Log::Filter) &priority=5
 	{
-	if ( ! log_x509_in_files_log && rec?$x509 )
+	# What should be a certificate but does not parse is none of that log's business either.
+	if ( ! log_x509_in_files_log && (rec?$x509 || (rec?$mime_type && rec$mime_type in mime_types)) )
 		break;
 	}
 

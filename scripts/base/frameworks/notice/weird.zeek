@@ -262,7 +262,7 @@ event net_weird(name: string, addl: string, source: string)
 
 event file_weird(name: string, f: fa_file, addl: string, source: string)
 	{
-	local w = Weird::Info($ts=network_time(), $name=name, $addl=f$id, $identifier=f$id);
+	local w = Weird::Info($ts=network_time(), $name=name, $addl=f$id);
 
 	if ( addl != "" )
 		w$addl = fmt("%s: %s", f$id, addl);

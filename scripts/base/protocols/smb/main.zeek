@@ -150,12 +150,12 @@ function write_file_log(state: State)
 	if ( ! f?$name || ! f?$action || f$action !in logged_file_actions )
 		return;
 
-	# The same file over and over is told once. Pipes, which have no times, are
+	# The same file over and over is told once, as long as it is not modified. Pipes, which have no times, are
 	# not files in that sense.
 	if ( f?$times )
 		{
 		local key = cat(f$action, "|", f?$fuid ? f$fuid : "", "|", f?$path ? f$path : "", "|", f$name,
-		                "|", f?$size ? f$size : 0, "|", f$times);
+		                "|", f$size, "|", f$times$modified);
 
 		if ( key in state$recent_files )
 			return;

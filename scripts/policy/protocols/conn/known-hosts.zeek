@@ -168,9 +168,10 @@ function found_host(host: addr)
 
 event connection_established(c: connection) &priority=5
 	{
-	if ( c$orig$state == TCP_ESTABLISHED )
-		found_host(c$id$orig_h);
+	# A half that was not seen proves nothing.
+	if ( c$orig$state != TCP_ESTABLISHED || c$resp$state != TCP_ESTABLISHED )
+		return;
 
-	if ( c$resp$state == TCP_ESTABLISHED )
-		found_host(c$id$resp_h);
+	found_host(c$id$orig_h);
+	found_host(c$id$resp_h);
 	}

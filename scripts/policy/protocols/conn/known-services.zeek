@@ -249,9 +249,8 @@ function has_active_service(c: connection): bool
 	local proto = get_port_transport_proto(c$id$resp_p);
 
 	if ( proto == tcp )
-		# Data in both directions, or a handshake that was seen.
-		return c$resp$state == TCP_ESTABLISHED || c$resp$state == TCP_CLOSED ||
-		       (c$orig$size > 0 && c$resp$size > 0);
+		# It sent something; a reset only tells of a service that had accepted the connection.
+		return c$resp$state == TCP_RESET ? "h" in c$history : c$resp$state != TCP_INACTIVE;
 
 	if ( proto == udp )
 		return ! service_udp_requires_response || c$resp$size > 0;

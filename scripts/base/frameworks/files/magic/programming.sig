@@ -50,6 +50,12 @@ signature file-diff {
 	file-magic /^(diff |Index: [^\r\n]+\r?\n=====|(---|\*\*\*) [^\r\n]+\r?\n(\+\+\+|---) |Only in )/
 }
 
+signature file-unified-diff {
+	file-mime "text/x-diff", 55
+	# Text may come before it, as in mail.
+	file-magic /^([^\x00]{0,2048}\n)?--- [^\r\n\x00]{1,256}\r?\n\+\+\+ [^\r\n\x00]{1,256}\r?\n@@ /
+}
+
 signature file-mail-patch {
 	file-mime "text/x-diff", 55
 	file-magic /^From [0-9a-f]{40} Mon Sep 17 00:00:00 2001/

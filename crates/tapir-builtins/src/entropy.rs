@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use tapir_data::broker::Data;
+use tapir_data::text::RenderHost;
 use tapir_data::value::{Opaque, Value};
 use tapir_vm::{CallCtx, RtError};
 
@@ -128,9 +130,67 @@ impl Opaque for Handle {
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(Handle(self.0.clone())))
     }
+    fn wire(&self, _: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        Some((WIRE, self.0.borrow().to_data()))
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The name of the kind among nodes.
+pub const WIRE: &str = "EntropyVal";
+
+impl Entropy {
+    /// How often each byte came, then what depends on their order.
+    fn to_data(&self) -> Data {
+        let order = [
+            self.n_points,
+            self.n_inside,
+            self.n_group as u64,
+            self.first.into(),
+            self.last.into(),
+            self.products.to_bits(),
+        ];
+        let group = self.group.iter().map(|b| u64::from(*b));
+        let all = self.counts.iter().copied().chain(order).chain(group);
+        Data::Vector(all.map(Data::Count).collect())
+    }
+}
+
+/// A test under way that another node has sent. The order of figures is this program's own: those of others are refused
+/// where they make no sense.
+pub fn from_data(d: &Data) -> Option<Value> {
+    let Data::Vector(parts) = d else { return None };
+    let figure = |d: &Data| match d {
+        Data::Count(n) => Some(*n),
+        _ => None,
+    };
+    let figures: Vec<u64> = parts.iter().map(figure).collect::<Option<_>>()?;
+    let (counts, rest) = figures.split_first_chunk::<256>()?;
+    let (&[n_points, n_inside, n_group, first, last, products], group) = rest.split_first_chunk::<6>()?;
+    let byte = |n: u64| u8::try_from(n).ok();
+    let group: Vec<u8> = group.iter().map(|n| byte(*n)).collect::<Option<_>>()?;
+    let n = counts.iter().try_fold(0u64, |n, c| n.checked_add(*c))?;
+    let n_group = usize::try_from(n_group).ok().filter(|n| *n < 6)?;
+    if n_points != n / 6 || n_group as u64 != n % 6 || n_inside > n_points {
+        return None;
+    }
+    let weigh = |f: fn(f64) -> f64| counts.iter().enumerate().map(|(b, c)| f(b as f64) * *c as f64).sum();
+    let e = Entropy {
+        counts: *counts,
+        n,
+        group: group.try_into().ok()?,
+        n_group,
+        n_points,
+        n_inside,
+        first: byte(first)?,
+        last: byte(last)?,
+        products: f64::from_bits(products),
+        sum: weigh(|b| b),
+        squares: weigh(|b| b * b),
+    };
+    Some(Value::Opaque(Rc::new(Handle(RefCell::new(e)))))
 }
 
 fn result(ctx: &CallCtx<'_>, e: &Entropy) -> Value {
@@ -172,6 +232,26 @@ fn entropy_test_finish(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_travel() {
+        let mut e = Entropy::default();
+        e.add(b"some text that is no multiple");
+        let data = e.to_data();
+        let Some(Value::Opaque(o)) = from_data(&data) else {
+            panic!("a test");
+        };
+        let back = o.as_any().downcast_ref::<Handle>().unwrap();
+        e.add(b" of six bytes");
+        back.0.borrow_mut().add(b" of six bytes");
+        assert_eq!(back.0.borrow().finish(), e.finish());
+        let Data::Vector(mut parts) = data else {
+            panic!("a vector");
+        };
+        parts[b'x' as usize] = Data::Count(500);
+        assert!(from_data(&Data::Vector(parts)).is_none());
+        assert!(from_data(&Data::Vector(vec![Data::Count(1)])).is_none());
+    }
 
     #[test]
     fn every_byte_once() {

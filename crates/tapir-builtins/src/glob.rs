@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use tapir_data::broker::Data;
+use tapir_data::text::RenderHost;
 use tapir_data::types::Kind;
 use tapir_data::value::{Opaque, Value};
 use tapir_vm::{CallCtx, RtError};
@@ -24,9 +26,41 @@ impl Opaque for Globs {
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>> {
         Some(Rc::new(Globs(self.0.clone())))
     }
+    fn wire(&self, _: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        let mut bytes = Vec::new();
+        for glob in &self.0 {
+            bytes.extend((glob.len() as u32).to_be_bytes());
+            bytes.extend_from_slice(glob);
+        }
+        let count = |b: &u8| Data::Count((*b).into());
+        Some((WIRE, Data::Vector(bytes.iter().map(count).collect())))
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The name of the kind among nodes.
+pub const WIRE: &str = "ParaglobVal";
+
+/// Globs that another node has sent, a number for each byte. What the bytes mean is this program's own: each glob after its
+/// length in four bytes.
+pub fn from_data(d: &Data) -> Option<Value> {
+    let Data::Vector(parts) = d else { return None };
+    let byte = |d: &Data| match d {
+        Data::Count(n) => u8::try_from(*n).ok(),
+        _ => None,
+    };
+    let bytes: Vec<u8> = parts.iter().map(byte).collect::<Option<_>>()?;
+    let mut rest = &bytes[..];
+    let mut globs = Vec::new();
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (glob, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        globs.push(glob.to_vec());
+        rest = after;
+    }
+    Some(Value::Opaque(Rc::new(Globs(globs))))
 }
 
 /// Whether a glob matches the whole text. Takes at most time proportional to the product of the lengths.

@@ -8,13 +8,15 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::digest::Digest;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
+use tapir_data::broker::Data;
 use tapir_data::number::interval_text;
-use tapir_data::text::{enum_text, subnet_text, type_text};
+use tapir_data::text::{RenderHost, enum_text, subnet_text, type_text};
 use tapir_data::types::{Kind, TypeId, Types};
 use tapir_data::value::{Opaque, Value};
 use tapir_vm::{CallCtx, RtError};
 
 use crate::convert::hex;
+use crate::hash_state;
 use crate::random::Random;
 use crate::util::*;
 
@@ -250,9 +252,68 @@ impl Opaque for Handle {
             state: self.state.clone(),
         }))
     }
+    fn wire(&self, _: &dyn RenderHost) -> Option<(&'static str, Data)> {
+        let name = KINDS.iter().find(|k| k.0 == self.name)?.1;
+        let context = self.state.borrow().as_ref().map(State::context);
+        let mut parts = vec![Data::Bool(context.is_some())];
+        parts.extend(context.map(Data::String));
+        Some((name, Data::Vector(parts)))
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// Names of opaque types, and of their kinds among nodes.
+const KINDS: [(&str, &str); 6] = [
+    ("md5", "MD5Val"),
+    ("sha1", "SHA1Val"),
+    ("sha224", "SHA224Val"),
+    ("sha256", "SHA256Val"),
+    ("sha384", "SHA384Val"),
+    ("sha512", "SHA512Val"),
+];
+
+impl State {
+    fn context(&self) -> Vec<u8> {
+        use hash_state::{MD5, SHA1, SHA224, SHA256, SHA384, SHA512, context};
+        match self {
+            State::Md5(d) => context(d, MD5),
+            State::Sha1(d) => context(d, SHA1),
+            State::Sha224(d) => context(d, SHA224),
+            State::Sha256(d) => context(d, SHA256),
+            State::Sha384(d) => context(d, SHA384),
+            State::Sha512(d) => context(d, SHA512),
+        }
+    }
+
+    fn from_context(name: &str, bytes: &[u8]) -> Option<Self> {
+        use hash_state::{MD5, SHA1, SHA224, SHA256, SHA384, SHA512, digest};
+        Some(match name {
+            "md5" => State::Md5(digest(bytes, MD5)?),
+            "sha1" => State::Sha1(digest(bytes, SHA1)?),
+            "sha224" => State::Sha224(digest(bytes, SHA224)?),
+            "sha256" => State::Sha256(digest(bytes, SHA256)?),
+            "sha384" => State::Sha384(digest(bytes, SHA384)?),
+            "sha512" => State::Sha512(digest(bytes, SHA512)?),
+            _ => return None,
+        })
+    }
+}
+
+/// A digest under way, or one that is finished, that another node has sent.
+pub fn from_data(kind: &str, d: &Data) -> Option<Value> {
+    let name = KINDS.iter().find(|k| k.1 == kind)?.0;
+    let Data::Vector(parts) = d else { return None };
+    let state = match &parts[..] {
+        [Data::Bool(false)] => None,
+        [Data::Bool(true), Data::String(bytes)] => Some(State::from_context(name, bytes)?),
+        _ => return None,
+    };
+    Some(Value::Opaque(Rc::new(Handle {
+        name,
+        state: RefCell::new(state),
+    })))
 }
 
 fn handle(state: State, name: &'static str) -> Res {

@@ -16,11 +16,13 @@ mod format;
 pub mod geo;
 mod glob;
 mod hash;
+mod hash_state;
 mod json;
 mod math;
 mod misc;
 pub mod netparse;
 mod nettext;
+mod opaque_data;
 pub mod os;
 mod prob;
 pub mod random;
@@ -33,7 +35,7 @@ pub mod util;
 mod weird;
 pub mod x509;
 
-pub use prob::wire::from_data as probabilistic_from_data;
+pub use opaque_data::from_data as opaque_from_data;
 pub use runtime::{event_call, metadata_type};
 pub use tapir_vm::Registry;
 

@@ -85,6 +85,10 @@ pub enum Incoming {
     Peer(PeerNews),
     /// Something that went wrong, for the reporter. `tag` names the kind of trouble for `Cluster::Backend::error`.
     Error { tag: &'static str, message: String },
+    /// Something that may be of interest, for the reporter.
+    Warning(String),
+    /// What a socket tells of its connections: the number of the event, its value and the address, as libzmq has them.
+    Monitoring { number: u16, value: u32, address: String },
     /// The node cannot go on, e.g. it was refused by the cluster's authentication.
     Fatal(String),
 }

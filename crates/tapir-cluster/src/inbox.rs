@@ -182,10 +182,24 @@ impl Inbox {
 
     /// Puts in a report of trouble, unless many wait already.
     pub fn error(&self, tag: &'static str, message: String) {
+        self.trouble(Incoming::Error { tag, message });
+    }
+
+    /// Puts in what is no error yet, unless many wait already.
+    pub fn warning(&self, message: String) {
+        self.trouble(Incoming::Warning(message));
+    }
+
+    /// Puts in what a socket tells, unless much waits already.
+    pub fn monitoring(&self, number: u16, value: u32, address: String) {
+        self.trouble(Incoming::Monitoring { number, value, address });
+    }
+
+    fn trouble(&self, message: Incoming) {
         let mut state = self.lock();
         if !state.closed && state.errors < ERRORS_MAX {
             state.errors += 1;
-            self.enter(&mut state, Incoming::Error { tag, message });
+            self.enter(&mut state, message);
         }
     }
 
@@ -203,7 +217,9 @@ impl Inbox {
                     state.log_bytes -= batch.rows.len();
                     logs = true;
                 }
-                Incoming::Error { .. } => state.errors = state.errors.saturating_sub(1),
+                Incoming::Error { .. } | Incoming::Warning(_) | Incoming::Monitoring { .. } => {
+                    state.errors = state.errors.saturating_sub(1);
+                }
                 _ => {}
             }
         }

@@ -152,6 +152,8 @@ const FOREIGN_TIME: f64 = 0.05;
 /// How long a node that ends waits for messages that may still be on their way, and how long it takes them at most.
 const QUIET: Duration = Duration::from_millis(150);
 const QUIET_MAX: Duration = Duration::from_secs(30);
+/// How long events alone keep a node from ending.
+const EVENTS_MAX: Duration = Duration::from_secs(3);
 /// How long a node that reads a capture waits for others who are behind.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often, in packets, it is looked whether the parent is alive.
@@ -845,9 +847,15 @@ impl Engine {
             }
             return;
         }
+        let rows = |e: &Self| e.core.borrow().host.cluster.counters().map_or(0, |c| c.log_rows_in);
+        let mut rows_before = rows(self);
         while begun.elapsed() < QUIET_MAX && quiet_since.elapsed() < QUIET && self.core.borrow().exit.is_none() {
             if self.poll_cluster() {
-                quiet_since = Instant::now();
+                // Nodes that go on tell each other something all the time: only what was on its way is waited for.
+                let rows_now = rows(self);
+                if begun.elapsed() < EVENTS_MAX || std::mem::replace(&mut rows_before, rows_now) != rows_now {
+                    quiet_since = Instant::now();
+                }
                 self.drain();
             } else {
                 self.rest(true);

@@ -254,7 +254,7 @@ impl Host for EngineHost {
             ("X509Val", tapir_data::broker::Data::String(der)) => {
                 Some(Value::Opaque(tapir_files::x509::X509Value::new(der)?))
             }
-            (name, d) => tapir_builtins::probabilistic_from_data(vm, self, name, d),
+            (name, d) => tapir_builtins::opaque_from_data(vm, self, name, d),
         }
     }
 

@@ -1,9 +1,13 @@
 //! Script values from broker data: casts of `Broker::Data`, and arguments of events from elsewhere.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use tapir_data::broker::Data;
 use tapir_data::broker::convert::{self, FromHost};
 use tapir_data::types::{TypeId, Types};
-use tapir_data::value::Value;
+use tapir_data::value::{Func, FuncId, Value};
+use tapir_script::hir::FunctionKind;
 
 use crate::host::Host;
 use crate::vm::Vm;
@@ -11,6 +15,18 @@ use crate::vm::Vm;
 struct Making<'a> {
     vm: &'a mut Vm,
     host: &'a mut dyn Host,
+}
+
+impl Making<'_> {
+    /// A function by name; those without have one that scripts cannot write.
+    fn function_id(&self, name: &str) -> Option<FuncId> {
+        if !name.starts_with(convert::LAMBDA) {
+            return self.vm.func_id(name);
+        }
+        let functions = &self.vm.program().functions;
+        let i = functions.iter().position(|f| *f.name == *name)?;
+        Some(FuncId(i as u32))
+    }
 }
 
 impl FromHost for Making<'_> {
@@ -38,8 +54,32 @@ impl FromHost for Making<'_> {
     }
 
     fn function(&mut self, name: &str) -> Option<Value> {
-        let f = self.vm.func_id(name)?;
+        let f = self.function_id(name)?;
         Some(self.vm.func_value(f))
+    }
+
+    fn captures(&mut self, name: &str) -> Option<Vec<TypeId>> {
+        let f = self.function_id(name)?;
+        let program = self.vm.program();
+        let FunctionKind::Script(bodies) = &program.functions.get(f.0 as usize)?.kind else {
+            return None;
+        };
+        let [body] = &bodies[..] else {
+            return None;
+        };
+        let ty = |local: &tapir_script::hir::LocalId| Some(body.locals.get(local.0 as usize)?.ty);
+        body.captures.iter().map(ty).collect()
+    }
+
+    fn closure(&mut self, name: &str, captures: Vec<Value>) -> Option<Value> {
+        let id = self.function_id(name)?;
+        let ty = self.vm.program().functions.get(id.0 as usize)?.ty;
+        Some(Value::Func(Rc::new(Func {
+            id,
+            ty,
+            captures: RefCell::new(captures.into()),
+            fresh: true,
+        })))
     }
 
     fn wrap(&mut self, d: Data) -> Option<Value> {

@@ -3,7 +3,7 @@
 use tapir_data::text::{type_text, value_type_text};
 use tapir_data::types::TypeId;
 use tapir_data::value::{FuncId, Value};
-use tapir_script::hir::{Program, Span};
+use tapir_script::hir::{Ident, Program, Span};
 
 use crate::code::{Instr, kind};
 use crate::host::{Failure, Host, Location, Message, RtError, Severity};
@@ -218,6 +218,16 @@ impl Vm {
 
     pub(crate) fn type_name(&self, ty: TypeId) -> String {
         type_text(self.types(), ty)
+    }
+
+    /// Where scripts gave a global its value for the last time while they were loaded, or declared it.
+    pub fn origin_of(&self, global: &str) -> Option<Location> {
+        let program = self.program();
+        let Some(Ident::Global(g)) = program.names.get(global) else {
+            return None;
+        };
+        let last = program.inits.iter().rev().find(|i| i.global == *g).map(|i| i.span);
+        location_of(program, last.unwrap_or(program.globals.get(g.0 as usize)?.span))
     }
 
     /// Sends a message to the host and raises the `reporter_*` event.

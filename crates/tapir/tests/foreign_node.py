@@ -113,6 +113,22 @@ class Reader:
         assert tag == 13, f"tag {tag}"
         return [(self.value(), self.value()) for _ in range(self.varbyte())]
 
+    @staticmethod
+    def parts(payload):
+        """The arguments of an event, each as it is encoded."""
+        r = Reader(payload)
+        r.take(2)
+        r.value(), r.value()
+        r.take(2)
+        r.value()
+        assert r.int(1) == 14
+        found = []
+        for _ in range(r.varbyte()):
+            start = r.at
+            r.value()
+            found.append(payload[start:r.at])
+        return found
+
     def text(self):
         return self.take(self.int(4))
 
@@ -280,8 +296,16 @@ export {
 	global simple: event(s: string, n: count);
 	global timed: event();
 	global tops: event(t: opaque of topk, b: opaque of bloomfilter, c: opaque of cardinality);
+	global states: event(f: function(n: count): string, g: function(n: count): string, e: opaque of entropy,
+		m: opaque of md5, s: opaque of sha512, done: opaque of sha1, p: opaque of paraglob);
 	global check: function(s: string): bool;
 }
+
+function adder(by: count, names: set[string], r: Inner): function(n: count): string
+	{
+	return function[by, names, r](n: count): string
+		{ return fmt("%d %d %s %d %d", n + by, |names|, r$b, r$a, r$c); };
+	}
 
 function check(s: string): bool { return T; }
 
@@ -317,6 +341,31 @@ event Wire::simple(s: string, n: count)
 		bloomfilter_add(b, "abc");
 		Cluster::publish(Cluster::worker_topic, Wire::tops, k, b, c);
 		}
+
+	if ( s == "states" )
+		{
+		local e = entropy_test_init();
+		entropy_test_add(e, "some text and ");
+		local m = md5_hash_init();
+		md5_hash_update(m, "abc");
+		local h = sha512_hash_init();
+		sha512_hash_update(h, "abc");
+		local done = sha1_hash_init();
+		sha1_hash_finish(done);
+		Cluster::publish(Cluster::worker_topic, Wire::states, adder(n, set("a", "b"), Inner($a=3, $b="in")),
+			function(num: count): string { return fmt("<%d>", num); }, e, m, h, done, paraglob_init(vector("*.exe", "x*")));
+		}
+	}
+
+event Wire::states(f: function(n: count): string, g: function(n: count): string, e: opaque of entropy,
+	m: opaque of md5, s: opaque of sha512, done: opaque of sha1, p: opaque of paraglob)
+	{
+	entropy_test_add(e, "more");
+	md5_hash_update(m, "defg");
+	sha512_hash_update(s, "defg");
+	print "states", f(5), g(6), cat(entropy_test_finish(e)) == cat(find_entropy("some text and more")),
+		md5_hash_finish(m) == md5_hash("abcdefg"), sha512_hash_finish(s) == sha512_hash("abcdefg"),
+		sha1_hash_finish(done) == "", paraglob_match(p, "a file.exe");
 	}
 
 event Wire::tops(t: opaque of topk, b: opaque of bloomfilter, c: opaque of cardinality)
@@ -526,6 +575,54 @@ def as_worker(program, folder):
         node.publish(topic, payload)
         tapir.until("tops, [5], 2, 3, 1, 0, T", node=node)
 
+        # What functions captured, and states of digests and the like.
+        node.publish(topic, event(simple, string(b"states"), count(4)))
+        _, _, _, args, payload = node.event(b"Wire::states")
+        assert args[0][0].startswith(b"lambda_<") and len(args[0]) == 2, args[0]
+        assert args[0][1] == [[[4, 3], [[b"a", b"b"], 14], [[3, b"in", 9], 15]]], args[0]
+        assert args[1][0].startswith(b"lambda_<") and args[1][1:] == [[]], args[1]
+        assert args[2][0] == b"EntropyVal" and all(isinstance(n, int) for n in args[2][1]), args[2]
+        md5 = bytes.fromhex("0123456789abcdeffedcba9876543210 1800000000000000 616263") + b"\0" * 61 + b"\3\0\0\0"
+        assert args[3] == [b"MD5Val", [True, md5]], args[3]
+        assert args[4][0] == b"SHA512Val" and args[4][1][0] is True and len(args[4][1][1]) == 216, args[4]
+        assert args[5] == [b"SHA1Val", [False]], args[5]
+        assert args[6][0] == b"ParaglobVal" and all(n < 256 for n in args[6][1]), args[6]
+        node.publish(topic, payload)
+        tapir.until("states, 9 2 in 3 9, <6>, T, T, T, T, [*.exe]", node=node)
+        # None of these is what it should be.
+        closure = lambda *pairs: vector(string(args[0][0]), vector(vector(*pairs)))
+        by, names = vector(count(4), integer(3)), vector(sets(string(b"a")), integer(14))
+        inner = vector(vector(count(3), string(b"in"), count(9)), integer(15))
+        others = Reader.parts(payload)
+        bad_functions = [
+            closure(by, names),
+            closure(by, names, inner, by),
+            closure(by, inner, names),
+            closure(vector(count(4), integer(2)), names, inner),
+            closure(vector(count(4)), names, inner),
+            vector(string(args[0][0])),
+            vector(string(args[0][0]), vector()),
+            vector(string(b"lambda_<1>"), vector()),
+            vector(string(b"Wire::check")),
+            vector(string(b"zeek_init")),
+        ]
+        for f in bad_functions:
+            node.publish(topic, event(b"Wire::states", f, *others[1:]))
+        bad_states = [
+            (2, vector(string(b"EntropyVal"), vector(count(1)))),
+            (3, vector(string(b"MD5Val"), vector(boolean(True), string(md5[:-1])))),
+            (3, vector(string(b"SHA1Val"), vector(boolean(False)))),
+            (6, vector(string(b"ParaglobVal"), vector(count(1)))),
+        ]
+        for i, v in bad_states:
+            node.publish(topic, event(b"Wire::states", *others[:i], v, *others[i + 1:]))
+        node.publish(topic, event(b"Wire::states", closure(by, names, inner), *others[1:]))
+        tapir.until("states, 9 1 in 3 9, <6>, T, T, T, T, [*.exe]", node=node)
+        assert tapir.said().count("\nstates, ") == 2, tapir.said()
+        complaints = tapir.said("err")
+        assert complaints.count("argument 1 of event 'Wire::states'") == len(bad_functions), complaints
+        assert complaints.count("of event 'Wire::states'") == len(bad_functions) + len(bad_states), complaints
+
         # Logs: two rows; then what a logger refuses; then a batch without rows and one more for a path of its own.
         push = node.context.socket(zmq.PUSH)
         push.setsockopt(zmq.LINGER, 500)
@@ -556,7 +653,7 @@ def as_worker(program, folder):
 
         # What was counted of it.
         wanted = [
-            r'zeek_cluster_core_verbose_incoming_events_total\{.*topic="zeek.cluster.manager",handler="Wire::simple"\} 2\n',
+            r'zeek_cluster_core_verbose_incoming_events_total\{.*topic="zeek.cluster.manager",handler="Wire::simple"\} 3\n',
             r'zeek_cluster_core_verbose_outgoing_events_total\{.*topic="zeek.cluster.worker".*handler="Wire::all".*\} 3\n',
             r'zeek_cluster_core_verbose_outgoing_events_total\{.*topic="zeek.cluster.nodeid.__normalized__".*'
             r'handler="Cluster::hello".*\} 1\n',

@@ -37,6 +37,8 @@ pub struct Config {
     /// Begins the topics of [`crate::Backend::probe`].
     pub internal_topic_prefix: String,
     pub event_serializer: EventSerializer,
+    /// What to tell about on standard error: 1 for messages, 2 for subscriptions.
+    pub debug_flags: u64,
     pub curve: Curve,
     /// Events that wait for the backend's thread; more are refused.
     pub event_queue: usize,
@@ -75,6 +77,7 @@ impl Default for Config {
             onloop_queue_hwm: 10_000,
             internal_topic_prefix: "zeek.zeromq.internal.".into(),
             event_serializer: EventSerializer::BrokerBinV1,
+            debug_flags: 0,
             curve: Curve::default(),
             event_queue: 2000,
             log_queue_bytes: 64 << 20,

@@ -25,6 +25,9 @@ use crate::backend::{Backend, ClientFactory, ForwarderCounters, LogBatch, Refuse
 use crate::inbox::{Inbox, InboxLimits, add};
 use crate::wake;
 
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
+
 /// A node that reaches its cluster through ZeroMQ.
 #[derive(Debug)]
 pub struct ZeroMq {
@@ -216,7 +219,8 @@ impl Backend for ZeroMq {
     }
 
     fn close(&mut self) {
-        let linger = Duration::from_millis(self.config.linger_ms.max(0) as u64);
+        // Less than nothing is for as long as it takes.
+        let linger = u64::try_from(self.config.linger_ms).map_or(FOREVER, Duration::from_millis);
         self.outbox.lock().closing.get_or_insert(Instant::now() + linger);
         wake::signal(&self.outbox.wake);
         if let Some(thread) = self.thread.take() {

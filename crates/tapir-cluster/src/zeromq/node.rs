@@ -16,6 +16,12 @@ use crate::{logwire, wake};
 /// `Cluster::Backend::error`'s tag for trouble with messages.
 const TAG: &str = "zeromq";
 
+/// What `debug_flags` asks for.
+mod debug {
+    pub const MESSAGES: u64 = 1;
+    pub const SUBSCRIPTIONS: u64 = 2;
+}
+
 /// First frame of log messages.
 const LOG_TOPIC: &[u8] = b"log-write";
 
@@ -45,7 +51,12 @@ pub struct Node {
     probes: Vec<Vec<u8>>,
     n_probes: u64,
     refused: bool,
+    /// When to say that there is no sign of the forwarder; `None` from its first sign on, or when that was said.
+    alone_until: Option<Instant>,
 }
+
+/// How long a node waits for a sign of the forwarder before it says that there is none.
+const ALONE: Duration = Duration::from_secs(30);
 
 /// What a message turned out to be.
 enum Parts {
@@ -170,6 +181,7 @@ impl Node {
             probes: Vec::new(),
             n_probes: 0,
             refused: false,
+            alone_until: Some(Instant::now() + ALONE),
         })
     }
 
@@ -199,6 +211,7 @@ impl Node {
                 (_, true) => 10,
                 _ => 60_000,
             });
+            let at_most = at_most.min(self.patience());
             let monitor = |i: usize| self.monitors[i].as_ref().map_or(Wanted::Never, Wanted::In);
             let wanted = [
                 Wanted::Fd(self.outbox.wake.as_raw_fd()),
@@ -249,6 +262,10 @@ impl Node {
                     let format = self.config.event_serializer.name();
                     let parts = [&topic[..], self.config.node_id.as_bytes(), format.as_bytes(), &payload];
                     let sent = send_parts(&self.xpub, parts)?;
+                    self.debug(debug::MESSAGES, || {
+                        let what = if sent { "sent" } else { "dropped" };
+                        format!("{what} {} bytes on topic {}", payload.len(), shown(&topic))
+                    });
                     let tally = &self.inbox.tally;
                     add(if sent { &tally.events_out } else { &tally.event_drops }, 1);
                 }
@@ -265,6 +282,14 @@ impl Node {
     }
 
     fn change_subscription(&self, what: u8, prefix: &[u8]) -> Result<(), ZmqError> {
+        self.debug(debug::SUBSCRIPTIONS, || {
+            let what = if what == 1 {
+                "subscribing to"
+            } else {
+                "unsubscribing from"
+            };
+            format!("{what} {}", shown(prefix))
+        });
         let mut message = vec![what];
         message.extend_from_slice(prefix);
         self.xsub.send(&message, false)?;
@@ -298,6 +323,33 @@ impl Node {
                 return Ok(false);
             }
             add(&self.inbox.tally.log_rows_out, rows);
+            self.debug(debug::MESSAGES, || format!("sent {rows} rows of a log"));
+        }
+    }
+
+    /// Says that there is no sign of the forwarder when it is time to. Gives how long that is.
+    fn patience(&mut self) -> Duration {
+        let Some(until) = self.alone_until else {
+            return Duration::MAX;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.alone_until = None;
+            self.inbox.warning(format!(
+                "no sign of the cluster's forwarder at {} and {} for {} seconds; is the manager running there?",
+                self.config.connect_xpub_endpoint,
+                self.config.connect_xsub_endpoint,
+                ALONE.as_secs()
+            ));
+            return Duration::MAX;
+        }
+        left
+    }
+
+    /// Tells on standard error, where that was asked for.
+    fn debug(&self, flag: u64, text: impl FnOnce() -> String) {
+        if self.config.debug_flags & flag != 0 {
+            eprintln!("zeromq: {}", text());
         }
     }
 
@@ -316,6 +368,15 @@ impl Node {
             let Some((&what, prefix)) = self.frame.bytes().split_first() else {
                 continue;
             };
+            self.debug(debug::SUBSCRIPTIONS, || {
+                let what = if what == 1 {
+                    "subscribes to"
+                } else {
+                    "subscribes no more to"
+                };
+                format!("somebody {what} {}", shown(prefix))
+            });
+            self.alone_until = None;
             if let Some(i) = self.probes.iter().position(|p| p == prefix) {
                 if what == 1 {
                     let topic = self.probes.swap_remove(i);
@@ -351,7 +412,10 @@ impl Node {
             if self.parts[1] == self.config.node_id.as_bytes() {
                 continue;
             }
-            let shown = |b: &[u8]| String::from_utf8_lossy(&b[..b.len().min(100)]).into_owned();
+            self.debug(debug::MESSAGES, || {
+                let (topic, from) = (shown(&self.parts[0]), shown(&self.parts[1]));
+                format!("got {} bytes of {from} on topic {topic}", self.parts[3].len())
+            });
             let wanted = self.config.event_serializer;
             if self.parts[2] != wanted.name().as_bytes() {
                 let (is, from) = (shown(&self.parts[2]), shown(&self.parts[1]));
@@ -414,21 +478,21 @@ impl Node {
     fn read_monitors(&mut self) -> Result<(), ZmqError> {
         for monitor in self.monitors.iter().flatten() {
             while self.frame.receive(monitor)? {
-                let number = self
-                    .frame
-                    .bytes()
-                    .first_chunk::<2>()
-                    .map_or(0, |n| u16::from_ne_bytes(*n));
+                let told = self.frame.bytes();
+                let number = told.first_chunk::<2>().map_or(0, |n| u16::from_ne_bytes(*n));
+                let value = told.get(2..).and_then(|t| t.first_chunk::<4>());
+                let value = value.map_or(0, |n| u32::from_ne_bytes(*n));
                 let mut endpoint = String::new();
                 while self.frame.more() && self.frame.receive(monitor)? {
                     endpoint = String::from_utf8_lossy(self.frame.bytes()).into_owned();
                 }
+                self.inbox.monitoring(number, value, endpoint.clone());
                 let why = match number {
                     event::HANDSHAKE_FAILED_AUTH => "authentication failed",
                     event::HANDSHAKE_FAILED_PROTOCOL => "the handshake failed",
                     event::HANDSHAKE_FAILED_NO_DETAIL => {
                         self.inbox
-                            .error(TAG, format!("the connection to {endpoint} broke during its handshake"));
+                            .warning(format!("the connection to {endpoint} broke during its handshake"));
                         continue;
                     }
                     _ => continue,
@@ -442,6 +506,11 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// The beginning of what may be long or no text.
+fn shown(b: &[u8]) -> String {
+    String::from_utf8_lossy(&b[..b.len().min(100)]).into_owned()
 }
 
 /// Sends a message without waiting. Gives whether there was room.

@@ -13,7 +13,7 @@ use crate::value::{Record, Value, Vector};
 const DEPTH_MAX: usize = 100;
 
 /// How the names of functions begin that have none in scripts.
-const LAMBDA: &str = "lambda_<";
+pub const LAMBDA: &str = "lambda_<";
 
 /// Nanoseconds of a number of seconds, cut off towards zero.
 pub fn nanos(seconds: f64) -> i64 {
@@ -111,21 +111,24 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
             }
         }
         Value::Func(f) => {
-            if !f.captures.borrow().is_empty() {
-                return Err("a function with captures cannot be sent".into());
-            }
             let text = host.func_text(f);
-            let name = text.split(|&b| b == b':' || b == b'\n').next().unwrap_or(&text);
-            // A qualified name has colons of its own: the name ends where the type begins.
+            // A qualified name has colons of its own: the name ends where the type begins, if one follows.
             let full = String::from_utf8_lossy(&text);
-            let name = match full.find(": ") {
-                Some(end) => full[..end].to_string(),
-                None => String::from_utf8_lossy(name).into_owned(),
-            };
+            let line = full.lines().next().unwrap_or_default();
+            let name = line.split(": ").next().unwrap_or(line).to_string();
             let mut parts = vec![Data::str(&name)];
             if name.starts_with(LAMBDA) {
                 // Functions without a name have captures, if only none.
-                parts.push(Data::Vector(Vec::new()));
+                let held = f.captures.borrow();
+                let pair = |v: &Value| {
+                    let tag = Data::Int(type_tag(host.types(), v));
+                    Ok(Data::Vector(vec![inner(v)?, tag]))
+                };
+                let pairs = held.iter().map(pair).collect::<Result<Vec<_>, String>>()?;
+                parts.push(Data::Vector(match pairs.is_empty() {
+                    true => Vec::new(),
+                    false => vec![Data::Vector(pairs)],
+                }));
             }
             Data::Vector(parts)
         }
@@ -160,6 +163,14 @@ pub trait FromHost {
     fn pattern(&mut self, text: &[u8]) -> Option<Value>;
     /// A function, event or hook by name.
     fn function(&mut self, name: &str) -> Option<Value>;
+    /// The types of what a function without a name captures.
+    fn captures(&mut self, _name: &str) -> Option<Vec<TypeId>> {
+        None
+    }
+    /// Such a function with values for them.
+    fn closure(&mut self, _name: &str, _captures: Vec<Value>) -> Option<Value> {
+        None
+    }
     /// Data as a value of the script record `Broker::Data`.
     fn wrap(&mut self, d: Data) -> Option<Value>;
     /// An opaque value from what [`crate::value::Opaque::wire`] has made of one.
@@ -181,6 +192,8 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
     }
     let kind = host.types().kind(ty).clone();
     Some(match (&kind, d) {
+        // Only a field of a record can be nothing at all.
+        (Kind::Any, Data::None) => return None,
         (Kind::Any, d) => host.wrap(d.clone())?,
         (Kind::Bool, Data::Bool(b)) => Value::Bool(*b),
         (Kind::Int, Data::Int(n)) => Value::Int(*n),
@@ -200,11 +213,9 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
             [Data::String(exact), Data::String(_)] => host.pattern(exact)?,
             _ => return None,
         },
-        (Kind::Func(_), Data::Vector(parts)) => match &parts[..] {
-            [Data::String(name)] => host.function(std::str::from_utf8(name).ok()?)?,
-            [Data::String(name), Data::Vector(captures)] if captures.is_empty() => {
-                host.function(std::str::from_utf8(name).ok()?)?
-            }
+        (Kind::Func(_), Data::Vector(parts)) => match build_function(host, parts, depth)? {
+            // A function with other parameters must not get where it would be called with these.
+            Value::Func(f) if host.types().same(f.ty, ty) => Value::Func(f),
             _ => return None,
         },
         (Kind::Opaque(name), Data::Vector(parts)) => match &parts[..] {
@@ -258,6 +269,100 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
         }
         _ => return None,
     })
+}
+
+/// A function by its name, and what it has captured if it is one without.
+fn build_function(host: &mut dyn FromHost, parts: &[Data], depth: usize) -> Option<Value> {
+    let (name, captures) = match parts {
+        [Data::String(name)] => (name, &[][..]),
+        [Data::String(name), Data::Vector(captures)] => (name, &captures[..]),
+        _ => return None,
+    };
+    let name = std::str::from_utf8(name).ok()?;
+    match captures {
+        // Only those without captures can do without.
+        [] if host.captures(name).is_some_and(|c| !c.is_empty()) => None,
+        [] => host.function(name),
+        [Data::Vector(pairs)] => build_closure(host, name, pairs, depth),
+        _ => None,
+    }
+}
+
+/// A function with what it has captured, as pairs of a value and the number of its type.
+fn build_closure(host: &mut dyn FromHost, name: &str, pairs: &[Data], depth: usize) -> Option<Value> {
+    let types = host.captures(name)?;
+    if types.len() != pairs.len() {
+        return None;
+    }
+    let mut values = Vec::with_capacity(pairs.len());
+    for (pair, ty) in pairs.iter().zip(types) {
+        let Data::Vector(pair) = pair else {
+            return None;
+        };
+        let [value, Data::Int(tag)] = &pair[..] else {
+            return None;
+        };
+        let kind = host.types().kind(ty);
+        if !matches!(kind, Kind::Any) && kind_tag(kind) != *tag {
+            return None;
+        }
+        values.push(build(host, value, ty, depth + 1)?);
+    }
+    host.closure(name, values)
+}
+
+/// The number by which the network knows the type of a value.
+fn type_tag(types: &Types, v: &Value) -> i64 {
+    match v {
+        Value::Unset => 0,
+        Value::Bool(_) => 1,
+        Value::Int(_) => 2,
+        Value::Count(_) => 3,
+        Value::Double(_) => 4,
+        Value::Time(_) => 5,
+        Value::Interval(_) => 6,
+        Value::Str(_) => 7,
+        Value::Pattern(_) => 8,
+        Value::Enum(..) => 9,
+        Value::Port(_) => 10,
+        Value::Addr(_) => 11,
+        Value::Subnet(_) => 12,
+        Value::Table(t) => kind_tag(types.kind(t.ty)),
+        Value::Record(_) => 15,
+        Value::List(_) => 16,
+        Value::Func(_) => 17,
+        Value::File(_) => 18,
+        Value::Vector(_) => 19,
+        Value::Opaque(_) => 20,
+        Value::Type(_) => 21,
+    }
+}
+
+/// The same of a type.
+fn kind_tag(kind: &Kind) -> i64 {
+    match kind {
+        Kind::Bool => 1,
+        Kind::Int => 2,
+        Kind::Count => 3,
+        Kind::Double => 4,
+        Kind::Time => 5,
+        Kind::Interval => 6,
+        Kind::String => 7,
+        Kind::Pattern => 8,
+        Kind::Enum(_) => 9,
+        Kind::Port => 10,
+        Kind::Addr => 11,
+        Kind::Subnet => 12,
+        Kind::Any => 13,
+        Kind::Table { .. } => 14,
+        Kind::Record(_) => 15,
+        Kind::Func(_) => 17,
+        Kind::File => 18,
+        Kind::Vector(_) => 19,
+        Kind::Opaque(_) => 20,
+        Kind::Type => 21,
+        _ => 0,
+    }
 }
 
 /// Whether keys of a type are vectors themselves, so that a vector around one cannot be told from it.

@@ -38,6 +38,11 @@ const TURN: usize = 512;
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait before sending is tried again.
 const RETRY: Duration = Duration::from_millis(2);
+/// How long publishing waits for the backend's thread, which never waits for anybody, before events are dropped.
+const BREATH: Duration = Duration::from_millis(200);
+/// What is said when events are lost on their way out.
+const TOO_FAST: &str = "the cluster does not take events as fast as they are published; some are dropped (they are counted as \
+                        zeek_cluster_zeromq_xpub_drops_total, this message comes once)";
 
 /// An event of this program as the network knows it.
 struct Known {
@@ -72,8 +77,9 @@ pub struct ClusterNode {
     counted: metrics::Counted,
     /// How long sending waits for room.
     patience: Duration,
-    /// Whether the loss of events was told; it is counted after that.
+    /// Whether the loss of events was told, on their way out and in; it is counted after that.
     told_full: bool,
+    told_late: bool,
     /// A message that ends the node.
     pub fatal: Option<String>,
 }
@@ -174,10 +180,14 @@ impl ClusterNode {
         let Some(b) = &mut self.backend else {
             return Ok(());
         };
+        let patience = match self.told_full {
+            true => self.patience,
+            false => self.patience.max(BREATH),
+        };
         let begun = Instant::now();
         loop {
             match b.publish(topic, message) {
-                Err(Refused::Full) if is_patient(begun, self.patience) => std::thread::sleep(RETRY),
+                Err(Refused::Full) if is_patient(begun, patience) => std::thread::sleep(RETRY),
                 other => return other,
             }
         }
@@ -227,6 +237,9 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         b.poll(TURN, &mut inbox);
     }
     let any = !inbox.is_empty();
+    if any {
+        tell_losses(cx)?;
+    }
     for message in inbox.drain(..) {
         receive::take(cx, message)?;
     }
@@ -234,6 +247,28 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     let cluster = &mut of(cx)?.cluster;
     cluster.inbox = inbox;
     Ok(any)
+}
+
+/// Says once that events were lost that the backend had taken, and once that some came too fast.
+fn tell_losses(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    let cluster = &mut of(cx)?.cluster;
+    let Some(counted) = cluster.counters() else {
+        return Ok(());
+    };
+    let full = counted.event_drops > 0 && !std::mem::replace(&mut cluster.told_full, true);
+    let late = counted.incoming_drops > 0 && !std::mem::replace(&mut cluster.told_late, true);
+    if full {
+        cx.report_plain(Severity::Warning, TOO_FAST);
+    }
+    if late {
+        cx.report_plain(
+            Severity::Warning,
+            "events of other nodes come faster than they are handled; some are dropped (they are counted as \
+             zeek_cluster_zeromq_onloop_drops_total, this message comes once; see \
+             Cluster::Backend::ZeroMQ::onloop_queue_hwm)",
+        );
+    }
+    Ok(())
 }
 
 /// Sends an event on a topic to the other nodes. False when it was refused.
@@ -258,11 +293,7 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
         Err(Refused::Closed) => Ok(false),
         Err(Refused::Full) => {
             if !std::mem::replace(&mut cluster.told_full, true) {
-                cx.report_plain(
-                    Severity::Warning,
-                    "the cluster does not take events as fast as they are published; some are dropped (they are \
-                     counted as zeek_cluster_zeromq_xpub_drops_total, this message comes once)",
-                );
+                cx.report_plain(Severity::Warning, TOO_FAST);
             }
             Ok(false)
         }

@@ -41,6 +41,17 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
             cx.vm.raise_named("Cluster::Backend::error", args);
             Ok(())
         }
+        Incoming::Warning(message) => {
+            cx.report_plain(Severity::Warning, format!("cluster: {message}"));
+            Ok(())
+        }
+        Incoming::Monitoring { number, value, address } => {
+            let numbers = [u64::from(number), u64::from(value)];
+            let mut args = numbers.map(Value::Count).to_vec();
+            args.push(Value::Str(address.as_bytes().into()));
+            cx.vm.raise_named("Cluster::Backend::ZeroMQ::monitoring_event", args);
+            Ok(())
+        }
         Incoming::ClientAdded { client, subscriptions } => {
             websocket::added(cx, &client, &subscriptions);
             Ok(())

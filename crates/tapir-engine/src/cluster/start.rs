@@ -1,5 +1,7 @@
 //! Starting the backend that scripts chose, with the options that they set.
 
+use std::ops::RangeInclusive;
+
 use tapir_cluster::ident;
 use tapir_cluster::peering::{self, Peering, Peers};
 use tapir_cluster::zeromq::{Config, Curve, Forwarder, ForwarderConfig, Lib, ZeroMq};
@@ -13,18 +15,79 @@ use crate::host::of;
 /// Module of the options.
 const ZEROMQ: &str = "Cluster::Backend::ZeroMQ::";
 
+/// Why a node cannot start, and the option to mend if it is one.
+pub(super) struct Fault {
+    text: String,
+    option: Option<String>,
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Self {
+        // The library knows the options by the same names.
+        let word = text.split_whitespace().next().filter(|w| w.starts_with(ZEROMQ));
+        Fault {
+            option: word.map(Into::into),
+            text,
+        }
+    }
+}
+
+/// What is wrong with an option.
+fn bad(name: &str, what: impl std::fmt::Display) -> Fault {
+    let option = format!("{ZEROMQ}{name}");
+    Fault {
+        text: format!("{option} {what}"),
+        option: Some(option),
+    }
+}
+
 fn text(vm: &Vm, name: &str, default: &str) -> String {
     globals::string(vm, &format!("{ZEROMQ}{name}")).unwrap_or_else(|| default.into())
 }
 
-fn int(vm: &Vm, name: &str, default: i32) -> i32 {
-    let v = globals::int(vm, &format!("{ZEROMQ}{name}"));
-    v.and_then(|v| i32::try_from(v).ok()).unwrap_or(default)
+/// A number that the library will take.
+fn int(vm: &Vm, name: &str, default: i32, least: i32) -> Result<i32, Fault> {
+    let Some(v) = globals::int(vm, &format!("{ZEROMQ}{name}")) else {
+        return Ok(default);
+    };
+    let fits = i32::try_from(v).ok().filter(|v| *v >= least);
+    fits.ok_or_else(|| bad(name, format_args!("is {v}, but must be from {least} to {}", i32::MAX)))
 }
 
-fn size(vm: &Vm, name: &str, default: usize) -> usize {
-    let v = globals::count(vm, &format!("{ZEROMQ}{name}"));
-    v.and_then(|v| usize::try_from(v).ok()).unwrap_or(default)
+fn size(vm: &Vm, name: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize, Fault> {
+    let Some(v) = globals::count(vm, &format!("{ZEROMQ}{name}")) else {
+        return Ok(default);
+    };
+    let fits = usize::try_from(v).ok().filter(|v| range.contains(v));
+    fits.ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
+        bad(name, format_args!("is {v}, but must be from {least} to {most}"))
+    })
+}
+
+/// An address that the library will understand; where to listen may be with `*`.
+fn endpoint(vm: &Vm, name: &str, default: &str) -> Result<String, Fault> {
+    let v = text(vm, name, default);
+    check_endpoint(name, &v)?;
+    Ok(v)
+}
+
+fn check_endpoint(name: &str, v: &str) -> Result<(), Fault> {
+    let good = match v.split_once("://") {
+        Some(("tcp", rest)) => rest.rsplit_once(':').is_some_and(|(host, port)| {
+            // `tcp://LOCAL;REMOTE` names the address to connect from as well; ports to listen on may be any.
+            !host.is_empty() && (port.parse::<u16>().is_ok() || port == "*")
+        }),
+        Some(("ipc" | "inproc", rest)) => !rest.is_empty(),
+        _ => false,
+    };
+    if good {
+        return Ok(());
+    }
+    Err(bad(
+        name,
+        format_args!("is \"{v}\", but must be an address such as tcp://127.0.0.1:5555"),
+    ))
 }
 
 fn flag(vm: &Vm, name: &str, default: bool) -> bool {
@@ -45,14 +108,14 @@ fn texts(vm: &Vm, name: &str) -> Vec<String> {
     }
 }
 
-fn curve(vm: &Vm) -> Result<Curve, String> {
+fn curve(vm: &Vm) -> Result<Curve, Fault> {
     let keys = Curve {
         server_publickey: text(vm, "curve_server_publickey", ""),
         server_secretkey: text(vm, "curve_server_secretkey", ""),
         client_publickey: text(vm, "curve_client_publickey", ""),
         client_secretkey: text(vm, "curve_client_secretkey", ""),
     };
-    keys.with_environment(|name| std::env::var(name).ok())
+    Ok(keys.with_environment(|name| std::env::var(name).ok())?)
 }
 
 fn serializer(vm: &Vm) -> EventSerializer {
@@ -62,44 +125,53 @@ fn serializer(vm: &Vm) -> EventSerializer {
     }
 }
 
-fn node(vm: &Vm, node_id: &str) -> Result<Config, String> {
+fn node(vm: &Vm, node_id: &str) -> Result<Config, Fault> {
     let d = Config::default();
+    let connect_log_endpoints = texts(vm, "connect_log_endpoints");
+    for endpoint in &connect_log_endpoints {
+        check_endpoint("connect_log_endpoints", endpoint)?;
+    }
+    let listen_log_endpoint = text(vm, "listen_log_endpoint", "");
+    if !listen_log_endpoint.is_empty() {
+        check_endpoint("listen_log_endpoint", &listen_log_endpoint)?;
+    }
     Ok(Config {
         node_id: node_id.to_string(),
-        connect_xpub_endpoint: text(vm, "connect_xpub_endpoint", &d.connect_xpub_endpoint),
-        connect_xsub_endpoint: text(vm, "connect_xsub_endpoint", &d.connect_xsub_endpoint),
+        connect_xpub_endpoint: endpoint(vm, "connect_xpub_endpoint", &d.connect_xpub_endpoint)?,
+        connect_xsub_endpoint: endpoint(vm, "connect_xsub_endpoint", &d.connect_xsub_endpoint)?,
         connect_xpub_nodrop: flag(vm, "connect_xpub_nodrop", d.connect_xpub_nodrop),
-        connect_log_endpoints: texts(vm, "connect_log_endpoints"),
-        listen_log_endpoint: text(vm, "listen_log_endpoint", ""),
+        connect_log_endpoints,
+        listen_log_endpoint,
         ipv6: flag(vm, "ipv6", d.ipv6),
-        linger_ms: int(vm, "linger_ms", d.linger_ms),
-        xpub_sndhwm: int(vm, "xpub_sndhwm", d.xpub_sndhwm),
-        xpub_sndbuf: int(vm, "xpub_sndbuf", d.xpub_sndbuf),
-        xsub_rcvhwm: int(vm, "xsub_rcvhwm", d.xsub_rcvhwm),
-        xsub_rcvbuf: int(vm, "xsub_rcvbuf", d.xsub_rcvbuf),
-        log_sndhwm: int(vm, "log_sndhwm", d.log_sndhwm),
-        log_sndbuf: int(vm, "log_sndbuf", d.log_sndbuf),
+        linger_ms: int(vm, "linger_ms", d.linger_ms, -1)?,
+        xpub_sndhwm: int(vm, "xpub_sndhwm", d.xpub_sndhwm, 0)?,
+        xpub_sndbuf: int(vm, "xpub_sndbuf", d.xpub_sndbuf, -1)?,
+        xsub_rcvhwm: int(vm, "xsub_rcvhwm", d.xsub_rcvhwm, 0)?,
+        xsub_rcvbuf: int(vm, "xsub_rcvbuf", d.xsub_rcvbuf, -1)?,
+        log_sndhwm: int(vm, "log_sndhwm", d.log_sndhwm, 0)?,
+        log_sndbuf: int(vm, "log_sndbuf", d.log_sndbuf, -1)?,
         log_immediate: flag(vm, "log_immediate", d.log_immediate),
-        log_rcvhwm: int(vm, "log_rcvhwm", d.log_rcvhwm),
-        log_rcvbuf: int(vm, "log_rcvbuf", d.log_rcvbuf),
-        poll_max_messages: size(vm, "poll_max_messages", d.poll_max_messages),
-        onloop_queue_hwm: size(vm, "onloop_queue_hwm", d.onloop_queue_hwm),
+        log_rcvhwm: int(vm, "log_rcvhwm", d.log_rcvhwm, 0)?,
+        log_rcvbuf: int(vm, "log_rcvbuf", d.log_rcvbuf, -1)?,
+        poll_max_messages: size(vm, "poll_max_messages", d.poll_max_messages, 1..=usize::MAX)?,
+        onloop_queue_hwm: size(vm, "onloop_queue_hwm", d.onloop_queue_hwm, 0..=usize::MAX)?,
         internal_topic_prefix: text(vm, "internal_topic_prefix", &d.internal_topic_prefix),
         event_serializer: serializer(vm),
+        debug_flags: globals::count(vm, &format!("{ZEROMQ}debug_flags")).unwrap_or(0),
         curve: curve(vm)?,
         ..d
     })
 }
 
-fn forwarder(vm: &Vm) -> Result<ForwarderConfig, String> {
+fn forwarder(vm: &Vm) -> Result<ForwarderConfig, Fault> {
     let d = ForwarderConfig::default();
     Ok(ForwarderConfig {
-        listen_xpub_endpoint: text(vm, "listen_xpub_endpoint", &d.listen_xpub_endpoint),
-        listen_xsub_endpoint: text(vm, "listen_xsub_endpoint", &d.listen_xsub_endpoint),
+        listen_xpub_endpoint: endpoint(vm, "listen_xpub_endpoint", &d.listen_xpub_endpoint)?,
+        listen_xsub_endpoint: endpoint(vm, "listen_xsub_endpoint", &d.listen_xsub_endpoint)?,
         listen_xpub_nodrop: flag(vm, "listen_xpub_nodrop", d.listen_xpub_nodrop),
-        proxy_io_threads: size(vm, "proxy_io_threads", 2).clamp(1, 64) as i32,
+        proxy_io_threads: size(vm, "proxy_io_threads", 2, 1..=64)? as i32,
         ipv6: flag(vm, "ipv6", d.ipv6),
-        linger_ms: int(vm, "linger_ms", d.linger_ms),
+        linger_ms: int(vm, "linger_ms", d.linger_ms, -1)?,
         curve: curve(vm)?,
         ..d
     })
@@ -112,13 +184,11 @@ fn chosen(vm: &Vm) -> String {
     globals::string(vm, "Cluster::backend").unwrap_or_else(|| NONE.into())
 }
 
-fn make(vm: &Vm, node_id: &str) -> Result<Box<dyn Backend>, String> {
+fn make(vm: &Vm, node_id: &str) -> Result<Box<dyn Backend>, Fault> {
     match &*chosen(vm) {
         "Cluster::CLUSTER_BACKEND_ZEROMQ" => Ok(Box::new(ZeroMq::new(node(vm, node_id)?)?)),
-        NONE => Err("no backend is chosen; load frameworks/cluster/backend/zeromq".into()),
-        other => Err(format!(
-            "{other} is not supported; load frameworks/cluster/backend/zeromq instead"
-        )),
+        NONE => Err(String::from("no backend is chosen; load frameworks/cluster/backend/zeromq").into()),
+        other => Err(format!("{other} is not supported; load frameworks/cluster/backend/zeromq instead").into()),
     }
 }
 
@@ -175,6 +245,13 @@ pub fn peers(cx: &mut CallCtx<'_>) -> Result<Result<Peers, String>, RtError> {
     Ok(Ok(peers))
 }
 
+/// Reports a fault, at the place where the option was set if it is one of an option.
+fn complain(cx: &mut CallCtx<'_>, what: &str, why: &Fault) {
+    let place = why.option.as_deref().and_then(|o| cx.vm.origin_of(o));
+    let text = format!("{what}: {}", why.text);
+    cx.vm.report(cx.host, Severity::Error, text, place);
+}
+
 /// `Cluster::Backend::__init`: starts the node under an id. False after a report.
 ///
 /// # Errors
@@ -195,11 +272,11 @@ pub fn start(cx: &mut CallCtx<'_>, node_id: &str) -> Result<bool, RtError> {
         None => make(cx.vm, node_id),
     };
     let started = match backend {
-        Ok(b) => of(cx)?.cluster.run(b, node_id.to_string()),
+        Ok(b) => of(cx)?.cluster.run(b, node_id.to_string()).map_err(Fault::from),
         Err(why) => Err(why),
     };
     if let Err(why) = started {
-        cx.report_plain(Severity::Error, format!("cannot join the cluster: {why}"));
+        complain(cx, "cannot join the cluster", &why);
         return Ok(false);
     }
     Ok(true)
@@ -211,13 +288,13 @@ pub fn start(cx: &mut CallCtx<'_>, node_id: &str) -> Result<bool, RtError> {
 /// When this runs without an engine.
 pub fn start_forwarder(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     // Nodes that were handed a backend need none: theirs reaches everybody.
-    if of(cx)?.cluster.offered.is_some() || of(cx)?.cluster.forwarder.is_some() {
+    if of(cx)?.cluster.from_outside || of(cx)?.cluster.forwarder.is_some() {
         return Ok(true);
     }
     let started = forwarder(cx.vm).and_then(|config| {
         let lib = Lib::load()?;
         config.curve.check(&lib)?;
-        Forwarder::start(&lib, &config)
+        Ok(Forwarder::start(&lib, &config)?)
     });
     match started {
         Ok(f) => {
@@ -225,8 +302,7 @@ pub fn start_forwarder(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
             Ok(true)
         }
         Err(why) => {
-            let text = format!("cannot start the forwarder of the cluster's events: {why}");
-            cx.report_plain(Severity::Error, text);
+            complain(cx, "cannot start the forwarder of the cluster's events", &why);
             Ok(false)
         }
     }

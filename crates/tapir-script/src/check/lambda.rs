@@ -94,7 +94,6 @@ impl Checker {
         sig.yields = frame.yields.unwrap_or(builtin::VOID);
         let ty = self.program.types.intern(Kind::Func(sig.clone()));
         let func = FuncId(self.program.functions.len() as u32);
-        self.n_lambdas += 1;
         let name: Rc<str> = format!("lambda_<{}>", self.lambda_hash(lambda.body_span)).into();
         let body = Body {
             stmts,
@@ -131,8 +130,9 @@ impl Checker {
         }
     }
 
-    /// A number that depends on the text of a lambda, and on its position where texts are equal.
-    fn lambda_hash(&self, span: Span) -> u64 {
+    /// A number that depends on the text of a lambda, and on how many of the same text came before: other lambdas have no
+    /// part in it, so that programs that differ elsewhere know it by the same name.
+    fn lambda_hash(&mut self, span: Span) -> u64 {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         let text = self
             .program
@@ -140,10 +140,11 @@ impl Checker {
             .get(span.file as usize)
             .and_then(|f| f.text.as_bytes().get(span.start as usize..span.end as usize))
             .unwrap_or(&[]);
-        for &b in text.iter().chain(&self.n_lambdas.to_le_bytes()) {
-            hash = (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
-        }
-        hash
+        let step = |hash: u64, b: u8| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+        hash = text.iter().fold(hash, |h, &b| step(h, b));
+        let same = self.lambdas.entry(hash).or_insert(0u32);
+        *same += 1;
+        same.to_le_bytes().into_iter().fold(hash, step)
     }
 
     /// A `when` statement.

@@ -157,7 +157,8 @@ pub struct Checker {
     pub usage_issues: bool,
     errors: usize,
     uses: usage::Uses,
-    n_lambdas: u32,
+    /// How many lambdas there were of each text, by its hash.
+    lambdas: FastMap<u64, u32>,
     /// Expressions within functions nest in expressions, so this bounds the recursion as a whole.
     depth: u32,
     /// The function that is being checked.
@@ -190,7 +191,7 @@ impl Checker {
             usage_issues: false,
             errors: 0,
             uses: usage::Uses::default(),
-            n_lambdas: 0,
+            lambdas: FastMap::default(),
             depth: 0,
             function: None,
             indexed_global: None,

@@ -1,7 +1,9 @@
 ##! Lets programs take part in a cluster through the WebSocket API of the manager. The address can be given with the
-##! environment variables `ZEEK_WEBSOCKET_LISTEN_ADDRESS` and `ZEEK_WEBSOCKET_LISTEN_PORT`.
+##! environment variables `ZEEK_WEBSOCKET_LISTEN_ADDRESS` and `ZEEK_WEBSOCKET_LISTEN_PORT`. The cluster's messages are carried
+##! by ZeroMQ.
 
 @load base/frameworks/cluster
+@load policy/frameworks/cluster/backend/zeromq
 
 module Cluster;
 

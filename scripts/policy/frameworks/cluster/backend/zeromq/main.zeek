@@ -66,6 +66,9 @@ event Cluster::Backend::ZeroMQ::hello(name: string, id: string)
 	if ( id == Cluster::node_id() )
 		return;
 
+	if ( name == Cluster::node )
+		Reporter::warning(fmt("another process is node '%s' as well (its id: %s)", name, id));
+
 	if ( name in Cluster::nodes && Cluster::nodes[name]?$id )
 		{
 		local up = Cluster::nodes[name]$id;

@@ -64,7 +64,7 @@ export {
 	## Use IPv6 as well.
 	const ipv6: bool = F &redef;
 
-	## What to tell about on standard error, for those who look for faults.
+	## What to tell about on standard error, for those who look for faults: 1 for messages, 2 for subscriptions, 3 for both.
 	const debug_flags: count = 0 &redef;
 
 	## Keys of encrypted connections: one pair for all that listen, one for all that connect. Empty ones may come from the
@@ -91,7 +91,7 @@ export {
 	## A node has seen this one's subscription and presents itself.
 	global hello: event(name: string, id: string);
 
-	## What the sockets of this node report about their connections.
+	## A connection of this node failed before it was established: the number of libzmq's event, its value, and the address.
 	global monitoring_event: event(number: count, value: count, address: string);
 }
 

@@ -419,7 +419,13 @@ event Together::later()
 		NOTICE([$note=Thing, $msg="two", $identifier="i"]);
 		}
 	}
-event Intel::match(s: Intel::Seen, items: set[Intel::Item]) { print "match", s$host, |items|; }
+hook Intel::indicator_inserted(value: string, t: Intel::Type) { print "inserted", value, t; }
+hook Intel::indicator_removed(value: string, t: Intel::Type) { print "removed", value, t; }
+event Intel::match(s: Intel::Seen, items: set[Intel::Item])
+	{
+	print "match", s$host, |items|;
+	Intel::remove(Intel::Item($indicator="1.2.3.4", $indicator_type=Intel::ADDR, $meta=Intel::MetaData($source="src")));
+	}
 event Notice::suppressed(n: Notice::Info) { print "suppressed", n$msg; }
 "#;
 
@@ -450,6 +456,11 @@ fn frameworks_work_over_all_nodes() {
         "worker-2: direct, T, [x, y], 42, T",
         "worker-2: suppressed, two",
         "manager: match, 1.2.3.4, 1",
+        "manager: inserted, 1.2.3.4, Intel::ADDR",
+        "worker-1: inserted, 1.2.3.4, Intel::ADDR",
+        "worker-2: inserted, 1.2.3.4, Intel::ADDR",
+        "manager: removed, 1.2.3.4, Intel::ADDR",
+        "worker-1: removed, 1.2.3.4, Intel::ADDR",
         "manager: crossed, 14.0",
         "manager: result, 14.0",
     ];

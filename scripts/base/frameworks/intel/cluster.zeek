@@ -66,13 +66,56 @@ event Intel::remove_item(item: Item, purge_indicator: bool) &priority=5
 		Cluster::publish(Cluster::manager_topic, Intel::remove_item, item, purge_indicator);
 	}
 
+# Whether an indicator is known here.
+function is_known(indicator: string, indicator_type: Type): bool
+	{
+	switch ( indicator_type ) {
+	case ADDR:
+		return to_addr(indicator) in min_data_store$host_data;
+	case SUBNET:
+		return check_subnet(to_subnet(indicator), min_data_store$subnet_data);
+	default:
+		return [to_lower(indicator), indicator_type] in min_data_store$string_data;
+	}
+	}
+
+# All of a store, as the hooks about indicators have them.
+function indicators_of(store: MinDataStore): set[string, Type]
+	{
+	local all: set[string, Type] = set();
+
+	for ( host in store$host_data )
+		add all[cat(host), ADDR];
+
+	for ( net in store$subnet_data )
+		add all[cat(net), SUBNET];
+
+	for ( [text, text_type] in store$string_data )
+		add all[text, text_type];
+
+	return all;
+	}
+
+# The data of a manager that is new may lack what the one before had.
 event Intel::new_min_data_store(store: MinDataStore)
 	{
+	local before = indicators_of(min_data_store);
+	local now = indicators_of(store);
 	min_data_store = store;
+
+	for ( [indicator, indicator_type] in now )
+		if ( [indicator, indicator_type] !in before )
+			hook Intel::indicator_inserted(indicator, indicator_type);
+
+	for ( [old, old_type] in before )
+		if ( [old, old_type] !in now )
+			hook Intel::indicator_removed(old, old_type);
 	}
 
 event Intel::insert_indicator(item: Item) &priority=5
 	{
+	local is_new = ! is_known(item$indicator, item$indicator_type);
+
 	switch ( item$indicator_type ) {
 	case ADDR:
 		add min_data_store$host_data[to_addr(item$indicator)];
@@ -84,6 +127,16 @@ event Intel::insert_indicator(item: Item) &priority=5
 		add min_data_store$string_data[to_lower(item$indicator), item$indicator_type];
 		break;
 	}
+
+	if ( is_new )
+		hook Intel::indicator_inserted(item$indicator, item$indicator_type);
+	}
+
+# Before it is forgotten.
+event Intel::remove_indicator(item: Item) &priority=5
+	{
+	if ( is_known(item$indicator, item$indicator_type) )
+		hook Intel::indicator_removed(item$indicator, item$indicator_type);
 	}
 
 @endif

@@ -245,6 +245,51 @@ fn mistakes_are_named() {
     }
 }
 
+/// What a program prints over a capture.
+fn printed(name: &str, program: &str, capture_name: &str) -> String {
+    let dir = work_dir(name);
+    std::fs::write(dir.join("test.zeek"), program).expect("the program is written");
+    let out = tapir(&dir, &["-C", "-r", &capture(capture_name), "test.zeek"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+#[test]
+fn a_contents_file_on_a_full_disk_is_told_of() {
+    let program = r#"
+event new_connection(c: connection)
+    {
+    local f = open("/dev/full");
+    set_buf(f, F);
+    set_contents_file(c$id, CONTENTS_BOTH, f);
+    }
+event contents_file_write_failure(c: connection, is_orig: bool, msg: string)
+    { print "failed", is_orig, msg != ""; }
+"#;
+    let out = printed("contents", program, "http.pcap");
+    assert!(
+        out.contains("failed, T, T\n") && out.contains("failed, F, T\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn weirds_of_connections_that_are_gone_have_an_event_of_their_own() {
+    let program = r#"
+global late: event(c: connection);
+event late(c: connection)
+    { Reporter::conn_weird("too_late", c, "why"); }
+event connection_state_remove(c: connection)
+    { event late(c); }
+event expired_conn_weird(name: string, id: conn_id, uid: string, addl: string, source: string)
+    { print name, uid != "", addl; }
+event conn_weird(name: string, c: connection, addl: string, source: string)
+    { print "still there", name; }
+"#;
+    let out = printed("expired", program, "dns.pcap");
+    assert!(out.contains("too_late, T, why\n"), "{out}");
+}
+
 /// The lines of a log that are no header.
 fn rows(dir: &Path, log: &str) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join(log)).unwrap_or_else(|e| panic!("{log}: {e}"));

@@ -56,7 +56,7 @@ fn is_current(current: &Option<Value>, id: Option<&Value>) -> bool {
     }
 }
 
-enum Found {
+pub enum Found {
     Here(ConnId),
     /// Its packet is being processed right now.
     Busy,
@@ -78,7 +78,7 @@ fn vlans(cx: &CallCtx<'_>, id: Option<&Value>) -> (u16, u16) {
     (number("vlan"), number("inner_vlan"))
 }
 
-fn find(cx: &mut CallCtx<'_>, id: Option<&Value>) -> Result<Found, RtError> {
+pub fn find(cx: &mut CallCtx<'_>, id: Option<&Value>) -> Result<Found, RtError> {
     let Some(mut tuple) = tuple(id) else {
         return Ok(Found::No);
     };

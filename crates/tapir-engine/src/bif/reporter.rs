@@ -6,7 +6,7 @@ use tapir_data::value::{Addr, Table, Value};
 use tapir_interface::{events, slots};
 use tapir_vm::{CallCtx, Registry, RtError, Severity};
 
-use super::connections::{change, read};
+use super::connections::{Found, change, find, read};
 use super::{bytes, number, seconds, text};
 use crate::host::of;
 
@@ -67,10 +67,28 @@ pub(super) fn raise_conn_weird(
 ) -> Result<(), RtError> {
     let name = bytes(args.first());
     let now = cx.network_time();
-    let id = match args.get(1) {
-        Some(Value::Record(c)) => c.get(slots::connection::ID),
-        _ => Value::Unset,
+    let (id, uid) = match args.get(1) {
+        Some(Value::Record(c)) => (c.get(slots::connection::ID), c.get(slots::connection::UID)),
+        _ => (Value::Unset, Value::Unset),
     };
+    if matches!(find(cx, Some(&id))?, Found::No) {
+        // What is gone has no counters any more: its addresses have to do.
+        let addr = |field| match &id {
+            Value::Record(r) => match r.get(field) {
+                Value::Addr(a) => a,
+                _ => Addr::default(),
+            },
+            _ => Addr::default(),
+        };
+        let pair = (addr(slots::conn_id::ORIG_H), addr(slots::conn_id::RESP_H));
+        if of(cx)?.sampler.borrow_mut().flow(&name, pair, now) {
+            cx.raise(
+                events::EXPIRED_CONN_WEIRD,
+                vec![Value::Str(name), id, uid, addl, source],
+            );
+        }
+        return Ok(());
+    }
     let mut counters = read(cx, Some(&id), |c| {
         c.ext.app.as_mut().map(|a| std::mem::take(&mut a.rare_mut().weirds))
     })?

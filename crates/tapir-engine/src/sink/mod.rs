@@ -103,6 +103,20 @@ impl Sink<'_> {
         !has_record && self.q.is_empty() && (self.passes)(id, c)
     }
 
+    /// Writes to the contents file of one direction, if there is one.
+    fn write_contents(&mut self, t: &mut Table, c: &mut C, is_orig: bool, data: &[u8], what: &str) {
+        let Some(app) = &c.ext.app else { return };
+        let Some(file) = app.rare().and_then(|r| r.contents[usize::from(!is_orig)].as_ref()) else {
+            return;
+        };
+        if !packets::write_contents(file, data) {
+            self.raise_with(t, c, events::CONTENTS_FILE_WRITE_FAILURE, |_| {
+                let msg = format!("TCP reassembler {what} write failure");
+                vec![Value::Bool(is_orig), text(&msg)]
+            });
+        }
+    }
+
     fn raise_with(&mut self, t: &mut Table, c: &mut C, id: EventId, more: impl FnOnce(&EventQueue) -> Vec<Value>) {
         if self.q.wants(id) {
             let mut args = vec![self.value(t, c)];
@@ -546,11 +560,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_stream_data(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, data: &[u8]) {
-        if let Some(app) = &c.ext.app {
-            if let Some(file) = app.rare().and_then(|r| r.contents[usize::from(!is_orig)].as_ref()) {
-                packets::write_contents(file, data);
-            }
-        }
+        self.write_contents(t, c, is_orig, data, "content");
         if self.q.wants(events::TCP_CONTENTS) && packets::delivers_contents(self, c, is_orig) {
             self.raise_with(t, c, events::TCP_CONTENTS, |_| {
                 vec![Value::Bool(is_orig), Value::Count(seq), bytes(data)]
@@ -560,6 +570,9 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn on_gap(&mut self, t: &mut Table, c: &mut C, is_orig: bool, seq: u64, len: u64) {
+        if c.ext.app.as_ref().is_some_and(|a| a.rare().is_some()) {
+            self.write_contents(t, c, is_orig, format!("\n<<gap {len}>>\n").as_bytes(), "gap");
+        }
         self.data(t, c, |q, app, sh| app.tree.gap(q, &mut app.info, sh, is_orig, seq, len));
     }
 

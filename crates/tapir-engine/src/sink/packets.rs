@@ -206,11 +206,11 @@ pub fn mobile_ipv6(q: &mut EventQueue, ip: &IpPacket<'_>) {
     }
 }
 
-/// Writes stream data to a contents file.
-pub fn write_contents(file: &tapir_data::value::File, data: &[u8]) {
-    if let Some(sink) = file.sink.borrow_mut().as_mut() {
-        // A full disk must not stop the analysis; the file is short then, as its owner will see.
-        let _ = std::io::Write::write_all(sink, data);
+/// Writes stream data to a contents file; says whether that went well. A full disk must not stop the analysis.
+pub fn write_contents(file: &tapir_data::value::File, data: &[u8]) -> bool {
+    match file.sink.borrow_mut().as_mut() {
+        Some(sink) => std::io::Write::write_all(sink, data).is_ok(),
+        None => true,
     }
 }
 

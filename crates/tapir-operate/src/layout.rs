@@ -40,6 +40,8 @@ pub struct Member {
     pub name: String,
     pub role: Role,
     pub host: IpAddr,
+    /// The zone of an IPv6 address; empty for none.
+    pub zone: String,
     /// 0 when the node does not listen.
     pub port: u16,
     pub metrics_port: Option<u16>,
@@ -96,6 +98,7 @@ impl Layout {
                 name,
                 role,
                 host,
+                zone: String::new(),
                 port,
                 metrics_port: None,
             });
@@ -157,6 +160,9 @@ impl Layout {
                 m.role.enumerator(),
                 address(m.host)
             );
+            if !m.zone.is_empty() {
+                let _ = write!(out, ", $zone_id={}", quoted(&m.zone));
+            }
             if m.port > 0 {
                 let _ = write!(out, ", $p={}/tcp", m.port);
             }
@@ -184,6 +190,9 @@ impl Layout {
             ("listen_xsub_endpoint", self.xsub_port),
         ] {
             let _ = writeln!(out, "redef {module}{name} = {};", at(port));
+        }
+        if self.forwarder.is_ipv6() || self.members.iter().any(|m| m.host.is_ipv6()) {
+            let _ = writeln!(out, "redef {module}ipv6 = T;");
         }
         out
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use chrono::NaiveDateTime;
 use flate2::Compression;
@@ -44,9 +45,31 @@ pub fn archive(
     );
     let packed = file.extension().is_some_and(|e| e == "gz");
     let compress = options.flag("CompressLogs") && !packed;
-    let target = dir.join(if compress || packed { format!("{stem}.gz") } else { stem });
+    let extension = options.get("CompressExtension");
+    let target = dir.join(match (compress, packed) {
+        (true, _) => format!("{stem}.{extension}"),
+        (_, true) => format!("{stem}.gz"),
+        _ => stem,
+    });
     let fail = |e: std::io::Error| format!("cannot archive {} as {}: {e}", file.display(), target.display());
-    if compress {
+    let command = options.get("CompressCmd");
+    if compress && command != "gzip" {
+        let fresh = target.with_extension("tmp");
+        let status = Command::new("/bin/sh")
+            .args(["-c", &command])
+            .stdin(File::open(file).map_err(fail)?)
+            .stdout(File::create(&fresh).map_err(fail)?)
+            .status()
+            .map_err(fail)?;
+        if !status.success() {
+            let _ = std::fs::remove_file(&fresh);
+            return Err(format!(
+                "cannot archive {}: CompressCmd = {command} ended with {status}",
+                file.display()
+            ));
+        }
+        std::fs::rename(&fresh, &target).map_err(fail)?;
+    } else if compress {
         let fresh = target.with_extension("tmp");
         let mut source = File::open(file).map_err(fail)?;
         let mut out = GzEncoder::new(File::create(&fresh).map_err(fail)?, Compression::default());
@@ -58,6 +81,36 @@ pub fn archive(
     }
     std::fs::remove_file(file).map_err(fail)?;
     Ok(target)
+}
+
+/// Runs the programs in `share/zeekctl/scripts/postprocessors`, by name, each with the arguments that rotation gives. One may
+/// take the log away.
+///
+/// # Errors
+/// The first that fails.
+pub fn postprocess(options: &Options, args: &[String]) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = options.path("ZeekBase").join("share/zeekctl/scripts/postprocessors");
+    let mut programs: Vec<PathBuf> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| {
+            p.metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
+        .collect();
+    programs.sort();
+    for program in programs {
+        let status = Command::new("nice").arg(&program).args(args).status();
+        match status {
+            Ok(s) if s.success() => {}
+            Ok(s) => return Err(format!("{} ended with {s}", program.display())),
+            Err(e) => return Err(format!("cannot run {}: {e}", program.display())),
+        }
+    }
+    Ok(())
 }
 
 /// Archives what a node that has ended left in its folder. What a crash left is kept in a folder of its own as well.
@@ -185,6 +238,27 @@ mod tests {
         assert_eq!(to, base.join("logs/2025-03-01/conn.13:00:00-14:00:00.log.gz"));
         assert!(to.is_file() && !file.exists());
         assert!(archive(&options, &file, "conn", "x", "y", "").is_err());
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn commands_compress_too() {
+        let base = std::env::temp_dir().join(format!("tapirctl-compress-{}", std::process::id()));
+        make_dir(&base).unwrap();
+        let mut options = Options::new(&base, Path::new("tapir"));
+        options
+            .read("CompressCmd = tr a-z A-Z\nCompressExtension = up\n", "f")
+            .unwrap();
+        let file = base.join("conn.log");
+        let (open, close) = ("25-03-01_13.00.00", "25-03-01_14.00.00");
+        std::fs::write(&file, "abc\n").unwrap();
+        let to = archive(&options, &file, "conn", open, close, "").unwrap();
+        assert_eq!(to, base.join("logs/2025-03-01/conn.13:00:00-14:00:00.log.up"));
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "ABC\n");
+        options.read("CompressCmd = exit 3\n", "f").unwrap();
+        std::fs::write(&file, "abc\n").unwrap();
+        assert!(archive(&options, &file, "conn", open, close, "").is_err_and(|e| e.contains("exit 3")));
+        assert!(file.exists());
         std::fs::remove_dir_all(&base).unwrap();
     }
 

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::config::Options;
 use crate::hosts::{Hosts, Place};
-use crate::install;
 use crate::nodes::{self, Kind, Node, select};
 use crate::offline::Trial;
 use crate::state::{Lock, State};
+use crate::{curve, install, mail};
 
 /// An installation, as its files describe it.
 pub struct Tool {
@@ -107,6 +107,36 @@ fn files(base: &Path) -> Result<Files, String> {
     })
 }
 
+/// Set while `cron` runs whose output is mailed.
+pub const CRON_OUTPUT: &str = "TAPIRCTL_CRON_OUTPUT";
+
+/// `cron`: what it says is mailed, or printed where there is no mail.
+///
+/// # Errors
+/// What keeps it from running.
+pub fn cron(base: &Path, args: &[String]) -> Done {
+    let options = files(base)?.options;
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let out = std::process::Command::new(own)
+        .arg("--base")
+        .arg(base)
+        .args(args)
+        .env(CRON_OUTPUT, "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot run cron: {e}"))?;
+    let mut said = String::from_utf8_lossy(&out.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&out.stderr));
+    // Words such as 'enable' are answered to whoever gave them.
+    let asked = args.get(1).is_some_and(|a| !a.starts_with('-'));
+    let subject = format!("cron: {}", said.lines().next().unwrap_or_default());
+    let mailed = !said.is_empty() && !asked && mail::send(&options, &subject, &said)?;
+    if !mailed {
+        print!("{said}");
+    }
+    Ok(out.status.success())
+}
+
 /// Options and nodes of an installation, on whichever host it is.
 ///
 /// # Errors
@@ -154,6 +184,9 @@ impl Tool {
                 options.get("ClusterBackend")
             );
         }
+        nodes::without_effect(&nodes_text)
+            .iter()
+            .for_each(|w| eprintln!("warning: {w}"));
         let nodes = nodes::read(&nodes_text)?;
         Ok(Tool {
             _lock: lock,
@@ -378,6 +411,7 @@ impl Tool {
     fn install(&mut self, only_here: bool) -> Result<(), String> {
         let seed = self.seed();
         let own = std::env::current_exe().map_err(|e| e.to_string())?;
+        curve::prepare(&self.options, &self.nodes)?;
         install::install(&self.options, &self.nodes, &seed, &own)?;
         for place in self
             .places(&self.nodes)
@@ -482,7 +516,12 @@ impl Tool {
         match self.at(node, &request) {
             Ok(failures) => {
                 let failures = failures.as_array().into_iter().flatten();
-                failures.for_each(|f| eprintln!("warning: {}", f.as_str().unwrap_or_default()));
+                let failures: Vec<_> = failures.filter_map(|f| f.as_str()).collect();
+                failures.iter().for_each(|f| eprintln!("warning: {f}"));
+                if !failures.is_empty() && self.options.flag("MailArchiveLogFail") {
+                    let subject = format!("archive log failure on node {}", node.name);
+                    mail::try_send(&self.options, &subject, &failures.join("\n"));
+                }
             }
             Err(e) => eprintln!("warning: {e}"),
         }
@@ -553,6 +592,14 @@ impl Tool {
             );
         }
         for node in &crashed {
+            // Before its folder is emptied.
+            let left = self.at(node, &json!({"op": "diag", "node": node.name}));
+            let left = left.map_or_else(|e| e, |t| t.as_str().unwrap_or_default().to_string());
+            let body = format!(
+                "The node {} on host {} has crashed. It left:\n\n{left}",
+                node.name, node.host
+            );
+            mail::try_send(&self.options, &format!("Crash report from {}", node.name), &body);
             self.state.set_pid(&node.name, None);
             self.tidy(node, true);
         }

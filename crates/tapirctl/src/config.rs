@@ -81,6 +81,78 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("lb_custom.InterfaceSuffix", ""),
 ];
 
+/// Where systems keep the program that sends mail.
+const MAILERS: [&str; 3] = ["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
+
+/// Options that are numbers, with the least and the most that makes sense.
+const NUMBERS: &[(&str, u64, u64)] = &[
+    ("CommTimeout", 1, u64::MAX),
+    ("CommandTimeout", 1, u64::MAX),
+    ("CompressLogsInFlight", 0, 9),
+    ("CrashExpireInterval", 0, u64::MAX),
+    ("LogRotationInterval", 0, u64::MAX),
+    ("MailAlarmsInterval", 0, u64::MAX),
+    ("MetricsPort", 0, 65_535),
+    ("MinDiskSpace", 0, 100),
+    ("PcapBufsize", 1, 65_536),
+    ("PcapSnaplen", 1, 1 << 30),
+    ("StatsLogExpireInterval", 0, u64::MAX),
+    ("StopTimeout", 0, u64::MAX),
+    ("WebSocketPort", 1, 65_535),
+    ("WebSocketTimeout", 1, u64::MAX),
+    ("ZeekPort", 1, 65_000),
+];
+
+/// Options that are on or off.
+const FLAGS: &[&str] = &[
+    "CompressLogs",
+    "Debug",
+    "HaveNFS",
+    "MailArchiveLogFail",
+    "MailConnectionSummary",
+    "MailHostUpDown",
+    "MailReceivingPackets",
+    "PrivateAddressSpaceIsLocal",
+    "SaveTraces",
+    "StatsLogEnable",
+    "StatusCmdShowAll",
+    "StopWait",
+    "UseWebSocket",
+    "cluster_backend_zeromq.disable_unencrypted_warning",
+];
+
+/// Options that change nothing here. `StopWait` is not among them: archiving is always waited for.
+const WITHOUT_EFFECT: &[&str] = &[
+    "Debug",
+    "MailConnectionSummary",
+    "MakeArchiveName",
+    "PFRINGClusterID",
+    "PFRINGClusterType",
+    "PFRINGFirstAppInstance",
+    "SitePluginPath",
+    "BrokerDBDir",
+    "TimeMachineHost",
+    "TimeMachinePort",
+    "lb_custom.InterfacePrefix",
+    "lb_custom.InterfaceSuffix",
+];
+
+/// How many letters differ between two words, at most three.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()].min(3)
+}
+
 /// All options.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -102,6 +174,8 @@ impl Options {
         };
         set("ZeekBase", base);
         set("Zeek", program);
+        let found = MAILERS.into_iter().map(Path::new).find(|p| p.is_file());
+        set("SendMail", found.unwrap_or(Path::new("")));
         Options {
             values,
             warnings: Vec::new(),
@@ -120,6 +194,9 @@ impl Options {
             set("Zeek", base.join(rest).display().to_string());
         }
         set("ZeekBase", base.display().to_string());
+        // Keys are those of this host.
+        let keys = "cluster_backend_zeromq.curve_dir";
+        set(keys, self.get(keys));
         other
     }
 
@@ -144,11 +221,73 @@ impl Options {
                 ));
             }
             match self.values.get_mut(&key.to_ascii_lowercase()) {
-                Some(slot) => slot.1 = value.to_string(),
-                None => self
-                    .warnings
-                    .push(format!("{name}, line {}: unknown option {key}", i + 1)),
+                Some(slot) => {
+                    if WITHOUT_EFFECT.contains(&&*slot.0) && slot.1 != value {
+                        self.warnings
+                            .push(format!("{name}, line {}: {} has no effect here", i + 1, slot.0));
+                    }
+                    slot.1 = value.to_string();
+                }
+                None => {
+                    let lower = key.to_ascii_lowercase();
+                    let near = self.values.iter().map(|(k, v)| (distance(&lower, k), &v.0)).min();
+                    let hint = match near {
+                        Some((0..=2, near)) => format!("; is {near} meant?"),
+                        _ => String::new(),
+                    };
+                    self.warnings
+                        .push(format!("{name}, line {}: unknown option {key}{hint}", i + 1));
+                }
             }
+        }
+        self.check().map_err(|e| format!("{name}: {e}"))
+    }
+
+    /// Whether the values are of their kinds.
+    fn check(&self) -> Result<(), String> {
+        for (option, least, most) in NUMBERS {
+            let value = self.get(option);
+            if !value.parse::<u64>().is_ok_and(|n| (*least..=*most).contains(&n)) {
+                let range = match *most {
+                    u64::MAX => format!("from {least} on"),
+                    most => format!("from {least} to {most}"),
+                };
+                return Err(format!("{option} = {value}: it must be a number {range}"));
+            }
+        }
+        for option in FLAGS {
+            let value = self.get(option);
+            if value != "0" && value != "1" {
+                return Err(format!("{option} = {value}: it must be 0 or 1"));
+            }
+        }
+        let limit = self.get("MemLimit");
+        if limit != "unlimited" && limit.parse::<u64>().is_err() {
+            return Err(format!("MemLimit = {limit}: it must be a number of KB or unlimited"));
+        }
+        let curve = self.get("cluster_backend_zeromq.use_curve_encryption");
+        if !matches!(&*curve, "0" | "1" | "auto") {
+            return Err(format!(
+                "cluster_backend_zeromq.use_curve_encryption = {curve}: it must be 0, 1 or auto"
+            ));
+        }
+        let host = self.get("WebSocketHost");
+        if host.parse::<std::net::IpAddr>().is_err() {
+            return Err(format!("WebSocketHost = {host}: it must be an address"));
+        }
+        let expire = self.get("LogExpireInterval");
+        let digits = expire.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let unit = expire[digits.len()..].trim();
+        if digits.parse::<u32>().is_err() || !matches!(unit, "" | "day" | "days" | "hr" | "min") {
+            return Err(format!(
+                "LogExpireInterval = {expire}: it must be a number of days, or one with day, hr or min behind"
+            ));
+        }
+        let minutes = self.log_expire_minutes();
+        if minutes > 0 && minutes.saturating_mul(60) < self.number("LogRotationInterval") {
+            return Err(format!(
+                "LogExpireInterval = {expire}: logs would expire before they are rotated (LogRotationInterval)"
+            ));
         }
         Ok(())
     }
@@ -229,6 +368,22 @@ mod tests {
         assert_eq!(o.get("WebSocketUrl"), "ws://127.0.0.1:27759/v1/messages/json");
         assert_eq!(o.warnings.len(), 1);
         assert_eq!(o.log_expire_minutes(), 120);
+        assert!(o.read("LogDri = /x", "f").is_ok() && o.warnings[1].contains("is LogDir meant?"));
+        assert!(o.read("TimeMachineHost = x", "f").is_ok() && o.warnings[2].contains("no effect"));
+        for wrong in [
+            "ZeekPort = many",
+            "CompressLogs = yes",
+            "LogExpireInterval = 3 weeks",
+            "LogExpireInterval = 5 min",
+            "MemLimit = 1G",
+            "WebSocketHost = somewhere",
+            "CompressLogsInFlight = 10",
+            "cluster_backend_zeromq.use_curve_encryption = maybe",
+        ] {
+            let mut o = Options::new(Path::new("/opt/t"), Path::new("tapir"));
+            let e = o.read(wrong, "f").unwrap_err();
+            assert!(e.contains(wrong), "{e}");
+        }
         assert!(o.read("MailTo = \"a\"", "f").is_err());
         assert!(o.read("nonsense", "f").is_err());
     }

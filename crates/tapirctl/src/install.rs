@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tapir_operate::layout::quoted;
 
 use crate::config::Options;
+use crate::curve;
 use crate::nodes::{self, Kind, Node};
 
 /// Where installed scripts go, below the spool folder.
@@ -184,7 +185,10 @@ pub fn scripts(options: &Options, nodes: &[Node], seed: &str) -> Result<Vec<(Str
     let text = std::fs::read_to_string(&networks).unwrap_or_default();
     let mut out = vec![
         ("local-networks.zeek".to_string(), local_networks(&text)?),
-        (CONFIG.into(), settings(options, nodes, &layout, seed, &archiver)),
+        (
+            CONFIG.into(),
+            settings(options, nodes, &layout, seed, &archiver) + &curve::settings(options, nodes)?,
+        ),
     ];
     if nodes.iter().all(|n| n.kind != Kind::Standalone) {
         out.push(("cluster-layout.zeek".into(), layout.script()));
@@ -224,6 +228,10 @@ pub fn settle(options: &Options, files: &[(&str, &str)], own: &Path) -> Result<(
         }
         write(&auto.join(name), text)?;
     }
+    // There are keys in it.
+    use std::os::unix::fs::PermissionsExt;
+    let secret = std::fs::Permissions::from_mode(0o600);
+    io("change", &auto, std::fs::set_permissions(auto.join(CONFIG), secret))?;
     let archiver = spool.join("archive-log");
     let line = format!(
         "#!/bin/sh\n# Written by tapirctl: puts a rotated log into the archive.\nexec '{}' --base '{}' archive-log \"$@\"\n",
@@ -231,7 +239,6 @@ pub fn settle(options: &Options, files: &[(&str, &str)], own: &Path) -> Result<(
         options.get("ZeekBase")
     );
     write(&archiver, &line)?;
-    use std::os::unix::fs::PermissionsExt;
     io(
         "change",
         &archiver,

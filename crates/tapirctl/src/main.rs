@@ -4,9 +4,11 @@ mod archive;
 mod commands;
 mod config;
 mod control;
+mod curve;
 mod helper;
 mod hosts;
 mod install;
+mod mail;
 mod nodes;
 mod offline;
 mod process;
@@ -45,7 +47,8 @@ current folder. NODES are names, or all, manager, loggers, proxies, workers; wit
   config                 all options and their values
   cleanup [--all] [NODES]  empty the folders of nodes that do not run
   df [NODES]             free space where logs and working folders are
-  cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes
+  cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes. What it says
+                         is mailed to MailTo where there is a SendMail
   help                   this text
 
 Nodes on other hosts are reached with the command 'ssh', which must not ask for passwords. 'install' copies bin, etc, lib and
@@ -125,6 +128,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     };
+    if args.first().is_some_and(|a| a == "cron") && std::env::var_os(commands::CRON_OUTPUT).is_none() {
+        return match commands::cron(&base, &args) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if !args.is_empty() {
         return run(&args);
     }

@@ -46,6 +46,8 @@ pub struct Node {
     pub host: String,
     /// The folder of the installation there, if it is another than here.
     pub base: Option<String>,
+    /// The zone of its IPv6 address.
+    pub zone: String,
     pub interface: String,
     pub aux_scripts: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -96,6 +98,33 @@ const KEYS: &[&str] = &[
     "pin_cpus",
     "count",
 ];
+
+/// Settings of AF_PACKET, behind `af_packet_`. Only the group and whether there is one matter here.
+const AF_PACKET: &[&str] = &[
+    "buffer_size",
+    "block_size",
+    "block_timeout",
+    "fanout_id",
+    "fanout_mode",
+    "enable_fanout",
+    "enable_defrag",
+    "enable_hw_timestamping",
+    "checksum_validation_mode",
+    "link_type",
+];
+
+/// What in `node.cfg` has no effect here, for warnings.
+pub fn without_effect(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let key = line.split(['#', ';', '=']).next().unwrap_or_default().trim();
+        let packets = key.strip_prefix("af_packet_");
+        if packets.is_some_and(|k| AF_PACKET.contains(&k) && !matches!(k, "fanout_id" | "enable_fanout")) {
+            out.push(format!("node.cfg, line {}: {key} has no effect here", i + 1));
+        }
+    }
+    out
+}
 
 /// `K=V,K=V` as pairs.
 pub fn environment(text: &str) -> Result<Vec<(String, String)>, String> {
@@ -154,7 +183,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, String> {
 
 fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Result<(), String> {
     for (key, _) in keys {
-        if !KEYS.contains(&key.as_str()) && !key.starts_with("af_packet_") {
+        let packets = key.strip_prefix("af_packet_").is_some_and(|k| AF_PACKET.contains(&k));
+        if !KEYS.contains(&key.as_str()) && !packets {
             return Err(format!("unknown key {key}"));
         }
     }
@@ -238,6 +268,7 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
             kind,
             host: host.clone(),
             base: get("zeekbase"),
+            zone: get("zone_id").unwrap_or_default(),
             interface: interfaces.get(i).cloned().unwrap_or_else(|| interface.clone()),
             aux_scripts: get("aux_scripts")
                 .map_or_else(Vec::new, |t| t.split_whitespace().map(str::to_string).collect()),
@@ -308,6 +339,7 @@ pub fn layout(nodes: &[Node], options: &Options) -> Result<Layout, String> {
                 name: n.name.clone(),
                 role,
                 host: host.ok_or_else(|| format!("{}: host {} has no address", n.name, n.host))?,
+                zone: n.zone.clone(),
                 port: base.saturating_add(3 + i),
                 metrics_port: (metrics > 0).then(|| metrics.saturating_add(i)),
             });
@@ -407,6 +439,10 @@ mod tests {
                 "already",
             ),
             ("[w]\ntype=worker\nhost=localhost\nlb_procs=2\n", "go together"),
+            (
+                "[w]\ntype=worker\nhost=localhost\naf_packet_bufer_size=2\n",
+                "unknown key",
+            ),
         ] {
             let e = read(text).unwrap_err();
             assert!(e.contains(part), "{e}");

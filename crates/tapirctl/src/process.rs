@@ -71,8 +71,14 @@ pub fn arguments(options: &Options, node: &Node, checks: bool) -> Vec<String> {
         }
         args.extend(["-U".into(), ".status".into()]);
     }
-    for prefix in options.get("Prefixes").split(':').filter(|p| !p.is_empty()) {
-        args.extend(["-p".into(), prefix.into()]);
+    // Scripts whose file names begin with one of these are loaded beside those that they are named after.
+    let mut prefixes = vec!["zeekctl".to_string()];
+    prefixes.extend((!checks).then(|| "zeekctl-live".to_string()));
+    prefixes.extend((node.kind == Kind::Standalone).then(|| "standalone".to_string()));
+    prefixes.extend(options.get("Prefixes").split(':').map(str::to_string));
+    prefixes.push(node.name.clone());
+    for prefix in prefixes.into_iter().filter(|p| !p.is_empty()) {
+        args.extend(["-p".into(), prefix]);
     }
     args.push("policy/frameworks/cluster/backend/zeromq".into());
     args.extend(options.get("SitePolicyScripts").split_whitespace().map(str::to_string));
@@ -141,6 +147,11 @@ pub fn start(options: &Options, node: &Node) -> Result<Started, String> {
     }
     if let Some(cpu) = node.cpu {
         words.extend(["taskset".into(), "-c".into(), cpu.to_string()]);
+    }
+    let limit = options.get("MemLimit");
+    if limit != "unlimited" {
+        let script = format!("ulimit -c unlimited 2>/dev/null; ulimit -v {limit} && exec \"$@\"");
+        words.extend(["/bin/sh".into(), "-c".into(), script, "sh".into()]);
     }
     words.push(program);
     words.extend(args);

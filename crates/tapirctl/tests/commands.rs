@@ -234,8 +234,15 @@ fn a_node_from_deploy_to_the_archive() {
     let base = Base::new(
         "standalone",
         "[one]\ntype=standalone\nhost=localhost\ninterface=lo\n",
-        &(ports(0) + "SitePolicyPath = ${ZeekBase}/site\n"),
+        &(ports(0) + "SitePolicyPath = ${ZeekBase}/site\nSendMail = ${ZeekBase}/sendmail\n"),
     );
+    let mailer = base.0.join("sendmail");
+    let script = format!(
+        "#!/bin/sh\necho \"called with $@\" >> {0}\ncat >> {0}\n",
+        base.0.join("mails").display()
+    );
+    std::fs::write(&mailer, script).expect("a program that takes mail");
+    std::fs::set_permissions(&mailer, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is a program");
     if !can_run(&base) {
         return;
     }
@@ -271,8 +278,18 @@ fn a_node_from_deploy_to_the_archive() {
     let killed = Command::new("kill").args(["-9", &old]).status();
     assert!(killed.expect("kill runs").success());
     base.until(&["status"], "crashed");
-    let text = base.good(&["cron"]);
-    assert!(text.contains("crash report") && text.contains("starting one"), "{text}");
+    // What cron says is mailed, and so is what the node left.
+    assert_eq!(base.good(&["cron"]), "");
+    let text = std::fs::read_to_string(base.0.join("mails")).expect("mails");
+    for part in [
+        "called with -t -oi\n",
+        "Subject: [Zeek] Crash report from one\n",
+        "==== stderr.log",
+        "Subject: [Zeek] cron: creating crash report for previously crashed nodes: one\n",
+        "\nstarting one ...\n",
+    ] {
+        assert!(text.contains(part), "no {part}:\n{text}");
+    }
     base.until(&["status"], "running");
     assert_ne!(base.pid("one"), old);
 
@@ -290,19 +307,31 @@ fn a_node_from_deploy_to_the_archive() {
     assert!(base.good(&["stop"]).contains("one not running"));
     assert!(base.good(&["cron"]).is_empty());
 
-    base.write("zeekctl.cfg", "Zeekport = 12\nNoSuchOption = 1\n");
+    base.write("zeekctl.cfg", "Zeekport = 12\nNoSuchOption = 1\nMailTwo = x\n");
     let text = base.bad(&["status"]);
     assert!(
-        text.contains("configuration has changed") && text.contains("NoSuchOption"),
+        text.contains("configuration has changed") && text.contains("unknown option NoSuchOption\n"),
         "{text}"
     );
+    assert!(
+        text.contains("line 3: unknown option MailTwo; is MailTo meant?"),
+        "{text}"
+    );
+    base.write("zeekctl.cfg", "LogRotationInterval = 1h\n");
+    assert!(
+        base.bad(&["status"])
+            .contains("LogRotationInterval = 1h: it must be a number")
+    );
+    base.write("zeekctl.cfg", "");
 }
 
 #[test]
 fn a_cluster_on_one_host() {
     let nodes = "[logger]\ntype=logger\nhost=localhost\n[manager]\ntype=manager\nhost=localhost\n[proxy-1]\ntype=proxy\nhost=localhost\n\
         [worker-1]\ntype=worker\nhost=localhost\ninterface=lo\n[worker-2]\ntype=worker\nhost=localhost\ninterface=lo\n";
-    let options = ports(1) + "SitePolicyPath = ${ZeekBase}/site\n";
+    let options = ports(1)
+        + "SitePolicyPath = ${ZeekBase}/site\nSendMail =\ncluster_backend_zeromq.use_curve_encryption = 1\n\
+           MemLimit = 64000000\n";
     let base = Base::new("cluster", nodes, &options);
     if !can_run(&base) || !has_zeromq(&base) {
         return;
@@ -315,6 +344,19 @@ fn a_cluster_on_one_host() {
         assert!(Instant::now() < end, "{}", told(&base.ctl(&["diag"])));
         std::thread::sleep(Duration::from_millis(200));
     }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", base.pid("worker-1"))).expect("limits");
+    assert!(limits.contains("65536000000"), "{limits}");
+    // Links are encrypted with keys that only the operator can read.
+    let keys = base.0.join("spool/zeromq/curve");
+    for name in ["server.public", "server.secret", "client.public", "client.secret"] {
+        let mode = std::fs::metadata(keys.join(name)).expect("a key").permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    }
+    let key = std::fs::read_to_string(keys.join("server.public")).expect("a key");
+    base.until(
+        &["print", "Cluster::Backend::ZeroMQ::curve_server_publickey", "worker-1"],
+        key.trim(),
+    );
     // Everybody has met everybody it is to meet.
     for (node, peers) in [
         ("worker-1", &["manager", "logger", "proxy-1"][..]),
@@ -353,7 +395,7 @@ exec sh -c "$*"
 #[test]
 fn nodes_on_another_host() {
     use std::os::unix::fs::PermissionsExt;
-    let options = ports(2) + "SitePolicyPath = ${ZeekBase}/site\nStatusCmdShowAll = 1\n";
+    let options = ports(2) + "SitePolicyPath = ${ZeekBase}/site\nStatusCmdShowAll = 1\nSendMail =\n";
     let base = Base::new("remote", "", &options);
     let other = base.0.join("other");
     let nodes = format!(

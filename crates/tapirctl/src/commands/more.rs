@@ -344,6 +344,12 @@ impl Tool {
             return Err("archive-log needs FILE NAME OPEN CLOSE TERMINATING WRITER".into());
         };
         let suffix = std::env::var("ZEEK_ARG_LOG_SUFFIX").unwrap_or_default();
+        if let Err(e) = archive::postprocess(&self.options, args) {
+            eprintln!("warning: {e}");
+        }
+        if !Path::new(file).exists() {
+            return Ok(true);
+        }
         let file = std::path::absolute(file).map_err(|e| e.to_string())?;
         let suffix = match suffix.is_empty() {
             // Rotation runs in the folder of the node that writes the log.
@@ -357,7 +363,10 @@ impl Tool {
             }
             false => suffix,
         };
-        archive::archive(&self.options, &file, name, open, close, &suffix)?;
-        Ok(true)
+        let done = archive::archive(&self.options, &file, name, open, close, &suffix);
+        if let (Err(e), true) = (&done, self.options.flag("MailArchiveLogFail")) {
+            crate::mail::try_send(&self.options, &format!("archive log failure of {name}"), e);
+        }
+        done.map(|_| true)
     }
 }

@@ -78,6 +78,7 @@ impl Tool {
             }
         }
         self.expire_crashes();
+        self.expire_statistics()?;
         self.state.save()?;
         let command = self.options.get("CronCmd");
         if !command.is_empty() {
@@ -95,8 +96,10 @@ impl Tool {
             let key = format!("alive-{}", place.name());
             let was = self.state.flag(&key, true);
             if was != answer.is_ok() {
-                println!("host {} {}", place.name(), if was { "is down" } else { "is up again" });
                 self.state.set(&key, !was);
+            }
+            if was != answer.is_ok() && self.options.flag("MailHostUpDown") {
+                println!("host {} {}", place.name(), if was { "is down" } else { "is up again" });
             }
             for d in answer.iter().flat_map(|a| a.as_array()).flatten() {
                 let (path, figures) = (d[0].as_str().unwrap_or_default(), d[1].as_u64().zip(d[2].as_u64()));
@@ -181,13 +184,32 @@ impl Tool {
                 } else {
                     "does not see any packets"
                 };
-                println!("{}/{interface} {what}", place.name());
+                if self.options.flag("MailReceivingPackets") {
+                    println!("{}/{interface} {what}", place.name());
+                }
                 self.state.set(&key, is);
             }
         }
         lines.push(format!("{now} $total interface mbps {:.1}", total.1));
         lines.push(format!("{now} $total interface pkts {:.0}", total.0));
         self.write_statistics(&lines)
+    }
+
+    /// Removes old lines from the statistics.
+    fn expire_statistics(&self) -> Result<(), String> {
+        let days = self.options.number("StatsLogExpireInterval");
+        let file = self.options.path("LogDir").join("stats").join("stats.log");
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            return Ok(());
+        };
+        let first = epoch().saturating_sub(days.saturating_mul(86_400));
+        let time = |l: &str| l.split(' ').next().and_then(|t| t.parse::<u64>().ok());
+        let is_old = |l: &&str| time(l).is_some_and(|t| t < first);
+        if days == 0 || !text.lines().any(|l| is_old(&l)) {
+            return Ok(());
+        }
+        let kept: String = text.lines().filter(|l| !is_old(l)).map(|l| format!("{l}\n")).collect();
+        crate::install::write(&file, &kept)
     }
 
     /// Removes what crashes have left long ago, on this host.

@@ -112,6 +112,8 @@ fn settings(options: &Options, nodes: &[Node], layout: &tapir_operate::Layout, s
     let mut set = |name: &str, value: String| {
         let _ = writeln!(out, "redef {name} = {value};");
     };
+    // Questions come through the cluster or the WebSocket API.
+    set("Control::controllee_listen", "F".into());
     set("Notice::mail_dest", quoted(&options.get("MailTo")));
     set("Notice::mail_dest_pretty_printed", quoted(&options.get("MailAlarmsTo")));
     set("Notice::sendmail", quoted(&options.get("SendMail")));

@@ -1,6 +1,7 @@
 //! `tapirctl`: operates the nodes that `node.cfg` names, with the files and commands of ZeekControl.
 
 mod archive;
+mod archiver;
 mod commands;
 mod config;
 mod control;
@@ -49,6 +50,7 @@ current folder. NODES are names, or all, manager, loggers, proxies, workers; wit
   df [NODES]             free space where logs and working folders are
   cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes. What it says
                          is mailed to MailTo where there is a SendMail
+  archiver [-1] [OPTIONS] QUEUE ARCHIVE  take rotated logs of a queue folder into an archive, once (-1) or for good
   help                   this text
 
 Nodes on other hosts are reached with the command 'ssh', which must not ask for passwords. 'install' copies bin, etc, lib and
@@ -115,6 +117,17 @@ fn main() -> ExitCode {
     {
         print!("{HELP}");
         return ExitCode::SUCCESS;
+    }
+    // Wherever logs are: nothing needs to be installed here.
+    if args.first().is_some_and(|a| a == "archiver") {
+        return match archiver::run(&args[1..]) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let base = base(dir);
     if args.first().is_some_and(|a| a == "helper") {

@@ -10,7 +10,10 @@ event zeek_init() &priority=-10
 	{
 	Cluster::subscribe(Control::topic_prefix);
 
-	if ( Control::controllee_listen )
+	# Clusters that do without peerings carry questions by themselves.
+	local peers = ! Cluster::is_enabled() || Cluster::backend == Cluster::CLUSTER_BACKEND_BROKER;
+
+	if ( Control::controllee_listen && peers )
 		Broker::listen();
 	}
 

@@ -27,7 +27,8 @@ export {
 	const archive_logs = T &redef;
 	const archive_interval = 0sec &redef;
 
-	## The command for that, which is run as `COMMAND -1 QUEUE ARCHIVE`. Empty is zeek-archiver.
+	## The command for that, which is run as `COMMAND -1 QUEUE ARCHIVE`. Empty is zeek-archiver, or where there
+	## is none `tapirctl archiver`.
 	const archive_cmd = "" &redef;
 
 	## The archive.

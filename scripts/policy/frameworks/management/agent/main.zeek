@@ -603,14 +603,19 @@ event Management::Request::request_expired(req: Management::Request::Request)
 
 # ---- Archiving logs.
 
-# The command line that archives what waits. Where there is no such command it says so on standard error.
+# The command line that archives what waits. Where there is no command for it that says so on standard error.
 function archive_line(): string
 	{
-	local command = safe_shell_quote(Management::Agent::archive_cmd == "" ? "zeek-archiver" : Management::Agent::archive_cmd);
 	local queue = safe_shell_quote(Log::default_rotation_dir);
-	local archive = safe_shell_quote(Management::Agent::archive_dir);
-	local missing = fmt("echo there is no command %s: rotated logs stay in %s", command, queue);
-	return fmt("if command -v %s >/dev/null; then %s -1 %s %s; else %s; fi", command, command, queue, archive, missing);
+	local folders = fmt("%s %s", queue, safe_shell_quote(Management::Agent::archive_dir));
+
+	if ( Management::Agent::archive_cmd != "" )
+		return fmt("%s -1 %s", safe_shell_quote(Management::Agent::archive_cmd), folders);
+
+	return fmt("if command -v zeek-archiver >/dev/null; then zeek-archiver -1 %s; " +
+	           "elif command -v tapirctl >/dev/null; then tapirctl archiver -1 %s; " +
+	           "else echo there is no zeek-archiver and no tapirctl: rotated logs stay in %s; fi",
+	           folders, folders, queue);
 	}
 
 event trigger_log_archival(run_archival: bool)

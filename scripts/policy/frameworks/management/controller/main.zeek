@@ -462,9 +462,10 @@ function send_out(req: Management::Request::Request)
 		}
 	}
 
-# Agents report nodes by address; the configuration may have been made without these.
+# Instances that connect by themselves are where they come from, whatever a client that is on this host thinks.
 function with_addresses(config: Management::Configuration): Management::Configuration
 	{
+	local nowhere = set(0.0.0.0, 127.0.0.1, [::], [::1]);
 	local out = copy(config);
 	out$instances = set();
 
@@ -472,7 +473,7 @@ function with_addresses(config: Management::Configuration): Management::Configur
 		{
 		local i = copy(inst);
 
-		if ( ! i?$listen_port && i$name in known && (i$host == 0.0.0.0 || i$host == [::]) )
+		if ( ! i?$listen_port && i$name in known && i$host in nowhere )
 			i$host = known[i$name]$host;
 
 		add out$instances[i];

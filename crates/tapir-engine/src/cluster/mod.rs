@@ -80,6 +80,8 @@ pub struct ClusterNode {
     /// Whether the loss of events was told, on their way out and in; it is counted after that.
     told_full: bool,
     told_late: bool,
+    /// What was told last of why peers cannot be waited for.
+    pub told_listen: String,
     /// A message that ends the node.
     pub fatal: Option<String>,
 }

@@ -165,8 +165,12 @@ fn listen(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (num, proto) = match peers.listen(&address, port) {
         Ok(bound) => (bound, Proto::Tcp),
         Err(why) => {
-            // Scripts try again.
-            cx.report_plain(Severity::Warning, why);
+            // Scripts try again, and again.
+            let told = &mut of(cx)?.cluster.told_listen;
+            if *told != why {
+                told.clone_from(&why);
+                cx.report_plain(Severity::Warning, why);
+            }
             (0, Proto::Tcp)
         }
     };

@@ -64,6 +64,9 @@ redef table_expire_interval = 2sec;
 # The configuration of the cluster, if the agent has got one.
 global config_id = "";
 
+# Whether the supervisor has answered.
+global has_supervisor = F;
+
 # Nodes of this instance, and how they are.
 global nodes: table[string] of Management::Node;
 
@@ -555,6 +558,94 @@ event Management::Agent::API::agent_standby_request(reqid: string)
 	with_status(reqid, stand_by);
 	}
 
+# ---- Archiving logs.
+
+# The command line that archives what waits. Where there is no command for it that says so on standard error.
+function archive_line(): string
+	{
+	local queue = safe_shell_quote(Log::default_rotation_dir);
+	local folders = fmt("%s %s", queue, safe_shell_quote(Management::Agent::archive_dir));
+
+	if ( Management::Agent::archive_cmd != "" )
+		return fmt("%s -1 %s", safe_shell_quote(Management::Agent::archive_cmd), folders);
+
+	return fmt("if command -v zeek-archiver >/dev/null; then zeek-archiver -1 %s; " +
+	           "elif command -v tapirctl >/dev/null; then tapirctl archiver -1 %s; " +
+	           "else echo there is no zeek-archiver and no tapirctl: rotated logs stay in %s; fi",
+	           folders, folders, queue);
+	}
+
+event trigger_log_archival(run_archival: bool)
+	{
+	local pause = Management::Agent::archive_interval;
+
+	if ( pause == 0sec )
+		pause = Log::default_rotation_interval;
+
+	if ( pause == 0sec )
+		return;
+
+	if ( run_archival )
+		{
+		Management::Log::debug("archiving rotated logs");
+		system(archive_line());
+		}
+
+	schedule pause { trigger_log_archival(T) };
+	}
+
+# ---- The supervisor and the controller.
+
+# The supervisor is on the same host.
+function supervisor_place(): Broker::NetworkInfo
+	{
+	local address = Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address;
+	return Broker::NetworkInfo($address=address, $bound_port=Broker::default_port);
+	}
+
+function is_supervisor(peer: Broker::EndpointInfo): bool
+	{
+	local place = supervisor_place();
+	return peer?$network && peer$network$address == place$address && peer$network$bound_port == place$bound_port;
+	}
+
+function say_hello()
+	{
+	Cluster::publish(agent_topic(), Management::Agent::API::notify_agent_hello, Management::Agent::get_name(),
+	                 Broker::node_id(), Management::Agent::controller$address != "0.0.0.0",
+	                 Management::Agent::API::version);
+	}
+
+# The question whether who listens where the supervisor should is that of this agent.
+const FIRST_QUESTION = "whether there is a supervisor";
+
+function found_supervisor(sreq: Management::Request::Request)
+	{
+	has_supervisor = Management::Agent::get_name() in sreq$supervisor_state_agent$status$nodes;
+
+	if ( has_supervisor )
+		say_hello();
+	else
+		Management::Log::error(fmt("the supervisor at %s:%s knows nothing of this agent", supervisor_place()$address,
+		                           supervisor_place()$bound_port));
+	}
+
+event Broker::peer_added(peer: Broker::EndpointInfo, msg: string)
+	{
+	if ( is_supervisor(peer) )
+		with_status(FIRST_QUESTION, found_supervisor);
+
+	# Controllers hear it, whoever it is that came. Without the supervisor the agent is of no use to them.
+	else if ( has_supervisor )
+		say_hello();
+	}
+
+event Broker::peer_lost(peer: Broker::EndpointInfo, msg: string)
+	{
+	if ( is_supervisor(peer) )
+		has_supervisor = F;
+	}
+
 # ---- What takes too long.
 
 event Management::Request::request_expired(req: Management::Request::Request)
@@ -599,78 +690,11 @@ event Management::Request::request_expired(req: Management::Request::Request)
 		}
 	else if ( ! req?$supervisor_state_agent )
 		Cluster::publish(agent_topic(), Management::Agent::API::get_nodes_response, req$id, late);
-	}
-
-# ---- Archiving logs.
-
-# The command line that archives what waits. Where there is no command for it that says so on standard error.
-function archive_line(): string
-	{
-	local queue = safe_shell_quote(Log::default_rotation_dir);
-	local folders = fmt("%s %s", queue, safe_shell_quote(Management::Agent::archive_dir));
-
-	if ( Management::Agent::archive_cmd != "" )
-		return fmt("%s -1 %s", safe_shell_quote(Management::Agent::archive_cmd), folders);
-
-	return fmt("if command -v zeek-archiver >/dev/null; then zeek-archiver -1 %s; " +
-	           "elif command -v tapirctl >/dev/null; then tapirctl archiver -1 %s; " +
-	           "else echo there is no zeek-archiver and no tapirctl: rotated logs stay in %s; fi",
-	           folders, folders, queue);
-	}
-
-event trigger_log_archival(run_archival: bool)
-	{
-	local pause = Management::Agent::archive_interval;
-
-	if ( pause == 0sec )
-		pause = Log::default_rotation_interval;
-
-	if ( pause == 0sec )
-		return;
-
-	if ( run_archival )
-		{
-		Management::Log::debug("archiving rotated logs");
-		system(archive_line());
-		}
-
-	schedule pause { trigger_log_archival(T) };
+	else if ( req?$parent_id && req$parent_id == FIRST_QUESTION && ! has_supervisor )
+		with_status(FIRST_QUESTION, found_supervisor);
 	}
 
 # ---- The start.
-
-# The supervisor is on the same host.
-function supervisor_place(): Broker::NetworkInfo
-	{
-	local address = Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address;
-	return Broker::NetworkInfo($address=address, $bound_port=Broker::default_port);
-	}
-
-function is_supervisor(peer: Broker::EndpointInfo): bool
-	{
-	local place = supervisor_place();
-	return peer?$network && peer$network$address == place$address && peer$network$bound_port == place$bound_port;
-	}
-
-global has_supervisor = F;
-
-event Broker::peer_added(peer: Broker::EndpointInfo, msg: string)
-	{
-	if ( is_supervisor(peer) )
-		has_supervisor = T;
-
-	# Controllers hear it, whoever it is that came. Without the supervisor the agent is of no use to them.
-	if ( has_supervisor )
-		Cluster::publish(agent_topic(), Management::Agent::API::notify_agent_hello, Management::Agent::get_name(),
-		                 Broker::node_id(), Management::Agent::controller$address != "0.0.0.0",
-		                 Management::Agent::API::version);
-	}
-
-event Broker::peer_lost(peer: Broker::EndpointInfo, msg: string)
-	{
-	if ( is_supervisor(peer) )
-		has_supervisor = F;
-	}
 
 event zeek_init()
 	{

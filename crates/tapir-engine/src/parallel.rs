@@ -1,8 +1,9 @@
 //! A capture or an interface read by several workers: a whole cluster in one process.
 //!
-//! One thread reads packets and shares them out; each worker, the manager (which also is the logger) and a proxy are
-//! engines on threads of their own, joined by a hub. Scripts see a cluster as any other. Of a capture, what travels between
-//! the nodes is never lost, however long it takes; an interface waits for nobody, and what finds no room is counted.
+//! Each worker, the manager (which also is the logger) and a proxy are engines on threads of their own, joined by a hub.
+//! Scripts see a cluster as any other. A capture is read by every worker, which analyses its share, and what travels between
+//! the nodes is never lost, however long it takes; an interface is watched by one thread that shares packets out, waits for
+//! nobody, and counts what finds no room.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -20,13 +21,13 @@ use crate::dump;
 use crate::engine::{self, Part, Place};
 #[cfg(target_os = "linux")]
 use crate::feed::LiveDispatcher;
-use crate::feed::{Dispatcher, Feed};
+use crate::feed::{Feed, Guide};
 
 /// The machine's frames of deeply nested calls live on the thread's stack; as much as the main thread usually has.
 const STACK: usize = 64 << 20;
 /// Rows wait for the manager for as long as it lives.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// Events that may wait for one node; the reader's short queues keep it far below.
+/// Events that may wait for one node; workers that wait for each other keep it far below.
 const EVENTS: usize = 1 << 20;
 
 /// Tells the reader when every node has started, or that one of them could not.
@@ -165,7 +166,7 @@ impl Cluster {
 /// What feeds a node, and what the node does with it.
 type Fed = (Feed, Part);
 
-/// Who shares packets out, as far as its nodes' ends go.
+/// Who leads the nodes, as far as their ends go.
 trait Ends {
     /// Tells the workers that nothing more comes.
     fn end_workers(&mut self);
@@ -173,13 +174,13 @@ trait Ends {
     fn end_other(&mut self, i: usize);
 }
 
-impl Ends for Dispatcher {
+impl Ends for Guide {
     fn end_workers(&mut self) {
-        Dispatcher::end_workers(self);
+        Guide::end_workers(self);
     }
 
     fn end_other(&mut self, i: usize) {
-        Dispatcher::end_other(self, i);
+        Guide::end_other(self, i);
     }
 }
 
@@ -250,7 +251,7 @@ impl Running {
     }
 
     /// Ends all nodes. Gives the worst exit status.
-    fn end(self, dispatcher: &mut dyn Ends) -> u8 {
+    fn end(self, leader: &mut dyn Ends) -> u8 {
         let mut status = 0;
         let config = self.config;
         let workers: Vec<_> = self.workers.iter().map(name_of).collect();
@@ -265,11 +266,11 @@ impl Running {
                 }
             }
         };
-        dispatcher.end_workers();
+        leader.end_workers();
         self.workers.into_iter().for_each(&mut join);
-        dispatcher.end_other(1);
+        leader.end_other(1);
         join(self.proxy);
-        dispatcher.end_other(0);
+        leader.end_other(0);
         join(self.manager);
         status.max(finish_files(&config, &workers))
     }
@@ -330,8 +331,8 @@ fn no_queue() -> String {
 
 /// Reads a capture.
 fn read(config: &Config, path: &Path) -> Result<u8, String> {
-    let mut source =
-        tapir_packet::open_capture(path).map_err(|e| format!("problem with trace file {} ({e})", path.display()))?;
+    let (mut guide, workers, others) =
+        Guide::new(path, config.workers, 2).map_err(|e| format!("problem with trace file {} ({e})", path.display()))?;
     let hub = Hub::with(HubConfig {
         limits: InboxLimits {
             events: EVENTS,
@@ -345,26 +346,23 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
         .scripts
         .insert(0, "frameworks/cluster/backend/inproc/capture".into());
     config.scripts.push("frameworks/cluster/backend/inproc".into());
-    let (mut dispatcher, workers, others) = Dispatcher::new(config.workers, 2);
-    if let Some(speed) = config.pseudo_realtime {
-        dispatcher.pace(speed);
-    }
-    let workers = workers.into_iter().map(|feed| (feed, Part::Reads)).collect();
+    let workers = workers.into_iter();
+    let workers = workers
+        .map(|(feed, seat)| (feed, Part::Reads(Box::new(seat))))
+        .collect();
     let others: Vec<_> = others.into_iter().map(|feed| (feed, Part::KeepsTime)).collect();
     let others = others.try_into().map_err(|_| no_queue())?;
     let running = Running::begin(&config, &hub, workers, others)?;
     let mut status = 0;
     if running.is_ready() {
         engine::tell_status(&config, "RUNNING");
-        let start = running.start.clone();
-        let keep_on = || !tapir_packet::signals::stop_requested() && !start.is_halted();
-        if let Err(e) = dispatcher.run(&mut *source, keep_on) {
-            eprintln!("fatal error: {e}");
+        for failure in guide.run() {
+            eprintln!("fatal error: {failure}");
             status = 1;
         }
     }
     engine::tell_status(&config, "TERMINATING");
-    Ok(status.max(running.end(&mut dispatcher)))
+    Ok(status.max(running.end(&mut guide)))
 }
 
 /// Watches an interface until a signal ends it.

@@ -22,6 +22,7 @@ pub mod share;
 #[cfg(unix)]
 pub mod signals;
 pub mod source;
+pub mod tee;
 pub mod tunnel;
 pub mod types;
 

@@ -1,8 +1,6 @@
 //! The pcap file format (draft-ietf-opsawg-pcap), both byte orders, microsecond and nanosecond stamps, the modified
 //! and Kuznetzov variants, and captures that break off.
 
-use std::sync::Arc;
-
 use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
@@ -154,6 +152,7 @@ impl Source for PcapReader {
                 weirds.push("negative_packet_timestamp", "");
                 continue;
             }
+            self.input.approach();
             let data = self.input.last(caplen as usize);
             return Ok(Some(RawPacket {
                 ts_sec,
@@ -167,9 +166,5 @@ impl Source for PcapReader {
 
     fn name(&self) -> &str {
         &self.name
-    }
-
-    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
-        Some(self.input.shared())
     }
 }

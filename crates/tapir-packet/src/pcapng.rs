@@ -1,8 +1,6 @@
 //! The pcapng file format (draft-ietf-opsawg-pcapng): section headers, interface descriptions, enhanced and simple
 //! packet blocks; other blocks are skipped.
 
-use std::sync::Arc;
-
 use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
@@ -232,10 +230,5 @@ impl Source for PcapngReader {
 
     fn name(&self) -> &str {
         &self.name
-    }
-
-    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
-        let (buf, start) = self.input.shared();
-        Some((buf, start + ENHANCED_HEAD))
     }
 }

@@ -6,6 +6,9 @@
 //! of a control channel, and the parts of one file that several connections carry. The price is that one pair of hosts
 //! is never more than one worker's work.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use crate::bytes::u8_at;
 use crate::ip::{self, IpOptions, proto};
 use crate::link::{self, LayerStack, Link, LinkInfo};
@@ -140,6 +143,69 @@ impl Balance {
     }
 }
 
+/// Which of several readers of the same packets each pair of addresses belongs to: the first that came across it. Who has
+/// less to do is ahead of the others, and so comes first.
+#[derive(Debug)]
+pub struct Claims {
+    /// For each value of the hash's upper bits the reader, from 1; 0 when there is none yet.
+    homes: Box<[AtomicU16]>,
+}
+
+impl Claims {
+    /// Nothing belongs to anybody yet.
+    pub fn new() -> Self {
+        Claims {
+            homes: (0..1 << CLAIM_BITS).map(|_| AtomicU16::new(0)).collect(),
+        }
+    }
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Bits of a hash that tell pairs of addresses apart in [`Claims`].
+const CLAIM_BITS: u32 = 14;
+
+/// One of the readers.
+#[derive(Debug)]
+pub struct Claimant {
+    claims: Arc<Claims>,
+    sharer: Sharer,
+    /// Its number, from 1.
+    me: u16,
+}
+
+impl Claimant {
+    /// The reader of a number, from 0.
+    pub fn new(claims: Arc<Claims>, number: u16) -> Self {
+        Claimant {
+            claims,
+            sharer: Sharer::new(1),
+            me: number.saturating_add(1),
+        }
+    }
+
+    /// Whether a packet is this reader's, and nobody else's. What has no IP addresses is the first one's.
+    #[inline]
+    pub fn is_mine(&mut self, raw: &RawPacket<'_>) -> bool {
+        let Some((a, b)) = self.sharer.pair(raw) else {
+            return self.me == 1;
+        };
+        // Nothing but the number itself goes from one thread to another here.
+        let home = &self.claims.homes[(hash_of_pair(&a, &b) >> (64 - CLAIM_BITS)) as usize];
+        let owner = match home.load(Ordering::Relaxed) {
+            0 => home
+                .compare_exchange(0, self.me, Ordering::Relaxed, Ordering::Relaxed)
+                .map_or_else(|owner| owner, |_| self.me),
+            owner => owner,
+        };
+        owner == self.me
+    }
+}
+
 /// IPv4 right in an Ethernet frame, which most packets are: what the long way would find, at a glance.
 #[inline]
 fn plain_pair(raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
@@ -240,6 +306,32 @@ mod tests {
         let (least, most) = (b.loads.iter().min().unwrap(), b.loads.iter().max().unwrap());
         assert!(most - least < most / 10, "{:?}", b.loads);
         assert_eq!(Balance::new(1).share(&packet(&[])), 0);
+    }
+
+    #[test]
+    fn each_packet_has_one_owner_wherever_readers_are() {
+        let claims = Arc::new(Claims::new());
+        let readers = (0..3).map(|i| {
+            let mut me = Claimant::new(claims.clone(), i);
+            std::thread::spawn(move || {
+                let mine = |i: u32| {
+                    let (x, y) = ([10, 0, (i % 7) as u8, (i % 200) as u8], [192, 168, 1, 7]);
+                    let (x, y) = if i % 3 == 0 { (y, x) } else { (x, y) };
+                    me.is_mine(&packet(&frame(x, y, 0, &[])))
+                };
+                (0..20_000).map(mine).collect::<Vec<_>>()
+            })
+        });
+        let readers: Vec<_> = readers
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|t| t.join().unwrap())
+            .collect();
+        for i in 0..20_000 {
+            assert_eq!(readers.iter().filter(|r| r[i]).count(), 1, "packet {i}");
+        }
+        let mut late = Claimant::new(claims, 0);
+        assert!(late.is_mine(&packet(&[])));
     }
 
     #[test]

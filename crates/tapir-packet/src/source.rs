@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pcap::PcapReader;
@@ -64,12 +63,6 @@ pub trait Source {
     ///
     /// Where the source breaks; what came before was delivered. After an error there are no more packets.
     fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError>;
-
-    /// The buffer that the newest packet's bytes are in, and where in it they begin, so that they can be kept without
-    /// a copy. Sources that use one buffer again and again have none to give.
-    fn shared(&self) -> Option<(&Arc<Vec<u8>>, usize)> {
-        None
-    }
 
     /// Whether this source watches a network instead of reading a file.
     fn is_live(&self) -> bool {
@@ -141,9 +134,7 @@ pub fn read_capture(input: Box<dyn Read>, name: String) -> Result<Box<dyn Source
 /// Gives exact amounts of a stream's bytes out of large buffers, without copying them.
 pub(crate) struct PacketBuffer {
     input: Box<dyn Read>,
-    buf: Arc<Vec<u8>>,
-    /// Buffers that somebody still held when they were used up.
-    lent: Vec<Arc<Vec<u8>>>,
+    buf: Vec<u8>,
     /// What was read and not yet taken.
     start: usize,
     end: usize,
@@ -151,8 +142,8 @@ pub(crate) struct PacketBuffer {
     taken: usize,
 }
 
-/// Large enough that system calls do not matter, small enough for the bytes to stay in the processor's cache.
-const BUFFER: usize = 256 << 10;
+/// Large enough that system calls do not matter, small enough to leave room in the processor's cache for everything else.
+const BUFFER: usize = 64 << 10;
 
 /// What [`PacketBuffer::take`] found.
 pub(crate) enum Take<'a> {
@@ -167,8 +158,7 @@ impl PacketBuffer {
     pub(crate) fn new(input: Box<dyn Read>) -> Self {
         PacketBuffer {
             input,
-            buf: Arc::new(vec![0; BUFFER]),
-            lent: Vec::new(),
+            buf: vec![0; BUFFER],
             start: 0,
             end: 0,
             taken: 0,
@@ -196,27 +186,11 @@ impl PacketBuffer {
     /// Reads until at least `n` bytes wait to be taken, or the stream ends.
     #[cold]
     fn fill(&mut self, n: usize, what: &str) -> Result<(), SourceError> {
-        if Arc::get_mut(&mut self.buf).is_none() {
-            // Somebody keeps packets of this buffer: what is left of it moves to one that nobody has.
-            let free = self.lent.iter_mut().position(|b| Arc::get_mut(b).is_some());
-            let free = free.map(|i| self.lent.swap_remove(i));
-            let old = std::mem::replace(&mut self.buf, free.unwrap_or_else(|| Arc::new(vec![0; BUFFER])));
-            let rest = &old[self.start..self.end];
-            if let Some(new) = Arc::get_mut(&mut self.buf) {
-                if new.len() < rest.len() {
-                    new.resize(rest.len(), 0);
-                }
-                new[..rest.len()].copy_from_slice(rest);
-            }
-            self.lent.push(old);
-        } else if let Some(buf) = Arc::get_mut(&mut self.buf) {
-            buf.copy_within(self.start..self.end, 0);
-        }
+        self.buf.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
         self.taken = 0;
-        // Nobody else has it now, so this copies nothing.
-        let buf = Arc::make_mut(&mut self.buf);
+        let buf = &mut self.buf;
         while self.end < n {
             if self.end == buf.len() {
                 // A length that no packet has may be claimed; memory comes with the bytes, not with the claim.
@@ -237,9 +211,14 @@ impl PacketBuffer {
         Ok(())
     }
 
-    /// The buffer that the bytes of the last [`take`](Self::take) are in, and where they begin.
-    pub(crate) fn shared(&self) -> (&Arc<Vec<u8>>, usize) {
-        (&self.buf, self.taken)
+    /// Asks for the bytes that come next, without waiting for them: they are in the nearest cache when their turn comes.
+    #[inline]
+    pub(crate) fn approach(&self) {
+        /// What one look brings.
+        const LINE: usize = 64;
+        if let Some(next) = self.buf.get(self.start..self.start + 2 * LINE) {
+            std::hint::black_box(next[0] ^ next[LINE]);
+        }
     }
 
     /// The bytes of the last [`take`](Self::take), up to `n`.
@@ -270,7 +249,6 @@ mod tests {
         let all: Vec<u8> = (0..3 * BUFFER + 11).map(|i| (i % 251) as u8).collect();
         let mut b = PacketBuffer::new(Box::new(Trickle(all.clone(), 0)));
         let (mut at, mut n) = (0, 1);
-        let mut kept = Vec::new();
         loop {
             match b.take(n, "x").unwrap() {
                 Take::Bytes(bytes) => assert_eq!(bytes, &all[at..at + n]),
@@ -278,14 +256,6 @@ mod tests {
                 Take::Short(k) => break assert_eq!(at + k, all.len()),
             }
             assert_eq!(b.last(n), &all[at..at + n]);
-            if n % 3 == 0 {
-                let (buf, start) = b.shared();
-                kept.push((buf.clone(), start, at, n));
-                kept.drain(..kept.len().saturating_sub(50));
-            }
-            for (buf, start, at, n) in &kept {
-                assert_eq!(buf[*start..start + n], all[*at..at + n]);
-            }
             at += n;
             n = (n * 3 / 2 + 1) % (2 * BUFFER);
         }

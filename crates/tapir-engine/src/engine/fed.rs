@@ -3,21 +3,22 @@
 #[cfg(target_os = "linux")]
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::Backend;
 use tapir_data::value::Value;
 
-use super::{Engine, complain};
+use super::{Engine, Pace, complain};
 use crate::config::Config;
-use crate::feed::{Feed, Taken};
+use crate::feed::{Feed, Message, Pause, Seat, Taken};
 use crate::parallel::Start;
 use crate::{load, script};
 
 /// What a node does, and what its feed gives.
 pub enum Part {
-    /// Analyses packets of a capture; the feed also tells the times of the others' packets.
-    Reads,
+    /// Reads a capture beside others and analyses its share; the feed tells when others are there that were waited for.
+    Reads(Box<Seat>),
     /// Has no packets; the feed tells their times.
     KeepsTime,
     /// Analyses packets of an interface; some may be lost on the way.
@@ -31,7 +32,7 @@ pub enum Part {
 impl Part {
     fn has_packets(&self) -> bool {
         match self {
-            Part::Reads => true,
+            Part::Reads(_) => true,
             Part::KeepsTime => false,
             #[cfg(target_os = "linux")]
             Part::Watches(_) => true,
@@ -56,8 +57,10 @@ pub struct Place {
 
 /// How long a node looks for the others before it begins without them.
 const SEARCH: Duration = Duration::from_secs(10);
-/// How often messages are taken in before the reader is told that there were some.
+/// How often messages are taken in before the one who asked is told that there were some.
 const POLLS: usize = 1000;
+/// How long a worker that replays a capture sleeps before it looks after others.
+const PACE: Duration = Duration::from_millis(100);
 /// How long to wait for peers before looking again; messages end the wait.
 const WAIT: Duration = Duration::from_millis(1);
 /// How long to wait for packets or messages, either of which ends the wait, before looking whether the run is to stop.
@@ -74,7 +77,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
     let Place {
         backend,
         feed,
-        part,
+        mut part,
         start,
         peers,
     } = place;
@@ -104,20 +107,24 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             }
             start.ready();
             let mut status = 0;
-            let done = match &part {
-                Part::Reads | Part::KeepsTime => engine.feed(&feed, config),
+            let done = match &mut part {
+                Part::Reads(seat) => engine.read_along(config, &feed, seat),
+                Part::KeepsTime => engine.keep_time(config, &feed),
                 #[cfg(target_os = "linux")]
                 Part::Watches(losses) => engine.watch(&feed, losses),
                 #[cfg(target_os = "linux")]
                 Part::Serves => engine.serve(&feed),
             };
             if let Err(e) = done {
-                complain(&format!("fatal error: {e}"));
+                match &part {
+                    Part::Reads(seat) => seat.fail(e),
+                    _ => complain(&format!("fatal error: {e}")),
+                }
                 status = 1;
             }
             engine.pass_on_end();
-            // The reader must not wait for a node that ended early.
-            drop(feed);
+            // Nobody must wait for a node that ended early.
+            drop((feed, part));
             engine.finish();
             engine.leave(status)
         }
@@ -200,84 +207,165 @@ impl Engine {
         busy
     }
 
-    /// Processes what comes until the feed ends.
-    fn feed(&mut self, feed: &Feed, config: &Config) -> Result<(), String> {
-        // Packets of all workers so far.
-        let mut n_all = 0u64;
-        while !self.stopping() {
-            if self.ends_itself {
-                self.while_suspended();
-            } else {
-                self.pass_on_end();
+    /// Takes in what others have said, and tells who asks whether there was something.
+    fn answer(&mut self, asker: &Sender<bool>) {
+        let mut any = false;
+        for _ in 0..POLLS {
+            if !self.hear() {
+                break;
             }
-            let mut slice = match feed.take() {
-                Taken::Slice(slice) => slice,
-                Taken::End => break,
-                Taken::Nothing => {
-                    let busy = self.hear();
-                    match if busy { feed.doze(DOZE) } else { feed.wait(REST) } {
-                        Taken::Slice(slice) => slice,
-                        Taken::Nothing => continue,
-                        Taken::End => break,
-                    }
+            any = true;
+        }
+        // Who asked may not wait any more.
+        let _ = asker.send(any);
+    }
+
+    /// Looks after the others between two packets. False when the run is over.
+    fn pause(&mut self, feed: &Feed, seat: &mut Seat, pause: Pause) -> bool {
+        if let Some(last) = seat.last() {
+            self.tick(last);
+        }
+        let settles = pause == Pause::Settle;
+        seat.announce(settles);
+        self.hear();
+        if settles {
+            seat.arrive();
+        }
+        while !self.stopping() && !self.is_orphan() {
+            if !settles {
+                if seat.is_clear() {
+                    return true;
                 }
-            };
-            if let Some(answer) = slice.question.take() {
-                let mut any = false;
-                for _ in 0..POLLS {
-                    if !self.hear() {
-                        break;
-                    }
-                    any = true;
+                if !self.hear() {
+                    seat.wait();
                 }
-                let _ = answer.send(any);
                 continue;
             }
-            for w in slice.weirds.drain() {
-                self.weirds.push_addl(w.name, w.addl, w.source);
-            }
-            for (mut others, own) in slice.steps() {
-                n_all += others.len() as u64;
-                // Most moments are nothing but moments: only what is due makes them matter, and the slice's last one.
-                while !others.is_empty() {
-                    let due = self.next_due();
-                    let last = others.len() - 1;
-                    let Some(i) = others.iter().position(|t| *t >= due).or(own.is_none().then_some(last)) else {
-                        break;
-                    };
-                    self.tick(others[i]);
-                    others = &others[i + 1..];
-                    if self.stopping() {
-                        return Ok(());
-                    }
+            // What comes before the question is not looked at: the answer must tell of it.
+            match feed.doze(REST) {
+                Taken::Message(Message::Question(asker)) => self.answer(&asker),
+                Taken::Message(Message::Go) => return true,
+                Taken::Message(_) => {}
+                Taken::Nothing => {
+                    self.hear();
                 }
-                let Some(raw) = own else { continue };
-                n_all += 1;
-                if self.is_wanted(&raw)? {
-                    self.number(n_all);
-                    self.keep(&raw)?;
-                    self.packet(&raw);
-                    if self.stopping() {
-                        return Ok(());
-                    }
-                }
-            }
-            feed.recycle(slice);
-            if self.poll_cluster() {
-                self.drain();
+                Taken::End => break,
             }
         }
-        if !self.stopping() {
-            if self.ends_itself {
-                self.file_done();
-                self.idle(config);
-            } else if crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") != Some(true) {
-                // What scripts read comes to its end; how long the run stays is the workers' affair.
-                self.idle(config);
+        false
+    }
+
+    /// Reads a capture beside the other workers, and analyses this one's share of it.
+    fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat) -> Result<(), String> {
+        let mut source = seat.open().map_err(|e| e.to_string())?;
+        // All begin together.
+        if !self.pause(feed, seat, Pause::Settle) {
+            return Ok(());
+        }
+        let mut pace = config.pseudo_realtime.map(Pace::new);
+        // When time alone next makes something happen here; everything else may change it.
+        let mut due = None;
+        let failure = loop {
+            let mut weirds = std::mem::take(&mut self.weirds);
+            let next = seat.next(&mut *source, &mut weirds);
+            self.weirds = weirds;
+            let raw = match next {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break None,
+                Err(e) => break Some(e.to_string()),
+            };
+            let ts = raw.ts();
+            while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
+                seat.announce(true);
+                self.hear();
+                if self.stopping() {
+                    return Ok(());
+                }
+                std::thread::sleep(left.min(PACE));
             }
+            let pause = seat.before(ts);
+            if pause != Pause::None {
+                due = None;
+                if !self.pause(feed, seat, pause) {
+                    return Ok(());
+                }
+            }
+            let is_mine = seat.is_mine(&raw);
+            if is_mine {
+                due = None;
+                if !self.is_wanted(&raw)? {
+                    continue;
+                }
+                self.number(seat.n_packets());
+                self.keep(&raw)?;
+                self.packet(&raw);
+                self.while_suspended();
+            } else if ts >= *due.get_or_insert_with(|| self.next_due()) {
+                // Most moments are nothing but moments: only what is due makes them matter, and each pause.
+                due = None;
+                self.tick(ts);
+            } else {
+                continue;
+            }
+            if self.stopping() {
+                return Ok(());
+            }
+        };
+        if let Some(last) = seat.last() {
+            self.tick(last);
+        }
+        seat.finish();
+        if let Some(e) = failure {
+            return Err(e);
+        }
+        if !self.stopping() {
+            self.file_done();
+            self.idle(config);
         }
         self.hear_last_words();
         Ok(())
+    }
+
+    /// Follows the clock of the workers until the feed ends.
+    fn keep_time(&mut self, config: &Config, feed: &Feed) -> Result<(), String> {
+        while !self.stopping() {
+            self.pass_on_end();
+            let taken = match feed.take() {
+                Taken::Nothing => {
+                    let busy = self.hear();
+                    if busy { feed.doze(DOZE) } else { feed.wait(REST) }
+                }
+                taken => taken,
+            };
+            match taken {
+                Taken::Message(Message::Question(asker)) => self.answer(&asker),
+                Taken::Message(Message::Times(times)) => {
+                    self.follow(&times);
+                    self.hear();
+                }
+                Taken::Message(_) | Taken::Nothing => {}
+                Taken::End => break,
+            }
+        }
+        if !self.stopping() && crate::globals::flag(&self.core.borrow().vm, "exit_only_after_terminate") != Some(true) {
+            // What scripts read comes to its end; how long the run stays is the workers' affair.
+            self.idle(config);
+        }
+        self.hear_last_words();
+        Ok(())
+    }
+
+    /// Time goes on by others' packets: what is due makes moments matter, and the last one.
+    fn follow(&mut self, mut times: &[f64]) {
+        while let Some(last) = times.len().checked_sub(1) {
+            let due = self.next_due();
+            let i = times.iter().position(|t| *t >= due).unwrap_or(last);
+            self.tick(times[i]);
+            times = &times[i + 1..];
+            if self.stopping() {
+                return;
+            }
+        }
     }
 
     /// Takes in what the others said last: they have ended, or this one is a worker and says its own last words next.
@@ -311,7 +399,7 @@ impl Engine {
                 None => feed.take(),
             };
             let any = match taken {
-                Taken::Slice(slice) => {
+                Taken::Message(Message::Packets(slice)) => {
                     for raw in slice.packets() {
                         if self.is_wanted(&raw)? {
                             self.number((raw.ts() * 1e6) as u64);
@@ -326,7 +414,7 @@ impl Engine {
                     last_packet = Instant::now();
                     true
                 }
-                Taken::Nothing => {
+                Taken::Message(_) | Taken::Nothing => {
                     if last_packet.elapsed() >= idle_after {
                         // Without packets the clock on the wall tells the time.
                         self.advance(super::logs_wall_clock());

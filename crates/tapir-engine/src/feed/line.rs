@@ -1,14 +1,28 @@
-//! A short queue of slices from the reader to one node.
+//! A short queue of messages to one node of a process.
 //!
-//! Each side sleeps seldom and long: the reader, once it had to wait, goes on only when half of the queue is free, so that
-//! it takes the processor from the workers a few times and not for each slice. Others may nudge the node that waits here,
+//! Each side sleeps seldom and long: the sender, once it had to wait, goes on only when half of the queue is free, so that
+//! it takes the processor from the nodes a few times and not for each message. Others may nudge the node that waits here,
 //! so that it needs no clock to look after them.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Slice;
+
+/// What a node is sent.
+#[derive(Debug)]
+pub enum Message {
+    /// Packets to analyse.
+    Packets(Slice),
+    /// The times of packets that others analyse.
+    Times(Vec<f64>),
+    /// Whether other nodes' messages waited here. The answer comes when they are handled.
+    Question(Sender<bool>),
+    /// All whom this node waited for are here.
+    Go,
+}
 
 /// What the two ends share.
 #[derive(Debug)]
@@ -23,7 +37,7 @@ struct Line {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Slice>,
+    waiting: VecDeque<Message>,
     /// Slices that are done with, for the reader to fill again.
     used: Vec<Slice>,
     /// Whether somebody wants the node to look after something else.
@@ -42,15 +56,15 @@ impl Line {
     }
 }
 
-/// A new queue for at most `limit` slices.
-pub fn line(limit: usize) -> (Inlet, Outlet) {
+/// A new queue for at most `limit` messages.
+pub fn line(limit: usize) -> (Inlet, Feed) {
     let line = Arc::new(Line {
         state: Mutex::default(),
         arrived: Condvar::new(),
         room: Condvar::new(),
         limit,
     });
-    (Inlet(line.clone()), Outlet(line))
+    (Inlet(line.clone()), Feed(line))
 }
 
 /// The reader's end.
@@ -58,8 +72,8 @@ pub fn line(limit: usize) -> (Inlet, Outlet) {
 pub struct Inlet(Arc<Line>);
 
 impl Inlet {
-    /// Puts a slice in, waiting for room. False when nobody takes any.
-    pub fn send(&self, slice: Slice) -> bool {
+    /// Puts a message in, waiting for room. False when nobody takes any.
+    pub fn send(&self, message: Message) -> bool {
         let line = &*self.0;
         let mut state = line.lock();
         if state.waiting.len() >= line.limit {
@@ -70,20 +84,20 @@ impl Inlet {
                 .unwrap_or_else(PoisonError::into_inner);
             state.reader_sleeps = false;
         }
-        self.put(state, slice)
+        self.put(state, message)
     }
 
-    /// Whether a slice would be taken without waiting.
+    /// Whether a message would be taken without waiting.
     #[cfg(target_os = "linux")]
     pub fn has_room(&self) -> bool {
         self.0.lock().waiting.len() < self.0.limit
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, slice: Slice) -> bool {
+    fn put(&self, mut state: MutexGuard<'_, State>, message: Message) -> bool {
         if state.no_node {
             return false;
         }
-        state.waiting.push_back(slice);
+        state.waiting.push_back(message);
         if state.node_sleeps {
             self.0.arrived.notify_one();
         }
@@ -106,7 +120,7 @@ impl Drop for Inlet {
 /// What a node found in its queue.
 #[derive(Debug)]
 pub enum Taken {
-    Slice(Slice),
+    Message(Message),
     /// Nothing came in time, or the node was nudged.
     Nothing,
     /// Nothing will come any more.
@@ -115,20 +129,20 @@ pub enum Taken {
 
 /// The node's end.
 #[derive(Debug)]
-pub struct Outlet(Arc<Line>);
+pub struct Feed(Arc<Line>);
 
-impl Outlet {
-    /// Takes a slice if one is there.
+impl Feed {
+    /// Takes a message if one is there.
     pub fn take(&self) -> Taken {
         self.taken(self.0.lock())
     }
 
-    /// Waits for a slice or a nudge, at most for a while.
+    /// Waits for a message or a nudge, at most for a while.
     pub fn wait(&self, at_most: Duration) -> Taken {
         self.rest(at_most, true)
     }
 
-    /// Waits for a slice, at most for a while; nudges must wait as well.
+    /// Waits for a message, at most for a while; nudges must wait as well.
     pub fn doze(&self, at_most: Duration) -> Taken {
         self.rest(at_most, false)
     }
@@ -149,11 +163,11 @@ impl Outlet {
 
     fn taken(&self, mut state: MutexGuard<'_, State>) -> Taken {
         match state.waiting.pop_front() {
-            Some(slice) => {
+            Some(message) => {
                 if state.reader_sleeps && state.waiting.len() <= self.0.limit / 2 {
                     self.0.room.notify_one();
                 }
-                Taken::Slice(slice)
+                Taken::Message(message)
             }
             None if state.no_reader => Taken::End,
             None => Taken::Nothing,
@@ -179,7 +193,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for Feed {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.no_node = true;
@@ -196,14 +210,13 @@ mod tests {
     #[test]
     fn a_full_queue_makes_the_reader_wait_until_half_is_taken() {
         let (inlet, outlet) = line(4);
-        let reader = std::thread::spawn(move || (0..100).all(|_| inlet.send(Slice::default())));
+        let reader = std::thread::spawn(move || (0..100).all(|_| inlet.send(Message::Go)));
         let mut n = 0;
         loop {
             match outlet.wait(Duration::from_secs(60)) {
-                Taken::Slice(s) => {
+                Taken::Message(_) => {
                     n += 1;
                     assert!(outlet.0.lock().waiting.len() <= 4);
-                    outlet.recycle(s);
                 }
                 Taken::Nothing => {}
                 Taken::End => break,
@@ -216,8 +229,8 @@ mod tests {
     #[test]
     fn a_node_that_is_gone_holds_nobody_up() {
         let (inlet, outlet) = line(1);
-        assert!(inlet.send(Slice::default()));
-        let reader = std::thread::spawn(move || inlet.send(Slice::default()));
+        assert!(inlet.send(Message::Go));
+        let reader = std::thread::spawn(move || inlet.send(Message::Go));
         drop(outlet);
         assert!(!reader.join().unwrap());
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tapir_packet::share::Balance;
 use tapir_packet::{Source, SourceError, Weirds};
 
-use super::line::{Inlet, line};
-use super::{Entry, Feed, Slice};
+use super::Slice;
+use super::line::{Feed, Inlet, Message, line};
 
 /// Packets of one worker in one slice.
 const SLICE_PACKETS: usize = 512;
@@ -52,14 +52,14 @@ struct Worker {
 
 impl Worker {
     fn is_full(&self) -> bool {
-        self.slice.entries.len() >= SLICE_PACKETS || self.slice.copied.len() >= SLICE_BYTES
+        self.slice.entries.len() >= SLICE_PACKETS || self.slice.bytes.len() >= SLICE_BYTES
     }
 
     /// Hands over what there is, if there is room for it.
     fn send(&mut self) {
         if !self.slice.entries.is_empty() && !self.gone && self.queue.has_room() {
             let slice = std::mem::replace(&mut self.slice, self.queue.spare());
-            self.gone = !self.queue.send(slice);
+            self.gone = !self.queue.send(Message::Packets(slice));
         }
     }
 }
@@ -131,7 +131,7 @@ impl LiveDispatcher {
             if worker.gone || worker.is_full() {
                 worker.losses.queue.fetch_add(1, Ordering::Relaxed);
             } else {
-                worker.slice.copy(Entry::of(&raw), raw.data);
+                worker.slice.push(&raw);
             }
         }
         Ok(true)
@@ -219,17 +219,17 @@ mod tests {
         let mut n_busy = 0;
         for _ in 0..40 {
             rounds(&mut d, &mut source, 1);
-            while let Taken::Slice(s) = busy.0.take() {
+            while let Taken::Message(Message::Packets(s)) = busy.0.take() {
                 n_busy += s.packets().count() as u64;
                 busy.0.recycle(s);
             }
         }
         d.end_workers();
-        while let Taken::Slice(s) = busy.0.take() {
+        while let Taken::Message(Message::Packets(s)) = busy.0.take() {
             n_busy += s.packets().count() as u64;
         }
         let mut n_idle = 0;
-        while let Taken::Slice(s) = idle.0.take() {
+        while let Taken::Message(Message::Packets(s)) = idle.0.take() {
             n_idle += s.packets().count() as u64;
         }
         assert_eq!(busy.1.total(), 0);

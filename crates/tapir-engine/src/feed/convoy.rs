@@ -1,0 +1,617 @@
+//! The workers of a capture, which read it side by side.
+//!
+//! Each worker reads the whole capture and analyses its share: the pairs of hosts that it came across first. So the bytes
+//! are where they are needed, nothing is handed from thread to thread, and work goes to who has time for it. Every node's
+//! clock ticks at all packets, as that of a single worker does, and timers run at the same moments; to nodes that read
+//! nothing the times are told.
+//!
+//! Clocks must not run ahead of what nodes tell each other: a manager that forgets after a day must hear of the morning
+//! before its evening. So nobody goes far ahead of anybody, in packets or in time, and where time makes large steps all
+//! wait until everybody has done what came before, and has nothing left to say about it.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tapir_packet::share::{Claimant, Claims};
+use tapir_packet::source::read_capture;
+use tapir_packet::tee::{TeeReader, tee};
+use tapir_packet::{RawPacket, Source, SourceError, Weirds, open_capture};
+
+use super::line::{Feed, Inlet, Message, line};
+
+/// Packets between two looks at the others.
+const LOOK: u64 = 512;
+/// Packets that a worker may be ahead of another. Who is ahead takes on what is new, and so falls back by itself.
+const AHEAD: u64 = 16 << 10;
+/// Packets after which nodes are told the time that read nothing. Each time a thread must wake.
+const TELL: usize = 4096;
+/// Messages that may wait for a node.
+const QUEUE: usize = 16;
+/// Reports that may wait to be read.
+const REPORTS: usize = 16;
+
+/// Seconds of the capture that a node may be ahead of another are at most two of these. Time that passes in larger steps
+/// makes nodes settle what they have to say.
+const SPAN: f64 = 30.0;
+/// The same among the first packets, where exactness costs little and nodes always settle: small captures are read nearly
+/// as by one worker.
+const SPAN_EARLY: f64 = 0.25;
+const EARLY_PACKETS: u64 = 4096;
+/// How often nodes are asked at one moment whether they have more to say; scripts may go on for ever.
+const ROUNDS: usize = 100;
+/// How long a worker waits for the others before it looks after something else.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// How far a worker has read, on a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Mark(AtomicU64);
+
+/// What the workers know of each other.
+#[derive(Debug)]
+struct Convoy {
+    marks: Box<[Mark]>,
+    /// Who tells the others the time, and up to which packet it is told.
+    teller: AtomicUsize,
+    told: AtomicU64,
+    /// How many wait for others.
+    n_waiting: AtomicUsize,
+    waits: Mutex<()>,
+    moved: Condvar,
+}
+
+/// The mark of a worker that reads no more.
+const GONE: u64 = u64::MAX;
+
+impl Convoy {
+    fn slowest(&self) -> u64 {
+        let marks = self.marks.iter().map(|m| m.0.load(Ordering::SeqCst));
+        marks.min().unwrap_or(GONE)
+    }
+
+    fn put(&self, worker: usize, mark: u64) {
+        self.marks[worker].0.store(mark, Ordering::SeqCst);
+        if self.n_waiting.load(Ordering::SeqCst) > 0 {
+            drop(self.waits.lock().unwrap_or_else(PoisonError::into_inner));
+            self.moved.notify_all();
+        }
+    }
+}
+
+/// What workers tell their guide.
+#[derive(Debug)]
+enum Report {
+    /// More packets' times.
+    Times(Vec<f64>),
+    /// This worker waits for all others.
+    Arrived(usize),
+    /// This one reads no more.
+    Ended(usize),
+    /// Why the capture cannot be read.
+    Failed(String),
+}
+
+/// Where a worker has the capture from.
+enum Origin {
+    File(PathBuf),
+    Stream(TeeReader, String),
+}
+
+/// What is to be done before a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    None,
+    /// Look after others, and wait for those who are far behind.
+    Look,
+    /// Wait until all are here and have nothing more to say.
+    Settle,
+}
+
+/// A worker's place among the others.
+pub struct Seat {
+    convoy: Arc<Convoy>,
+    me: usize,
+    claimant: Claimant,
+    origin: Option<Origin>,
+    reports: SyncSender<Report>,
+    /// Packets so far, whoever's they are.
+    n: u64,
+    /// When the span began, and with which packet it and the one before did.
+    since: Option<f64>,
+    began: u64,
+    began_before: u64,
+    /// The time of the packet before.
+    last: f64,
+    /// Times that were not told yet.
+    times: Vec<f64>,
+    /// Oddities of the capture that the first worker tells of.
+    unheard: Weirds,
+}
+
+impl Seat {
+    /// Opens the capture, once.
+    ///
+    /// # Errors
+    /// When it is none, or was opened before.
+    pub fn open(&mut self) -> Result<Box<dyn Source>, SourceError> {
+        match self.origin.take() {
+            Some(Origin::File(path)) => open_capture(&path),
+            Some(Origin::Stream(reader, name)) => read_capture(Box::new(reader), name),
+            None => Err(SourceError::Io {
+                what: "the capture".into(),
+                error: io::Error::other("it was read before"),
+            }),
+        }
+    }
+
+    /// The next packet of a capture. Oddities are for the first worker only.
+    pub fn next<'a>(
+        &mut self,
+        source: &'a mut dyn Source,
+        weirds: &mut Weirds,
+    ) -> Result<Option<RawPacket<'a>>, SourceError> {
+        if self.me == 0 {
+            return source.next_packet(weirds);
+        }
+        self.unheard.drain();
+        source.next_packet(&mut self.unheard)
+    }
+
+    /// What is to be done before a packet of this time. All workers find the same.
+    #[inline]
+    pub fn before(&mut self, ts: f64) -> Pause {
+        let early = self.n < EARLY_PACKETS;
+        let ends = self
+            .since
+            .is_some_and(|since| ts - since >= if early { SPAN_EARLY } else { SPAN });
+        let settles = ends && (early || ts - self.last >= SPAN);
+        if ends || self.since.is_none() {
+            self.since = Some(ts);
+            self.began_before = std::mem::replace(&mut self.began, self.n);
+        }
+        if settles {
+            Pause::Settle
+        } else if ends || self.n.is_multiple_of(LOOK) {
+            Pause::Look
+        } else {
+            Pause::None
+        }
+    }
+
+    /// Takes note of a packet. Whether it is this worker's.
+    #[inline]
+    pub fn is_mine(&mut self, raw: &RawPacket<'_>) -> bool {
+        self.last = raw.ts();
+        self.n += 1;
+        if self.convoy.teller.load(Ordering::Relaxed) == self.me && self.n > self.convoy.told.load(Ordering::Relaxed) {
+            self.times.push(self.last);
+        }
+        self.claimant.is_mine(raw)
+    }
+
+    /// Packets so far, whoever's they are.
+    pub fn n_packets(&self) -> u64 {
+        self.n
+    }
+
+    /// The time of the last of them.
+    pub fn last(&self) -> Option<f64> {
+        (self.n > 0).then_some(self.last)
+    }
+
+    /// Lets the others know how far this one is. Nodes that read nothing are told at once, or when it is worth it.
+    pub fn announce(&mut self, at_once: bool) {
+        self.convoy.put(self.me, self.n);
+        if self.times.len() >= TELL || at_once && !self.times.is_empty() {
+            self.convoy.told.store(self.n, Ordering::Relaxed);
+            // Nobody reads reports any more when the run is over.
+            let _ = self.reports.send(Report::Times(std::mem::take(&mut self.times)));
+        }
+    }
+
+    /// Whether this worker need not wait for others.
+    pub fn is_clear(&self) -> bool {
+        let needed = self.began_before.max(self.n.saturating_sub(AHEAD));
+        self.convoy.slowest() >= needed
+    }
+
+    /// Waits a while for the others to get on.
+    pub fn wait(&self) {
+        let convoy = &*self.convoy;
+        convoy.n_waiting.fetch_add(1, Ordering::SeqCst);
+        let waits = convoy.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_clear() {
+            drop(convoy.moved.wait_timeout(waits, WAIT));
+        }
+        convoy.n_waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Says that this worker waits for all others. The feed tells when they are here.
+    pub fn arrive(&self) {
+        let _ = self.reports.send(Report::Arrived(self.me));
+    }
+
+    /// Says why the capture cannot be read on.
+    pub fn fail(&self, why: String) {
+        let _ = self.reports.send(Report::Failed(why));
+    }
+
+    /// The capture was read to its end.
+    pub fn finish(&mut self) {
+        self.announce(true);
+        let tells = &self.convoy.teller;
+        let _ = tells.compare_exchange(self.me, usize::MAX, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let convoy = self.convoy.clone();
+        convoy.put(self.me, GONE);
+        // Somebody else tells the time then, from where it was told last.
+        let next = convoy.marks.iter().position(|m| m.0.load(Ordering::SeqCst) != GONE);
+        let _ = convoy
+            .teller
+            .compare_exchange(self.me, next.unwrap_or(usize::MAX), Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self.reports.send(Report::Ended(self.me));
+    }
+}
+
+/// Who keeps the workers together, and tells all other nodes the time.
+pub struct Guide {
+    workers: Vec<Option<Inlet>>,
+    others: Vec<Option<Inlet>>,
+    /// Absent when nobody reads them any more.
+    reports: Option<Receiver<Report>>,
+}
+
+impl Guide {
+    /// Seats for `n` workers of a capture, their feeds, and those of `others` nodes that only keep time.
+    ///
+    /// # Errors
+    /// When it is no capture.
+    pub fn new(path: &Path, n: usize, others: usize) -> Result<(Self, Vec<(Feed, Seat)>, Vec<Feed>), SourceError> {
+        let n = n.min(usize::from(u16::MAX) - 1);
+        Ok(Self::seat(origins(path, n)?, others))
+    }
+
+    /// The same for a capture that each worker has from somewhere.
+    fn seat(origins: Vec<Origin>, others: usize) -> (Self, Vec<(Feed, Seat)>, Vec<Feed>) {
+        let n = origins.len();
+        let (sender, reports) = sync_channel(REPORTS);
+        let convoy = Arc::new(Convoy {
+            marks: (0..n).map(|_| Mark::default()).collect(),
+            teller: AtomicUsize::new(0),
+            told: AtomicU64::new(0),
+            n_waiting: AtomicUsize::new(0),
+            waits: Mutex::new(()),
+            moved: Condvar::new(),
+        });
+        let claims = Arc::new(Claims::new());
+        let (to_workers, from_guide): (Vec<_>, Vec<_>) = (0..n).map(|_| line(QUEUE)).unzip();
+        let (to_others, feeds): (Vec<_>, Vec<_>) = (0..others).map(|_| line(QUEUE)).unzip();
+        let seat = |(me, origin)| Seat {
+            convoy: convoy.clone(),
+            me,
+            claimant: Claimant::new(claims.clone(), me as u16),
+            origin: Some(origin),
+            reports: sender.clone(),
+            n: 0,
+            since: None,
+            began: 0,
+            began_before: 0,
+            last: 0.0,
+            times: Vec::new(),
+            unheard: Weirds::default(),
+        };
+        let seats = origins.into_iter().enumerate().map(seat);
+        let workers = from_guide.into_iter().zip(seats).collect();
+        let guide = Guide {
+            workers: to_workers.into_iter().map(Some).collect(),
+            others: to_others.into_iter().map(Some).collect(),
+            reports: Some(reports),
+        };
+        (guide, workers, feeds)
+    }
+
+    /// Lets the workers begin, and keeps them together until none reads any more. Gives what was wrong with the capture.
+    pub fn run(&mut self) -> Vec<String> {
+        let mut arrived: HashSet<usize> = HashSet::new();
+        let mut reading = self.workers.len();
+        let mut failures = Vec::new();
+        while let Some(Ok(report)) = self.reports.as_ref().map(Receiver::recv) {
+            match report {
+                Report::Times(times) => self.tell(&times),
+                Report::Arrived(worker) => {
+                    arrived.insert(worker);
+                }
+                Report::Ended(worker) => {
+                    arrived.remove(&worker);
+                    reading -= 1;
+                }
+                // All of them find the same.
+                Report::Failed(why) if failures.contains(&why) => {}
+                Report::Failed(why) => failures.push(why),
+            }
+            if reading == 0 {
+                break;
+            }
+            if arrived.len() == reading {
+                self.settle();
+                for worker in arrived.drain() {
+                    if let Some(queue) = &self.workers[worker] {
+                        queue.send(Message::Go);
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    /// Tells the workers that they are to wait for nothing any more.
+    pub fn end_workers(&mut self) {
+        self.workers.clear();
+        self.reports = None;
+    }
+
+    /// Tells one of the other nodes, by its number, that time goes no further.
+    pub fn end_other(&mut self, i: usize) {
+        if let Some(queue) = self.others.get_mut(i) {
+            *queue = None;
+        }
+    }
+
+    /// Waits until no message is on its way between the nodes, which all have done everything so far.
+    fn settle(&mut self) {
+        for _ in 0..ROUNDS {
+            let (answer, answers) = channel();
+            for queue in self.workers.iter().chain(&self.others).flatten() {
+                // A node that has ended has nothing to say.
+                queue.send(Message::Question(answer.clone()));
+            }
+            drop(answer);
+            // A node tells others only while it handles something itself, so a round of nothing is the end.
+            if !answers.iter().fold(false, |any, more| any | more) {
+                break;
+            }
+        }
+    }
+
+    /// Tells the nodes that read nothing how late it is.
+    fn tell(&mut self, times: &[f64]) {
+        for queue in self.others.iter().flatten() {
+            queue.send(Message::Times(times.to_vec()));
+        }
+    }
+}
+
+/// Where each of `n` workers has a capture from: a file can be read by each for itself, anything else by one for all.
+fn origins(path: &Path, n: usize) -> Result<Vec<Origin>, SourceError> {
+    let name = path.display().to_string();
+    if name != "-" && path.is_file() {
+        // What is wrong from the beginning is told before anything starts.
+        open_capture(path)?;
+        return Ok((0..n).map(|_| Origin::File(path.to_path_buf())).collect());
+    }
+    let input: Box<dyn Read + Send> = if name == "-" {
+        Box::new(io::stdin())
+    } else {
+        let opened = File::open(path).map_err(|error| SourceError::Io {
+            what: name.clone(),
+            error,
+        });
+        Box::new(opened?)
+    };
+    let stream = |reader| Origin::Stream(reader, name.clone());
+    Ok(tee(input, n).into_iter().map(stream).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::Taken;
+    use super::*;
+
+    /// Packets of a capture of one-second steps, or of steps of a hundredth.
+    const PACKETS: u32 = 30_000;
+
+    /// A capture of Ethernet frames between 200 hosts and one, `per_second` of them in a second.
+    fn capture(per_second: u32) -> Vec<u8> {
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        for i in 1..=PACKETS {
+            let mut frame = [0; 34];
+            (frame[12], frame[14], frame[29]) = (8, 0x45, (i % 200) as u8);
+            let micros = i % per_second * (1_000_000 / per_second);
+            for word in [i / per_second, micros, 34, 34] {
+                file.extend(word.to_le_bytes());
+            }
+            file.extend(frame);
+        }
+        file
+    }
+
+    fn seated(per_second: u32, workers: usize, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
+        let readers = tee(Box::new(io::Cursor::new(capture(per_second))), workers);
+        let origins = readers.into_iter().map(|r| Origin::Stream(r, "numbers".into()));
+        Guide::seat(origins.collect(), others)
+    }
+
+    /// Waits as a node does. False when it is to wait no more.
+    fn pause(feed: &Feed, seat: &mut Seat, pause: Pause, handled: &dyn Fn()) -> bool {
+        seat.announce(pause == Pause::Settle);
+        if pause != Pause::Settle {
+            while !seat.is_clear() {
+                seat.wait();
+            }
+            return true;
+        }
+        seat.arrive();
+        loop {
+            match feed.wait(Duration::from_secs(60)) {
+                Taken::Message(Message::Question(asker)) => {
+                    handled();
+                    let _ = asker.send(false);
+                }
+                Taken::Message(Message::Go) => return true,
+                Taken::End => return false,
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads as a worker does, up to a packet. Gives the numbers of its own packets.
+    fn read(feed: Feed, mut seat: Seat, until: u64, seen: &dyn Fn(&Seat)) -> Vec<u64> {
+        let mut source = seat.open().unwrap();
+        let mut mine = Vec::new();
+        let mut weirds = Weirds::default();
+        assert!(pause(&feed, &mut seat, Pause::Settle, &|| {}));
+        while let Some(raw) = seat.next(&mut *source, &mut weirds).unwrap() {
+            match seat.before(raw.ts()) {
+                Pause::None => {}
+                what => assert!(pause(&feed, &mut seat, what, &|| {})),
+            }
+            if seat.is_mine(&raw) {
+                mine.push(seat.n_packets());
+            }
+            seen(&seat);
+            if seat.n_packets() == until {
+                return mine;
+            }
+        }
+        seat.finish();
+        mine
+    }
+
+    /// Notes the times that a node is told.
+    fn follow(feed: &Feed, seen: &dyn Fn(f64)) {
+        loop {
+            match feed.wait(Duration::from_secs(60)) {
+                Taken::Message(Message::Times(times)) => times.into_iter().for_each(seen),
+                Taken::Message(Message::Question(asker)) => {
+                    let _ = asker.send(false);
+                }
+                Taken::End => return,
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_packet_is_one_workers_and_the_time_is_told_once() {
+        // Now and then the one that tells the time ends early.
+        for ends in [u64::MAX, 20_000] {
+            let (mut guide, workers, others) = seated(100, 3, 1);
+            let threads: Vec<_> = workers
+                .into_iter()
+                .enumerate()
+                .map(|(i, (feed, seat))| {
+                    let until = if i == 0 { ends } else { u64::MAX };
+                    std::thread::spawn(move || read(feed, seat, until, &|_| {}))
+                })
+                .collect();
+            let times = std::thread::spawn(move || {
+                let times = std::cell::RefCell::new(Vec::new());
+                for feed in others {
+                    follow(&feed, &|t| times.borrow_mut().push(t));
+                }
+                times.into_inner()
+            });
+            assert!(guide.run().is_empty());
+            let mut mine: Vec<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+            drop(guide);
+            mine.sort_unstable();
+            let times = times.join().unwrap();
+            assert!(times.is_sorted_by(|a, b| a < b));
+            assert_eq!(*times.last().unwrap(), f64::from(PACKETS) / 100.0);
+            if ends == u64::MAX {
+                assert_eq!(mine, (1..=u64::from(PACKETS)).collect::<Vec<_>>());
+                assert_eq!(times.len(), PACKETS as usize);
+            } else {
+                assert!(mine.is_sorted_by(|a, b| a < b), "a packet has two owners");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_runs_away() {
+        for per_second in [1, 1000] {
+            let (mut guide, workers, _) = seated(per_second, 2, 0);
+            let at: Arc<[AtomicU64; 2]> = Arc::default();
+            let threads: Vec<_> = workers
+                .into_iter()
+                .enumerate()
+                .map(|(i, (feed, seat))| {
+                    let at = at.clone();
+                    std::thread::spawn(move || {
+                        read(feed, seat, u64::MAX, &|seat| {
+                            at[i].store(seat.n_packets(), Ordering::SeqCst);
+                            if i == 0 && seat.n_packets().is_multiple_of(1000) {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            let ahead = seat.n_packets().saturating_sub(at[1 - i].load(Ordering::SeqCst));
+                            // At one packet in a second two spans are the limit; the other one may not have noted its last look.
+                            let spans = 2 * SPAN as u64 * u64::from(per_second) + LOOK;
+                            assert!(ahead <= (AHEAD + LOOK).min(spans), "{ahead} ahead");
+                        })
+                    })
+                })
+                .collect();
+            guide.run();
+            let n: usize = threads.into_iter().map(|t| t.join().unwrap().len()).sum();
+            assert_eq!(n, PACKETS as usize);
+        }
+    }
+
+    #[test]
+    fn steps_of_time_wait_for_all_and_their_last_words() {
+        let (mut guide, workers, others) = seated(1, 2, 1);
+        // How far each worker has come; nobody who keeps time may be told of later packets than both have seen.
+        let at: Arc<[AtomicU64; 2]> = Arc::default();
+        let threads: Vec<_> = workers
+            .into_iter()
+            .enumerate()
+            .map(|(i, (feed, seat))| {
+                let at = at.clone();
+                std::thread::spawn(move || {
+                    read(feed, seat, EARLY_PACKETS, &|seat| {
+                        at[i].store(seat.n_packets(), Ordering::SeqCst);
+                    })
+                })
+            })
+            .collect();
+        let clock = std::thread::spawn(move || {
+            for feed in others {
+                follow(&feed, &|t| {
+                    if t < EARLY_PACKETS as f64 {
+                        let slowest = at.iter().map(|a| a.load(Ordering::SeqCst)).min().unwrap();
+                        assert!(slowest + 1 >= t as u64, "at {t} a worker is at {slowest}");
+                    }
+                });
+            }
+        });
+        guide.run();
+        threads.into_iter().for_each(|t| drop(t.join().unwrap()));
+        drop(guide);
+        clock.join().unwrap();
+    }
+
+    #[test]
+    fn one_that_is_not_started_holds_nobody_up() {
+        let (mut guide, mut workers, _) = seated(1, 40, 0);
+        // All wait to begin, and nobody lets them.
+        let threads: Vec<_> = workers
+            .drain(..)
+            .map(|(feed, mut seat)| std::thread::spawn(move || pause(&feed, &mut seat, Pause::Settle, &|| {})))
+            .collect();
+        guide.end_workers();
+        assert!(threads.into_iter().all(|t| !t.join().unwrap()));
+    }
+}

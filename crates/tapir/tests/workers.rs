@@ -1,6 +1,7 @@
 //! Several workers in one process write what one writes: the same lines, in any order.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -197,6 +198,47 @@ fn scripts_hear_of_the_end_of_the_capture_and_end_the_run() {
             "{}",
             String::from_utf8_lossy(&out.stderr)
         );
+    }
+}
+
+#[test]
+fn names_of_scripts_are_free_for_users() {
+    let names = "global n: table[string] of count; global id = 1; global host = 2; global writes = 3; global up = 4;";
+    let (_, out) = run("names", "dns.pcap", 2, &["-e", names]);
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+    assert!(out.status.success());
+}
+
+#[test]
+fn a_capture_may_come_through_a_pipe() {
+    let (dir, _) = run("filed", "http.pcap", 3, &[]);
+    let whole = std::fs::read(root().join("tests/captures/http.pcap")).expect("the capture is there");
+    for (name, bytes, status) in [
+        ("piped", &whole[..], 0),
+        ("torn", &whole[..whole.len() - 5], 1),
+        ("no-capture", b"something else", 1),
+        ("empty", b"", 1),
+    ] {
+        let piped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workers-{name}"));
+        let _ = std::fs::remove_dir_all(&piped);
+        std::fs::create_dir_all(&piped).expect("a folder for the test");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .args(["-C", "-r", "-", "--workers", "3"])
+            .current_dir(&piped)
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("tapir runs");
+        // Who finds no capture does not read on.
+        let _ = child.stdin.take().expect("a pipe").write_all(bytes);
+        let out = child.wait_with_output().expect("tapir ends");
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(status), "{name}: {err}");
+        assert_eq!(err.matches("fatal error").count(), usize::from(status == 1), "{name}: {err}");
+        if status == 0 {
+            let log = |dir: &Path| lines(&std::fs::read_to_string(dir.join("http.log")).expect("a log"));
+            assert_eq!(log(&dir), log(&piped));
+        }
     }
 }
 

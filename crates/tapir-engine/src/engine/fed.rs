@@ -257,11 +257,11 @@ impl Engine {
 
     /// Reads a capture beside the other workers, and analyses this one's share of it.
     fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat) -> Result<(), String> {
-        let mut source = seat.open().map_err(|e| e.to_string())?;
         // All begin together.
         if !self.pause(feed, seat, Pause::Settle) {
             return Ok(());
         }
+        let mut source = seat.open().map_err(|e| e.to_string())?;
         let mut pace = config.pseudo_realtime.map(Pace::new);
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;

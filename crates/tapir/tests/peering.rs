@@ -180,6 +180,7 @@ event zeek_init()
     let code = "event zeek_init() { print Broker::peer(\"127.0.0.1\", 1/tcp); }";
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
         .args(["-e", code, "Broker::ssl_keyfile=k"])
+        .current_dir(&p.dir)
         .stdin(Stdio::null())
         .output()
         .expect("tapir runs");

@@ -316,7 +316,7 @@ mod tests {
             std::thread::spawn(move || {
                 let mine = |i: u32| {
                     let (x, y) = ([10, 0, (i % 7) as u8, (i % 200) as u8], [192, 168, 1, 7]);
-                    let (x, y) = if i % 3 == 0 { (y, x) } else { (x, y) };
+                    let (x, y) = if i.is_multiple_of(3) { (y, x) } else { (x, y) };
                     me.is_mine(&packet(&frame(x, y, 0, &[])))
                 };
                 (0..20_000).map(mine).collect::<Vec<_>>()

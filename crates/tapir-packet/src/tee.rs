@@ -224,7 +224,7 @@ mod tests {
             2,
         );
         let mut gone = readers.remove(1);
-        gone.read(&mut [0; 10]).unwrap();
+        gone.read_exact(&mut [0; 10]).unwrap();
         let other = std::thread::spawn({
             let r = readers.remove(0);
             move || sum_of(r)

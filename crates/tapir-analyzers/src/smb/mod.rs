@@ -151,13 +151,17 @@ impl Smb {
     /// The messages that are complete with these bytes.
     fn messages(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
-        let mut buf = std::mem::take(&mut self.buf[d]);
-        buf.extend_from_slice(data);
+        // Most messages come whole, with nothing before or behind them.
+        let mut held = std::mem::take(&mut self.buf[d]);
+        if !held.is_empty() {
+            held.extend_from_slice(data);
+        }
+        let all = if held.is_empty() { data } else { &held[..] };
         let mut at = 0;
-        while let Some(h) = buf.get(at..at + 4) {
+        while let Some(h) = all.get(at..at + 4) {
             let ty = h[0];
             let n = u32::from_be_bytes([0, h[1], h[2], h[3]]) as usize;
-            let Some(m) = buf.get(at + 4..at + 4 + n) else {
+            let Some(m) = all.get(at + 4..at + 4 + n) else {
                 break;
             };
             match ty {
@@ -173,8 +177,11 @@ impl Smb {
                 return;
             }
         }
-        buf.drain(..at);
-        self.buf[d] = buf;
+        self.buf[d] = if held.is_empty() || at > 0 {
+            all[at..].to_vec()
+        } else {
+            held
+        };
     }
 }
 

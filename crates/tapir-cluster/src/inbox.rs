@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Counters, Incoming, LogBatch};
 
@@ -31,6 +31,11 @@ impl Default for InboxLimits {
 /// Reports of trouble beyond this number are dropped while nobody takes any.
 const ERRORS_MAX: usize = 100;
 
+/// So many reports of trouble are let through in a while; how many more there were is told after it. Whoever sends nonsense
+/// without end must not fill the disk with complaints about it.
+const REPORTS_MAX: u32 = 200;
+const REPORTS_WHILE: Duration = Duration::from_secs(10);
+
 /// Messages on their way to one node.
 #[derive(Debug)]
 pub struct Inbox {
@@ -48,9 +53,33 @@ struct State {
     events: usize,
     log_bytes: usize,
     errors: usize,
+    reports: Reports,
     /// Nobody takes messages any more.
     closed: bool,
     wake: Option<Box<dyn Fn() + Send>>,
+}
+
+/// What was reported in the current while.
+#[derive(Default)]
+struct Reports {
+    since: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl Reports {
+    /// Begins anew when the while is over. Gives what was not told in it, if anything.
+    fn turn(&mut self) -> Option<Incoming> {
+        if self.since.is_some_and(|s| s.elapsed() < REPORTS_WHILE) {
+            return None;
+        }
+        let untold = self.untold;
+        *self = Reports::default();
+        (untold > 0).then(|| Incoming::Error {
+            tag: "overload",
+            message: format!("{untold} more messages of this kind in the last seconds"),
+        })
+    }
 }
 
 impl std::fmt::Debug for State {
@@ -197,15 +226,32 @@ impl Inbox {
 
     fn trouble(&self, message: Incoming) {
         let mut state = self.lock();
-        if !state.closed && state.errors < ERRORS_MAX {
-            state.errors += 1;
-            self.enter(&mut state, message);
+        if state.closed {
+            return;
         }
+        if let Some(summary) = state.reports.turn() {
+            state.errors += 1;
+            self.enter(&mut state, summary);
+        }
+        if state.errors >= ERRORS_MAX || state.reports.told >= REPORTS_MAX {
+            state.reports.untold += 1;
+            return;
+        }
+        state.reports.since.get_or_insert_with(Instant::now);
+        state.reports.told += 1;
+        state.errors += 1;
+        self.enter(&mut state, message);
     }
 
     /// Takes at most `limit` messages. Gives whether there are more.
     pub fn take(&self, limit: usize, out: &mut Vec<Incoming>) -> bool {
         let mut state = self.lock();
+        if state.reports.untold > 0
+            && let Some(summary) = state.reports.turn()
+        {
+            state.errors += 1;
+            state.queue.push_back(summary);
+        }
         let n = limit.min(state.queue.len());
         let start = out.len();
         out.extend(state.queue.drain(..n));
@@ -270,6 +316,25 @@ mod tests {
             n_rows: 1,
             rows: vec![0; n],
         }
+    }
+
+    #[test]
+    fn endless_trouble_is_not_told_without_end() {
+        let inbox = Inbox::new(InboxLimits::default());
+        let mut out = Vec::new();
+        for _ in 0..1000 {
+            inbox.error("t", "nonsense".into());
+            inbox.take(10, &mut out);
+        }
+        assert_eq!(out.len(), REPORTS_MAX as usize);
+        // As if the while were over.
+        inbox.lock().reports.since = Some(Instant::now() - REPORTS_WHILE);
+        out.clear();
+        assert!(!inbox.take(10, &mut out));
+        assert!(matches!(&out[..], [Incoming::Error { message, .. }] if message.starts_with("800 more")));
+        inbox.warning("again".into());
+        assert!(!inbox.take(10, &mut out));
+        assert_eq!(out.len(), 2);
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub struct ClusterNode {
     told_late: bool,
     /// What was told last of why peers cannot be waited for.
     pub told_listen: String,
+    complaints: Complaints,
     /// A message that ends the node.
     pub fatal: Option<String>,
 }
@@ -242,6 +243,7 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     if any {
         tell_losses(cx)?;
     }
+    tell_untold(cx)?;
     for message in inbox.drain(..) {
         receive::take(cx, message)?;
     }
@@ -249,6 +251,49 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     let cluster = &mut of(cx)?.cluster;
     cluster.inbox = inbox;
     Ok(any)
+}
+
+/// What peers do wrong, as far as it was told lately.
+#[derive(Default)]
+struct Complaints {
+    since: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+/// So many complaints about peers are told in a while; how many more there were is told after it.
+const COMPLAINTS_MAX: u32 = 1000;
+const COMPLAINTS_WHILE: Duration = Duration::from_secs(10);
+
+/// Reports what a peer has sent that cannot be used, unless there were many of that lately.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn complain(cx: &mut CallCtx<'_>, text: String) -> Result<(), RtError> {
+    tell_untold(cx)?;
+    let complaints = &mut of(cx)?.cluster.complaints;
+    if complaints.told >= COMPLAINTS_MAX {
+        complaints.untold += 1;
+        return Ok(());
+    }
+    complaints.since.get_or_insert_with(Instant::now);
+    complaints.told += 1;
+    cx.report_plain(Severity::Error, text);
+    Ok(())
+}
+
+/// Says how many complaints were left out, once the while is over.
+fn tell_untold(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    let complaints = &mut of(cx)?.cluster.complaints;
+    if complaints.since.is_none_or(|s| s.elapsed() < COMPLAINTS_WHILE) {
+        return Ok(());
+    }
+    let untold = std::mem::take(complaints).untold;
+    if untold > 0 {
+        let text = format!("cluster: {untold} more messages of peers could not be used");
+        cx.report_plain(Severity::Error, text);
+    }
+    Ok(())
 }
 
 /// Says once that events were lost that the backend had taken, and once that some came too fast.

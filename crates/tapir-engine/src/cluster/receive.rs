@@ -8,7 +8,7 @@ use tapir_data::value::Value;
 use tapir_interface::queue::{EventId, QueuedEvent, REMOTE};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::{Known, metrics, peers, websocket};
+use super::{Known, complain, metrics, peers, websocket};
 use crate::host::of;
 
 /// Handles one message.
@@ -86,11 +86,6 @@ fn look_up(cx: &CallCtx<'_>, name: &str) -> Option<Known> {
 
 /// Names beyond this are looked up each time: foreign names must not fill the memory.
 const KNOWN_MAX: usize = 4096;
-
-fn complain(cx: &mut CallCtx<'_>, text: String) -> Result<(), RtError> {
-    cx.report_plain(Severity::Error, text);
-    Ok(())
-}
 
 /// An event of this program by its name, with the types of its parameters.
 fn known(cx: &mut CallCtx<'_>, name: &str) -> Result<Option<(EventId, Vec<TypeId>)>, RtError> {

@@ -224,8 +224,7 @@ pub fn accept(cx: &mut CallCtx<'_>, batch: LogBatch) -> Result<(), RtError> {
     let (id, i) = match check(cx, &batch)? {
         Ok(found) => found,
         Err(why) => {
-            cx.report_plain(Severity::Error, format!("Remote write failed: {why}"));
-            return Ok(());
+            return crate::cluster::complain(cx, format!("Remote write failed: {why}"));
         }
     };
     let path: Str = batch.path.as_bytes().into();

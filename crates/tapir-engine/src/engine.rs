@@ -853,7 +853,9 @@ impl Engine {
             if self.poll_cluster() {
                 // Nodes that go on tell each other something all the time: only what was on its way is waited for.
                 let rows_now = rows(self);
-                if begun.elapsed() < EVENTS_MAX || std::mem::replace(&mut rows_before, rows_now) != rows_now {
+                let more_rows = std::mem::replace(&mut rows_before, rows_now) != rows_now;
+                let behind = self.core.borrow().host.cluster.was_behind();
+                if begun.elapsed() < EVENTS_MAX || more_rows || behind {
                     quiet_since = Instant::now();
                 }
                 self.drain();

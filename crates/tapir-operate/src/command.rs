@@ -153,7 +153,9 @@ fn settings(plan: &Plan, layout: &Layout, log_dir: &Path) -> String {
     if plan.capture.is_some() {
         out.push_str(
             "\n# Nobody waits for a capture, but no line of it may be lost.\n\
-             redef Cluster::Backend::ZeroMQ::onloop_queue_hwm = 0;\n\n\
+             redef Cluster::Backend::ZeroMQ::onloop_queue_hwm = 0;\n\
+             redef Cluster::Backend::ZeroMQ::xpub_sndhwm = 0;\n\
+             redef Cluster::Backend::ZeroMQ::xsub_rcvhwm = 0;\n\n\
              @if ( Cluster::local_node_type() == Cluster::WORKER )\n\n\
              redef Cluster::Backend::ZeroMQ::linger_ms = 60000;\n\n\
              event zeek_init()\n\t{\n\tsuspend_processing();\n\t}\n\n\
@@ -284,7 +286,7 @@ pub fn run(args: impl Iterator<Item = String>) -> u8 {
             return 0;
         }
         Err(e) => {
-            eprintln!("{e}\nTry 'tapir cluster --help' for more information.");
+            tell!("{e}\nTry 'tapir cluster --help' for more information.");
             return 1;
         }
     };
@@ -295,12 +297,12 @@ pub fn run(args: impl Iterator<Item = String>) -> u8 {
     let (layout, specs) = match prepared {
         Ok(prepared) => prepared,
         Err(e) => {
-            eprintln!("error: {e}");
+            tell!("error: {e}");
             return 1;
         }
     };
     tapir_packet::signals::install();
-    eprintln!(
+    tell!(
         "{} nodes on 127.0.0.1, ports from {}; logs in {}",
         specs.len(),
         layout.xpub_port,

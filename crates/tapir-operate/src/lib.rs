@@ -4,6 +4,14 @@
 //! Must not know: how a node works inside. All it uses of it is the command line.
 #![forbid(unsafe_code)]
 
+/// Says something on standard error. Whoever reads it may be gone; nodes are looked after all the same.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub mod command;
 pub mod layout;
 pub mod process;

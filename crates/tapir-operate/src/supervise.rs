@@ -155,7 +155,7 @@ impl Supervisor {
 
     fn tell(&self, text: &str) {
         if self.verbose {
-            eprintln!("{text}");
+            tell!("{text}");
         }
     }
 
@@ -184,7 +184,7 @@ impl Supervisor {
             let node = &mut self.nodes[i];
             if node.due.is_some_and(|d| d <= Instant::now()) {
                 if let Err(why) = node.start() {
-                    eprintln!("error: {}: {why}", node.spec.name);
+                    tell!("error: {}: {why}", node.spec.name);
                     failed = true;
                 }
             }
@@ -199,7 +199,7 @@ impl Supervisor {
         if self.losses.is_empty() {
             return Some(Outcome::Done);
         }
-        eprintln!("error: the logs are not complete: {}", self.losses.join("; "));
+        tell!("error: the logs are not complete: {}", self.losses.join("; "));
         Some(Outcome::Failed)
     }
 
@@ -217,7 +217,7 @@ impl Supervisor {
         if node.spec.finite && node.spec.has_begun() {
             // Its share of the capture would be counted twice if it began again.
             node.done = true;
-            eprintln!(
+            tell!(
                 "error: {name} ended with {status} while it worked; it is not started again, as what it has logged would be \
                  logged twice"
             );
@@ -227,7 +227,7 @@ impl Supervisor {
             return true;
         }
         if node.starts == 1 && ran < EARLY && status.code().is_some() {
-            eprintln!("error: {name} ended with {status} right after its start");
+            tell!("error: {name} ended with {status} right after its start");
             return false;
         }
         if bounded && !node.spec.finite {
@@ -265,7 +265,7 @@ impl Supervisor {
                 if !killed && Instant::now() >= until {
                     killed = true;
                     for node in self.nodes.iter().filter(|n| n.spec.role == role && n.process.is_some()) {
-                        eprintln!("warning: {} does not end; it is killed", node.spec.name);
+                        tell!("warning: {} does not end; it is killed", node.spec.name);
                         node.signal(Signal::KILL);
                     }
                 }

@@ -483,3 +483,41 @@ fn frameworks_work_over_all_nodes() {
     }
     assert_eq!(text().matches("crossed").count(), 1, "{}", text());
 }
+
+#[test]
+fn options_that_cannot_work_are_named_where_they_are_set() {
+    let dir = work_dir("cluster-options");
+    std::fs::write(
+        dir.join("cluster-layout.zeek"),
+        "redef Cluster::nodes += { [\"worker-1\"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1] };\n",
+    )
+    .unwrap();
+    for (option, value) in [
+        ("xpub_sndhwm", "-5"),
+        ("log_rcvbuf", "-7"),
+        ("linger_ms", "99999999999"),
+        ("poll_max_messages", "0"),
+        ("connect_xpub_endpoint", "\"127.0.0.1:5\""),
+        ("connect_xsub_endpoint", "\"tcp://127.0.0.1\""),
+        ("connect_log_endpoints", "vector(\"nowhere\")"),
+        ("curve_client_publickey", "\"abc\""),
+    ] {
+        let script = format!("\nredef Cluster::Backend::ZeroMQ::{option} = {value};\n");
+        std::fs::write(dir.join("wrong.zeek"), script).unwrap();
+        let out = tapir()
+            .args(["frameworks/cluster/backend/zeromq", "./wrong.zeek"])
+            .env("CLUSTER_NODE", "worker-1")
+            .env("ZEEKPATH", &dir)
+            .current_dir(&dir)
+            .output()
+            .expect("tapir runs");
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{text}");
+        // Keys are looked at by the library, which may be missing.
+        if option.starts_with("curve") && !has_zeromq() {
+            continue;
+        }
+        let wanted = format!("cannot join the cluster: Cluster::Backend::ZeroMQ::{option} ");
+        assert!(text.contains(&wanted) && text.contains("wrong.zeek, line 2"), "{text}");
+    }
+}

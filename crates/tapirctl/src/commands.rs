@@ -205,6 +205,22 @@ impl Tool {
         let (command, args) = args.split_first().ok_or("no command is given")?;
         let flag = |name: &str| args.iter().any(|a| a == name);
         let rest: Vec<String> = args.iter().filter(|a| !a.starts_with('-')).cloned().collect();
+        let known: &[&str] = match command.as_str() {
+            "scripts" => &["-c"],
+            "install" => &["--local"],
+            "restart" => &["--clean"],
+            "cleanup" => &["--all"],
+            _ => &[],
+        };
+        // These have words of their own.
+        let free = matches!(command.as_str(), "exec" | "process" | "cron" | "archive-log");
+        if let Some(odd) = args
+            .iter()
+            .find(|a| !free && a.starts_with('-') && !known.contains(&a.as_str()))
+        {
+            let hint = known.first().map(|k| format!("; it knows {k}")).unwrap_or_default();
+            return Err(format!("{command} does not know {odd}{hint}"));
+        }
         if matches!(command.as_str(), "start" | "restart" | "status" | "check") {
             self.warn_of_changes();
         }

@@ -22,6 +22,7 @@ use commands::Tool;
 
 const HELP: &str = "\
 usage: tapirctl [--base DIR] [COMMAND [ARGUMENTS]]
+       tapirctl --version
 
 Operates the nodes that DIR/etc/node.cfg names, as DIR/etc/zeekctl.cfg (or tapirctl.cfg) and networks.cfg say. Without a
 command it reads commands from standard input. DIR is $TAPIRCTL_BASE, or the folder above the one of this program, or the
@@ -100,7 +101,23 @@ fn help_out(base: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Ends quietly when whoever reads what is printed is gone, as with `tapirctl status | head -1`.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>();
+        if text.is_some_and(|t| t.starts_with("failed printing to") && t.contains("Broken pipe")) {
+            std::process::exit(READER_GONE);
+        }
+        usual(info);
+    }));
+}
+
+/// As shells tell of programs that such a signal has ended.
+const READER_GONE: i32 = 141;
+
 fn main() -> ExitCode {
+    end_with_the_reader();
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut dir = None;
     if args.first().is_some_and(|a| a == "--base") {
@@ -128,6 +145,10 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         };
+    }
+    if args.first().is_some_and(|a| matches!(a.as_str(), "-V" | "--version")) {
+        println!("tapirctl version {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
     }
     let base = base(dir);
     if args.first().is_some_and(|a| a == "helper") {

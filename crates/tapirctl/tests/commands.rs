@@ -186,6 +186,23 @@ fn what_users_get_wrong_is_named() {
     let base = Base::new("wrong", "[one]\ntype=standalone\nhost=localhost\ninterface=lo\n", "");
     assert!(base.bad(&["strat"]).contains("no command 'strat'"));
     assert!(base.bad(&["status", "two"]).contains("two"));
+    assert!(
+        base.bad(&["restart", "--claen"])
+            .contains("restart does not know --claen; it knows --clean")
+    );
+    assert!(base.bad(&["status", "--json"]).contains("status does not know --json"));
+    // Whoever reads may go at any time.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let out = Command::new(env!("CARGO_BIN_EXE_tapirctl"))
+        .arg("--base")
+        .arg(&base.0)
+        .arg("config")
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .output()
+        .expect("tapirctl runs");
+    assert_eq!((out.status.code(), told(&out).as_str()), (Some(141), ""));
     assert!(base.bad(&["start"]).contains("deploy"));
     assert!(base.bad(&["print"]).contains("name of a variable"));
     assert!(base.bad(&["netstats"]).contains("no node runs"));

@@ -363,6 +363,81 @@ mod tests {
         assert_eq!(decode(b"{"), Err(DecodeError::BadJson));
     }
 
+    #[test]
+    fn every_kind_as_it_is_written_and_what_else_is_read() {
+        let wrong = "";
+        // What comes in, and how it would go out.
+        for (ty, given, written) in [
+            ("none", "{}", "{}"),
+            ("none", "17", "{}"),
+            ("boolean", "true", "true"),
+            ("boolean", "1", wrong),
+            ("count", "18446744073709551615", "18446744073709551615"),
+            ("count", "-1", wrong),
+            ("count", "\"1\"", wrong),
+            ("integer", "-9223372036854775808", "-9223372036854775808"),
+            ("integer", "9223372036854775808", wrong),
+            ("real", "1e3", "1000.000000"),
+            ("real", "-0.25", "-0.250000"),
+            ("string", r#""a\u00e9\v\n""#, "\"a\u{e9}\\u000b\\n\""),
+            ("address", "\"10.1.2.3\"", "\"10.1.2.3\""),
+            ("address", "\"2001:db8::1\"", "\"2001:db8::1\""),
+            ("address", "\"10.1.2\"", wrong),
+            ("subnet", "\"10.1.2.3/16\"", "\"10.1.0.0/16\""),
+            ("subnet", "\"10.1.0.0/33\"", wrong),
+            ("subnet", "\"2001:db8::1/32\"", "\"2001:db8::/32\""),
+            ("port", "\"443/tcp\"", "\"443/tcp\""),
+            ("port", "\"53/udp\"", "\"53/udp\""),
+            ("port", "\"8/icmp\"", "\"8/icmp\""),
+            ("port", "\"7\"", "\"7/tcp\""),
+            ("port", "\"7/sctp\"", "\"7/?\""),
+            ("port", "\"70000/tcp\"", wrong),
+            ("timestamp", "\"2023-11-14T22:13:20\"", "\"2023-11-14T22:13:20.000\""),
+            (
+                "timestamp",
+                "\"2023-11-14T22:13:20.123456789Z\"",
+                "\"2023-11-14T22:13:20.123\"",
+            ),
+            (
+                "timestamp",
+                "\"2023-11-14T22:13:20-0230\"",
+                "\"2023-11-15T00:43:20.000\"",
+            ),
+            ("timestamp", "\"2023-11-14\"", wrong),
+            ("timespan", "\"1h\"", "\"3600s\""),
+            ("timespan", "\"-5ms\"", "\"-5ms\""),
+            ("timespan", "\"1500us\"", "\"1500us\""),
+            ("timespan", "\"1\"", wrong),
+            ("timespan", "\"1.5s\"", wrong),
+            ("enum-value", "\"Notice::LOG\"", "\"Notice::LOG\""),
+            (
+                "set",
+                r#"[{"@data-type":"count","data":2},{"@data-type":"count","data":1}]"#,
+                r#"[{"@data-type":"count","data":1},{"@data-type":"count","data":2}]"#,
+            ),
+            (
+                "set",
+                r#"[{"@data-type":"count","data":1},{"@data-type":"count","data":1}]"#,
+                wrong,
+            ),
+            (
+                "table",
+                r#"[{"key":{"@data-type":"count","data":1},"value":{"@data-type":"boolean","data":false}}]"#,
+                r#"[{"key":{"@data-type":"count","data":1},"value":{"@data-type":"boolean","data":false}}]"#,
+            ),
+            ("table", r#"[{"key":{"@data-type":"count","data":1}}]"#, wrong),
+        ] {
+            let text = format!(r#"{{"x":1,"@data-type":"{ty}","data":{given}}}"#);
+            match decode(text.as_bytes()) {
+                Ok(d) => {
+                    let out = String::from_utf8(to_json(&d)).unwrap();
+                    assert_eq!(out, format!(r#"{{"@data-type":"{ty}","data":{written}}}"#), "{text}");
+                }
+                Err(_) => assert_eq!(written, wrong, "{text}"),
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(s in "[\\[\\]{}\",:a-z0-9@ -]{0,80}") {

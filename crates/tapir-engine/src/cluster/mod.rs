@@ -34,6 +34,8 @@ use crate::host::{EngineHost, of};
 
 /// Messages taken from the backend in one turn.
 const TURN: usize = 512;
+/// So many at once are no chatter, but the rest of what somebody has sent.
+const BEHIND: usize = 32;
 /// How long a node that is to end waits for room.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait before sending is tried again.
@@ -83,6 +85,8 @@ pub struct ClusterNode {
     /// What was told last of why peers cannot be waited for.
     pub told_listen: String,
     complaints: Complaints,
+    /// How many messages the last turn took.
+    taken: usize,
     /// A message that ends the node.
     pub fatal: Option<String>,
 }
@@ -204,6 +208,11 @@ impl ClusterNode {
         }
     }
 
+    /// Whether many messages waited at the last turn, more than nodes have to tell each other all the time.
+    pub fn was_behind(&self) -> bool {
+        self.taken >= BEHIND
+    }
+
     /// What was sent, received and lost.
     pub fn counters(&self) -> Option<tapir_cluster::Counters> {
         self.backend.as_ref().map(|b| b.counters())
@@ -240,6 +249,7 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         b.poll(TURN, &mut inbox);
     }
     let any = !inbox.is_empty();
+    cluster.taken = inbox.len();
     if any {
         tell_losses(cx)?;
     }

@@ -151,8 +151,13 @@ fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(),
             Some(v) => args.push(v),
             None => {
                 let want = tapir_data::text::type_text(cx.types(), *ty);
+                // What is inside of such values is known to the program that made them, as the hashes of Bloom filters are.
+                let foreign = match want.contains("opaque of ") {
+                    true => ", or one of another program",
+                    false => "",
+                };
                 let text = format!(
-                    "argument {} of event '{}' from the cluster is no {want}",
+                    "argument {} of event '{}' from the cluster is no {want}{foreign}",
                     i + 1,
                     event.name
                 );

@@ -23,12 +23,12 @@ fn main() {
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();
-    let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
+    let mut code = String::from("pub static FILES: &[(&str, &str)] = &[\n");
     for file in &files {
         if let Ok(rel) = file.strip_prefix(&root) {
             let _ = writeln!(
                 code,
-                "    ({:?}, include_bytes!({:?})),",
+                "    ({:?}, include_str!({:?})),",
                 rel.display().to_string(),
                 file.display().to_string()
             );

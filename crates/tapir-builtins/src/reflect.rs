@@ -408,7 +408,7 @@ fn get_identifier_comments(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     if let Some(span) = declaration(ctx, &name)
         && let Some(f) = ctx.program().files.get(span.file as usize)
     {
-        let before = &f.text[..f.line_starts[f.line(span.start).saturating_sub(1) as usize] as usize];
+        let before = &f.text[..f.line_start(f.line(span.start)).unwrap_or(0) as usize];
         for l in before.lines().rev() {
             match l.trim_start().strip_prefix("##") {
                 Some(c) if !c.starts_with(['!', '<', '#']) => lines.push(c.strip_prefix(' ').unwrap_or(c)),

@@ -321,7 +321,7 @@ pub fn event_call(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Result<Opti
         return Ok(None);
     }
     let mut args = Vec::with_capacity(sig.params.len());
-    for (v, p) in a[1..].iter().zip(&sig.params) {
+    for (v, p) in a[1..].iter().zip(sig.params.iter()) {
         let have = ctx.type_of(v);
         let direct = ctx.types().same(have, p.ty) || matches!(ctx.types().kind(p.ty), Kind::Any | Kind::Opaque(_));
         let records = matches!(ctx.types().kind(p.ty), Kind::Record(_)) && matches!(v, Value::Record(_));

@@ -4,9 +4,12 @@
 //! except where a name was given (`type Names: vector of string`), which makes an entry of its own that compares
 //! equal by [`Types::same`]. Records and enums grow by `redef` while scripts load; slots and values only append.
 
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
 use foldhash::HashMap;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 /// A type, as an index into [`Types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +96,8 @@ pub enum Flavor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FuncType {
     pub flavor: Flavor,
-    pub params: Vec<Param>,
+    /// Shared by the type, the functions of that type and their entries.
+    pub params: Rc<[Param]>,
     /// `builtin::VOID` where nothing is yielded; hooks yield bool.
     pub yields: TypeId,
     /// True for built-ins declared with `...`: any argument list is accepted.
@@ -174,8 +178,14 @@ pub struct Types {
     pub entries: Vec<Entry>,
     pub records: Vec<RecordType>,
     pub enums: Vec<EnumType>,
-    interned: HashMap<Kind, TypeId>,
+    /// The structural types by what they are; the entries hold the keys.
+    interned: HashTable<TypeId>,
     spellings: HashMap<(TypeId, Rc<str>), TypeId>,
+}
+
+/// Where a structural type stands in the table; what scripts declare is chosen by no attacker.
+fn hash(kind: &Kind) -> u64 {
+    FixedState::default().hash_one(kind)
 }
 
 impl Types {
@@ -185,7 +195,7 @@ impl Types {
             entries: Vec::new(),
             records: Vec::new(),
             enums: Vec::new(),
-            interned: HashMap::default(),
+            interned: HashTable::new(),
             spellings: HashMap::default(),
         };
         use Kind::*;
@@ -200,25 +210,28 @@ impl Types {
 
     /// The id of a structural type, made on first use.
     pub fn intern(&mut self, kind: Kind) -> TypeId {
-        if let Some(&id) = self.interned.get(&kind) {
+        let hash = hash(&kind);
+        if let Some(id) = self.find_hashed(&kind, hash) {
             return id;
         }
         let id = TypeId(self.entries.len() as u32);
         self.entries.push(Entry {
-            kind: kind.clone(),
+            kind,
             name: None,
             canonical: id,
             aliases: Vec::new(),
         });
+        let entries = &self.entries;
+        self.interned
+            .insert_unique(hash, id, |id| self::hash(&entries[id.0 as usize].kind));
         // `table_keys` needs the set over a table's index at run time, when no type can be made any more.
-        let keys = match &kind {
+        let keys = match self.kind(id) {
             Kind::Table { index, yields: Some(_) } => Some(Kind::Table {
                 index: index.clone(),
                 yields: None,
             }),
             _ => None,
         };
-        self.interned.insert(kind, id);
         if let Some(keys) = keys {
             self.intern(keys);
         }
@@ -227,7 +240,11 @@ impl Types {
 
     /// The id of a structural type that exists already.
     pub fn find(&self, kind: &Kind) -> Option<TypeId> {
-        self.interned.get(kind).copied()
+        self.find_hashed(kind, hash(kind))
+    }
+
+    fn find_hashed(&self, kind: &Kind, hash: u64) -> Option<TypeId> {
+        self.interned.find(hash, |id| self.kind(*id) == kind).copied()
     }
 
     /// What a type is.
@@ -397,7 +414,7 @@ impl Types {
             (Kind::Func(f), Kind::Func(g)) => {
                 f.flavor == g.flavor
                     && f.params.len() == g.params.len()
-                    && f.params.iter().zip(&g.params).all(|(p, q)| self.same(p.ty, q.ty))
+                    && f.params.iter().zip(g.params.iter()).all(|(p, q)| self.same(p.ty, q.ty))
                     && self.same(f.yields, g.yields)
             }
             _ => false,

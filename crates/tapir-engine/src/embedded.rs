@@ -6,7 +6,7 @@ use std::path::Path;
 include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
 
 /// The text of an embedded file by its path below `scripts/`, e.g. `base/init-bare.zeek`.
-pub fn get(path: &str) -> Option<&'static [u8]> {
+pub fn get(path: &str) -> Option<&'static str> {
     FILES.binary_search_by(|f| f.0.cmp(path)).ok().map(|i| FILES[i].1)
 }
 

@@ -194,6 +194,8 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     })?;
     vm.queue().set_bindings(bindings);
     if config.parse_only {
+        // The process ends here: taking the program apart would only take time.
+        std::mem::forget(vm);
         return Err(0);
     }
     if let Err(e) = vm.run_inits(&mut host) {
@@ -302,7 +304,7 @@ fn signature_files(config: &Config, vm: &Vm) -> Result<Vec<(String, Vec<u8>)>, S
 fn read_signatures(name: &str) -> Result<(String, Vec<u8>), String> {
     if let Some(inner) = name.strip_prefix(ROOT) {
         if let Some(text) = embedded::get(inner.trim_start_matches('/')) {
-            return Ok((name.to_string(), text.to_vec()));
+            return Ok((name.to_string(), text.as_bytes().to_vec()));
         }
     }
     for candidate in [format!("{name}.sig"), name.to_string()] {
@@ -310,7 +312,7 @@ fn read_signatures(name: &str) -> Result<(String, Vec<u8>), String> {
             if let Some(inner) = dir.strip_prefix(ROOT) {
                 let path = format!("{inner}/{candidate}");
                 if let Some(text) = embedded::get(path.trim_start_matches('/')) {
-                    return Ok((format!("{ROOT}{path}"), text.to_vec()));
+                    return Ok((format!("{ROOT}{path}"), text.as_bytes().to_vec()));
                 }
             } else {
                 let path = Path::new(&dir).join(&candidate);

@@ -28,7 +28,7 @@ fn main() {
     for d in &diagnostics {
         print!("{}", d.render(&program.files));
     }
-    let lines: usize = program.files.iter().map(|f| f.line_starts.len()).sum();
+    let lines: usize = program.files.iter().map(|f| f.text.lines().count()).sum();
     eprintln!(
         "{} files, {lines} lines, {} globals, {} functions, {} types: {took:?}",
         program.files.len(),

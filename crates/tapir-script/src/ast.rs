@@ -160,7 +160,8 @@ pub enum StmtKind {
         constant: bool,
         name: Ident,
         ty: Option<Type>,
-        init: Option<(InitOp, Expr)>,
+        /// Boxed, as all big parts of statements, which are moved often.
+        init: Option<Box<Expr>>,
         attrs: Vec<Attr>,
     },
     Event(Ident, Vec<Expr>),
@@ -171,7 +172,7 @@ pub enum StmtKind {
         /// `[a, b]` rather than a single name.
         bracketed: bool,
         value: Option<Ident>,
-        over: Expr,
+        over: Box<Expr>,
         body: Box<Stmt>,
     },
     Switch(Expr, Vec<Case>),

@@ -130,7 +130,7 @@ fn excerpt(out: &mut String, span: Span, label: &str, files: &[SourceFile]) {
         return;
     };
     let line = file.line(span.start).max(1);
-    let start = file.line_starts.get(line as usize - 1).copied().unwrap_or(0) as usize;
+    let start = file.line_start(line).unwrap_or(0) as usize;
     let text = file.text.as_bytes().get(start..).unwrap_or(&[]);
     let text = text.split(|&b| b == b'\n').next().unwrap_or(&[]);
     let text = String::from_utf8_lossy(text);

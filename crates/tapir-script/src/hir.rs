@@ -5,6 +5,9 @@
 //! `builtin::ERROR` type remains in a program whose check gave no error.
 //! A program only grows: the VM may run initialisers of what is loaded so far (for `@if`) and go on later.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use tapir_data::types::{DefaultId, FuncType, TypeId, Types};
@@ -49,17 +52,40 @@ pub struct Program {
 pub struct SourceFile {
     /// The path shown in messages and in `zeek_script_loaded`.
     pub path: Rc<str>,
-    pub text: Rc<str>,
+    /// Scripts that are part of the program are not copied.
+    pub text: Cow<'static, str>,
     /// The depth of `@load` nesting; 0 for files named on the command line or by the start-up sequence.
     pub level: u32,
-    /// Byte offset of each line's start.
-    pub line_starts: Vec<u32>,
+    /// Byte offset of each line's start, found when a line is first asked for.
+    line_starts: OnceCell<Box<[u32]>>,
 }
 
 impl SourceFile {
+    /// A file with its text.
+    pub fn new(path: &str, text: impl Into<Cow<'static, str>>, level: u32) -> Self {
+        SourceFile {
+            path: path.into(),
+            text: text.into(),
+            level,
+            line_starts: OnceCell::new(),
+        }
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = memchr::memchr_iter(b'\n', self.text.as_bytes());
+            std::iter::once(0).chain(ends.map(|at| at as u32 + 1)).collect()
+        })
+    }
+
     /// The line, counted from 1, of a byte offset.
     pub fn line(&self, offset: u32) -> u32 {
-        self.line_starts.partition_point(|&s| s <= offset) as u32
+        self.line_starts().partition_point(|&s| s <= offset) as u32
+    }
+
+    /// The byte offset of the beginning of a line, counted from 1.
+    pub fn line_start(&self, line: u32) -> Option<u32> {
+        self.line_starts().get((line as usize).checked_sub(1)?).copied()
     }
 }
 
@@ -90,9 +116,36 @@ pub enum Storage {
     Option,
 }
 
-/// Attributes that matter at run time; most things have none, so those that they have are boxed. For tables they bind to the value made by the initialiser.
+/// The attributes of something; most things have none, and then this is a null pointer. Reads as an [`AttrSet`]; who writes
+/// makes one.
 #[derive(Default)]
-pub struct Attrs {
+pub struct Attrs(Option<Box<AttrSet>>);
+
+impl Attrs {
+    /// Whether nothing was ever set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Deref for Attrs {
+    type Target = AttrSet;
+
+    #[inline]
+    fn deref(&self) -> &AttrSet {
+        const NONE: &AttrSet = &AttrSet::NONE;
+        self.0.as_deref().unwrap_or(NONE)
+    }
+}
+
+impl DerefMut for Attrs {
+    fn deref_mut(&mut self) -> &mut AttrSet {
+        self.0.get_or_insert_with(|| Box::new(AttrSet::NONE))
+    }
+}
+
+/// Attributes that matter at run time. For tables they bind to the value made by the initialiser.
+pub struct AttrSet {
     pub default: Option<Box<Thunk>>,
     pub default_insert: Option<Box<Thunk>>,
     pub read_expire: Option<Box<Thunk>>,
@@ -109,6 +162,28 @@ pub struct Attrs {
     pub is_used: bool,
     pub error_handler: bool,
     pub deprecated: Option<Rc<str>>,
+}
+
+impl AttrSet {
+    /// No attribute.
+    const NONE: AttrSet = AttrSet {
+        default: None,
+        default_insert: None,
+        read_expire: None,
+        write_expire: None,
+        create_expire: None,
+        expire_func: None,
+        on_change: None,
+        add_func: None,
+        delete_func: None,
+        publish_on_change: None,
+        backend: None,
+        ordered: false,
+        raw_output: false,
+        is_used: false,
+        error_handler: false,
+        deprecated: None,
+    };
 }
 
 /// One initialisation step.
@@ -191,7 +266,7 @@ pub enum StmtKind {
     Print(Vec<Expr>),
     Expr(Expr),
     /// `local x = e`; the value has the local's type.
-    InitLocal(LocalId, Expr, Box<Attrs>),
+    InitLocal(LocalId, Expr, Attrs),
     Event(EventTarget, Vec<Expr>),
     If(Expr, Box<Stmt>, Option<Box<Stmt>>),
     While(Expr, Box<Stmt>),
@@ -205,8 +280,16 @@ pub enum StmtKind {
     Add(LValue),
     Delete(LValue),
     When(Box<When>),
-    Assert(Expr, Option<Expr>, Rc<str>),
+    Assert(Box<Assert>),
     Null,
+}
+
+/// An `assert` statement.
+pub struct Assert {
+    pub cond: Expr,
+    pub message: Option<Expr>,
+    /// The condition as it is shown.
+    pub text: Rc<str>,
 }
 
 /// What an `event` statement raises.
@@ -358,8 +441,8 @@ pub enum ExprKind {
     /// `R($a=1)`, `[$a=1]`, `record(…)`: slot and value.
     Record(Vec<(u32, Expr)>),
     /// `table(...)`, `{ [k] = v }` with the table's type. Each entry: index list, value.
-    Table(Vec<(Vec<Expr>, Expr)>, Box<Attrs>),
-    Set(Vec<Vec<Expr>>, Box<Attrs>),
+    Table(Vec<(Vec<Expr>, Expr)>, Attrs),
+    Set(Vec<Vec<Expr>>, Attrs),
     Vector(Vec<Expr>),
     /// `[a, b]` where a list is wanted as one value.
     List(Vec<Expr>),

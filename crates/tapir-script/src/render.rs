@@ -729,10 +729,10 @@ impl Renderer<'_> {
                     }
                 }
             }
-            StmtKind::Assert(c, m, _) => {
+            StmtKind::Assert(a) => {
                 self.put("assert ");
-                self.expr(c);
-                if let Some(m) = m {
+                self.expr(&a.cond);
+                if let Some(m) = &a.message {
                     self.put(", ");
                     self.expr(m);
                 }

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
+use hashbrown::HashTable;
+
+use crate::lex::Kw;
+
 /// An interned name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(pub u32);
@@ -13,6 +17,14 @@ impl Symbol {
     pub const EMPTY: Symbol = Symbol(0);
     /// `_`.
     pub const BLANK: Symbol = Symbol(1);
+    /// The first of the reserved words.
+    const RESERVED: u32 = 2;
+
+    /// The reserved word that this is, if it is one.
+    #[inline]
+    pub fn reserved(self) -> Option<Kw> {
+        Kw::WORDS.get(self.0.wrapping_sub(Self::RESERVED) as usize).copied()
+    }
 }
 
 /// A quick hash for short keys that the program's author chooses, not an attacker.
@@ -24,10 +36,28 @@ impl Hasher for FastHasher {
         self.0 ^ (self.0 >> 29)
     }
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
+        let word = |at: usize| bytes[at..].first_chunk().map_or(0, |w| u64::from_le_bytes(*w));
+        let half = |at: usize| {
+            bytes[at..]
+                .first_chunk()
+                .map_or(0, |w| u64::from(u32::from_le_bytes(*w)))
+        };
+        // The last word overlaps the one before, so that nothing is copied piece by piece.
+        match bytes.len() {
+            0 => {}
+            n @ 1..4 => {
+                let ends = u64::from(bytes[0]) | u64::from(bytes[n / 2]) << 8 | u64::from(bytes[n - 1]) << 16;
+                self.write_u64(ends | (n as u64) << 24);
+            }
+            n @ 4..8 => self.write_u64(half(0) | half(n - 4) << 32),
+            n => {
+                let mut at = 0;
+                while at + 8 < n {
+                    self.write_u64(word(at));
+                    at += 8;
+                }
+                self.write_u64(word(n - 8));
+            }
         }
     }
     fn write_u8(&mut self, v: u8) {
@@ -47,41 +77,73 @@ impl Hasher for FastHasher {
 /// A map with [`FastHasher`].
 pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
+/// So many names have room at first; the scripts that come with the program have about as many.
+const NAMES: usize = 12_000;
+
 /// All names of a program.
 pub struct Interner {
-    map: FastMap<Rc<str>, Symbol>,
+    table: HashTable<Symbol>,
     names: Vec<Rc<str>>,
     joined: FastMap<(Symbol, Symbol), Symbol>,
 }
 
+fn hash(name: &[u8]) -> u64 {
+    let mut hasher = FastHasher::default();
+    hasher.write(name);
+    hasher.finish()
+}
+
 impl Interner {
-    /// An interner that knows the fixed symbols.
+    /// An interner that knows the fixed symbols and the reserved words.
     pub fn new() -> Self {
         let mut interner = Interner {
-            map: FastMap::default(),
-            names: Vec::new(),
+            table: HashTable::with_capacity(NAMES),
+            names: Vec::with_capacity(NAMES),
             joined: FastMap::default(),
         };
         interner.intern("");
         interner.intern("_");
+        for word in Kw::ALL {
+            interner.intern(word);
+        }
         interner
+    }
+
+    fn find(&self, name: &[u8], hash: u64) -> Option<Symbol> {
+        let is = |s: &Symbol| self.names[s.0 as usize].as_bytes() == name;
+        self.table.find(hash, is).copied()
+    }
+
+    fn add(&mut self, name: &str, of: u64) -> Symbol {
+        let symbol = Symbol(self.names.len() as u32);
+        self.names.push(name.into());
+        let names = &self.names;
+        self.table
+            .insert_unique(of, symbol, |s| hash(names[s.0 as usize].as_bytes()));
+        symbol
     }
 
     /// The symbol of a name, made on first use.
     pub fn intern(&mut self, name: &str) -> Symbol {
-        if let Some(&symbol) = self.map.get(name) {
-            return symbol;
+        let hash = hash(name.as_bytes());
+        match self.find(name.as_bytes(), hash) {
+            Some(symbol) => symbol,
+            None => self.add(name, hash),
         }
-        let symbol = Symbol(self.names.len() as u32);
-        let name: Rc<str> = name.into();
-        self.names.push(name.clone());
-        self.map.insert(name, symbol);
-        symbol
+    }
+
+    /// The same for a name in a text that may be no UTF-8 elsewhere.
+    pub fn intern_ascii(&mut self, name: &[u8]) -> Symbol {
+        let hash = hash(name);
+        match self.find(name, hash) {
+            Some(symbol) => symbol,
+            None => self.add(&String::from_utf8_lossy(name), hash),
+        }
     }
 
     /// The symbol of a name that was interned before.
     pub fn get(&self, name: &str) -> Option<Symbol> {
-        self.map.get(name).copied()
+        self.find(name.as_bytes(), hash(name.as_bytes()))
     }
 
     /// The text of a name.

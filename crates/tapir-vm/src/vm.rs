@@ -8,6 +8,7 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use tapir_data::table::TableAttrs;
 use tapir_data::types::{DefaultId, Flavor, Kind, TypeId, Types, builtin};
@@ -96,6 +97,15 @@ pub(crate) struct AttrThunk {
 
 /// A conversion between values that the machine does not know itself; see [`Vm::set_cast_hook`].
 pub type CastHook = fn(&mut Vm, &mut dyn Host, &Value, TypeId) -> Option<Value>;
+
+/// The ids of native events by name, the same for all machines.
+fn native_events() -> &'static FastMap<&'static str, u32> {
+    static IDS: OnceLock<FastMap<&'static str, u32>> = OnceLock::new();
+    IDS.get_or_init(|| {
+        let names = tapir_interface::events::NAMES.iter();
+        names.enumerate().map(|(i, n)| (*n, i as u32)).collect()
+    })
+}
 
 /// One machine: a program, its state, and the events that wait.
 pub struct Vm {
@@ -277,18 +287,14 @@ impl Vm {
         self.event_ids.resize(n.max(self.event_ids.len()), u32::MAX);
         self.plans.clear();
         if self.n_functions_seen < n {
-            let native: HashMap<&str, u32> = tapir_interface::events::NAMES
-                .iter()
-                .enumerate()
-                .map(|(i, n)| (*n, i as u32))
-                .collect();
+            let native = native_events();
             for i in self.n_functions_seen..n {
                 let f = &prog.functions[i];
                 if f.sig.flavor != Flavor::Event {
                     continue;
                 }
-                let id = match native.get(&*f.name) {
-                    Some(&id) => {
+                let id = match native.get(&*f.name).copied() {
+                    Some(id) => {
                         self.event_funcs[id as usize] = Some(FuncId(i as u32));
                         id
                     }

@@ -111,9 +111,9 @@ impl Checker {
             let attrs = self.table_attrs(of_value.into_iter(), ty);
             let is_set = matches!(self.kind(ty), Kind::Table { yields: None, .. });
             let kind = if is_set {
-                crate::hir::ExprKind::Set(Vec::new(), Box::new(attrs))
+                crate::hir::ExprKind::Set(Vec::new(), attrs)
             } else {
-                crate::hir::ExprKind::Table(Vec::new(), Box::new(attrs))
+                crate::hir::ExprKind::Table(Vec::new(), attrs)
             };
             let expr = Expr { kind, ty, span };
             out.default = Some(self.add_default(Thunk { expr, n_slots: 0 }));
@@ -189,8 +189,12 @@ impl Checker {
         }
         let mut out = self.table_attrs(of_value.into_iter(), ty);
         flags.redef |= out.add_func.is_some() || out.delete_func.is_some();
-        out.deprecated = flags.deprecated.clone();
-        out.is_used = flags.is_used;
+        if flags.deprecated.is_some() {
+            out.deprecated = flags.deprecated.clone();
+        }
+        if flags.is_used {
+            out.is_used = true;
+        }
         (out, flags)
     }
 

@@ -176,7 +176,7 @@ impl Checker {
             let typed = sig.params.iter().filter(|p| &*p.name != "va_args").count();
             let mut fixed = sig.clone();
             fixed.variadic = false;
-            fixed.params.truncate(typed);
+            fixed.params = sig.params[..typed].into();
             let (front, rest) = args.split_at(typed.min(args.len()));
             let mut out = self.arguments(front, &fixed, at, span, what)?;
             out.extend(rest.iter().map(|a| self.value(a, None)));
@@ -216,7 +216,7 @@ impl Checker {
 
         let mut out = Vec::with_capacity(args.len());
         let mut ok = true;
-        for (i, (a, p)) in args.iter().zip(&sig.params).enumerate() {
+        for (i, (a, p)) in args.iter().zip(sig.params.iter()).enumerate() {
             let checked = self.value(a, Some(p.ty));
             let from = checked.ty;
             let compatible = from == builtin::ERROR

@@ -4,7 +4,7 @@ use tapir_data::types::{FuncType, Kind, TypeId, builtin};
 
 use super::Checker;
 use crate::ast;
-use crate::hir::{Const, Expr, ExprKind, Span};
+use crate::hir::{Attrs, Const, Expr, ExprKind, Span};
 
 /// Where a value is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +69,7 @@ impl Checker {
             && (f.variadic
                 || g.variadic
                 || (f.params.len() == g.params.len()
-                    && f.params.iter().zip(&g.params).all(|(p, q)| self.fits(p.ty, q.ty))))
+                    && f.params.iter().zip(g.params.iter()).all(|(p, q)| self.fits(p.ty, q.ty))))
     }
 
     /// Converts an expression to a type, or reports that it cannot be.
@@ -270,8 +270,8 @@ impl Checker {
             (ExprKind::List(_), Kind::Record(_)) => {
                 return self.record_of(&[], to, span, false);
             }
-            (ExprKind::List(_), Kind::Table { yields: Some(_), .. }) => ExprKind::Table(Vec::new(), Box::default()),
-            (ExprKind::List(_), Kind::Table { .. }) => ExprKind::Set(Vec::new(), Box::default()),
+            (ExprKind::List(_), Kind::Table { yields: Some(_), .. }) => ExprKind::Table(Vec::new(), Attrs::default()),
+            (ExprKind::List(_), Kind::Table { .. }) => ExprKind::Set(Vec::new(), Attrs::default()),
             (ExprKind::List(_), _) => ExprKind::Vector(Vec::new()),
             (kind, _) => kind,
         };

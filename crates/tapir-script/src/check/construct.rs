@@ -600,11 +600,11 @@ impl Checker {
         })
     }
 
-    fn constructor_attrs(&mut self, attrs: &[ast::Attr], ty: TypeId) -> Box<Attrs> {
+    fn constructor_attrs(&mut self, attrs: &[ast::Attr], ty: TypeId) -> Attrs {
         if attrs.is_empty() {
-            return Box::default();
+            return Attrs::default();
         }
-        Box::new(self.value_attrs(attrs, ty))
+        self.value_attrs(attrs, ty)
     }
 
     /// `vector(…)` or a list in braces for a vector.

@@ -428,9 +428,14 @@ impl Checker {
     }
 
     fn merge_attrs(&mut self, g: GlobalId, new: Attrs) {
-        let old = &mut self.program.globals[g.0 as usize].attrs;
+        if new.is_empty() {
+            return;
+        }
+        let old = &mut *self.program.globals[g.0 as usize].attrs;
+        let mut new = new;
+        let new = &mut *new;
         macro_rules! take {
-            ($($field:ident),*) => { $(if new.$field.is_some() { old.$field = new.$field; })* };
+            ($($field:ident),*) => { $(if new.$field.is_some() { old.$field = new.$field.take(); })* };
         }
         let (ordered, raw, used, handler) = (new.ordered, new.raw_output, new.is_used, new.error_handler);
         take!(

@@ -163,9 +163,9 @@ impl Flow<'_> {
                     self.expr(t);
                 }
             }
-            StmtKind::Assert(c, m, _) => {
-                self.expr(c);
-                if let Some(m) = m {
+            StmtKind::Assert(a) => {
+                self.expr(&a.cond);
+                if let Some(m) = &a.message {
                     self.expr(m);
                 }
             }

@@ -89,8 +89,12 @@ impl Checker {
         let f = &mut self.program.functions[id.0 as usize];
         f.declared = true;
         f.exported |= exported;
-        f.attrs.error_handler |= attrs.error_handler;
-        f.attrs.is_used |= flags.is_used;
+        if attrs.error_handler {
+            f.attrs.error_handler = true;
+        }
+        if flags.is_used {
+            f.attrs.is_used = true;
+        }
         if let Some(text) = &flags.deprecated {
             f.attrs.deprecated = Some(text.clone());
             if let Some(e) = self.scope[full.0 as usize].as_mut() {
@@ -112,7 +116,8 @@ impl Checker {
             );
             return;
         }
-        let same = self.same_params(&old, sig) && old.params.iter().zip(&sig.params).all(|(p, q)| p.name == q.name);
+        let same =
+            self.same_params(&old, sig) && old.params.iter().zip(sig.params.iter()).all(|(p, q)| p.name == q.name);
         if same {
             if !self.fits(old.yields, sig.yields) {
                 let text = format!("redefinition changes type ({})", self.text(name.name));
@@ -136,7 +141,7 @@ impl Checker {
             }
         }
         let mut positions = Vec::with_capacity(sig.params.len());
-        for p in &sig.params {
+        for p in sig.params.iter() {
             let Some(i) = old.params.iter().position(|q| q.name == p.name) else {
                 let text = format!(
                     "alternate function prototype arg '{}' not found in canonical prototype",
@@ -257,7 +262,9 @@ impl Checker {
             self.adopt_defaults(id, &canonical, &header);
         }
         let f = &mut self.program.functions[id.0 as usize];
-        f.attrs.is_used |= info.is_used;
+        if info.is_used {
+            f.attrs.is_used = true;
+        }
         if let Some(text) = &info.deprecated {
             f.attrs.deprecated = Some(text.clone());
             if let Some(e) = self.scope[full.0 as usize].as_mut() {
@@ -281,7 +288,7 @@ impl Checker {
         let missing = canonical.params.iter().all(|p| p.default.is_none());
         if missing && header.params.iter().any(|p| p.default.is_some()) {
             let mut sig = canonical.clone();
-            for (p, q) in sig.params.iter_mut().zip(&header.params) {
+            for (p, q) in Rc::make_mut(&mut sig.params).iter_mut().zip(header.params.iter()) {
                 p.default = q.default;
                 p.shown = q.shown.clone();
             }

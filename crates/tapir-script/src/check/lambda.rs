@@ -248,6 +248,6 @@ impl Checker {
 
     /// Whether two signatures have parameters of the same types.
     pub(super) fn same_params(&self, f: &FuncType, g: &FuncType) -> bool {
-        f.params.len() == g.params.len() && f.params.iter().zip(&g.params).all(|(p, q)| self.fits(p.ty, q.ty))
+        f.params.len() == g.params.len() && f.params.iter().zip(g.params.iter()).all(|(p, q)| self.fits(p.ty, q.ty))
     }
 }

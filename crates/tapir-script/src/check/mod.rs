@@ -34,6 +34,10 @@ use crate::symbol::{FastMap, Interner, Symbol};
 /// So many errors are told; more would bury the first.
 const MAX_ERRORS: usize = 100;
 
+/// So many global names have room at first: more than the scripts have that come with the program. Room that is not used is
+/// never touched, and growing leaves holes.
+const NAMES: usize = 6000;
+
 /// What a global name stands for.
 #[derive(Clone)]
 struct Entity {
@@ -139,6 +143,8 @@ pub struct Checker {
     /// Whether a symbol is written with `::`, by symbol: 0 unknown, 1 no, 2 yes.
     qualified: Vec<u8>,
     modules: FastMap<Symbol, ()>,
+    /// The full names of what modules hold, by module and plain name.
+    members: FastMap<(Symbol, Symbol), Symbol>,
     module: Symbol,
     exported: bool,
     frames: Vec<Frame>,
@@ -171,13 +177,20 @@ pub struct Checker {
 impl Checker {
     /// A checker of an empty program.
     pub fn new() -> Self {
+        let mut program = Program::new();
+        program.names.reserve(NAMES);
+        program.functions.reserve(NAMES / 2);
+        program.globals.reserve(NAMES / 3);
+        program.inits.reserve(NAMES / 3);
+        program.types.entries.reserve(NAMES / 2);
         Checker {
             names: Interner::new(),
-            program: Program::new(),
+            program,
             diagnostics: Vec::new(),
             scope: Vec::new(),
             qualified: Vec::new(),
             modules: FastMap::default(),
+            members: FastMap::with_capacity_and_hasher(NAMES, Default::default()),
             module: Symbol::EMPTY,
             exported: false,
             frames: Vec::new(),
@@ -291,15 +304,15 @@ impl Checker {
         self.qualified[i] == 2
     }
 
-    /// The module part of a full name.
-    fn module_of(&mut self, name: Symbol) -> Symbol {
+    /// The module part of a full name, and its plain name within that.
+    fn module_of(&mut self, name: Symbol) -> (Symbol, Symbol) {
         if !self.is_qualified(name) {
-            return Symbol::EMPTY;
+            return (Symbol::EMPTY, name);
         }
         let text = self.names.text(name).clone();
         match text.rsplit_once("::") {
-            Some((module, _)) => self.names.intern(module),
-            None => Symbol::EMPTY,
+            Some((module, plain)) => (self.names.intern(module), self.names.intern(plain)),
+            None => (Symbol::EMPTY, name),
         }
     }
 
@@ -309,9 +322,10 @@ impl Checker {
 
     /// Makes a global name known.
     fn define(&mut self, name: Symbol, meaning: hir::Ident, exported: bool, span: Span) {
-        let module = self.module_of(name);
+        let (module, plain) = self.module_of(name);
         if module != Symbol::EMPTY {
             self.modules.insert(module, ());
+            self.members.insert((module, plain), name);
         }
         let i = name.0 as usize;
         if i >= self.scope.len() {
@@ -337,8 +351,7 @@ impl Checker {
     /// The full name under which a name is found from the current module.
     fn find_global(&mut self, name: Symbol) -> Option<Symbol> {
         if self.module != Symbol::EMPTY {
-            let full = self.names.qualify(self.module, name);
-            if self.entity(full).is_some() {
+            if let Some(&full) = self.members.get(&(self.module, name)) {
                 return Some(full);
             }
         }

@@ -59,6 +59,10 @@ impl Rebind<'_> {
     }
 
     fn attrs(&mut self, a: &mut Attrs) {
+        if a.is_empty() {
+            return;
+        }
+        let a = &mut **a;
         let all = [
             &mut a.default,
             &mut a.default_insert,
@@ -129,9 +133,9 @@ impl Rebind<'_> {
                     self.body(b);
                 }
             }
-            StmtKind::Assert(c, m, _) => {
-                self.expr(c);
-                if let Some(m) = m {
+            StmtKind::Assert(a) => {
+                self.expr(&mut a.cond);
+                if let Some(m) = &mut a.message {
                     self.expr(m);
                 }
             }

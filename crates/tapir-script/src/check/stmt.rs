@@ -160,7 +160,7 @@ impl Checker {
                 ty,
                 init,
                 attrs,
-            } => self.local(*constant, name, ty.as_ref(), init.as_ref().map(|i| &i.1), attrs, s.span),
+            } => self.local(*constant, name, ty.as_ref(), init.as_deref(), attrs, s.span),
             S::Event(name, args) => match self.event_target(name) {
                 Some((target, sig)) => match self.arguments(args, &sig, None, s.span, "event invocation") {
                     Some(args) => StmtKind::Event(target, args),
@@ -224,8 +224,8 @@ impl Checker {
             S::Return(e) => self.return_stmt(e.as_ref(), s.span),
             S::When(when) => self.when(when, s.span),
             S::Assert(cond, message) => {
-                let c = self.condition_of(cond);
-                let text = self.expr_text(&c);
+                let cond = self.condition_of(cond);
+                let text = self.expr_text(&cond).into();
                 let message = message.as_ref().map(|m| {
                     let m = self.value(m, Some(builtin::STRING));
                     if !matches!(self.canonical(m.ty), builtin::STRING | builtin::ERROR | builtin::ANY) {
@@ -234,7 +234,7 @@ impl Checker {
                     }
                     m
                 });
-                StmtKind::Assert(c, message, text.into())
+                StmtKind::Assert(Box::new(hir::Assert { cond, message, text }))
             }
         }
     }
@@ -316,10 +316,10 @@ impl Checker {
         let aggregate = self.is_aggregate(ty);
         let assured = |a: &ast::Attr| matches!(a.name, ast::AttrName::IsAssigned | ast::AttrName::IsUsed);
         self.frame().info[id.0 as usize].assured = attrs.iter().any(assured);
-        let attrs: Box<Attrs> = if attrs.is_empty() {
-            Box::default()
+        let attrs = if attrs.is_empty() {
+            Attrs::default()
         } else {
-            Box::new(self.value_attrs(attrs, ty))
+            self.value_attrs(attrs, ty)
         };
         match value {
             Some(v) if v.ty == builtin::ERROR => StmtKind::Null,
@@ -340,8 +340,8 @@ impl Checker {
                 }
                 // Attributes need a value to belong to.
                 let kind = match self.kind(ty) {
-                    Kind::Table { yields: Some(_), .. } => ExprKind::Table(Vec::new(), Box::default()),
-                    Kind::Table { .. } => ExprKind::Set(Vec::new(), Box::default()),
+                    Kind::Table { yields: Some(_), .. } => ExprKind::Table(Vec::new(), Attrs::default()),
+                    Kind::Table { .. } => ExprKind::Set(Vec::new(), Attrs::default()),
                     _ => return StmtKind::Null,
                 };
                 let empty = Expr {

@@ -264,7 +264,7 @@ impl Checker {
         };
         FuncType {
             flavor: sig.flavor,
-            params,
+            params: params.into(),
             yields,
             variadic: sig.variadic,
         }

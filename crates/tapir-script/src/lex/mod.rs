@@ -8,8 +8,7 @@ mod literal;
 #[cfg(test)]
 mod tests;
 
-use std::rc::Rc;
-
+use bytes::Bytes;
 use tapir_data::value::{Addr, Port, Subnet};
 
 use crate::symbol::{Interner, Symbol};
@@ -58,6 +57,8 @@ macro_rules! words {
             }
             /// All spellings.
             pub const ALL: &'static [&'static str] = &[$($text),*];
+            /// All words, in the order of their spellings.
+            pub const WORDS: &'static [$name] = &[$($name::$variant),*];
         }
     };
 }
@@ -123,7 +124,7 @@ pub struct Token {
 
 /// A position in one file's bytes.
 pub struct Lexer {
-    pub src: Rc<[u8]>,
+    pub src: Bytes,
     pub pos: usize,
 }
 
@@ -132,14 +133,25 @@ fn is_ident_start(b: u8) -> bool {
     b.is_ascii_alphabetic() || b == b'_'
 }
 
+/// Which bytes names consist of.
+static IDENT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric() || b as u8 == b'_';
+        b += 1;
+    }
+    table
+};
+
 #[inline]
 fn is_ident(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_'
+    IDENT[b as usize]
 }
 
 impl Lexer {
     /// A lexer at the beginning of a text.
-    pub fn new(src: Rc<[u8]>) -> Self {
+    pub fn new(src: Bytes) -> Self {
         Lexer { src, pos: 0 }
     }
 
@@ -154,7 +166,7 @@ impl Lexer {
     }
 
     fn skip_blank(&mut self) {
-        let src = &self.src;
+        let src: &[u8] = &self.src;
         let mut i = self.pos;
         while let Some(&b) = src.get(i) {
             match b {
@@ -287,9 +299,7 @@ impl Lexer {
         let mut i = start;
         let mut qualified = false;
         loop {
-            while is_ident(self.at(i)) {
-                i += 1;
-            }
+            i += self.src[i..].iter().take_while(|b| is_ident(**b)).count();
             if self.at(i) == b':' && self.at(i + 1) == b':' && is_ident_start(self.at(i + 2)) {
                 qualified = true;
                 i += 2;
@@ -306,35 +316,29 @@ impl Lexer {
             return Tok::Bad("host");
         }
         self.pos = i;
-        let Ok(text) = std::str::from_utf8(&self.src[start..i]) else {
-            return Tok::Bad("unrecognized character");
-        };
-        if !qualified {
-            if i - start == 1 {
-                match text {
-                    "T" => return Tok::True,
-                    "F" => return Tok::False,
-                    _ => {}
-                }
-            }
-            if i - start <= 11 {
-                if let Some(kw) = Kw::find(text) {
-                    return Tok::Kw(kw);
+        match &self.src[start..i] {
+            b"T" => Tok::True,
+            b"F" => Tok::False,
+            text => {
+                let name = names.intern_ascii(text);
+                match name.reserved() {
+                    Some(kw) => Tok::Kw(kw),
+                    None => Tok::Ident(name),
                 }
             }
         }
-        Tok::Ident(names.intern(text))
     }
 
     fn string(&mut self, start: usize) -> Tok {
+        let src: &[u8] = &self.src;
         let mut i = start + 1;
         loop {
-            match self.src.get(i) {
+            match src.get(i) {
                 Some(b'"') => {
                     self.pos = i + 1;
                     return Tok::Str;
                 }
-                Some(b'\\') if self.src.get(i + 1).is_some_and(|&b| b != b'\n') => i += 2,
+                Some(b'\\') if src.get(i + 1).is_some_and(|&b| b != b'\n') => i += 2,
                 Some(0) => {
                     self.pos = i + 1;
                     return Tok::Bad("nul");

@@ -2,7 +2,7 @@ use super::*;
 
 fn lex(text: &str) -> Vec<Tok> {
     let mut names = Interner::new();
-    let mut lexer = Lexer::new(text.as_bytes().into());
+    let mut lexer = Lexer::new(bytes::Bytes::copy_from_slice(text.as_bytes()));
     let mut out = Vec::new();
     loop {
         let t = lexer.next(&mut names);

@@ -6,11 +6,14 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-pub use source::{Embedded, Files, Found, ScriptSource};
+use bytes::Bytes;
+
+pub use source::{Embedded, Files, Found, ScriptSource, Text};
 
 use crate::ast;
 use crate::check::Checker;
@@ -45,7 +48,7 @@ struct Front<'e> {
     checker: Checker,
     source: Box<dyn ScriptSource>,
     evaluator: &'e mut dyn ConstEvaluator,
-    path: Vec<String>,
+    path: Rc<[String]>,
     /// Canonical names of what was loaded or unloaded.
     loaded: HashSet<String>,
     prefixes: Vec<String>,
@@ -59,14 +62,14 @@ struct Front<'e> {
 struct Hit {
     path: String,
     relative: String,
-    text: Rc<[u8]>,
+    text: Text,
     canonical: String,
 }
 
 impl<'e> Loader<'e> {
     /// A loader that reads from `source`; conditions that are no constants go to `evaluator`.
     pub fn new(source: Box<dyn ScriptSource>, evaluator: &'e mut dyn ConstEvaluator) -> Self {
-        let path = source.search_path();
+        let path = source.search_path().into();
         Loader {
             parser: Parser::new(Front {
                 checker: Checker::new(),
@@ -310,14 +313,14 @@ impl Front<'_> {
             });
         }
         let relative = name.starts_with("./") || name.starts_with("../") || name == "." || name == "..";
-        let bases: Vec<String> = if name.starts_with('/') {
-            vec![String::new()]
+        let bases: Rc<[String]> = if name.starts_with('/') {
+            [String::new()].into()
         } else if let (true, Some(dir)) = (relative, from) {
-            vec![dir.to_string()]
+            [dir.to_string()].into()
         } else {
             self.path.clone()
         };
-        for base in &bases {
+        for base in bases.iter() {
             let full = join(base, name);
             for candidate in [format!("{full}.zeek"), full] {
                 match self.source.look(&candidate) {
@@ -372,8 +375,8 @@ impl Front<'_> {
         let squeezed = |n: &str| n.replace(['-', '_'], "").to_ascii_lowercase();
         let plugin = squeezed(plugin.split_once('.')?.0);
         let file_analyzer = plugin.strip_prefix("file").unwrap_or(&plugin);
-        for base in self.path.clone() {
-            for entry in self.source.entries(&join(&base, "base/bif")) {
+        for base in self.path.clone().iter() {
+            for entry in self.source.entries(&join(base, "base/bif")) {
                 let of = entry
                     .strip_prefix("events-")
                     .and_then(|e| e.strip_suffix(".zeek"))
@@ -415,15 +418,15 @@ impl Front<'_> {
             .find(|l| name.starts_with(l))
             .unwrap_or("");
         let bases = match (lead, dir) {
-            ("/", _) => vec![String::new()],
+            ("/", _) => [String::new()].into(),
             ("", _) => self.path.clone(),
-            (_, Some(dir)) => vec![dir.to_string()],
-            (_, None) => vec![".".to_string()],
+            (_, Some(dir)) => [dir.to_string()].into(),
+            (_, None) => [".".to_string()].into(),
         };
-        for base in bases {
+        for base in bases.iter() {
             let mut at = match lead {
-                "" | "./" => base,
-                _ => join(&base, lead),
+                "" | "./" => base.clone(),
+                _ => join(base, lead),
             };
             let mut found = lead.to_string();
             let parts: Vec<&str> = name[lead.len()..].split('/').collect();
@@ -469,15 +472,18 @@ impl Front<'_> {
             return None;
         }
         let file = self.checker.program.files.len() as u32;
-        let mut line_starts = vec![0];
-        line_starts.extend(memchr::memchr_iter(b'\n', &hit.text).map(|at| at as u32 + 1));
-        self.checker.program.files.push(SourceFile {
-            path: hit.path.as_str().into(),
-            text: same_length_text(&hit.text),
-            level,
-            line_starts,
-        });
-        if hit.text.len() > 1 << 30 {
+        let (text, shown) = match hit.text {
+            Text::Embedded(text) => (Bytes::from_static(text.as_bytes()), Cow::Borrowed(text)),
+            Text::Read(text) => {
+                let shown = Cow::Owned(same_length_text(&text));
+                (text, shown)
+            }
+        };
+        self.checker
+            .program
+            .files
+            .push(SourceFile::new(&hit.path, shown, level));
+        if text.len() > 1 << 30 {
             let d = Diagnostic::fatal("too-large", from, format!("{} is too large", hit.path));
             self.checker.report(d);
             return None;
@@ -494,7 +500,7 @@ impl Front<'_> {
         };
         Some(Input {
             file,
-            text: hit.text,
+            text,
             dir: dir.into(),
             base: base.into(),
         })
@@ -511,16 +517,13 @@ impl Front<'_> {
 }
 
 /// The text of a file for messages: what is no UTF-8 is replaced byte by byte, so that offsets stay.
-fn same_length_text(bytes: &[u8]) -> Rc<str> {
+fn same_length_text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(s) => s.into(),
-        Err(_) => {
-            let ascii: String = bytes
-                .iter()
-                .map(|&b| if b.is_ascii() { b as char } else { '?' })
-                .collect();
-            ascii.as_str().into()
-        }
+        Err(_) => bytes
+            .iter()
+            .map(|&b| if b.is_ascii() { b as char } else { '?' })
+            .collect(),
     }
 }
 
@@ -584,12 +587,12 @@ impl Host for Front<'_> {
         let dir = self.dir_of(span);
         let relative = name.starts_with('.');
         let bases = match (relative, dir) {
-            _ if name.starts_with('/') => vec![String::new()],
-            (true, Some(dir)) => vec![dir],
+            _ if name.starts_with('/') => [String::new()].into(),
+            (true, Some(dir)) => [dir].into(),
             _ => self.path.clone(),
         };
-        for base in bases {
-            let full = join(&base, name);
+        for base in bases.iter() {
+            let full = join(base, name);
             for candidate in [format!("{full}.sig"), full] {
                 if let Some(Found::File { .. }) = self.source.look(&candidate) {
                     self.checker.program.signature_files.push(PathBuf::from(candidate));

@@ -1,13 +1,35 @@
 //! Where scripts come from: the file system, and scripts that are part of the program.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
-use std::rc::Rc;
+
+use bytes::Bytes;
+
+/// The text of a script.
+#[derive(Clone)]
+pub enum Text {
+    /// Part of the program: never copied.
+    Embedded(&'static str),
+    Read(Bytes),
+}
+
+impl From<&[u8]> for Text {
+    fn from(text: &[u8]) -> Self {
+        Text::Read(Bytes::copy_from_slice(text))
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(text: Vec<u8>) -> Self {
+        Text::Read(text.into())
+    }
+}
 
 /// What stands under a path.
 pub enum Found {
     File {
-        text: Rc<[u8]>,
+        text: Text,
         /// The same for all names of one file.
         canonical: String,
     },
@@ -27,7 +49,7 @@ pub trait ScriptSource {
 }
 
 /// Scripts that are part of the program: a file's path below the root, and its text; sorted by path.
-pub type Embedded = &'static [(&'static str, &'static [u8])];
+pub type Embedded = &'static [(&'static str, &'static str)];
 
 /// The file system, with embedded scripts under a root that looks like a directory.
 pub struct Files {
@@ -36,7 +58,9 @@ pub struct Files {
     /// The directory under which embedded scripts appear.
     root: String,
     /// Scripts of this run: full paths and texts.
-    texts: Vec<(String, Rc<[u8]>)>,
+    texts: Vec<(String, Text)>,
+    /// Whether directories of the file system exist, as far as it was asked: most names that are looked up lie in none.
+    directories: HashMap<String, bool>,
 }
 
 impl Files {
@@ -47,7 +71,25 @@ impl Files {
             embedded: &[],
             root: String::new(),
             texts: Vec::new(),
+            directories: HashMap::new(),
         }
+    }
+
+    /// Whether a path lies in a directory that exists. Scripts do not make directories while they load.
+    fn may_exist(&mut self, path: &str) -> bool {
+        let Some((dir, _)) = path.rsplit_once('/') else {
+            return true;
+        };
+        if dir.is_empty() {
+            return true;
+        }
+        if let Some(&known) = self.directories.get(dir) {
+            return known;
+        }
+        // A directory above that is missing answers for all below it.
+        let exists = self.may_exist(dir) && Path::new(dir).is_dir();
+        self.directories.insert(dir.to_string(), exists);
+        exists
     }
 
     /// Adds a script that stands in no file. It is found under `dir`, a name that no directory has, which is searched
@@ -94,7 +136,7 @@ impl ScriptSource for Files {
                 let inner = inner.trim_start_matches('/').trim_end_matches('/');
                 return match self.embedded.binary_search_by(|e| e.0.cmp(inner)) {
                     Ok(i) => Some(Found::File {
-                        text: self.embedded[i].1.into(),
+                        text: Text::Embedded(self.embedded[i].1),
                         canonical: path.to_string(),
                     }),
                     Err(i) => {
@@ -110,6 +152,9 @@ impl ScriptSource for Files {
                     }
                 };
             }
+        }
+        if !self.may_exist(path) {
+            return None;
         }
         let p = Path::new(path);
         let meta = std::fs::metadata(p).ok()?;

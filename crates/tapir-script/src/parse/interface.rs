@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tapir_data::types::Flavor;
 
 use super::{Host, Input, Parser};
@@ -165,7 +166,7 @@ pub fn parse_declarations(text: &str) -> (Vec<Decl>, Vec<Diagnostic>) {
     let mut parser = Parser::new(host);
     parser.push(Input {
         file: 0,
-        text: text.as_bytes().into(),
+        text: Bytes::copy_from_slice(text.as_bytes()),
         dir: "".into(),
         base: "".into(),
     });
@@ -180,19 +181,7 @@ pub fn parse_declarations(text: &str) -> (Vec<Decl>, Vec<Diagnostic>) {
 
 /// A text with its lines found.
 pub fn source_file(path: &str, text: &str) -> SourceFile {
-    let mut line_starts = vec![0];
-    line_starts.extend(
-        text.bytes()
-            .enumerate()
-            .filter(|b| b.1 == b'\n')
-            .map(|b| b.0 as u32 + 1),
-    );
-    SourceFile {
-        path: path.into(),
-        text: text.into(),
-        level: 0,
-        line_starts,
-    }
+    SourceFile::new(path, text.to_string(), 0)
 }
 
 fn convert(decl: ast::Decl, names: &mut Interner, line: u32) -> Option<Decl> {

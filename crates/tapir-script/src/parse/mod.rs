@@ -19,6 +19,8 @@ pub mod interface;
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::ast::{self, Ident};
 use crate::diag::Diagnostic;
 use crate::hir::Span;
@@ -38,7 +40,7 @@ const MAX_SYNTAX_ERRORS: u32 = 20;
 pub struct Input {
     /// The file's number in the program.
     pub file: u32,
-    pub text: Rc<[u8]>,
+    pub text: Bytes,
     /// Directory and base name for `@DIR` and `@FILENAME`.
     pub dir: Rc<str>,
     pub base: Rc<str>,

@@ -118,7 +118,7 @@ impl<H: Host> Parser<H> {
                     constant: kw == Kw::Const,
                     name,
                     ty,
-                    init,
+                    init: init.map(|(_, e)| Box::new(e)),
                     attrs,
                 })
             }
@@ -260,7 +260,7 @@ impl<H: Host> Parser<H> {
             return Err(self.fail(d));
         }
         self.expect_kw(Kw::In)?;
-        let over = self.expr()?;
+        let over = Box::new(self.expr()?);
         self.expect(Op::RParen)?;
         let body = self.sub_stmt()?;
         Ok(StmtKind::For {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use tapir_script::hir::{FunctionKind, Program};
-use tapir_script::load::{Files, Found, Loader, ScriptSource, has_errors};
+use tapir_script::load::{Files, Found, Loader, ScriptSource, Text, has_errors};
 use tapir_vm::{Limits, Registry, RtError, Vm};
 
 use crate::plain::{Evaluator, Plain, does_nothing, stand_in_for};
@@ -398,11 +398,11 @@ struct Overlay {
     files: Files,
     cache: Rc<std::cell::RefCell<Cache>>,
     /// The ends of paths that mean the mutant.
-    mutant: (String, Rc<[u8]>),
+    mutant: (String, Text),
 }
 
 /// Texts by path; `None` in it is a directory.
-type Cache = HashMap<String, Option<Option<(Rc<[u8]>, String)>>>;
+type Cache = HashMap<String, Option<Option<(Text, String)>>>;
 
 impl ScriptSource for Overlay {
     fn search_path(&self) -> Vec<String> {

@@ -150,18 +150,18 @@ impl Lower<'_> {
             StmtKind::Add(lv) => self.add(lv),
             StmtKind::Delete(lv) => self.delete(lv),
             StmtKind::When(w) => self.when(w, s),
-            StmtKind::Assert(c, msg, text) => {
+            StmtKind::Assert(assert) => {
                 let end = self.label();
-                let v = self.expr(c);
-                let v = self.in_reg(v, c.ty);
+                let v = self.expr(&assert.cond);
+                let v = self.in_reg(v, assert.cond.ty);
                 let a = self.reg(v);
                 self.jump(Instr::AssertCheck { a, off: 0 }, end);
-                let m = msg.as_ref().map(|m| self.expr(m));
+                let m = assert.message.as_ref().map(|m| self.expr(m));
                 let emsg = match m {
                     Some(m) => self.borrow(m),
                     None => enc::NONE,
                 };
-                let site = self.site(Site::Text(text.clone()));
+                let site = self.site(Site::Text(assert.text.clone()));
                 self.span = s.span;
                 self.emit(Instr::Assert { a, emsg, site });
                 if let Some(m) = m {

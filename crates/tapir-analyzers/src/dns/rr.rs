@@ -139,6 +139,19 @@ fn strings<'a>(r: &mut Cursor<'a>) -> Option<Vec<&'a [u8]>> {
     Some(v)
 }
 
+/// The character strings of a record as far as they are there, and whether all are.
+fn texts<'a>(cx: &mut Cx, r: &mut Cursor<'a>) -> (Vec<&'a [u8]>, bool) {
+    let mut v = Vec::new();
+    while !r.is_empty() {
+        let Some(s) = r.vec8() else {
+            cx.weird("DNS_TXT_char_str_past_rdlen", "");
+            return (v, false);
+        };
+        v.push(s);
+    }
+    (v, true)
+}
+
 fn truncated(cx: &mut Cx, name: &'static str) -> Option<()> {
     cx.weird(name, "");
     None
@@ -224,14 +237,16 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
             reply!(dns_srv_reply, n, prio, weight, port);
         }
         TXT => {
-            let s = strings(r)?;
+            let (s, whole) = texts(cx, r);
             let v = cx.strings(&s);
             reply!(dns_txt_reply, v);
+            whole.then_some(())?;
         }
         SPF => {
-            let s = strings(r)?;
+            let (s, whole) = texts(cx, r);
             let v = cx.strings(&s);
             reply!(dns_spf_reply, v);
+            whole.then_some(())?;
         }
         HINFO => {
             let (cpu, os) = (r.vec8()?, r.vec8()?);
@@ -239,7 +254,9 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
         }
         CAA => {
             let flags = r.n8()?;
-            let tag = r.vec8()?;
+            let Some(tag) = r.vec8() else {
+                return truncated(cx, "DNS_CAA_char_str_past_rdlen");
+            };
             let value = r.take_rest();
             reply!(dns_caa_reply, flags, tag, value);
         }
@@ -463,7 +480,10 @@ fn rdata(cx: &mut Cx, msg: &mut Msg, o: &Owner, r: &mut Cursor, end: usize) -> O
                 raise!(cx, dns_tsig_addl, m, x);
             }
         }
-        _ => reply!(dns_unknown_reply),
+        ty => {
+            reply!(dns_unknown_reply);
+            cx.weird("DNS_RR_unknown_type", &ty.to_string());
+        }
     }
     Some(())
 }

@@ -276,6 +276,14 @@ impl Session {
                 self.mode = Mode::Dead;
                 return Some(());
             }
+            Err(filter::Bad::Form) if nesting(&f) > MAX_NESTING => {
+                cx.violation(&grammar::at(
+                    "ASN.1 exceeded max recursion depth",
+                    "ldap/asn1.spicy:267:13-267:55",
+                ));
+                self.mode = Mode::Dead;
+                return Some(());
+            }
             Err(filter::Bad::Form) => return None,
         };
         if wants!(cx, ldap_search_request) {
@@ -353,6 +361,16 @@ impl Session {
             b = &b[n..];
         }
     }
+}
+
+/// Elements within elements beyond this are nothing that anybody means.
+const MAX_NESTING: usize = 100;
+
+/// How many elements stand within each other, going by the first of each.
+fn nesting(t: &Tlv) -> usize {
+    std::iter::successors(Some(*t), |t| t.constructed().then(|| t.inner()).flatten())
+        .take(MAX_NESTING + 2)
+        .count()
 }
 
 /// Text with what is not printable replaced.

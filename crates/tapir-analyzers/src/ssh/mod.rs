@@ -103,7 +103,8 @@ impl Ssh {
         }
         if !line.starts_with(b"SSH-") {
             if is_orig || find(&line, b"HTTP/").is_some() {
-                s.buf.splice(0..0, line);
+                // The rest does not belong to what is shown of it.
+                s.buf = line;
                 self.bad_version(cx, is_orig);
                 return false;
             }

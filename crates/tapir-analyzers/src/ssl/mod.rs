@@ -157,7 +157,10 @@ impl Ssl {
         }
         // A client hello may just have told who the client is.
         let client = self.hs.is_client(is_orig);
-        raise!(cx, ssl_plaintext_data, client, version as u64, ty as u64, len as u64);
+        // As recorded: an empty record is not told of.
+        if len > 0 {
+            raise!(cx, ssl_plaintext_data, client, version as u64, ty as u64, len as u64);
+        }
         Some(HEADER + len)
     }
 

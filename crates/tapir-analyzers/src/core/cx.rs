@@ -12,6 +12,9 @@ use crate::registry;
 use tapir_interface::queue::EventQueue;
 use tapir_interface::{events, records, types};
 
+/// Protocols that are only ever handed whole messages.
+const WHOLE_MESSAGES: &[&str] = &["KRB", "NTLM"];
+
 /// What an analyzer works with during a call.
 pub struct Cx<'a> {
     pub q: &'a mut EventQueue,
@@ -98,7 +101,10 @@ impl Cx<'_> {
 
     /// As [`violation`](Self::violation), with the offending bytes.
     pub fn violation_data(&mut self, reason: &str, data: &[u8]) {
-        if self.conn.transport == Transport::Tcp && (self.conn.partial || self.conn.gaps[0] || self.conn.gaps[1]) {
+        // Where bytes are missing what is wrong with the rest proves nothing; but messages that a carrier hands over
+        // are whole.
+        let is_stream = self.conn.transport == Transport::Tcp && !WHOLE_MESSAGES.contains(&self.name());
+        if is_stream && (self.conn.partial || self.conn.gaps[0] || self.conn.gaps[1]) {
             return;
         }
         let max = self.sh.opts.max_analyzer_violations;

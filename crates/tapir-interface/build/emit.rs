@@ -139,6 +139,13 @@ fn type_const(ty: &Ty) -> String {
     }
 }
 
+/// Fields that scripts may take for granted, but that what is on the wire may leave out.
+const LEFT_OUT: [(&str, &str); 3] = [
+    ("NTLM::AVs", "nb_computer_name"),
+    ("NTLM::AVs", "nb_domain_name"),
+    ("SMB1::NegotiateResponseNTLM", "security_blob"),
+];
+
 impl Emitter<'_> {
     fn pass(&self, ty: &Ty) -> Pass {
         let Ty::Name(n) = ty else { return Pass::Value };
@@ -240,7 +247,8 @@ impl Emitter<'_> {
                 Pass::Enum(e) => ("i64".into(), format!("b.enum_value(enums::{}::ID, X)", snake(&e))),
                 Pass::Value => ("Value".into(), "X".into()),
             };
-            if f.may_be_unset && ty != "Value" {
+            let may_be_unset = f.may_be_unset || LEFT_OUT.contains(&(name, &*f.name));
+            if may_be_unset && ty != "Value" {
                 let _ = writeln!(out, "        pub {n}: Option<{ty}>,");
                 let _ = write!(
                     body,

@@ -818,8 +818,8 @@ module NTLM;
 
 export {
 	type AVs: record {
-		nb_computer_name: string &optional;
-		nb_domain_name: string &optional;
+		nb_computer_name: string;
+		nb_domain_name: string;
 		dns_computer_name: string &optional;
 		dns_domain_name: string &optional;
 		dns_tree_name: string &optional;
@@ -1325,7 +1325,7 @@ export {
 		encryption_key: string &optional;
 		domain_name: string &optional;
 		guid: string &optional;
-		security_blob: string &optional;
+		security_blob: string;
 	};
 
 	type NegotiateResponse: record {

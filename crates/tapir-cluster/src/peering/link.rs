@@ -16,6 +16,8 @@ use crate::inproc::Inproc;
 
 /// How often a peer hears that this node is there.
 const ALIVE: Duration = Duration::from_secs(5);
+/// How long a peer may take to say who it is.
+const GREETING: Duration = Duration::from_secs(30);
 /// A peer that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Prefixes that a peer subscribes to at most.
@@ -27,7 +29,11 @@ const PORTION: usize = 256 << 10;
 /// Speaks with a peer until one of both ends it. Gives its id where another connection with it stays.
 pub fn run(shared: &Arc<Shared>, tcp: TcpStream, address: (String, u16), outbound: bool) -> Option<String> {
     // The end of a connection is told as that; nobody could do more about its reason.
-    let Ok(id) = greet(shared, &tcp) else {
+    let greeted = greet(shared, &tcp);
+    if !outbound {
+        shared.strangers.fetch_sub(1, Ordering::Relaxed);
+    }
+    let Ok(id) = greeted else {
         if outbound && !shared.stopping() {
             let why = "the peer does not answer as one";
             shared.tell(PeerChange::Incompatible, "", &address, why);
@@ -72,17 +78,19 @@ fn greet(shared: &Shared, tcp: &TcpStream) -> Result<String> {
         std::thread::sleep(LOOK);
     }
     tcp.set_nodelay(true)?;
-    tcp.set_read_timeout(Some(SILENCE))?;
+    tcp.set_read_timeout(Some(GREETING))?;
     tcp.set_write_timeout(Some(SILENCE))?;
     let mut hello = wire::MAGIC.to_vec();
     wire::encode(&Frame::Hello(shared.config.node_id.clone()), &mut hello);
     let mut t = tcp;
     t.write_all(&hello)?;
     wire::read_magic(&mut t)?;
-    match wire::read(&mut t, &mut Vec::new())? {
-        Frame::Hello(id) if id != shared.config.node_id => Ok(id),
-        _ => Err(std::io::ErrorKind::InvalidData.into()),
-    }
+    let id = match wire::read(&mut t, &mut Vec::new())? {
+        Frame::Hello(id) if id != shared.config.node_id => id,
+        _ => return Err(std::io::ErrorKind::InvalidData.into()),
+    };
+    tcp.set_read_timeout(Some(SILENCE))?;
+    Ok(id)
 }
 
 /// Takes a connection into the list; `None` where there is one with that peer already that stays. Both ends decide alike:

@@ -28,6 +28,8 @@ const LINGER: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// Peers that a node has at most.
 const PEERS_MAX: usize = 4096;
+/// Connections that have yet to say whose they are.
+const STRANGERS_MAX: usize = 256;
 /// Bytes of rows that wait for the first logger.
 const PENDING_MAX: usize = 64 << 20;
 
@@ -93,6 +95,8 @@ struct Shared {
     stopping: AtomicBool,
     /// Threads that still write.
     writing: AtomicUsize,
+    /// Connections from others that have yet to say whose they are.
+    strangers: AtomicUsize,
 }
 
 impl Shared {
@@ -164,6 +168,7 @@ impl Peering {
                 open: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
                 writing: AtomicUsize::new(0),
+                strangers: AtomicUsize::new(0),
             }),
             local,
             pending: VecDeque::new(),
@@ -366,13 +371,18 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             std::thread::sleep(LOOK);
             continue;
         };
-        if shared.lock().links.len() >= PEERS_MAX || tcp.set_nonblocking(false).is_err() {
+        let full = shared.lock().links.len() >= PEERS_MAX || shared.strangers.load(Ordering::Relaxed) >= STRANGERS_MAX;
+        if full || tcp.set_nonblocking(false).is_err() {
             continue;
         }
+        shared.strangers.fetch_add(1, Ordering::Relaxed);
         let s = shared.clone();
         let thread = std::thread::Builder::new().name("peer".into());
-        // Out of threads: the peer sees the connection's end and tries again.
-        let _ = thread.spawn(move || link::run(&s, tcp, (from.ip().to_string(), from.port()), false));
+        let spawned = thread.spawn(move || link::run(&s, tcp, (from.ip().to_string(), from.port()), false));
+        if spawned.is_err() {
+            // Out of threads: the peer sees the connection's end and tries again.
+            shared.strangers.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::serializer::EventSerializer;
 pub const MAGIC: &[u8; 10] = b"TAPIRPEER\x01";
 
 /// The longest frame.
-const FRAME_MAX: usize = 256 << 20;
+const FRAME_MAX: usize = 64 << 20;
 /// The longest topic.
 const TOPIC_MAX: usize = 64 << 10;
 

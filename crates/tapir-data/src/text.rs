@@ -18,6 +18,11 @@ pub trait RenderHost {
     fn func_text(&self, f: &Func) -> Vec<u8>;
     /// The value of an unset field that has a default; `Value::Unset` when there is none.
     fn field_default(&self, record: &Rc<Record>, slot: usize) -> Value;
+    /// Whether data made of sets and tables is sorted. Between nodes of one process it may stay in the order of the
+    /// script's value.
+    fn sorts_data(&self) -> bool {
+        true
+    }
 }
 
 /// A host for programs without functions and defaults, such as tests.

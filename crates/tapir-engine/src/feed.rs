@@ -7,11 +7,13 @@ mod convoy;
 mod line;
 #[cfg(target_os = "linux")]
 mod live;
+mod progress;
 
 pub use convoy::{Guide, Pause, Seat};
 pub use line::{Feed, Message, Taken};
 #[cfg(target_os = "linux")]
 pub use live::{LiveDispatcher, Losses};
+pub use progress::Progress;
 
 use tapir_packet::RawPacket;
 

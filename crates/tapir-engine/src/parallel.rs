@@ -21,7 +21,7 @@ use crate::dump;
 use crate::engine::{self, Part, Place};
 #[cfg(target_os = "linux")]
 use crate::feed::LiveDispatcher;
-use crate::feed::{Feed, Guide};
+use crate::feed::{Feed, Guide, Progress};
 
 /// The machine's frames of deeply nested calls live on the thread's stack; as much as the main thread usually has.
 const STACK: usize = 64 << 20;
@@ -38,6 +38,8 @@ pub struct Start {
     changed: Condvar,
     /// A script has ended the run, for all nodes.
     halted: AtomicBool,
+    /// How far all nodes have come in a capture.
+    pub progress: Progress,
     /// How to watch an interface.
     #[cfg(target_os = "linux")]
     options: Mutex<Option<LiveOptions>>,
@@ -87,11 +89,12 @@ impl Start {
 }
 
 /// Says that a node has ended, however it did.
-struct Ending(Arc<Start>);
+struct Ending(Arc<Start>, usize);
 
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.ended();
+        self.0.progress.reached(self.1, f64::INFINITY);
     }
 }
 
@@ -99,12 +102,14 @@ impl Drop for Ending {
 const MANAGER: &str = "manager";
 const PROXY: &str = "proxy-1";
 
-fn layout(workers: usize) -> String {
+fn layout(workers: usize, acts_as_one: bool) -> String {
     let mut text = format!(
         "redef Cluster::manager_is_logger = T;\n\
+         redef Cluster::acts_as_one = {};\n\
          redef Cluster::nodes = {{\n\
          [\"{MANAGER}\"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1],\n\
-         [\"{PROXY}\"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $manager=\"{MANAGER}\"],\n"
+         [\"{PROXY}\"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $manager=\"{MANAGER}\"],\n",
+        if acts_as_one { "T" } else { "F" }
     );
     for i in 1..=workers {
         text.push_str(&format!(
@@ -147,6 +152,12 @@ impl Cluster {
         self.begun += 1;
         let start = self.start.clone();
         let peers = self.n_nodes - 1;
+        // Workers tell the proxy and the manager, and the proxy tells the manager.
+        let rank = match config.node_index as usize {
+            // In the order of their starts: the manager, the proxy, workers.
+            i @ (0 | 1) => self.n_nodes - 1 - i,
+            i => i - 2,
+        };
         let thread = std::thread::Builder::new().name(name).stack_size(STACK);
         let spawned = thread.spawn(move || {
             let place = Place {
@@ -155,8 +166,9 @@ impl Cluster {
                 part,
                 start: start.clone(),
                 peers,
+                rank,
             };
-            let _ending = Ending(start);
+            let _ending = Ending(start, rank);
             engine::run_in(&config, place)
         });
         spawned.map_err(|e| format!("cannot start a thread: {e}"))
@@ -221,9 +233,12 @@ impl Running {
         tapir_packet::signals::install();
         let n_nodes = workers.len() + 2;
         let mut cluster = Cluster {
-            layout: layout(workers.len()),
+            layout: layout(workers.len(), matches!(config.input, Some(Input::Capture(_)))),
             config,
-            start: Arc::default(),
+            start: Arc::new(Start {
+                progress: Progress::new(n_nodes),
+                ..Start::default()
+            }),
             begun: 0,
             n_nodes,
         };

@@ -1,5 +1,7 @@
 ##! Warns when so many checksums are wrong that the capturing host probably leaves them to its network card.
 
+@load base/frameworks/cluster
+
 module ChecksumOffloading;
 
 export {
@@ -14,15 +16,11 @@ global done = F;
 
 global check: event();
 
-function look(final: bool)
+# Gives whether to look again later.
+function judge(packets: count, final: bool): bool
 	{
-	if ( done )
-		return;
-
-	local packets = get_net_stats()$pkts_recvd;
-
-	if ( packets == 0 )
-		return;
+	if ( done || packets == 0 )
+		return F;
 
 	local total: double = packets;
 	local kinds: string_vec = vector();
@@ -43,9 +41,60 @@ function look(final: bool)
 		                      source, join_string_vec(kinds, " and ")));
 		done = T;
 		}
-	else if ( packets < 20 && ! final )
+
+	return ! done && packets < 20 && ! final;
+	}
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+# All packets that workers have told of, at one moment after the other; nobody judges by a part of them.
+global told: table[time] of count &default=0;
+global all_packets = 0;
+global looks = T;
+global my_packets = 0;
+
+event ChecksumOffloading::counted(now: time, packets: count, ip: count, tcp: count, udp: count)
+	{
+	all_packets += packets;
+	bad_ip += ip;
+	bad_tcp += tcp;
+	bad_udp += udp;
+
+	if ( ++told[now] < Cluster::get_node_count(Cluster::WORKER) )
+		return;
+
+	delete told[now];
+
+	if ( looks && all_packets > 0 )
+		looks = judge(all_packets, F);
+	}
+
+function look(final: bool)
+	{
+	if ( Cluster::local_node_type() == Cluster::WORKER )
+		{
+		local n = get_net_stats()$pkts_recvd;
+		Cluster::publish(Cluster::manager_topic, ChecksumOffloading::counted, network_time(), n - my_packets,
+		                 bad_ip, bad_tcp, bad_udp);
+		my_packets = n;
+		bad_ip = bad_tcp = bad_udp = 0;
+
+		if ( ! final )
+			schedule check_interval { ChecksumOffloading::check() };
+		}
+	else if ( final && Cluster::local_node_type() == Cluster::MANAGER )
+		judge(all_packets, T);
+	}
+
+@else
+
+function look(final: bool)
+	{
+	if ( judge(get_net_stats()$pkts_recvd, final) )
 		schedule check_interval { ChecksumOffloading::check() };
 	}
+
+@endif
 
 event ChecksumOffloading::check()
 	{

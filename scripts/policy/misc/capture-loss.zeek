@@ -40,6 +40,59 @@ export {
 	option minimum_acks = 1;
 }
 
+function report(now: time, ts_delta: interval, acks: count, gaps: count)
+	{
+	local percent = acks == 0 ? 0.0 : (100 * (gaps * 1.0)) / (acks * 1.0);
+
+	if ( percent >= too_much_loss * 100 )
+		NOTICE(Notice::Info($note=Too_Much_Loss,
+		       $msg=fmt("The capture loss script detected an estimated loss rate above %.3f%%", percent)));
+
+	if ( acks < minimum_acks )
+		NOTICE(Notice::Info($note=Too_Little_Traffic,
+		       $msg=fmt("Only observed %d TCP ACKs and was expecting at least %d.", acks, minimum_acks)));
+
+	Log::write(LOG, Info($ts=now, $ts_delta=ts_delta, $peer=peer_description, $acks=acks,
+	           $gaps=gaps, $percent_lost=percent));
+	}
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+# What workers have measured at one moment, together.
+type Sum: record {
+	ts_delta: interval;
+	acks: count &default=0;
+	gaps: count &default=0;
+	workers: count &default=0;
+};
+
+global sums: table[time] of Sum &ordered;
+
+event CaptureLoss::measured(now: time, ts_delta: interval, acks: count, gaps: count)
+	{
+	if ( now !in sums )
+		sums[now] = Sum($ts_delta=ts_delta);
+
+	local sum = sums[now];
+	sum$acks += acks;
+	sum$gaps += gaps;
+
+	if ( ++sum$workers == Cluster::get_node_count(Cluster::WORKER) )
+		{
+		report(now, sum$ts_delta, sum$acks, sum$gaps);
+		delete sums[now];
+		}
+	}
+
+# A worker may have ended early.
+event zeek_done()
+	{
+	for ( now, sum in sums )
+		report(now, sum$ts_delta, sum$acks, sum$gaps);
+	}
+
+@endif
+
 event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: count)
 	{
 	local now = network_time();
@@ -56,18 +109,12 @@ event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: 
 		return;
 		}
 
-	local percent = acks == 0 ? 0.0 : (100 * (gaps * 1.0)) / (acks * 1.0);
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+	Cluster::publish(Cluster::manager_topic, CaptureLoss::measured, now, now - last_ts, acks, gaps);
+@else
+	report(now, now - last_ts, acks, gaps);
+@endif
 
-	if ( percent >= too_much_loss * 100 )
-		NOTICE(Notice::Info($note=Too_Much_Loss,
-		       $msg=fmt("The capture loss script detected an estimated loss rate above %.3f%%", percent)));
-
-	if ( acks < minimum_acks )
-		NOTICE(Notice::Info($note=Too_Little_Traffic,
-		       $msg=fmt("Only observed %d TCP ACKs and was expecting at least %d.", acks, minimum_acks)));
-
-	Log::write(LOG, Info($ts=now, $ts_delta=now - last_ts, $peer=peer_description, $acks=acks,
-	           $gaps=gaps, $percent_lost=percent));
 	schedule watch_interval { CaptureLoss::take_measurement(now, g$ack_events, g$gap_events) };
 	}
 

@@ -22,5 +22,11 @@ event zeek_init() &priority=5
 
 event zeek_script_loaded(path: string, level: count)
 	{
+@ifdef ( Cluster::acts_as_one )
+	# All nodes have loaded the same.
+	if ( Cluster::acts_as_one && Cluster::local_node_type() != Cluster::MANAGER )
+		return;
+@endif
+
 	Log::write(LoadedScripts::LOG, Info($name=cat(string_fill(level * 2 + 1, " ")[0:level * 2], compress_path(path))));
 	}

@@ -101,13 +101,19 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
             let is_set = matches!(host.types().kind(t.ty), Kind::Table { yields: None, .. });
             if is_set {
                 let keys: Result<Vec<Data>, String> = t.keys().iter().map(inner).collect();
-                Data::set(keys?)
+                match host.sorts_data() {
+                    true => Data::set(keys?),
+                    false => Data::Set(keys?),
+                }
             } else {
                 let mut entries = Vec::with_capacity(t.len());
                 for (k, v) in t.entries() {
                     entries.push((inner(&k)?, inner(&v)?));
                 }
-                Data::table(entries)
+                match host.sorts_data() {
+                    true => Data::table(entries),
+                    false => Data::Table(entries),
+                }
             }
         }
         Value::Func(f) => {

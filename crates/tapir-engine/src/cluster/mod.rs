@@ -6,12 +6,14 @@
 
 mod changes;
 mod metrics;
+mod order;
 mod peers;
 mod receive;
 mod start;
 mod websocket;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::websocket::Servers;
@@ -19,8 +21,9 @@ use tapir_cluster::{Backend, Incoming, Refused};
 use tapir_data::broker::convert;
 use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
 use tapir_data::broker::{Data, event};
-use tapir_data::types::TypeId;
-use tapir_data::value::Value;
+use tapir_data::text::RenderHost;
+use tapir_data::types::{TypeId, Types};
+use tapir_data::value::{Func, Record, Value};
 use tapir_interface::queue::EventId;
 use tapir_vm::{CallCtx, RtError, Severity};
 
@@ -77,6 +80,10 @@ pub struct ClusterNode {
     changes: changes::Changes,
     /// What is counted about events.
     counted: metrics::Counted,
+    /// Where events wait for their time.
+    order: Option<order::Order>,
+    /// Whether events tell others when they were sent, whatever scripts say.
+    tells_times: bool,
     /// How long sending waits for room.
     patience: Duration,
     /// Whether the loss of events was told, on their way out and in; it is counted after that.
@@ -96,6 +103,18 @@ impl ClusterNode {
     pub fn offer(&mut self, backend: Box<dyn Backend>) {
         self.from_outside = true;
         self.offered = Some(backend);
+    }
+
+    /// From now on events tell other nodes of this process when they were sent, and where `collects` says so those of
+    /// others wait for their time, see [`deliver`].
+    pub fn keep_order(&mut self, collects: bool) {
+        self.tells_times = true;
+        self.order = collects.then(order::Order::default);
+    }
+
+    /// When the first event that waits was sent, in nanoseconds.
+    pub fn next_event(&self) -> Option<i64> {
+        self.order.as_ref()?.first()
     }
 
     /// Whether the other nodes are in the same process.
@@ -254,8 +273,15 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         tell_losses(cx)?;
     }
     tell_untold(cx)?;
+    let now = convert::nanos(cx.network_time());
     for message in inbox.drain(..) {
-        receive::take(cx, message)?;
+        let order = &mut of(cx)?.cluster.order;
+        match (order, message) {
+            (Some(order), Incoming::Event { topic, event }) if sent_at(&event).is_some_and(|t| t > now) => {
+                order.keep(sent_at(&event).unwrap_or(now), topic, event);
+            }
+            (_, message) => receive::take(cx, message)?,
+        }
     }
     changes::send_due(cx)?;
     let cluster = &mut of(cx)?.cluster;
@@ -328,13 +354,41 @@ fn tell_losses(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     Ok(())
 }
 
+/// Queues the events that were sent at a time or before it. Gives whether there were any.
+///
+/// # Errors
+/// Those of script functions that run for it.
+pub fn deliver(cx: &mut CallCtx<'_>, until: f64) -> Result<bool, RtError> {
+    let until = if until.is_finite() {
+        convert::nanos(until)
+    } else {
+        i64::MAX
+    };
+    let mut any = false;
+    while let Some((topic, event)) = of(cx)?.cluster.order.as_mut().and_then(|o| o.take(until)) {
+        any = true;
+        receive::take(cx, Incoming::Event { topic, event })?;
+    }
+    Ok(any)
+}
+
+fn sent_at(event: &EventMessage) -> Option<i64> {
+    event.metadata.iter().find_map(|m| match m {
+        (NETWORK_TIMESTAMP, Data::Timestamp(ns)) => Some(*ns),
+        _ => None,
+    })
+}
+
 /// Sends an event on a topic to the other nodes. False when it was refused.
 ///
 /// # Errors
 /// When this runs without an engine.
 pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) -> Result<bool, RtError> {
-    if crate::globals::flag(cx.vm, "EventMetadata::add_network_timestamp") == Some(true) {
-        let now = cx.vm.current_event().map_or(cx.vm.network_time(), |e| e.0);
+    let tells_times = of(cx)?.cluster.tells_times;
+    let asked = crate::globals::flag(cx.vm, "EventMetadata::add_network_timestamp") == Some(true);
+    if tells_times || asked {
+        let event = cx.vm.current_event().filter(|_| asked);
+        let now = event.map_or(cx.vm.network_time(), |e| e.0);
         message
             .metadata
             .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
@@ -357,15 +411,39 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
     }
 }
 
+/// Leaves sets and tables in their order: nodes that read a capture together log them as a node alone does.
+struct InOrder<'a>(tapir_builtins::util::VmText<'a>);
+
+impl RenderHost for InOrder<'_> {
+    fn types(&self) -> &Types {
+        self.0.types()
+    }
+    fn func_text(&self, f: &Func) -> Vec<u8> {
+        self.0.func_text(f)
+    }
+    fn field_default(&self, record: &Rc<Record>, slot: usize) -> Value {
+        self.0.field_default(record, slot)
+    }
+    fn sorts_data(&self) -> bool {
+        false
+    }
+}
+
 /// An event with its arguments as data; `None` after a report.
 ///
 /// # Errors
 /// Those of field defaults that scripts compute.
 pub fn message(cx: &mut CallCtx<'_>, name: String, args: &[Value]) -> Result<Option<event::EventMessage>, RtError> {
     let mut data = Vec::with_capacity(args.len());
+    let keeps_order = of(cx)?.cluster.tells_times;
     for v in args {
         cx.materialize(v)?;
-        match convert::to_data(&tapir_builtins::util::VmText(cx.vm), v) {
+        let text = tapir_builtins::util::VmText(cx.vm);
+        let made = match keeps_order {
+            true => convert::to_data(&InOrder(text), v),
+            false => convert::to_data(&text, v),
+        };
+        match made {
             Ok(d) => data.push(d),
             Err(why) => {
                 cx.error(format!("cannot publish event {name}: {why}"));

@@ -166,9 +166,15 @@ fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(),
         }
     }
     metrics::event(cx, false, topic, event)?;
+    let hides_times = of(cx)?.cluster.tells_times
+        && crate::globals::flag(cx.vm, "EventMetadata::add_network_timestamp") != Some(true);
     let mut time = cx.network_time();
     let mut metadata = vec![(REMOTE, Value::Unset)];
     for (key, d) in &event.metadata {
+        // Where all events have times for the sake of their order, scripts need not know.
+        if *key == NETWORK_TIMESTAMP && hides_times {
+            continue;
+        }
         if *key == NETWORK_TIMESTAMP {
             if let Data::Timestamp(ns) = d {
                 time = *ns as f64 / 1e9;

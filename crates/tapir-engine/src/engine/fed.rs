@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::Backend;
+use tapir_data::broker::convert::nanos;
 use tapir_data::value::Value;
 
 use super::{Engine, Pace, complain};
@@ -53,6 +54,8 @@ pub struct Place {
     pub start: Arc<Start>,
     /// How many others there are.
     pub peers: usize,
+    /// Its place among all of them: it hears of what those before it see.
+    pub rank: usize,
 }
 
 /// How long a node looks for the others before it begins without them.
@@ -68,6 +71,8 @@ const REST: Duration = Duration::from_millis(100);
 /// The same where time goes by itself and scripts have other inputs.
 #[cfg(target_os = "linux")]
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long to wait for nodes that are behind before taking in what others have sent meanwhile.
+const BEHIND: Duration = Duration::from_millis(5);
 /// How long to wait for packets after messages. More may come soon, and each that wakes a thread costs its sender more
 /// than the message itself.
 const DOZE: Duration = Duration::from_millis(2);
@@ -80,6 +85,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
         mut part,
         start,
         peers,
+        rank,
     } = place;
     match load::load(config).and_then(|loaded| Engine::new(config, loaded)) {
         Err(status) => status,
@@ -89,7 +95,6 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
                 backend.inbox().on_arrival(feed.nudge());
                 host.cluster.offer(backend);
                 if !part.has_packets() {
-                    host.node.trace = None;
                     host.node.interface = None;
                 }
             }
@@ -108,8 +113,8 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             start.ready();
             let mut status = 0;
             let done = match &mut part {
-                Part::Reads(seat) => engine.read_along(config, &feed, seat),
-                Part::KeepsTime => engine.keep_time(config, &feed),
+                Part::Reads(seat) => engine.read_along(config, &feed, seat, rank),
+                Part::KeepsTime => engine.keep_time(config, &feed, (&start, rank)),
                 #[cfg(target_os = "linux")]
                 Part::Watches(losses) => engine.watch(&feed, losses),
                 #[cfg(target_os = "linux")]
@@ -124,6 +129,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             }
             engine.pass_on_end();
             // Nobody must wait for a node that ended early.
+            start.progress.reached(rank, f64::INFINITY);
             drop((feed, part));
             engine.finish();
             engine.leave(status)
@@ -220,11 +226,17 @@ impl Engine {
         let _ = asker.send(any);
     }
 
-    /// Looks after the others between two packets. False when the run is over.
-    fn pause(&mut self, feed: &Feed, seat: &mut Seat, pause: Pause) -> bool {
-        if let Some(last) = seat.last() {
-            self.tick(last);
+    /// Lets time be that of the latest packet, and tells those who collect what this node says that all of it is there.
+    fn catch_up(&mut self, seat: &Seat, rank: usize) {
+        if let Some(latest) = seat.latest() {
+            self.tick(latest);
+            self.start.iter().for_each(|s| s.progress.reached(rank, latest));
         }
+    }
+
+    /// Looks after the others between two packets. False when the run is over.
+    fn pause(&mut self, feed: &Feed, seat: &mut Seat, rank: usize, pause: Pause) -> bool {
+        self.catch_up(seat, rank);
         let settles = pause == Pause::Settle;
         seat.announce(settles);
         self.hear();
@@ -256,9 +268,10 @@ impl Engine {
     }
 
     /// Reads a capture beside the other workers, and analyses this one's share of it.
-    fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat) -> Result<(), String> {
+    fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat, rank: usize) -> Result<(), String> {
+        self.core.borrow_mut().host.cluster.keep_order(false);
         // All begin together.
-        if !self.pause(feed, seat, Pause::Settle) {
+        if !self.pause(feed, seat, rank, Pause::Settle) {
             return Ok(());
         }
         let mut source = seat.open().map_err(|e| e.to_string())?;
@@ -276,6 +289,7 @@ impl Engine {
             };
             let ts = raw.ts();
             while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
+                self.catch_up(seat, rank);
                 seat.announce(true);
                 self.hear();
                 if self.stopping() {
@@ -286,13 +300,17 @@ impl Engine {
             let pause = seat.before(ts);
             if pause != Pause::None {
                 due = None;
-                if !self.pause(feed, seat, pause) {
+                if !self.pause(feed, seat, rank, pause) {
                     return Ok(());
                 }
             }
             let is_mine = seat.is_mine(&raw);
             if is_mine {
                 due = None;
+                if let Some(latest) = seat.latest().filter(|t| *t > ts) {
+                    // A packet of somebody else was later, although it came before.
+                    self.tick(latest);
+                }
                 if !self.is_wanted(&raw)? {
                     continue;
                 }
@@ -311,9 +329,7 @@ impl Engine {
                 return Ok(());
             }
         };
-        if let Some(last) = seat.last() {
-            self.tick(last);
-        }
+        self.catch_up(seat, rank);
         seat.finish();
         if let Some(e) = failure {
             return Err(e);
@@ -327,7 +343,8 @@ impl Engine {
     }
 
     /// Follows the clock of the workers until the feed ends.
-    fn keep_time(&mut self, config: &Config, feed: &Feed) -> Result<(), String> {
+    fn keep_time(&mut self, config: &Config, feed: &Feed, (start, rank): (&Start, usize)) -> Result<(), String> {
+        self.core.borrow_mut().host.cluster.keep_order(true);
         while !self.stopping() {
             self.pass_on_end();
             let taken = match feed.take() {
@@ -340,7 +357,8 @@ impl Engine {
             match taken {
                 Taken::Message(Message::Question(asker)) => self.answer(&asker),
                 Taken::Message(Message::Times(times)) => {
-                    self.follow(&times);
+                    self.follow(&times, start, rank);
+                    start.progress.reached(rank, times.last().copied().unwrap_or(0.0));
                     self.hear();
                 }
                 Taken::Message(_) | Taken::Nothing => {}
@@ -355,16 +373,36 @@ impl Engine {
         Ok(())
     }
 
-    /// Time goes on by others' packets: what is due makes moments matter, and the last one.
-    fn follow(&mut self, mut times: &[f64]) {
-        while let Some(last) = times.len().checked_sub(1) {
-            let due = self.next_due();
-            let i = times.iter().position(|t| *t >= due).unwrap_or(last);
-            self.tick(times[i]);
-            times = &times[i + 1..];
-            if self.stopping() {
-                return;
+    /// Time goes on by others' packets, together with what others have said at each moment: that and what is due make
+    /// moments matter, and the last one.
+    fn follow(&mut self, mut times: &[f64], start: &Start, rank: usize) {
+        let latest = times.last().copied().unwrap_or(0.0);
+        while !self.stopping() && !start.progress.wait(rank, latest, BEHIND) {
+            self.hear();
+            self.pass_on_end();
+        }
+        // All that they have said until then is there now.
+        for _ in 0..POLLS {
+            if self.stopping() || !self.hear() {
+                break;
             }
+        }
+        while let Some(last) = times.len().checked_sub(1).filter(|_| !self.stopping()) {
+            let due = self.next_due();
+            let said = self.core.borrow().host.cluster.next_event();
+            let matters = |t: &f64| *t >= due || said.is_some_and(|s| nanos(*t) >= s);
+            let i = times.iter().position(matters).unwrap_or(last);
+            self.tick(times[i]);
+            self.deliver(times[i]);
+            times = &times[i + 1..];
+        }
+    }
+
+    /// Handles what others have said up to a time.
+    fn deliver(&mut self, until: f64) {
+        let any = self.core.borrow_mut().with_cx(|cx| crate::cluster::deliver(cx, until));
+        if any == Some(true) {
+            self.drain();
         }
     }
 
@@ -373,6 +411,7 @@ impl Engine {
         while self.poll_cluster() {
             self.drain();
         }
+        self.deliver(f64::INFINITY);
     }
 
     /// Lets everything but packets have its turn. Gives whether there was something.

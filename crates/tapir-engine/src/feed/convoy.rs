@@ -126,8 +126,9 @@ pub struct Seat {
     since: Option<f64>,
     began: u64,
     began_before: u64,
-    /// The time of the packet before.
+    /// The time of the packet before, and the latest so far.
     last: f64,
+    latest: f64,
     /// Times that were not told yet.
     times: Vec<f64>,
     /// Oddities of the capture that the first worker tells of.
@@ -188,9 +189,10 @@ impl Seat {
     #[inline]
     pub fn is_mine(&mut self, raw: &RawPacket<'_>) -> bool {
         self.last = raw.ts();
+        self.latest = self.latest.max(self.last);
         self.n += 1;
         if self.convoy.teller.load(Ordering::Relaxed) == self.me && self.n > self.convoy.told.load(Ordering::Relaxed) {
-            self.times.push(self.last);
+            self.times.push(self.latest);
         }
         self.claimant.is_mine(raw)
     }
@@ -200,9 +202,9 @@ impl Seat {
         self.n
     }
 
-    /// The time of the last of them.
-    pub fn last(&self) -> Option<f64> {
-        (self.n > 0).then_some(self.last)
+    /// The latest time of them.
+    pub fn latest(&self) -> Option<f64> {
+        (self.n > 0).then_some(self.latest)
     }
 
     /// Lets the others know how far this one is. Nodes that read nothing are told at once, or when it is worth it.
@@ -307,6 +309,7 @@ impl Guide {
             began: 0,
             began_before: 0,
             last: 0.0,
+            latest: 0.0,
             times: Vec::new(),
             unheard: Weirds::default(),
         };

@@ -143,6 +143,21 @@ event x509_ext_subject_alternative_name(f: fa_file, ext: X509::SubjectAlternativ
 		f$info$x509$san = ext;
 	}
 
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+event X509::certificate_elsewhere(rec: X509::Info)
+	{
+	if ( rec$deduplication_index in known_log_certs )
+		return;
+
+	if ( |known_log_certs| < known_log_certs_maximum_size )
+		add known_log_certs[rec$deduplication_index];
+
+	Log::write(X509::LOG, rec);
+	}
+
+@endif
+
 event file_state_remove(f: fa_file) &priority=5
 	{
 	if ( ! f$info?$x509 )
@@ -162,6 +177,12 @@ event file_state_remove(f: fa_file) &priority=5
 
 		if ( |known_log_certs| < known_log_certs_maximum_size )
 			add known_log_certs[key];
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+		# Who was the first is the manager's affair.
+		Cluster::publish(Cluster::manager_topic, X509::certificate_elsewhere, rec);
+		return;
+@endif
 
 		if ( known_log_certs_enable_publish && Cluster::is_enabled() )
 			Cluster::publish(Cluster::worker_topic, known_log_certs_add, set(key));

@@ -24,6 +24,10 @@ export {
 	## Whether workers reach each other without a proxy or the manager passing on what they say.
 	const workers_reach_workers: bool = F &redef;
 
+	## Whether the nodes read one capture together: what a node alone would say once is said once, by the manager, which hears
+	## of everything in the order of the capture.
+	const acts_as_one: bool = F &redef;
+
 	## How nodes talk to each other, and how events and logs are encoded for it.
 	const backend: BackendTag = CLUSTER_BACKEND_NONE &redef;
 	const event_serializer: EventSerializerTag = EVENT_SERIALIZER_BROKER_BIN_V1 &redef;

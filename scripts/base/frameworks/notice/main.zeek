@@ -280,6 +280,12 @@ hook Notice::notice(n: Notice::Info) &priority=-5
 		{
 		suppressing[n$note, n$identifier] = n$ts + n$suppress_for;
 		event Notice::begin_suppression(n$ts, n$suppress_for, n$note, n$identifier);
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+		# Who knows of it need not tell the manager of the next ones.
+		Cluster::publish(Cluster::worker_topic, Notice::begin_suppression, n$ts, n$suppress_for, n$note, n$identifier);
+		Cluster::publish(Cluster::proxy_topic, Notice::begin_suppression, n$ts, n$suppress_for, n$note, n$identifier);
+@endif
 		}
 	}
 
@@ -378,7 +384,51 @@ function apply_policy(n: Notice::Info)
 	hook Notice::policy(n);
 	}
 
-@if ( Cluster::is_enabled() )
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+export {
+	## Has the manager decide about a notice.
+	global tell_manager: function(n: Notice::Info);
+}
+
+# Of notices that workers want suppressed the manager sees all, and lets the first one pass.
+event Notice::raised_elsewhere(n: Notice::Info)
+	{
+	if ( is_being_suppressed(n) )
+		event Notice::suppressed(n);
+	else
+		hook Notice::notice(n);
+	}
+
+function tell_manager(n: Notice::Info)
+	{
+	# Connections and files do not travel; what the log has of them was taken from them already.
+	local has_conn = n?$conn;
+	local has_file = n?$f;
+	local c: connection;
+	local f: fa_file;
+
+	if ( has_conn )
+		c = n$conn;
+
+	if ( has_file )
+		f = n$f;
+
+	delete n$conn;
+	delete n$f;
+	Cluster::publish(Cluster::manager_topic, Notice::raised_elsewhere, n);
+
+	# Whoever has raised it may go on with it.
+	if ( has_conn )
+		n$conn = c;
+
+	if ( has_file )
+		n$f = f;
+	}
+
+@endif
+
+@if ( Cluster::is_enabled() && ! Cluster::acts_as_one )
 
 # One suppression on its way: when it began, for how long, and of what.
 type Suppression: record {
@@ -484,5 +534,14 @@ function NOTICE(n: Notice::Info)
 		}
 
 	Notice::apply_policy(n);
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+	if ( n?$identifier && n$suppress_for != 0sec && Cluster::local_node_type() != Cluster::MANAGER )
+		{
+		Notice::tell_manager(n);
+		return;
+		}
+@endif
+
 	hook Notice::notice(n);
 	}

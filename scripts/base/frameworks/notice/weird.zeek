@@ -159,6 +159,46 @@ function raise_notice(w: Weird::Info)
 	w$notice = T;
 	}
 
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+# What is counted for more than one connection is the manager's affair.
+event Weird::seen_elsewhere(w: Weird::Info)
+	{
+	weird(w);
+	}
+
+# Gives whether the manager does the rest.
+function told_manager(w: Weird::Info, action: Action, identifier: string): bool
+	{
+	if ( Cluster::local_node_type() == Cluster::MANAGER )
+		return F;
+
+	local of_conn = action == ACTION_LOG_PER_CONN || action == ACTION_NOTICE_PER_CONN;
+	local limited = action != ACTION_LOG && action != ACTION_NOTICE && action != ACTION_UNSPECIFIED;
+
+	if ( identifier != "" && (of_conn || ! limited) )
+		return F;
+
+	if ( limited )
+		{
+		local key = limit_key(w, action, identifier);
+
+		if ( [w$name, key] in did_log )
+			return T;
+
+		add did_log[w$name, key];
+		}
+
+	if ( w$name !in weird_do_not_ignore_repeats )
+		add weird_ignore[w$name, identifier];
+
+	delete w$conn;
+	Cluster::publish(Cluster::manager_topic, Weird::seen_elsewhere, w);
+	return T;
+	}
+
+@endif
+
 function weird(w: Weird::Info)
 	{
 	local action = actions[w$name];
@@ -175,6 +215,11 @@ function weird(w: Weird::Info)
 
 	if ( w?$id && |ignore_hosts| > 0 && [w$id$orig_h, w$name] in ignore_hosts )
 		return;
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+	if ( told_manager(w, action, identifier) )
+		return;
+@endif
 
 	local loud = action in notice_actions;
 

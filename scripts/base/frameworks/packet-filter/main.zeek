@@ -242,6 +242,12 @@ function install(): bool
 			}
 		}
 
+@ifdef ( Cluster::acts_as_one )
+	# All nodes have the same.
+	if ( Cluster::acts_as_one && Cluster::local_node_type() != Cluster::MANAGER )
+		return ok;
+@endif
+
 	Log::write(PacketFilter::LOG, rec);
 	return ok;
 	}

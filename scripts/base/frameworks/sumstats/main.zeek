@@ -1,5 +1,7 @@
 ##! Summary statistics: observations by key, calculations over them, and thresholds, for intervals of time.
 
+@load base/frameworks/cluster
+
 module SumStats;
 
 export {
@@ -196,6 +198,12 @@ function fill_result(ss: SumStat, result: Result)
 		}
 	}
 
+# Whether observations of this node are for the manager alone.
+function observes_for_manager(): bool
+	{
+	return Cluster::acts_as_one && Cluster::is_enabled() && Cluster::local_node_type() != Cluster::MANAGER;
+	}
+
 function create(ss: SumStat)
 	{
 	if ( (ss?$threshold || ss?$threshold_series) && ! ss?$threshold_val )
@@ -221,7 +229,7 @@ function create(ss: SumStat)
 		stat_reducers[ss$name] += reducer;
 		}
 
-	if ( ss$epoch != 0sec )
+	if ( ss$epoch != 0sec && ! observes_for_manager() )
 		schedule ss$epoch { SumStats::finish_epoch(ss) };
 	}
 
@@ -239,9 +247,10 @@ function exhausted(ss: SumStat, key: Key): bool
 	return ss?$threshold_series && t$threshold_series_index >= |ss$threshold_series|;
 	}
 
-function observe(id: string, orig_key: Key, obs: Observation)
+# An observation counts for one of the reducers of a statistic.
+function observed(ss: SumStat, r: Reducer, key: Key, obs: Observation)
 	{
-	if ( id !in reducer_store )
+	if ( exhausted(ss, key) )
 		return;
 
 	local val = 1.0;
@@ -251,6 +260,50 @@ function observe(id: string, orig_key: Key, obs: Observation)
 	else if ( obs?$dbl )
 		val = obs$dbl;
 
+	local results = result_store[ss$name];
+
+	if ( key !in results )
+		results[key] = table();
+
+	local result = results[key];
+
+	if ( r$stream !in result )
+		result[r$stream] = init_resultval(r);
+
+	local rv = result[r$stream];
+	++rv$num;
+	rv$end = network_time();
+
+	for ( _, calc in r$calc_funcs )
+		calc_store[calc](r, val, obs, rv);
+
+	data_added(ss, key, result);
+	}
+
+@if ( Cluster::acts_as_one )
+
+event SumStats::observed_elsewhere(ss_name: string, reducer: count, key: Key, obs: Observation)
+	{
+	if ( ss_name in stat_reducers && reducer < |stat_reducers[ss_name]| )
+		observed(stats_store[ss_name], stat_reducers[ss_name][reducer], key, obs);
+	}
+
+function tell_manager(r: Reducer, key: Key, obs: Observation)
+	{
+	for ( i, mine in stat_reducers[r$ssname] )
+		{
+		if ( same_object(mine, r) )
+			Cluster::publish(Cluster::manager_topic, SumStats::observed_elsewhere, r$ssname, i, key, obs);
+		}
+	}
+
+@endif
+
+function observe(id: string, orig_key: Key, obs: Observation)
+	{
+	if ( id !in reducer_store )
+		return;
+
 	for ( _, r in reducer_store[id] )
 		{
 		local key = r?$normalize_key ? r$normalize_key(copy(orig_key)) : orig_key;
@@ -258,29 +311,15 @@ function observe(id: string, orig_key: Key, obs: Observation)
 		if ( r?$pred && ! r$pred(key, obs) )
 			next;
 
-		local ss = stats_store[r$ssname];
-
-		if ( exhausted(ss, key) )
+@if ( Cluster::acts_as_one )
+		if ( observes_for_manager() )
+			{
+			tell_manager(r, key, obs);
 			next;
+			}
+@endif
 
-		local results = result_store[r$ssname];
-
-		if ( key !in results )
-			results[key] = table();
-
-		local result = results[key];
-
-		if ( id !in result )
-			result[id] = init_resultval(r);
-
-		local rv = result[id];
-		++rv$num;
-		rv$end = network_time();
-
-		for ( _, calc in r$calc_funcs )
-			calc_store[calc](r, val, obs, rv);
-
-		data_added(ss, key, result);
+		observed(stats_store[r$ssname], r, key, obs);
 		}
 	}
 

@@ -1,5 +1,6 @@
 ##! Writes known_modbus.log: masters and slaves, once a day.
 
+@load base/frameworks/cluster
 @load base/protocols/modbus
 
 module Known;
@@ -33,13 +34,32 @@ event zeek_init() &priority=5
 	                   $path="known_modbus", $policy=log_policy_modbus));
 	}
 
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+
+event Known::modbus_elsewhere(rec: ModbusInfo)
+	{
+	if ( [rec$host, rec$device_type] in modbus_nodes )
+		return;
+
+	add modbus_nodes[rec$host, rec$device_type];
+	Log::write(MODBUS_LOG, rec);
+	}
+
+@endif
+
 function found_modbus(host: addr, t: ModbusDeviceType)
 	{
 	if ( [host, t] in modbus_nodes )
 		return;
 
 	add modbus_nodes[host, t];
-	Log::write(MODBUS_LOG, ModbusInfo($ts=network_time(), $host=host, $device_type=t));
+	local rec = ModbusInfo($ts=network_time(), $host=host, $device_type=t);
+
+@if ( Cluster::is_enabled() && Cluster::acts_as_one )
+	Cluster::publish(Cluster::manager_topic, Known::modbus_elsewhere, rec);
+@else
+	Log::write(MODBUS_LOG, rec);
+@endif
 	}
 
 event modbus_message(c: connection, headers: ModbusHeaders, is_orig: bool)

@@ -152,7 +152,6 @@ impl Source for PcapReader {
                 weirds.push("negative_packet_timestamp", "");
                 continue;
             }
-            self.input.approach();
             let data = self.input.last(caplen as usize);
             return Ok(Some(RawPacket {
                 ts_sec,

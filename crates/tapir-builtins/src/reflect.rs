@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::number::{double_text, interval_text};
 use tapir_data::table::Table;
@@ -213,7 +214,7 @@ fn attributes(attrs: &Attrs, redefinable: bool, types: &Types) -> Vec<(&'static 
 }
 
 struct Id {
-    name: Rc<str>,
+    name: Arc<str>,
     type_name: String,
     exported: bool,
     constant: bool,
@@ -224,7 +225,7 @@ struct Id {
     value: Value,
 }
 
-fn identifier(ctx: &CallCtx<'_>, name: &Rc<str>, ident: &Ident) -> Id {
+fn identifier(ctx: &CallCtx<'_>, name: &Arc<str>, ident: &Ident) -> Id {
     let program = ctx.program();
     let types = ctx.types();
     let mut id = Id {
@@ -278,7 +279,7 @@ fn global_ids(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
     };
     let attrs_ty = field_type(ctx.types(), entry_ty, "attributes");
     let attr_ty = element_type(ctx.types(), attrs_ty);
-    let names: Vec<(Rc<str>, Ident)> = {
+    let names: Vec<(Arc<str>, Ident)> = {
         let mut all: Vec<_> = ctx
             .program()
             .names
@@ -345,7 +346,7 @@ fn global_options(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
 
 fn global_container_footprints(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
     let table = Table::new(ctx.result_type);
-    let names: Vec<Rc<str>> = ctx.program().globals.iter().map(|g| g.name.clone()).collect();
+    let names: Vec<Arc<str>> = ctx.program().globals.iter().map(|g| g.name.clone()).collect();
     for name in names {
         if let Some(v @ (Value::Table(_) | Value::Vector(_) | Value::Record(_))) = ctx.vm.global_value(&name) {
             let n = crate::containers::footprint(ctx.types(), &v, 0);

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::number::{double_text, interval_text};
 use crate::table::as_parts;
@@ -377,7 +378,7 @@ pub fn kind_text(types: &Types, kind: &Kind) -> String {
     }
 }
 
-fn attributes(shown: &Option<Rc<str>>) -> String {
+fn attributes(shown: &Option<Arc<str>>) -> String {
     shown.as_ref().map_or(String::new(), |a| format!(" {a}"))
 }
 

@@ -5,7 +5,7 @@
 //! equal by [`Types::same`]. Records and enums grow by `redef` while scripts load; slots and values only append.
 
 use std::hash::BuildHasher;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use foldhash::fast::FixedState;
@@ -75,7 +75,7 @@ pub enum Kind {
     Vector(TypeId),
     Func(FuncType),
     File,
-    Opaque(Rc<str>),
+    Opaque(Arc<str>),
     /// The type of a type value.
     Type,
     /// An index list such as `[a, b]`.
@@ -97,7 +97,7 @@ pub enum Flavor {
 pub struct FuncType {
     pub flavor: Flavor,
     /// Shared by the type, the functions of that type and their entries.
-    pub params: Rc<[Param]>,
+    pub params: Arc<[Param]>,
     /// `builtin::VOID` where nothing is yielded; hooks yield bool.
     pub yields: TypeId,
     /// True for built-ins declared with `...`: any argument list is accepted.
@@ -107,12 +107,12 @@ pub struct FuncType {
 /// One parameter of a function type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Param {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub ty: TypeId,
     /// `&default`, as an id into the program's default expressions.
     pub default: Option<DefaultId>,
     /// The attributes as the text of the type shows them.
-    pub shown: Option<Rc<str>>,
+    pub shown: Option<Arc<str>>,
 }
 
 /// A default expression, as an index into the program's list of them.
@@ -122,26 +122,26 @@ pub struct DefaultId(pub u32);
 /// One field of a record.
 #[derive(Clone, Debug)]
 pub struct Field {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub ty: TypeId,
     pub optional: bool,
     pub log: bool,
     pub default: Option<DefaultId>,
     /// The text of `&deprecated`, empty when none was given.
-    pub deprecated: Option<Rc<str>>,
+    pub deprecated: Option<Arc<str>>,
     /// The column of an input file that names the transport of a port (`&type_column`).
-    pub type_column: Option<Rc<str>>,
+    pub type_column: Option<Arc<str>>,
     /// The attributes as the text of the type shows them; only types without a name show their fields.
-    pub shown: Option<Rc<str>>,
+    pub shown: Option<Arc<str>>,
 }
 
 /// A record's layout. A field's slot is its position; `redef record` appends.
 #[derive(Clone, Debug)]
 pub struct RecordType {
     /// The qualified name, `None` for an anonymous record type.
-    pub name: Option<Rc<str>>,
+    pub name: Option<Arc<str>>,
     pub fields: Vec<Field>,
-    pub by_name: HashMap<Rc<str>, u32>,
+    pub by_name: HashMap<Arc<str>, u32>,
 }
 
 impl RecordType {
@@ -154,22 +154,22 @@ impl RecordType {
 /// An enumeration's names and values.
 #[derive(Clone, Debug)]
 pub struct EnumType {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// Qualified enumerator names in order of definition, with their values.
-    pub items: Vec<(Rc<str>, i64)>,
+    pub items: Vec<(Arc<str>, i64)>,
     pub by_value: HashMap<i64, u32>,
-    pub by_name: HashMap<Rc<str>, i64>,
+    pub by_name: HashMap<Arc<str>, i64>,
 }
 
 /// One entry of the table: what the type is and the name it was declared under.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub kind: Kind,
-    pub name: Option<Rc<str>>,
+    pub name: Option<Arc<str>>,
     /// The unnamed entry of the same structure; itself when it has no name.
     pub canonical: TypeId,
     /// Every name the type is known under, in order of declaration.
-    pub aliases: Vec<Rc<str>>,
+    pub aliases: Vec<Arc<str>>,
 }
 
 /// All types of a program.
@@ -180,7 +180,7 @@ pub struct Types {
     pub enums: Vec<EnumType>,
     /// The structural types by what they are; the entries hold the keys.
     interned: HashTable<TypeId>,
-    spellings: HashMap<(TypeId, Rc<str>), TypeId>,
+    spellings: HashMap<(TypeId, Arc<str>), TypeId>,
 }
 
 /// Where a structural type stands in the table; what scripts declare is chosen by no attacker.
@@ -254,13 +254,13 @@ impl Types {
     }
 
     /// The name that a type was declared under, if any.
-    pub fn name(&self, id: TypeId) -> Option<&Rc<str>> {
+    pub fn name(&self, id: TypeId) -> Option<&Arc<str>> {
         self.entries[id.0 as usize].name.as_ref()
     }
 
     /// An alias of `target` under a name: an entry of its own that is the same type. Aliases of a named type know
     /// each other's names.
-    pub fn alias(&mut self, target: TypeId, name: Rc<str>) -> TypeId {
+    pub fn alias(&mut self, target: TypeId, name: Arc<str>) -> TypeId {
         let id = TypeId(self.entries.len() as u32);
         let canonical = self.entries[target.0 as usize].canonical;
         let mut aliases = self.entries[target.0 as usize].aliases.clone();
@@ -285,7 +285,7 @@ impl Types {
     /// A container or function over types some of which go by another name: the entry of `structure`, the same over the
     /// unnamed types, which shows itself as `text`.
     pub fn spelled(&mut self, structure: TypeId, text: String) -> TypeId {
-        let key = (structure, Rc::from(text));
+        let key = (structure, Arc::from(text));
         if let Some(&id) = self.spellings.get(&key) {
             return id;
         }
@@ -301,7 +301,7 @@ impl Types {
     }
 
     /// A new, empty record type.
-    pub fn new_record(&mut self, name: Option<Rc<str>>) -> (RecordId, TypeId) {
+    pub fn new_record(&mut self, name: Option<Arc<str>>) -> (RecordId, TypeId) {
         let record = RecordId(self.records.len() as u32);
         self.records.push(RecordType {
             name: name.clone(),
@@ -327,7 +327,7 @@ impl Types {
     }
 
     /// A new, empty enumeration.
-    pub fn new_enum(&mut self, name: Rc<str>) -> (EnumId, TypeId) {
+    pub fn new_enum(&mut self, name: Arc<str>) -> (EnumId, TypeId) {
         let id = EnumId(self.enums.len() as u32);
         self.enums.push(EnumType {
             name: name.clone(),
@@ -343,7 +343,7 @@ impl Types {
     }
 
     /// Adds an enumerator; `None` takes the value after the largest so far.
-    pub fn add_enumerator(&mut self, id: EnumId, name: Rc<str>, value: Option<i64>) -> i64 {
+    pub fn add_enumerator(&mut self, id: EnumId, name: Arc<str>, value: Option<i64>) -> i64 {
         let e = &mut self.enums[id.0 as usize];
         let value = value.unwrap_or_else(|| e.items.iter().map(|i| i.1 + 1).max().unwrap_or(0));
         e.by_value.entry(value).or_insert(e.items.len() as u32);

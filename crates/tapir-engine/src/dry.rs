@@ -5,7 +5,7 @@
 //! that is none of them needs no record.
 
 use std::cmp::Ordering;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::TypeId;
 use tapir_data::value::{Port, Value};
@@ -61,7 +61,7 @@ pub fn is_worth_it(b: &Body) -> bool {
 }
 
 /// Whether handlers of an event would do nothing for a connection without a record.
-pub fn nothing_to_do(vm: &Vm, ty: TypeId, bodies: &[Rc<Body>], c: &Conn<ConnExt>) -> bool {
+pub fn nothing_to_do(vm: &Vm, ty: TypeId, bodies: &[Arc<Body>], c: &Conn<ConnExt>) -> bool {
     bodies.iter().all(|b| {
         let mut locals = vec![None; b.locals.len().max(1)];
         locals[0] = Some(Seen::Connection);

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_analyzers::core::{Begun, ConnInfo, Shared};
 use tapir_data::value::{Opaque, Value};
@@ -42,7 +43,7 @@ pub struct Judge {
     changes: Option<u32>,
     judgement: Judgement,
     /// By event: its handlers, if it may be that they only look.
-    lookers: HashMap<EventId, Option<Rc<[Rc<Body>]>>>,
+    lookers: HashMap<EventId, Option<Rc<[Arc<Body>]>>>,
 }
 
 /// Connections that began while one packet was processed, without a record.
@@ -275,7 +276,7 @@ pub fn judgement(vm: &mut Vm, host: &mut EngineHost) -> Judgement {
     host.judge.judgement
 }
 
-fn lookers(vm: &mut Vm, event: EventId) -> Option<Rc<[Rc<Body>]>> {
+fn lookers(vm: &mut Vm, event: EventId) -> Option<Rc<[Arc<Body>]>> {
     if is_told_of_all(vm) {
         return None;
     }

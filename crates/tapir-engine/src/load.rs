@@ -1,7 +1,7 @@
 //! Loading: scripts to a program, native names to its ids, signature files to texts.
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
 use tapir_data::types::FuncType;
 use tapir_interface::Bindings;
@@ -30,24 +30,90 @@ pub struct Loaded {
     pub signature_files: Vec<(String, Vec<u8>)>,
 }
 
+/// An `@if` that was decided by running it.
+struct Condition {
+    /// How many initialisations stand above it.
+    n_inits: usize,
+    cond: Thunk,
+    holds: bool,
+}
+
+/// A program without errors, and the conditions that made it what it is.
+struct Checked {
+    program: Arc<Program>,
+    conditions: Vec<Condition>,
+}
+
+/// The program of nodes of one process with the same scripts and settings: who comes first reads it. The others run its
+/// conditions, and if they decide them as the first did, what they would read is the same, and they take that.
+#[derive(Clone, Default)]
+pub struct SharedProgram(Arc<OnceLock<Option<Checked>>>);
+
+impl std::fmt::Debug for SharedProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedProgram(read: {})", self.0.get().is_some())
+    }
+}
+
+impl SharedProgram {
+    /// The program, with a machine that has decided its conditions.
+    fn read(&self, config: &Config, machine: impl Fn() -> Evaluator) -> Result<(Arc<Program>, Evaluator), u8> {
+        let mut first = None;
+        let shared = self.0.get_or_init(|| match read(config, machine()) {
+            Ok((checked, evaluator)) => {
+                first = Some(Ok((checked.program.clone(), evaluator)));
+                Some(checked)
+            }
+            Err(status) => {
+                first = Some(Err(status));
+                None
+            }
+        });
+        if let Some(first) = first {
+            return first;
+        }
+        if let Some(shared) = shared {
+            let mut evaluator = machine();
+            if evaluator.agrees(shared) {
+                return Ok((shared.program.clone(), evaluator));
+            }
+        }
+        let (checked, evaluator) = read(config, machine())?;
+        Ok((checked.program, evaluator))
+    }
+}
+
 /// Runs `@if` conditions on the machine that will run the program.
 struct Evaluator {
     vm: Vm,
     host: EngineHost,
+    decided: Vec<Condition>,
 }
 
-impl ConstEvaluator for Evaluator {
-    fn eval_bool(&mut self, program: &mut Program, cond: Thunk) -> Result<bool, String> {
-        let (vm, host) = (&mut self.vm, &mut self.host);
-        let result = vm.with_program(program, |vm| {
-            vm.run_inits(host)?;
-            vm.evaluate(host, program, &cond)
-        });
-        match result {
+impl Evaluator {
+    fn decide(&mut self, program: &Program, n_inits: usize, cond: &Thunk) -> Result<bool, String> {
+        match self.vm.evaluate_behind(&mut self.host, program, n_inits, cond) {
             Ok(tapir_data::value::Value::Bool(b)) => Ok(b),
             Ok(_) => Err("the condition has no value".into()),
             Err(e) => Err(e.to_string()),
         }
+    }
+
+    /// Whether all conditions of a program that another node has read come out here as they did there.
+    fn agrees(&mut self, with: &Checked) -> bool {
+        let conditions = &with.conditions;
+        conditions
+            .iter()
+            .all(|c| self.decide(&with.program, c.n_inits, &c.cond) == Ok(c.holds))
+    }
+}
+
+impl ConstEvaluator for Evaluator {
+    fn eval_bool(&mut self, program: &mut Program, cond: Thunk) -> Result<bool, String> {
+        let n_inits = program.inits.len();
+        let holds = self.decide(program, n_inits, &cond)?;
+        self.decided.push(Condition { n_inits, cond, holds });
+        Ok(holds)
     }
 }
 
@@ -109,6 +175,58 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
         1
     };
     let seeds = seeds(config).map_err(fail)?.of_node(config.node_index);
+    let machine = || machine(config, &seeds);
+    let (program, evaluator) = match &config.program {
+        Some(shared) => shared.read(config, machine)?,
+        None => {
+            let (checked, evaluator) = read(config, machine())?;
+            (checked.program, evaluator)
+        }
+    };
+    let Evaluator { mut vm, mut host, .. } = evaluator;
+    vm.set_program(program);
+    let bindings = bind(&vm).map_err(|missing| {
+        fail(format!(
+            "the scripts do not declare what native code needs: {}",
+            missing.join(", ")
+        ))
+    })?;
+    vm.queue().set_bindings(bindings);
+    if config.parse_only {
+        // The process ends here: taking the program apart would only take time.
+        std::mem::forget(vm);
+        return Err(0);
+    }
+    if let Err(e) = vm.run_inits(&mut host) {
+        if let tapir_vm::RtError::Exit(code) = e {
+            return Err(code as u8);
+        }
+        let _ = vm.report_error(&mut host, e);
+        return Err(fail("errors occurred while initializing".into()));
+    }
+    set_limits(&mut vm);
+    vm.freeze();
+    vm.set_watcher(crate::watch::watcher(config).map_err(fail)?);
+    if let Some(name) = &config.disassemble {
+        return Err(disassemble(&mut vm, &mut host, name));
+    }
+    if let Some(name) = &config.print_id {
+        return Err(print_id(&vm, name));
+    }
+    if config.list_plugins > 0 {
+        return Err(say(&crate::bif::misc::plugins(&vm, config.list_plugins > 1)));
+    }
+    describe(&mut host, config, vm.program());
+    let signature_files = signature_files(config, &vm).map_err(fail)?;
+    Ok(Loaded {
+        core: Core { vm, host, exit: None },
+        seeds,
+        signature_files,
+    })
+}
+
+/// A machine on which nothing has run yet.
+fn machine(config: &Config, seeds: &Seeds) -> Evaluator {
     let mut vm = Vm::incremental();
     vm.set_registry(registry());
     tapir_builtins::random::seed(&mut vm, u64::from(seeds.random));
@@ -121,7 +239,19 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
         None if config.supervisor => Supervision::Supervisor(Box::default()),
         None => Supervision::None,
     };
-    let mut evaluator = Evaluator { vm, host };
+    Evaluator {
+        vm,
+        host,
+        decided: Vec::new(),
+    }
+}
+
+/// Reads and checks all scripts, and says what is to be said about them.
+fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator), u8> {
+    let fail = |text: String| {
+        eprintln!("fatal error: {text}");
+        1
+    };
     let mut source = Files::new(search_path()).with_embedded(ROOT, embedded::FILES);
     for (name, text) in &config.texts {
         source = source.with_text(RUN, name, text);
@@ -184,46 +314,11 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     if has_errors(&diagnostics) {
         return Err(1);
     }
-    let Evaluator { mut vm, mut host } = evaluator;
-    vm.set_program(Rc::new(program));
-    let bindings = bind(&vm).map_err(|missing| {
-        fail(format!(
-            "the scripts do not declare what native code needs: {}",
-            missing.join(", ")
-        ))
-    })?;
-    vm.queue().set_bindings(bindings);
-    if config.parse_only {
-        // The process ends here: taking the program apart would only take time.
-        std::mem::forget(vm);
-        return Err(0);
-    }
-    if let Err(e) = vm.run_inits(&mut host) {
-        if let tapir_vm::RtError::Exit(code) = e {
-            return Err(code as u8);
-        }
-        let _ = vm.report_error(&mut host, e);
-        return Err(fail("errors occurred while initializing".into()));
-    }
-    set_limits(&mut vm);
-    vm.freeze();
-    vm.set_watcher(crate::watch::watcher(config).map_err(fail)?);
-    if let Some(name) = &config.disassemble {
-        return Err(disassemble(&mut vm, &mut host, name));
-    }
-    if let Some(name) = &config.print_id {
-        return Err(print_id(&vm, name));
-    }
-    if config.list_plugins > 0 {
-        return Err(say(&crate::bif::misc::plugins(&vm, config.list_plugins > 1)));
-    }
-    describe(&mut host, config, vm.program());
-    let signature_files = signature_files(config, &vm).map_err(fail)?;
-    Ok(Loaded {
-        core: Core { vm, host, exit: None },
-        seeds,
-        signature_files,
-    })
+    let checked = Checked {
+        program: Arc::new(program),
+        conditions: std::mem::take(&mut evaluator.decided),
+    };
+    Ok((checked, evaluator))
 }
 
 /// Takes the machine's bounds from the scripts.
@@ -385,5 +480,37 @@ fn print_id(vm: &Vm, name: &str) -> u8 {
             eprintln!("No such ID: {name}");
             1
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a global is declared, read by a node with a variable of its environment.
+    fn node(shared: &SharedProgram, role: &str) -> (Arc<Program>, bool) {
+        let mut config = Config {
+            bare: true,
+            program: Some(shared.clone()),
+            code: vec!["@if ( getenv(\"ROLE\") == \"a\" )\nglobal of_a = 1;\n@endif\n".into()],
+            ..Config::default()
+        };
+        config.environment.push(("ROLE".into(), role.into()));
+        let loaded = load(&config).unwrap_or_else(|status| panic!("the scripts load: {status}"));
+        let program = loaded.core.vm.shared_program().expect("the program was set");
+        let declared = program.names.contains_key("of_a");
+        (program, declared)
+    }
+
+    #[test]
+    fn nodes_share_what_they_read_when_their_conditions_come_out_alike() {
+        let shared = SharedProgram::default();
+        let (first, declared) = node(&shared, "a");
+        assert!(declared);
+        let (second, _) = node(&shared, "a");
+        assert!(Arc::ptr_eq(&first, &second));
+        let (third, declared) = node(&shared, "b");
+        assert!(!Arc::ptr_eq(&first, &third));
+        assert!(!declared);
     }
 }

@@ -22,6 +22,7 @@ use crate::engine::{self, Part, Place};
 #[cfg(target_os = "linux")]
 use crate::feed::LiveDispatcher;
 use crate::feed::{Feed, Guide, Progress};
+use crate::load::SharedProgram;
 
 /// The machine's frames of deeply nested calls live on the thread's stack; as much as the main thread usually has.
 const STACK: usize = 64 << 20;
@@ -245,6 +246,8 @@ impl Running {
         let config = cluster.config.clone();
         let manager = cluster.spawn(MANAGER, hub.logger(MANAGER), manager)?;
         let proxy = cluster.spawn(PROXY, hub.node(PROXY), proxy)?;
+        // What workers read is the same, as far as their scripts do not ask for their names.
+        cluster.config.program = Some(SharedProgram::default());
         let mut threads = Vec::new();
         for (i, fed) in workers.into_iter().enumerate() {
             let name = format!("worker-{}", i + 1);

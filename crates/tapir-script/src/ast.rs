@@ -3,7 +3,7 @@
 //! Declarations come out of the parser one by one and are checked before the next is read, because names resolve in
 //! textual order and `@if` asks about everything that stands above it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::Flavor;
 use tapir_data::value::{Addr, Port, Subnet};
@@ -111,7 +111,7 @@ pub struct EnumItem {
     pub name: Ident,
     pub value: Option<(i64, Span)>,
     /// The text of `&deprecated`, empty when none was given.
-    pub deprecated: Option<Rc<str>>,
+    pub deprecated: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -242,9 +242,9 @@ pub enum ExprKind {
     Port(Port),
     Addr(Addr),
     Subnet(Subnet),
-    Str(Rc<[u8]>),
+    Str(Arc<[u8]>),
     Pattern {
-        text: Rc<[u8]>,
+        text: Arc<[u8]>,
         ignore_case: bool,
         single_line: bool,
     },

@@ -6,9 +6,8 @@
 //! A program only grows: the VM may run initialisers of what is loaded so far (for `@if`) and go on later.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::ops::{Deref, DerefMut};
-use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
 use tapir_data::types::{DefaultId, FuncType, TypeId, Types};
 use tapir_data::value::{Addr, FuncId, Port, Subnet};
@@ -42,7 +41,7 @@ pub struct Program {
     /// Top-level statements, run before the queued `zeek_init`.
     pub top_level: Body,
     /// Qualified name to meaning.
-    pub names: FastMap<Rc<str>, Ident>,
+    pub names: FastMap<Arc<str>, Ident>,
     pub files: Vec<SourceFile>,
     /// Files named by `@load-sigs`, resolved.
     pub signature_files: Vec<std::path::PathBuf>,
@@ -51,13 +50,13 @@ pub struct Program {
 /// A file as loaded.
 pub struct SourceFile {
     /// The path shown in messages and in `zeek_script_loaded`.
-    pub path: Rc<str>,
+    pub path: Arc<str>,
     /// Scripts that are part of the program are not copied.
     pub text: Cow<'static, str>,
     /// The depth of `@load` nesting; 0 for files named on the command line or by the start-up sequence.
     pub level: u32,
     /// Byte offset of each line's start, found when a line is first asked for.
-    line_starts: OnceCell<Box<[u32]>>,
+    line_starts: OnceLock<Box<[u32]>>,
 }
 
 impl SourceFile {
@@ -67,7 +66,7 @@ impl SourceFile {
             path: path.into(),
             text: text.into(),
             level,
-            line_starts: OnceCell::new(),
+            line_starts: OnceLock::new(),
         }
     }
 
@@ -100,7 +99,7 @@ pub enum Ident {
 
 /// A global variable, constant or option.
 pub struct Global {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub ty: TypeId,
     pub storage: Storage,
     pub exported: bool,
@@ -161,7 +160,7 @@ pub struct AttrSet {
     pub raw_output: bool,
     pub is_used: bool,
     pub error_handler: bool,
-    pub deprecated: Option<Rc<str>>,
+    pub deprecated: Option<Arc<str>>,
 }
 
 impl AttrSet {
@@ -214,7 +213,7 @@ pub struct Thunk {
 
 /// A function, event or hook.
 pub struct Function {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub ty: TypeId,
     pub sig: FuncType,
     pub kind: FunctionKind,
@@ -227,7 +226,7 @@ pub struct Function {
 
 pub enum FunctionKind {
     /// Bodies in order of definition; a function has at most one.
-    Script(Vec<Rc<Body>>),
+    Script(Vec<Arc<Body>>),
     /// Implemented natively under the function's name.
     Builtin,
 }
@@ -240,9 +239,9 @@ pub struct Body {
     pub params: Vec<u32>,
     pub locals: Vec<Local>,
     pub priority: i64,
-    pub groups: Vec<Rc<str>>,
+    pub groups: Vec<Arc<str>>,
     /// The module in which the body was written; it is a group as well.
-    pub module: Rc<str>,
+    pub module: Arc<str>,
     /// Captured values are copied into these slots when the body starts and written back when they change.
     pub captures: Vec<LocalId>,
     pub span: Span,
@@ -250,7 +249,7 @@ pub struct Body {
 
 pub struct Local {
     /// As shown in messages.
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub ty: TypeId,
     /// Created once at entry when the type is an aggregate and no initialiser was given.
     pub create_at_entry: bool,
@@ -289,7 +288,7 @@ pub struct Assert {
     pub cond: Expr,
     pub message: Option<Expr>,
     /// The condition as it is shown.
-    pub text: Rc<str>,
+    pub text: Arc<str>,
 }
 
 /// What an `event` statement raises.
@@ -328,11 +327,11 @@ pub struct When {
     pub captures: Vec<(Expr, bool)>,
     /// Describes the frame that condition and bodies share: its `locals` (those of the three bodies are equal), of
     /// which slots 0.. are the captures, in order. It has no statements; the condition is `cond_expr`, which yields bool.
-    pub cond: Rc<Body>,
+    pub cond: Arc<Body>,
     pub cond_expr: Expr,
-    pub body: Rc<Body>,
+    pub body: Arc<Body>,
     pub timeout: Option<Expr>,
-    pub timeout_body: Option<Rc<Body>>,
+    pub timeout_body: Option<Arc<Body>>,
     /// `return when`.
     pub is_return: bool,
     /// Globals whose change wakes the condition.
@@ -358,10 +357,10 @@ pub enum Const {
     Port(Port),
     Addr(Addr),
     Subnet(Subnet),
-    Str(Rc<[u8]>),
+    Str(Arc<[u8]>),
     /// A pattern in source form with its flags.
     Pattern {
-        text: Rc<[u8]>,
+        text: Arc<[u8]>,
         ignore_case: bool,
         single_line: bool,
     },

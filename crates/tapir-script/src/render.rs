@@ -2,7 +2,7 @@
 //! shows and what assertions are called.
 
 use std::fmt::Write;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::number::{double_text, interval_text};
 use tapir_data::text::{enum_text, port_text, subnet_text};
@@ -146,7 +146,7 @@ impl Renderer<'_> {
     fn local(&mut self, id: LocalId) {
         match self.locals.get(id.0 as usize) {
             Some(l) => {
-                let name: Rc<str> = l.name.clone();
+                let name: Arc<str> = l.name.clone();
                 self.put(&name);
             }
             None => self.put("?"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
@@ -83,7 +83,7 @@ const NAMES: usize = 12_000;
 /// All names of a program.
 pub struct Interner {
     table: HashTable<Symbol>,
-    names: Vec<Rc<str>>,
+    names: Vec<Arc<str>>,
     joined: FastMap<(Symbol, Symbol), Symbol>,
 }
 
@@ -147,7 +147,7 @@ impl Interner {
     }
 
     /// The text of a name.
-    pub fn text(&self, symbol: Symbol) -> &Rc<str> {
+    pub fn text(&self, symbol: Symbol) -> &Arc<str> {
         &self.names[symbol.0 as usize]
     }
 
@@ -157,7 +157,7 @@ impl Interner {
     }
 
     /// All names.
-    pub fn all(&self) -> &[Rc<str>] {
+    pub fn all(&self) -> &[Arc<str>] {
         &self.names
     }
 

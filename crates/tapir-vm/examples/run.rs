@@ -5,8 +5,6 @@
 
 mod plain;
 
-use std::rc::Rc;
-
 use plain::{Evaluator, Plain, stand_in_for};
 use tapir_data::value::Value;
 use tapir_script::load::{Files, Loader, has_errors};
@@ -121,7 +119,7 @@ fn run(args: Vec<String>) -> i32 {
         mut registry,
         ..
     } = evaluator;
-    vm.set_program(Rc::new(program));
+    vm.set_program(std::sync::Arc::new(program));
     if force {
         // What only an engine has does nothing here.
         stand_in_for(&vm.missing_builtins(), &mut registry);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::text::type_text;
 use tapir_data::types::{Flavor, Kind, TypeId, builtin};
@@ -19,7 +20,7 @@ use crate::vm::Vm;
 
 /// One body of an event or hook, in the order of execution.
 pub(crate) struct Handler {
-    pub body: Rc<Body>,
+    pub body: Arc<Body>,
     pub code: RefCell<Option<Rc<Code>>>,
     pub enabled: Cell<bool>,
 }
@@ -294,8 +295,8 @@ impl Vm {
     pub(crate) fn handlers(&mut self, f: FuncId) -> Rc<Handlers> {
         let i = f.0 as usize;
         let prog = self.prog();
-        let empty: &[Rc<Body>] = &[];
-        let bodies: &[Rc<Body>] = match prog.functions.get(i).map(|f| &f.kind) {
+        let empty: &[Arc<Body>] = &[];
+        let bodies: &[Arc<Body>] = match prog.functions.get(i).map(|f| &f.kind) {
             Some(FunctionKind::Script(b)) => b,
             _ => empty,
         };
@@ -303,11 +304,11 @@ impl Vm {
             self.handlers.resize_with(i + 1, || None);
         }
         if let Some(h) = &self.handlers[i]
-            && (self.frozen || (h.n_bodies == bodies.len() && h.first == bodies.first().map(Rc::as_ptr)))
+            && (self.frozen || (h.n_bodies == bodies.len() && h.first == bodies.first().map(Arc::as_ptr)))
         {
             return h.clone();
         }
-        let mut order: Vec<&Rc<Body>> = bodies.iter().collect();
+        let mut order: Vec<&Arc<Body>> = bodies.iter().collect();
         order.sort_by_key(|b| std::cmp::Reverse(b.priority));
         let list = order
             .into_iter()
@@ -324,7 +325,7 @@ impl Vm {
             kinds: params.iter().map(|p| kind::of_type(&prog.types, p.ty)).collect(),
             error_handler: function.is_some_and(|f| f.attrs.error_handler),
             n_bodies: bodies.len(),
-            first: bodies.first().map(Rc::as_ptr),
+            first: bodies.first().map(Arc::as_ptr),
         });
         self.handlers[i] = Some(h.clone());
         h
@@ -641,7 +642,7 @@ impl Vm {
 
     // ---- groups ----
 
-    fn group_names(&self, modules: bool) -> HashSet<Rc<str>> {
+    fn group_names(&self, modules: bool) -> HashSet<Arc<str>> {
         let mut out = HashSet::new();
         for f in &self.program().functions {
             if let FunctionKind::Script(bodies) = &f.kind
@@ -697,7 +698,7 @@ impl Vm {
     }
 
     /// The bodies of an event that would run, in the order in which they would.
-    pub fn enabled_bodies(&mut self, f: FuncId) -> Vec<Rc<Body>> {
+    pub fn enabled_bodies(&mut self, f: FuncId) -> Vec<Arc<Body>> {
         let handlers = self.handlers(f);
         let enabled = handlers.list.iter().filter(|h| h.enabled.get());
         enabled.map(|h| h.body.clone()).collect()
@@ -763,7 +764,7 @@ impl Vm {
         &mut self,
         host: &mut dyn Host,
         ok: bool,
-        text: &Rc<str>,
+        text: &Arc<str>,
         msg: Value,
     ) -> Result<(), RtError> {
         let (on_failure, on_result) = self.assertion_hooks;

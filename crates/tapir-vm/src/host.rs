@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{TypeId, Types};
 use tapir_data::value::{File, PatternObject, Value};
@@ -57,7 +58,7 @@ impl Registry {
 /// A place in a script as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    pub file: Rc<str>,
+    pub file: Arc<str>,
     pub line: u32,
     /// The last line of a construct that spans several; equal to `line` otherwise.
     pub end_line: u32,

@@ -500,7 +500,7 @@ pub fn plain_constant(c: &Const) -> Option<Value> {
         Const::Port(p) => Value::Port(*p),
         Const::Addr(a) => Value::Addr(*a),
         Const::Subnet(s) => Value::Subnet(*s),
-        Const::Str(s) => Value::Str(s.clone()),
+        Const::Str(s) => Value::Str(Rc::from(&**s)),
         Const::Type(t) => Value::Type(*t),
         Const::Pattern { .. } => return None,
     })

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tapir_data::table::TableAttrs;
 use tapir_data::types::{DefaultId, Flavor, Kind, TypeId, Types, builtin};
@@ -110,7 +110,7 @@ fn native_events() -> &'static FastMap<&'static str, u32> {
 /// One machine: a program, its state, and the events that wait.
 pub struct Vm {
     program: *const Program,
-    owner: Option<Rc<Program>>,
+    owner: Option<Arc<Program>>,
     pub(crate) queue: EventQueue,
     pub(crate) now: f64,
     pub(crate) n_errors: u64,
@@ -169,10 +169,10 @@ pub struct Vm {
     pub(crate) assertion_hooks: (Option<FuncId>, Option<FuncId>),
     pub(crate) in_error_handler: bool,
     pub(crate) current_event: Option<(f64, Vec<(u64, Value)>)>,
-    pub(crate) disabled_groups: HashSet<Rc<str>>,
+    pub(crate) disabled_groups: HashSet<Arc<str>>,
     /// Changes whenever groups of handlers are switched on or off.
     pub(crate) handler_changes: u32,
-    pub(crate) disabled_modules: HashSet<Rc<str>>,
+    pub(crate) disabled_modules: HashSet<Arc<str>>,
 
     // Time and waiting.
     pub(crate) timers: Timers,
@@ -189,7 +189,7 @@ pub struct Vm {
 
 impl Vm {
     /// A machine for a program; nothing has run yet.
-    pub fn new(program: Rc<Program>) -> Self {
+    pub fn new(program: Arc<Program>) -> Self {
         let mut vm = Vm::incremental();
         vm.set_program(program);
         vm
@@ -260,8 +260,8 @@ impl Vm {
     }
 
     /// The complete program, to be called once when loading is over.
-    pub fn set_program(&mut self, program: Rc<Program>) {
-        self.program = Rc::as_ptr(&program);
+    pub fn set_program(&mut self, program: Arc<Program>) {
+        self.program = Arc::as_ptr(&program);
         self.owner = Some(program);
         self.refresh();
         self.update_wanted();
@@ -335,7 +335,7 @@ impl Vm {
     }
 
     /// The program as shared at [`Vm::set_program`].
-    pub fn shared_program(&self) -> Option<Rc<Program>> {
+    pub fn shared_program(&self) -> Option<Arc<Program>> {
         self.owner.clone()
     }
 
@@ -507,9 +507,14 @@ impl Vm {
     /// # Errors
     /// [`RtError::Reported`] if a step failed (the program must not start then), [`RtError::Exit`].
     pub fn run_inits(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
+        self.run_inits_until(host, self.prog().inits.len())
+    }
+
+    /// The same for the first `n` of them.
+    fn run_inits_until(&mut self, host: &mut dyn Host, n: usize) -> Result<(), RtError> {
         let prog = self.prog();
         let mut failed = false;
-        while self.n_inits < prog.inits.len() {
+        while self.n_inits < n.min(prog.inits.len()) {
             let init = &prog.inits[self.n_inits];
             self.n_inits += 1;
             if let Err(mut e) = self.run_init(host, init) {
@@ -625,8 +630,22 @@ impl Vm {
     /// # Errors
     /// The reason why there is no value.
     pub fn evaluate(&mut self, host: &mut dyn Host, program: &Program, e: &Thunk) -> Result<Value, RtError> {
+        self.evaluate_behind(host, program, program.inits.len(), e)
+    }
+
+    /// Evaluates a condition of a program that has gone on since: as behind its first `n_inits` initialisations.
+    ///
+    /// # Errors
+    /// The reason why there is no value.
+    pub fn evaluate_behind(
+        &mut self,
+        host: &mut dyn Host,
+        program: &Program,
+        n_inits: usize,
+        e: &Thunk,
+    ) -> Result<Value, RtError> {
         self.with_program(program, |vm| {
-            vm.run_inits(host)?;
+            vm.run_inits_until(host, n_inits)?;
             vm.eval_thunk(host, e)
         })
     }

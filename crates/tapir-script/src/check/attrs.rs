@@ -1,6 +1,6 @@
 //! Attributes: where they may stand, and the types of their values.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{DefaultId, FuncType, Kind, TypeId, builtin};
 
@@ -16,15 +16,15 @@ pub(super) struct FieldAttrs {
     pub optional: bool,
     pub log: bool,
     pub default: Option<DefaultId>,
-    pub deprecated: Option<Rc<str>>,
-    pub type_column: Option<Rc<str>>,
+    pub deprecated: Option<Arc<str>>,
+    pub type_column: Option<Arc<str>>,
 }
 
 /// What the attributes of a global say beside those of its value.
 #[derive(Default)]
 pub(super) struct GlobalFlags {
     pub redef: bool,
-    pub deprecated: Option<Rc<str>>,
+    pub deprecated: Option<Arc<str>>,
     pub is_used: bool,
 }
 
@@ -32,8 +32,8 @@ pub(super) struct GlobalFlags {
 #[derive(Default)]
 pub(super) struct BodyAttrs {
     pub priority: i64,
-    pub groups: Vec<Rc<str>>,
-    pub deprecated: Option<Rc<str>>,
+    pub groups: Vec<Arc<str>>,
+    pub deprecated: Option<Arc<str>>,
     pub is_used: bool,
 }
 

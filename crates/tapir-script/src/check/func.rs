@@ -1,6 +1,6 @@
 //! Functions, events and hooks: prototypes, alternates and bodies.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{Flavor, FuncType, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
@@ -279,7 +279,7 @@ impl Checker {
             if redef {
                 bodies.clear();
             }
-            bodies.push(Rc::new(done));
+            bodies.push(Arc::new(done));
         }
     }
 
@@ -288,7 +288,7 @@ impl Checker {
         let missing = canonical.params.iter().all(|p| p.default.is_none());
         if missing && header.params.iter().any(|p| p.default.is_some()) {
             let mut sig = canonical.clone();
-            for (p, q) in Rc::make_mut(&mut sig.params).iter_mut().zip(header.params.iter()) {
+            for (p, q) in Arc::make_mut(&mut sig.params).iter_mut().zip(header.params.iter()) {
                 p.default = q.default;
                 p.shown = q.shown.clone();
             }
@@ -428,7 +428,7 @@ impl Checker {
         let mut done = self.check_body(id, header.flavor, &header, sig, body, body_span);
         done.priority = info.priority;
         done.groups = info.groups;
-        self.program.functions[id.0 as usize].kind = FunctionKind::Script(vec![Rc::new(done)]);
+        self.program.functions[id.0 as usize].kind = FunctionKind::Script(vec![Arc::new(done)]);
         self.program.inits.push(Init {
             global: g,
             op: InitOp::Set,
@@ -463,7 +463,7 @@ impl Checker {
         Some(g)
     }
 
-    fn new_variable(&mut self, name: Rc<str>, ty: TypeId, exported: bool, span: Span) -> GlobalId {
+    fn new_variable(&mut self, name: Arc<str>, ty: TypeId, exported: bool, span: Span) -> GlobalId {
         let g = GlobalId(self.program.globals.len() as u32);
         self.program.globals.push(hir::Global {
             name: name.clone(),

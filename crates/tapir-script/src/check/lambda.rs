@@ -1,6 +1,6 @@
 //! Anonymous functions and `when` statements: bodies with captures.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{FuncType, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
@@ -94,7 +94,7 @@ impl Checker {
         sig.yields = frame.yields.unwrap_or(builtin::VOID);
         let ty = self.program.types.intern(Kind::Func(sig.clone()));
         let func = FuncId(self.program.functions.len() as u32);
-        let name: Rc<str> = format!("lambda_<{}>", self.lambda_hash(lambda.body_span)).into();
+        let name: Arc<str> = format!("lambda_<{}>", self.lambda_hash(lambda.body_span)).into();
         let body = Body {
             stmts,
             params: (0..sig.params.len() as u32).collect(),
@@ -109,7 +109,7 @@ impl Checker {
             name,
             ty,
             sig,
-            kind: FunctionKind::Script(vec![Rc::new(body)]),
+            kind: FunctionKind::Script(vec![Arc::new(body)]),
             attrs: Attrs::default(),
             exported: true,
             declared: true,
@@ -202,8 +202,8 @@ impl Checker {
             self.err("capture", info.span, text);
         }
         let locals = frame.locals;
-        let make = |stmts: Vec<hir::Stmt>, module: Rc<str>| {
-            Rc::new(Body {
+        let make = |stmts: Vec<hir::Stmt>, module: Arc<str>| {
+            Arc::new(Body {
                 stmts,
                 params: Vec::new(),
                 locals: locals

@@ -21,7 +21,7 @@ mod stmt;
 mod types;
 mod usage;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{Flavor, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
@@ -45,7 +45,7 @@ struct Entity {
     /// The module that the name belongs to.
     module: Symbol,
     exported: bool,
-    deprecated: Option<Rc<str>>,
+    deprecated: Option<Arc<str>>,
     span: Span,
 }
 
@@ -171,7 +171,7 @@ pub struct Checker {
     function: Option<FuncId>,
     /// Where the global was declared whose index is being checked.
     indexed_global: Option<Span>,
-    type_deprecations: FastMap<TypeId, Rc<str>>,
+    type_deprecations: FastMap<TypeId, Arc<str>>,
 }
 
 impl Checker {
@@ -266,7 +266,7 @@ impl Checker {
         self.program.types.kind(ty)
     }
 
-    fn text(&self, name: Symbol) -> &Rc<str> {
+    fn text(&self, name: Symbol) -> &Arc<str> {
         self.names.text(name)
     }
 

@@ -1,7 +1,7 @@
 //! Prototypes that turned out to be variables: what was checked before the first assignment still names the function,
 //! and is corrected when all is loaded.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::TypeId;
 use tapir_data::value::FuncId;
@@ -26,7 +26,7 @@ impl Checker {
             if let FunctionKind::Script(bodies) = &mut f.kind {
                 for b in bodies {
                     // A body that the machine has taken already keeps what it had.
-                    if let Some(b) = Rc::get_mut(b) {
+                    if let Some(b) = Arc::get_mut(b) {
                         r.stmts(&mut b.stmts);
                     }
                 }
@@ -81,8 +81,8 @@ impl Rebind<'_> {
         }
     }
 
-    fn body(&mut self, b: &mut Rc<crate::hir::Body>) {
-        if let Some(b) = Rc::get_mut(b) {
+    fn body(&mut self, b: &mut Arc<crate::hir::Body>) {
+        if let Some(b) = Arc::get_mut(b) {
             self.stmts(&mut b.stmts);
         }
     }

@@ -1,6 +1,6 @@
 //! Statements, blocks and locals.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{Kind, TypeId, builtin};
 
@@ -14,7 +14,7 @@ use crate::symbol::Symbol;
 impl Checker {
     /// Adds a local without looking at what else has its name.
     pub(super) fn add_local(&mut self, name: Symbol, ty: TypeId, span: Span, used: bool) -> LocalId {
-        let mut shown: Rc<str> = self.text(name).clone();
+        let mut shown: Arc<str> = self.text(name).clone();
         if self.module != Symbol::EMPTY {
             shown = format!("{}::{shown}", self.text(self.module)).into();
         }

@@ -1,6 +1,6 @@
 //! Types as written to types as interned; records and enumerations and their growth.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{DefaultId, EnumId, Field, Flavor, FuncType, Kind, Param, RecordId, TypeId, builtin};
 
@@ -85,7 +85,7 @@ impl Checker {
     }
 
     /// Attributes as the text of a type shows them: separated by commas, and a default makes optional.
-    fn shown(&self, attrs: &[ast::Attr], default: Option<DefaultId>, ty: TypeId) -> Option<Rc<str>> {
+    fn shown(&self, attrs: &[ast::Attr], default: Option<DefaultId>, ty: TypeId) -> Option<Arc<str>> {
         if attrs.is_empty() {
             return None;
         }
@@ -157,7 +157,7 @@ impl Checker {
         }
     }
 
-    fn record_ty(&mut self, fields: &[ast::Field], name: Option<Rc<str>>, span: Span) -> TypeId {
+    fn record_ty(&mut self, fields: &[ast::Field], name: Option<Arc<str>>, span: Span) -> TypeId {
         let (id, ty) = self.program.types.new_record(name);
         self.add_fields(id, ty, fields, false, span);
         ty

@@ -9,7 +9,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -48,7 +48,7 @@ struct Front<'e> {
     checker: Checker,
     source: Box<dyn ScriptSource>,
     evaluator: &'e mut dyn ConstEvaluator,
-    path: Rc<[String]>,
+    path: Arc<[String]>,
     /// Canonical names of what was loaded or unloaded.
     loaded: HashSet<String>,
     prefixes: Vec<String>,
@@ -313,7 +313,7 @@ impl Front<'_> {
             });
         }
         let relative = name.starts_with("./") || name.starts_with("../") || name == "." || name == "..";
-        let bases: Rc<[String]> = if name.starts_with('/') {
+        let bases: Arc<[String]> = if name.starts_with('/') {
             [String::new()].into()
         } else if let (true, Some(dir)) = (relative, from) {
             [dir.to_string()].into()

@@ -1,6 +1,6 @@
 //! Expressions, by precedence.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::Flavor;
 
@@ -671,7 +671,7 @@ impl<H: Host> Parser<H> {
                     end: token.end,
                 };
                 let (text, ignore_case, single_line) = split_pattern(self.source(self.last));
-                let text: Rc<[u8]> = text.into();
+                let text: Arc<[u8]> = text.into();
                 self.make(
                     ExprKind::Pattern {
                         text,

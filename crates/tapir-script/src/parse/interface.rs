@@ -2,7 +2,7 @@
 //! native interface reads events, built-ins, records, enumerations and constants this way.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tapir_data::types::Flavor;
@@ -339,6 +339,6 @@ fn literal(e: &Expr, names: &Interner) -> Literal {
 }
 
 /// Declarations by name, the last one winning.
-pub fn by_name(decls: &[Decl]) -> HashMap<Rc<str>, &Decl> {
+pub fn by_name(decls: &[Decl]) -> HashMap<Arc<str>, &Decl> {
     decls.iter().map(|d| (d.name.as_str().into(), d)).collect()
 }

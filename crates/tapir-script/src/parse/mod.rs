@@ -17,7 +17,7 @@ pub(crate) use ty::attr_text;
 
 pub mod interface;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -42,8 +42,8 @@ pub struct Input {
     pub file: u32,
     pub text: Bytes,
     /// Directory and base name for `@DIR` and `@FILENAME`.
-    pub dir: Rc<str>,
-    pub base: Rc<str>,
+    pub dir: Arc<str>,
+    pub base: Arc<str>,
 }
 
 /// Who decides what directives mean and collects what is wrong.
@@ -74,8 +74,8 @@ pub trait Host {
 struct Frame {
     lexer: Lexer,
     file: u32,
-    dir: Rc<str>,
-    base: Rc<str>,
+    dir: Arc<str>,
+    base: Arc<str>,
     /// What is restored when the file ends.
     outer_module: Symbol,
     /// For each open conditional, whether its `@else` was seen.
@@ -111,7 +111,7 @@ pub struct Parser<H> {
     /// How many `@if`, `@ifdef` and `@ifndef` were met.
     conditionals: u32,
     /// The file that is read when all others have ended (for messages at the end).
-    current: (u32, Rc<str>, Rc<str>),
+    current: (u32, Arc<str>, Arc<str>),
 }
 
 impl<H: Host> Parser<H> {

@@ -1,6 +1,6 @@
 //! Types, signatures, fields and attributes.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::Flavor;
 
@@ -328,13 +328,13 @@ impl<H: Host> Parser<H> {
     }
 
     /// The bytes of the string that was just taken.
-    pub(super) fn string_bytes(&self) -> Rc<[u8]> {
+    pub(super) fn string_bytes(&self) -> Arc<[u8]> {
         decode_string(self.source(self.last)).into()
     }
 }
 
 /// The text that an attribute like `&deprecated` or `&type_column` was given.
-pub(crate) fn attr_text(attr: &Attr) -> Rc<str> {
+pub(crate) fn attr_text(attr: &Attr) -> Arc<str> {
     match attr.value.as_ref().map(|v| &v.kind) {
         Some(ExprKind::Str(s)) => String::from_utf8_lossy(s).into(),
         _ => "".into(),

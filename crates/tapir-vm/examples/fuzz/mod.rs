@@ -540,7 +540,7 @@ impl Bench {
 }
 
 fn compile_and_run(mut vm: Vm, mut host: Plain, mut registry: Registry, program: Program, name: &str) -> Outcome {
-    let program = Rc::new(program);
+    let program = std::sync::Arc::new(program);
     vm.set_program(program.clone());
     stand_in_for(&vm.missing_builtins(), &mut registry);
     vm.set_registry(registry);

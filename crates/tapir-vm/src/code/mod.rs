@@ -11,6 +11,7 @@ pub mod kind;
 mod show;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::table::TableAttrs;
 use tapir_data::types::TypeId;
@@ -48,7 +49,7 @@ pub enum Site {
     When(Box<WhenSite>),
     Switch(SwitchSite),
     Attrs(Rc<TableAttrs>),
-    Text(Rc<str>),
+    Text(Arc<str>),
     Schedule(FuncId),
     /// Static types of printed values.
     Types(Vec<TypeId>),
@@ -116,7 +117,7 @@ pub struct SwitchSite {
 
 /// A compiled body.
 pub struct Code {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub func: Option<FuncId>,
     pub instrs: Vec<Instr>,
     pub consts: Vec<Value>,
@@ -140,7 +141,7 @@ pub struct Code {
     pub yields: bool,
     pub span: Span,
     /// Keeps the tree alive that messages point into.
-    pub body: Option<Rc<Body>>,
+    pub body: Option<Arc<Body>>,
 }
 
 #[derive(Clone, Copy, Debug)]

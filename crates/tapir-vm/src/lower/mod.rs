@@ -12,6 +12,7 @@ mod place;
 mod stmt;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::types::{Flavor, Kind, TypeId, Types, builtin};
 use tapir_data::value::{FuncId, Value};
@@ -446,12 +447,12 @@ impl<'a> Lower<'a> {
 
     fn finish(
         mut self,
-        name: Rc<str>,
+        name: Arc<str>,
         func: Option<FuncId>,
         n_params: u16,
         span: Span,
         result_kind: u8,
-        body: Option<Rc<Body>>,
+        body: Option<Arc<Body>>,
     ) -> Result<Code, String> {
         for (pc, l) in std::mem::take(&mut self.fixups) {
             let Some(target) = self.labels[l] else {
@@ -591,7 +592,7 @@ pub(crate) fn body(
     prog: &Program,
     func: FuncId,
     f: &Function,
-    body: &Rc<Body>,
+    body: &Arc<Body>,
 ) -> Result<Code, String> {
     let flow = match f.sig.flavor {
         Flavor::Hook => Flow::Hook,
@@ -701,7 +702,7 @@ pub(crate) fn when_part(
     vm: &mut Vm,
     host: &mut dyn Host,
     prog: &Program,
-    body: &Rc<Body>,
+    body: &Arc<Body>,
     cond: Option<&Expr>,
     locals: &[Local],
     n_captures: usize,

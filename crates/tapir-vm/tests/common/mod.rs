@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tapir_data::text::{Style, render};
 use tapir_data::types::{Flavor, FuncType, Kind, Param, TypeId, Types, builtin as b};
@@ -133,7 +134,7 @@ pub fn function(
     let bodies = bodies
         .into_iter()
         .map(|(stmts, priority)| {
-            Rc::new(Body {
+            Arc::new(Body {
                 stmts,
                 params: (0..params.len() as u32).collect(),
                 locals: params
@@ -169,7 +170,7 @@ pub fn function(
 
 /// A machine that has run the initialisations and the top-level statements.
 pub fn start(p: Program) -> (Vm, TestHost) {
-    let mut vm = Vm::new(Rc::new(p));
+    let mut vm = Vm::new(Arc::new(p));
     let mut host = TestHost::default();
     vm.run_inits(&mut host).unwrap();
     let _ = vm.run_top_level(&mut host);

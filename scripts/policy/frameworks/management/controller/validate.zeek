@@ -37,7 +37,7 @@ function with_instances(config: Management::Configuration): Management::Configur
 	}
 
 # Notes that somebody uses a port of an instance; gives what is wrong with that.
-function take_port(users: table[string, port] of string, inst: string, p: port, user: string): string
+function take_port(users: table[string, port] of string, inst: string, p: port, user: string): string &is_used
 	{
 	if ( [inst, p] in users )
 		return fmt("%s and %s of instance %s both use port %s", users[inst, p], user, inst, p);
@@ -46,7 +46,7 @@ function take_port(users: table[string, port] of string, inst: string, p: port, 
 	return "";
 	}
 
-function problems_of(config: Management::Configuration): vector of string
+function problems_of(config: Management::Configuration): vector of string &is_used
 	{
 	local out: vector of string = vector();
 	local instances: set[string];
@@ -141,7 +141,7 @@ function problems_of(config: Management::Configuration): vector of string
 
 # The nodes that come first when ports are given out come first here: managers, loggers, proxies, workers; then those of one
 # instance together, by name.
-function in_order(nodes: set[Management::Node]): vector of Management::Node
+function in_order(nodes: set[Management::Node]): vector of Management::Node &is_used
 	{
 	local ranks = table([Supervisor::MANAGER] = 0, [Supervisor::LOGGER] = 1, [Supervisor::PROXY] = 2,
 	                    [Supervisor::WORKER] = 3, [Supervisor::NONE] = 4);
@@ -165,7 +165,7 @@ function in_order(nodes: set[Management::Node]): vector of Management::Node
 	}
 
 # The first free port from one on. It is taken then.
-function next_port(from: port, taken: set[port]): port
+function next_port(from: port, taken: set[port]): port &is_used
 	{
 	local n = port_to_count(from);
 
@@ -177,7 +177,7 @@ function next_port(from: port, taken: set[port]): port
 	return p;
 	}
 
-function with_ports(config: Management::Configuration): Management::Configuration
+function with_ports(config: Management::Configuration): Management::Configuration &is_used
 	{
 	local out = copy(config);
 	local nodes = in_order(out$nodes);

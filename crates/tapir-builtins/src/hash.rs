@@ -94,34 +94,8 @@ pub fn bytes(ctx: &mut CallCtx<'_>, v: &Value) -> Result<Vec<u8>, RtError> {
     Ok(out)
 }
 
-fn type_number(types: &Types, ty: TypeId) -> i32 {
-    match types.kind(ty) {
-        Kind::Bool => 1,
-        Kind::Int => 2,
-        Kind::Count => 3,
-        Kind::Double => 4,
-        Kind::Time => 5,
-        Kind::Interval => 6,
-        Kind::String => 7,
-        Kind::Pattern => 8,
-        Kind::Enum(_) => 9,
-        Kind::Port => 10,
-        Kind::Addr => 11,
-        Kind::Subnet => 12,
-        Kind::Any => 13,
-        Kind::Table { .. } => 14,
-        Kind::Record(_) => 15,
-        Kind::List(_) => 16,
-        Kind::Func(_) => 17,
-        Kind::File => 18,
-        Kind::Vector(_) => 19,
-        Kind::Opaque(_) => 20,
-        _ => 0,
-    }
-}
-
 fn describe_type(types: &Types, ty: TypeId, out: &mut Vec<u8>) {
-    out.extend(type_number(types, ty).to_le_bytes());
+    out.extend(types.kind(ty).number().to_le_bytes());
     match types.kind(ty) {
         Kind::Enum(_) | Kind::Record(_) => out.extend(type_text(types, ty).as_bytes()),
         Kind::Vector(of) => describe_type(types, *of, out),

@@ -84,6 +84,37 @@ pub enum Kind {
     Empty,
 }
 
+impl Kind {
+    /// The number of the kind in the encodings of other programs: of hashed values, and of types that travel. 0 for kinds
+    /// that have none.
+    pub fn number(&self) -> i32 {
+        match self {
+            Kind::Bool => 1,
+            Kind::Int => 2,
+            Kind::Count => 3,
+            Kind::Double => 4,
+            Kind::Time => 5,
+            Kind::Interval => 6,
+            Kind::String => 7,
+            Kind::Pattern => 8,
+            Kind::Enum(_) => 9,
+            Kind::Port => 10,
+            Kind::Addr => 11,
+            Kind::Subnet => 12,
+            Kind::Any => 13,
+            Kind::Table { .. } => 14,
+            Kind::Record(_) => 15,
+            Kind::List(_) => 16,
+            Kind::Func(_) => 17,
+            Kind::File => 18,
+            Kind::Vector(_) => 19,
+            Kind::Opaque(_) => 20,
+            Kind::Type => 21,
+            _ => 0,
+        }
+    }
+}
+
 /// Function, event or hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flavor {

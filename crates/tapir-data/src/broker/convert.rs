@@ -309,7 +309,7 @@ fn build_closure(host: &mut dyn FromHost, name: &str, pairs: &[Data], depth: usi
             return None;
         };
         let kind = host.types().kind(ty);
-        if !matches!(kind, Kind::Any) && kind_tag(kind) != *tag {
+        if !matches!(kind, Kind::Any) && i64::from(kind.number()) != *tag {
             return None;
         }
         values.push(build(host, value, ty, depth + 1)?);
@@ -333,7 +333,7 @@ fn type_tag(types: &Types, v: &Value) -> i64 {
         Value::Port(_) => 10,
         Value::Addr(_) => 11,
         Value::Subnet(_) => 12,
-        Value::Table(t) => kind_tag(types.kind(t.ty)),
+        Value::Table(t) => i64::from(types.kind(t.ty).number()),
         Value::Record(_) => 15,
         Value::List(_) => 16,
         Value::Func(_) => 17,
@@ -341,33 +341,6 @@ fn type_tag(types: &Types, v: &Value) -> i64 {
         Value::Vector(_) => 19,
         Value::Opaque(_) => 20,
         Value::Type(_) => 21,
-    }
-}
-
-/// The same of a type.
-fn kind_tag(kind: &Kind) -> i64 {
-    match kind {
-        Kind::Bool => 1,
-        Kind::Int => 2,
-        Kind::Count => 3,
-        Kind::Double => 4,
-        Kind::Time => 5,
-        Kind::Interval => 6,
-        Kind::String => 7,
-        Kind::Pattern => 8,
-        Kind::Enum(_) => 9,
-        Kind::Port => 10,
-        Kind::Addr => 11,
-        Kind::Subnet => 12,
-        Kind::Any => 13,
-        Kind::Table { .. } => 14,
-        Kind::Record(_) => 15,
-        Kind::Func(_) => 17,
-        Kind::File => 18,
-        Kind::Vector(_) => 19,
-        Kind::Opaque(_) => 20,
-        Kind::Type => 21,
-        _ => 0,
     }
 }
 

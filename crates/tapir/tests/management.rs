@@ -1,38 +1,33 @@
 //! The management framework: a supervisor with a controller and an agent, a client of the WebSocket API that hands over
 //! configurations, and the cluster that comes of them.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod background;
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use background::{Background, folder, ports};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const TOPIC: &str = "zeek/management/controller";
 
-fn ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    held.each_ref().map(|l| l.local_addr().expect("its address").port())
-}
-
 /// A supervisor that runs controller and agent, with a folder for all that they write.
 struct Instance {
-    dir: PathBuf,
+    process: Background,
     clients: u16,
-    child: Child,
 }
 
 impl Instance {
     fn new(name: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("management").join(name);
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a folder for the test");
+        let dir = folder(format!("management/{name}"));
         let [clients, agents, nodes, supervisor, start] = ports();
-        let file = |name: &str| std::fs::File::create(dir.join(name)).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_tapir"))
-            .args([
+        let (state, spool) = (dir.join("state"), dir.join("spool"));
+        let process = Background::tapir(dir, |c| {
+            c.args([
                 "-j",
                 "policy/frameworks/management/controller",
                 "policy/frameworks/management/agent",
@@ -52,26 +47,20 @@ impl Instance {
             .arg(format!(
                 "Management::Controller::auto_assign_broker_start_port={start}/tcp"
             ))
-            .current_dir(&dir)
-            .env_remove("ZEEKPATH")
-            .env("ZEEK_MANAGEMENT_STATE_DIR", dir.join("state"))
-            .env("ZEEK_MANAGEMENT_SPOOL_DIR", dir.join("spool"))
+            .env("ZEEK_MANAGEMENT_STATE_DIR", state)
+            .env("ZEEK_MANAGEMENT_SPOOL_DIR", spool)
             .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(file("out"))
-            .stderr(file("err"))
-            .spawn()
-            .expect("tapir runs");
-        Instance { dir, clients, child }
+        });
+        Instance { process, clients }
     }
 
     fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.dir.join(file)).unwrap_or_default()
+        self.process.read(file)
     }
 
     /// What there is to see of a failure.
     fn story(&self) -> String {
-        let nodes = std::fs::read_dir(self.dir.join("state/nodes"))
+        let nodes = std::fs::read_dir(self.process.dir.join("state/nodes"))
             .into_iter()
             .flatten()
             .flatten();
@@ -110,13 +99,12 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         // Its nodes end with it.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let child = &mut self.process.child;
+        let _ = Command::new("kill").arg(child.id().to_string()).status();
         let end = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+        while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -325,7 +313,7 @@ fn a_cluster_is_deployed_and_looked_after() {
         let (state, pid) = c.state(name);
         assert_eq!(state, "Management::RUNNING");
         assert!(pid.is_some());
-        assert!(s.dir.join("state/nodes").join(name).join("stderr").exists());
+        assert!(s.process.dir.join("state/nodes").join(name).join("stderr").exists());
     }
     s.until("state/nodes/manager/cluster.log", "\tmanager\tgot hello from worker ");
     s.until("state/nodes/manager/cluster.log", "\tworker\tgot hello from manager ");

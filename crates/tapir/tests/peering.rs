@@ -1,74 +1,18 @@
 //! Nodes that connect to each other with `Broker::listen` and `Broker::peer`: pairs of processes, and a cluster that uses
 //! nothing else.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod background;
+
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(90);
+use background::{Background, PATIENCE, folder, ports, signal};
 
-/// A process with a folder for all that it writes.
-struct Process {
-    dir: PathBuf,
-    child: Child,
-}
-
-impl Process {
-    fn new(test: &str, name: &str, script: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("peering")
-            .join(test)
-            .join(name);
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a folder for the test");
-        std::fs::write(dir.join("run.zeek"), script).expect("a script");
-        let file = |name: &str| std::fs::File::create(dir.join(name)).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_tapir"))
-            .args(["run.zeek"])
-            .current_dir(&dir)
-            .env_remove("ZEEKPATH")
-            .stdin(Stdio::null())
-            .stdout(file("out"))
-            .stderr(file("err"))
-            .spawn()
-            .expect("tapir runs");
-        Process { dir, child }
-    }
-
-    fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.dir.join(file)).unwrap_or_default()
-    }
-
-    /// Waits for a good end, and gives what was printed.
-    fn ends(&mut self) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a process") {
-                assert!(status.success(), "{status}\n{}\n{}", self.read("out"), self.read("err"));
-                return self.read("out");
-            }
-            assert!(
-                Instant::now() < end,
-                "it does not end:\n{}\n{}",
-                self.read("out"),
-                self.read("err")
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("its number").port()
+/// A process that runs a script.
+fn process(test: &str, name: &str, script: &str) -> Background {
+    let dir = folder(format!("peering/{test}/{name}"));
+    std::fs::write(dir.join("run.zeek"), script).expect("a script");
+    Background::tapir(dir, |c| c.arg("run.zeek"))
 }
 
 /// The event that both know.
@@ -78,7 +22,7 @@ global ping: event(who: string, n: count);
 
 #[test]
 fn two_processes_talk() {
-    let port = free_port();
+    let [port] = ports();
     let server = format!(
         r#"{PING}
 event zeek_init()
@@ -134,8 +78,8 @@ event Broker::peer_removed(endpoint: Broker::EndpointInfo, msg: string)
 "#
     );
     // Who connects comes first: it tries until somebody is there.
-    let mut client = Process::new("talk", "client", &client);
-    let mut server = Process::new("talk", "server", &server);
+    let mut client = process("talk", "client", &client);
+    let mut server = process("talk", "server", &server);
     let told = client.ends();
     let place = format!("[address=127.0.0.1, bound_port={port}/tcp]");
     assert_eq!(
@@ -150,8 +94,8 @@ event Broker::peer_removed(endpoint: Broker::EndpointInfo, msg: string)
 
 #[test]
 fn what_cannot_be_is_said() {
-    let port = free_port();
-    let mut p = Process::new(
+    let [port] = ports();
+    let mut p = process(
         "errors",
         "alone",
         &format!(
@@ -193,7 +137,7 @@ event zeek_init()
 
 #[test]
 fn a_cluster_of_peers() {
-    let [a, b, c] = [free_port(), free_port(), free_port()];
+    let [a, b, c] = ports();
     let script = format!(
         r#"
 @load frameworks/cluster/backend/broker
@@ -259,25 +203,13 @@ event done()
     let mut all: Vec<_> = nodes
         .iter()
         .map(|name| {
-            let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-                .join("peering/cluster")
-                .join(name);
-            let _ = std::fs::remove_dir_all(&dir);
-            std::fs::create_dir_all(&dir).expect("a folder for the test");
+            let dir = folder(format!("peering/cluster/{name}"));
             std::fs::write(dir.join("cluster-layout.zeek"), &script).expect("a script");
             std::fs::write(dir.join("run.zeek"), run).expect("a script");
-            let file = |name: &str| std::fs::File::create(dir.join(name)).expect("a file");
-            let child = Command::new(env!("CARGO_BIN_EXE_tapir"))
-                .args(["run.zeek", "Log::default_rotation_interval=0sec"])
-                .current_dir(&dir)
-                .env_remove("ZEEKPATH")
-                .env("CLUSTER_NODE", name)
-                .stdin(Stdio::null())
-                .stdout(file("out"))
-                .stderr(file("err"))
-                .spawn()
-                .expect("tapir runs");
-            Process { dir, child }
+            Background::tapir(dir, |c| {
+                c.args(["run.zeek", "Log::default_rotation_interval=0sec"])
+                    .env("CLUSTER_NODE", name)
+            })
         })
         .collect();
     let wanted = [
@@ -305,14 +237,7 @@ event done()
     }
     // Workers first, loggers last.
     for i in [3, 2, 0, 1] {
-        let pid = all[i].child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .expect("kill runs")
-                .success()
-        );
+        signal("-TERM", all[i].child.id());
         all[i].ends();
     }
 }

@@ -1,92 +1,20 @@
 //! Supervisors that scripts run with `-j`: nodes come, print, die and come back, are restarted and destroyed; whole clusters;
 //! requests over the WebSocket API.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod background;
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use background::{Background, PATIENCE, folder, ports, signal};
 use tungstenite::{Message, WebSocket};
 
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A supervisor, with a folder for all that it writes.
-struct Supervisor {
-    dir: PathBuf,
-    child: Child,
-}
-
-impl Supervisor {
-    fn new(name: &str, script: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("a folder for the test");
-        std::fs::write(dir.join("nodes.zeek"), script).expect("a script");
-        let file = |name: &str| std::fs::File::create(dir.join(name)).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_tapir"))
-            .args(["-j", "nodes.zeek"])
-            .current_dir(&dir)
-            .env_remove("ZEEKPATH")
-            .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(file("out"))
-            .stderr(file("err"))
-            .spawn()
-            .expect("tapir runs");
-        Supervisor { dir, child }
-    }
-
-    fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.dir.join(file)).unwrap_or_default()
-    }
-
-    /// Waits for a text in a file. Gives all that is in it.
-    fn until(&mut self, file: &str, wanted: &str) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let text = self.read(file);
-            if text.contains(wanted) {
-                return text;
-            }
-            assert!(
-                Instant::now() < end,
-                "'{wanted}' is not in {file}:\n{text}\nout:\n{}\nerr:\n{}",
-                self.read("out"),
-                self.read("err")
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn signal(&self, signal: &str, pid: u32) {
-        let done = Command::new("kill").args([signal, &pid.to_string()]).status();
-        assert!(done.expect("kill runs").success());
-    }
-
-    /// Waits for the end, which must be a good one.
-    fn ends(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a process") {
-                assert!(status.success(), "{status}\n{}\n{}", self.read("out"), self.read("err"));
-                return;
-            }
-            assert!(
-                Instant::now() < end,
-                "it does not end:\n{}\n{}",
-                self.read("out"),
-                self.read("err")
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn supervisor(name: &str, script: &str) -> Background {
+    let dir = folder(name);
+    std::fs::write(dir.join("nodes.zeek"), script).expect("a script");
+    Background::tapir(dir, |c| c.args(["-j", "nodes.zeek"]).env("TZ", "UTC"))
 }
 
 fn is_alive(pid: u32) -> bool {
@@ -147,7 +75,7 @@ event zeek_done()
 
 #[test]
 fn nodes_live_and_die() {
-    let mut s = Supervisor::new("supervisor-nodes", NODES);
+    let mut s = supervisor("supervisor-nodes", NODES);
     std::fs::create_dir_all(s.dir.join("deep/two")).expect("a folder");
     let more = "event zeek_init() &priority=-5 { print \"more\"; }\n";
     std::fs::write(s.dir.join("deep/two/more.zeek"), more).expect("a script");
@@ -179,7 +107,7 @@ fn nodes_live_and_die() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let first = number_after(&s.read("out"), "status of two: ");
-    s.signal("-9", first);
+    signal("-9", first);
     s.until("err", "supervised node 'two' ended with signal: 9");
     let end = Instant::now() + PATIENCE;
     while number_after(&s.read("out"), "status of two: ") == first {
@@ -198,7 +126,7 @@ fn nodes_live_and_die() {
         number_after(&s.read("out"), "status of one: "),
         number_after(&s.read("out"), "status of two: "),
     ];
-    s.signal("-TERM", s.child.id());
+    signal("-TERM", s.child.id());
     s.ends();
     let text = s.read("out");
     let place = |t: &str| text.find(t).unwrap_or_else(|| panic!("{t}: {text}"));
@@ -217,7 +145,7 @@ event zeek_init()
 	}
 event Supervisor::node_status(node: string, pid: count) { print fmt("pid %d.", pid); }
 "#;
-    let mut s = Supervisor::new("supervisor-killed", script);
+    let mut s = supervisor("supervisor-killed", script);
     s.until("out", ".");
     let pid = number_after(&s.read("out"), "pid ");
     let _ = s.child.kill();
@@ -227,16 +155,6 @@ event Supervisor::node_status(node: string, pid: count) { print fmt("pid %d.", p
         assert!(Instant::now() < end, "the node is still there");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// Ports that nobody listens on, for a while.
-fn ports(n: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..n)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"))
-        .collect();
-    held.iter()
-        .map(|l| l.local_addr().expect("its address").port())
-        .collect()
 }
 
 fn has_zeromq() -> bool {
@@ -300,14 +218,14 @@ fn a_supervised_cluster() {
     if !has_zeromq() {
         return;
     }
-    let p = ports(3);
+    let p = ports::<3>();
     let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures/http.pcap");
     let capture = capture.canonicalize().expect("a capture");
     let mut script = CLUSTER.replace("CAPTURE", &capture.to_string_lossy());
     for (i, port) in p.iter().enumerate() {
         script = script.replace(&format!("PORT{i}"), &port.to_string());
     }
-    let mut s = Supervisor::new("supervisor-cluster", &script);
+    let mut s = supervisor("supervisor-cluster", &script);
     let conn = s.until("logger/conn.log", "\thttp\t");
     assert!(conn.contains("#path\tconn"), "{conn}");
     let story = s.until("logger/cluster.log", "cluster connected");
@@ -316,7 +234,7 @@ fn a_supervised_cluster() {
     }
     // The worker is done; the others stay until the supervisor ends, and write what they have as supervised nodes do.
     s.until("logger/cluster.log", "node down: worker");
-    s.signal("-TERM", s.child.id());
+    signal("-TERM", s.child.id());
     s.ends();
     let queue: Vec<_> = std::fs::read_dir(s.dir.join("logger/log-queue"))
         .expect("the queue of rotated logs")
@@ -387,9 +305,7 @@ fn string(s: &str) -> String {
 
 #[test]
 fn requests_over_the_network() {
-    let [port, peers] = ports(2)[..] else {
-        unreachable!("two were wanted")
-    };
+    let [port, peers] = ports();
     let script = format!(
         r#"
 redef SupervisorControl::enable_listen = T;
@@ -402,7 +318,7 @@ event zeek_init()
 	}}
 "#
     );
-    let mut s = Supervisor::new("supervisor-control", &script);
+    let mut s = supervisor("supervisor-control", &script);
     let mut c = Client::connect(port);
     let none = r#"{"@data-type":"none","data":{}}"#;
     let empty = |t: &str| format!(r#"{{"@data-type":"{t}","data":[]}}"#);

@@ -63,8 +63,8 @@ pub struct Engine {
     written: Option<Dumper>,
     /// Whether signals and `terminate()` end this node, or it is told when to end.
     ends_itself: bool,
-    /// What the nodes of this process share.
-    start: Option<std::sync::Arc<crate::parallel::Start>>,
+    /// What the nodes of this process share, and this one's place among them.
+    group: Option<(std::sync::Arc<crate::parallel::Start>, usize)>,
 }
 
 /// Tells those who operate the node how far it is, where they asked for it with `--status-file`.
@@ -304,7 +304,7 @@ impl Engine {
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
             parent: config.parent,
             ends_itself: true,
-            start: None,
+            group: None,
             fresh: Fresh::default(),
             unprocessed: config.unprocessed_file.as_deref().map(dumper),
             written: config.write_file.as_deref().map(dumper),
@@ -452,7 +452,7 @@ impl Engine {
 
     /// Whether a signal, or a script of another node of this process, ends the run.
     fn is_asked_to_stop(&self) -> bool {
-        tapir_packet::signals::stop_requested() || self.start.as_ref().is_some_and(|s| s.is_halted())
+        tapir_packet::signals::stop_requested() || self.group.as_ref().is_some_and(|(start, _)| start.is_halted())
     }
 
     /// Whether the process that looks after this one has ended.

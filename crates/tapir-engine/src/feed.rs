@@ -13,9 +13,27 @@ pub use convoy::{Guide, Pause, Seat};
 pub use line::{Feed, Message, Taken};
 #[cfg(target_os = "linux")]
 pub use live::{LiveDispatcher, Losses};
-pub use progress::Progress;
+pub use progress::{GONE, Progress, mark_of};
 
 use tapir_packet::RawPacket;
+
+use line::Inlet;
+
+/// Who leads the nodes of a process, as far as their ends go.
+pub trait Ends {
+    /// Tells the workers that nothing more comes.
+    fn end_workers(&mut self);
+
+    /// The ways to the other nodes.
+    fn others(&mut self) -> &mut [Option<Inlet>];
+
+    /// Tells one of the other nodes, by its number, that nothing more comes.
+    fn end_other(&mut self, i: usize) {
+        if let Some(queue) = self.others().get_mut(i) {
+            *queue = None;
+        }
+    }
+}
 
 /// Packets whose first bytes are fetched together.
 const FETCH: usize = 16;

@@ -21,7 +21,7 @@ use crate::dump;
 use crate::engine::{self, Part, Place};
 #[cfg(target_os = "linux")]
 use crate::feed::LiveDispatcher;
-use crate::feed::{Feed, Guide, Progress};
+use crate::feed::{Ends, Feed, GONE, Guide, Progress};
 use crate::load::SharedProgram;
 
 /// The machine's frames of deeply nested calls live on the thread's stack; as much as the main thread usually has.
@@ -95,7 +95,7 @@ struct Ending(Arc<Start>, usize);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.ended();
-        self.0.progress.reached(self.1, f64::INFINITY);
+        self.0.progress.reached(self.1, GONE);
     }
 }
 
@@ -178,35 +178,6 @@ impl Cluster {
 
 /// What feeds a node, and what the node does with it.
 type Fed = (Feed, Part);
-
-/// Who leads the nodes, as far as their ends go.
-trait Ends {
-    /// Tells the workers that nothing more comes.
-    fn end_workers(&mut self);
-    /// The same for another node, by its number.
-    fn end_other(&mut self, i: usize);
-}
-
-impl Ends for Guide {
-    fn end_workers(&mut self) {
-        Guide::end_workers(self);
-    }
-
-    fn end_other(&mut self, i: usize) {
-        Guide::end_other(self, i);
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Ends for LiveDispatcher {
-    fn end_workers(&mut self) {
-        LiveDispatcher::end_workers(self);
-    }
-
-    fn end_other(&mut self, i: usize) {
-        LiveDispatcher::end_other(self, i);
-    }
-}
 
 /// The nodes of a cluster on their threads.
 struct Running {

@@ -96,16 +96,23 @@ pub struct SourceStats {
 ///
 /// When the file cannot be opened or is no capture.
 pub fn open_capture(path: &Path) -> Result<Box<dyn Source>, SourceError> {
-    let name = path.display().to_string();
-    let input: Box<dyn Read> = if name == "-" {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(|error| SourceError::Io {
-            what: name.clone(),
-            error,
-        })?)
-    };
-    read_capture(input, name)
+    read_capture(open_input(path)?, path.display().to_string())
+}
+
+/// Opens a file to read it from its beginning to its end; `-` is standard input.
+///
+/// # Errors
+///
+/// When there is no such file, or it may not be read.
+pub fn open_input(path: &Path) -> Result<Box<dyn Read + Send>, SourceError> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin()));
+    }
+    let opened = File::open(path).map_err(|error| SourceError::Io {
+        what: path.display().to_string(),
+        error,
+    });
+    Ok(Box::new(opened?))
 }
 
 /// Reads a capture from anything readable; `name` stands in messages.

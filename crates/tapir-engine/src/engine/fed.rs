@@ -12,7 +12,7 @@ use tapir_data::value::Value;
 
 use super::{Engine, Pace, complain};
 use crate::config::Config;
-use crate::feed::{Feed, Message, Pause, Seat, Taken};
+use crate::feed::{Feed, GONE, Message, Pause, Seat, Taken, mark_of};
 use crate::parallel::Start;
 use crate::{load, script};
 
@@ -100,7 +100,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             }
             // The others end when the workers have: they must hear their last words.
             engine.ends_itself = part.has_packets();
-            engine.start = Some(start.clone());
+            engine.group = Some((start.clone(), rank));
             if let Err(status) = engine.start(config) {
                 engine.pass_on_end();
                 return engine.leave(status);
@@ -113,8 +113,8 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             start.ready();
             let mut status = 0;
             let done = match &mut part {
-                Part::Reads(seat) => engine.read_along(config, &feed, seat, rank),
-                Part::KeepsTime => engine.keep_time(config, &feed, (&start, rank)),
+                Part::Reads(seat) => engine.read_along(config, &feed, seat),
+                Part::KeepsTime => engine.keep_time(config, &feed),
                 #[cfg(target_os = "linux")]
                 Part::Watches(losses) => engine.watch(&feed, losses),
                 #[cfg(target_os = "linux")]
@@ -129,7 +129,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             }
             engine.pass_on_end();
             // Nobody must wait for a node that ended early.
-            start.progress.reached(rank, f64::INFINITY);
+            start.progress.reached(rank, GONE);
             drop((feed, part));
             engine.finish();
             engine.leave(status)
@@ -198,7 +198,7 @@ impl Engine {
     fn pass_on_end(&self) {
         let core = self.core.borrow();
         if core.host.stop || core.exit.is_some() {
-            self.start.iter().for_each(|s| s.halt());
+            self.group.iter().for_each(|(start, _)| start.halt());
         }
     }
 
@@ -227,16 +227,29 @@ impl Engine {
     }
 
     /// Lets time be that of the latest packet, and tells those who collect what this node says that all of it is there.
-    fn catch_up(&mut self, seat: &Seat, rank: usize) {
+    fn catch_up(&mut self, seat: &Seat) {
         if let Some(latest) = seat.latest() {
             self.tick(latest);
-            self.start.iter().for_each(|s| s.progress.reached(rank, latest));
+            self.reached(latest);
         }
     }
 
+    /// Tells those who collect what this node says that it has said all up to a time.
+    fn reached(&self, time: f64) {
+        if let Some((start, rank)) = &self.group {
+            start.progress.reached(*rank, mark_of(time));
+        }
+    }
+
+    /// Waits a while until those whom this node hears have said all up to a time. Gives whether they have.
+    fn has_heard(&self, time: f64) -> bool {
+        let Some((start, rank)) = &self.group else { return true };
+        start.progress.wait(*rank, *rank, mark_of(time), BEHIND)
+    }
+
     /// Looks after the others between two packets. False when the run is over.
-    fn pause(&mut self, feed: &Feed, seat: &mut Seat, rank: usize, pause: Pause) -> bool {
-        self.catch_up(seat, rank);
+    fn pause(&mut self, feed: &Feed, seat: &mut Seat, pause: Pause) -> bool {
+        self.catch_up(seat);
         let settles = pause == Pause::Settle;
         seat.announce(settles);
         self.hear();
@@ -268,10 +281,10 @@ impl Engine {
     }
 
     /// Reads a capture beside the other workers, and analyses this one's share of it.
-    fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat, rank: usize) -> Result<(), String> {
+    fn read_along(&mut self, config: &Config, feed: &Feed, seat: &mut Seat) -> Result<(), String> {
         self.core.borrow_mut().host.cluster.keep_order(false);
         // All begin together.
-        if !self.pause(feed, seat, rank, Pause::Settle) {
+        if !self.pause(feed, seat, Pause::Settle) {
             return Ok(());
         }
         let mut source = seat.open().map_err(|e| e.to_string())?;
@@ -289,7 +302,7 @@ impl Engine {
             };
             let ts = raw.ts();
             while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
-                self.catch_up(seat, rank);
+                self.catch_up(seat);
                 seat.announce(true);
                 self.hear();
                 if self.stopping() {
@@ -300,7 +313,7 @@ impl Engine {
             let pause = seat.before(ts);
             if pause != Pause::None {
                 due = None;
-                if !self.pause(feed, seat, rank, pause) {
+                if !self.pause(feed, seat, pause) {
                     return Ok(());
                 }
             }
@@ -329,7 +342,7 @@ impl Engine {
                 return Ok(());
             }
         };
-        self.catch_up(seat, rank);
+        self.catch_up(seat);
         seat.finish();
         if let Some(e) = failure {
             return Err(e);
@@ -343,7 +356,7 @@ impl Engine {
     }
 
     /// Follows the clock of the workers until the feed ends.
-    fn keep_time(&mut self, config: &Config, feed: &Feed, (start, rank): (&Start, usize)) -> Result<(), String> {
+    fn keep_time(&mut self, config: &Config, feed: &Feed) -> Result<(), String> {
         self.core.borrow_mut().host.cluster.keep_order(true);
         while !self.stopping() {
             self.pass_on_end();
@@ -357,8 +370,8 @@ impl Engine {
             match taken {
                 Taken::Message(Message::Question(asker)) => self.answer(&asker),
                 Taken::Message(Message::Times(times)) => {
-                    self.follow(&times, start, rank);
-                    start.progress.reached(rank, times.last().copied().unwrap_or(0.0));
+                    self.follow(&times);
+                    self.reached(times.last().copied().unwrap_or(0.0));
                     self.hear();
                 }
                 Taken::Message(_) | Taken::Nothing => {}
@@ -375,9 +388,9 @@ impl Engine {
 
     /// Time goes on by others' packets, together with what others have said at each moment: that and what is due make
     /// moments matter, and the last one.
-    fn follow(&mut self, mut times: &[f64], start: &Start, rank: usize) {
+    fn follow(&mut self, mut times: &[f64]) {
         let latest = times.last().copied().unwrap_or(0.0);
-        while !self.stopping() && !start.progress.wait(rank, latest, BEHIND) {
+        while !self.stopping() && !self.has_heard(latest) {
             self.hear();
             self.pass_on_end();
         }

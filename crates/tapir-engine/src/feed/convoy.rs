@@ -10,20 +10,21 @@
 //! wait until everybody has done what came before, and has nothing left to say about it.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapir_packet::share::{Claimant, Claims};
-use tapir_packet::source::read_capture;
+use tapir_packet::source::{open_input, read_capture};
 use tapir_packet::tee::{TeeReader, tee};
 use tapir_packet::{RawPacket, Source, SourceError, Weirds, open_capture};
 
+use super::Ends;
 use super::line::{Feed, Inlet, Message, line};
+use super::progress::{GONE, Progress};
 
 /// Packets between two looks at the others.
 const LOOK: u64 = 512;
@@ -48,41 +49,19 @@ const ROUNDS: usize = 100;
 /// How long a worker waits for the others before it looks after something else.
 const WAIT: Duration = Duration::from_millis(5);
 
-/// How far a worker has read, on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Mark(AtomicU64);
-
 /// What the workers know of each other.
 #[derive(Debug)]
 struct Convoy {
-    marks: Box<[Mark]>,
+    n: usize,
+    /// How many packets each has read.
+    progress: Progress,
     /// Who tells the others the time, and up to which packet it is told.
     teller: AtomicUsize,
     told: AtomicU64,
-    /// How many wait for others.
-    n_waiting: AtomicUsize,
-    waits: Mutex<()>,
-    moved: Condvar,
 }
 
-/// The mark of a worker that reads no more.
-const GONE: u64 = u64::MAX;
-
-impl Convoy {
-    fn slowest(&self) -> u64 {
-        let marks = self.marks.iter().map(|m| m.0.load(Ordering::SeqCst));
-        marks.min().unwrap_or(GONE)
-    }
-
-    fn put(&self, worker: usize, mark: u64) {
-        self.marks[worker].0.store(mark, Ordering::SeqCst);
-        if self.n_waiting.load(Ordering::SeqCst) > 0 {
-            drop(self.waits.lock().unwrap_or_else(PoisonError::into_inner));
-            self.moved.notify_all();
-        }
-    }
-}
+/// The teller when all has been told.
+const NOBODY: usize = usize::MAX;
 
 /// What workers tell their guide.
 #[derive(Debug)]
@@ -209,7 +188,7 @@ impl Seat {
 
     /// Lets the others know how far this one is. Nodes that read nothing are told at once, or when it is worth it.
     pub fn announce(&mut self, at_once: bool) {
-        self.convoy.put(self.me, self.n);
+        self.convoy.progress.reached(self.me, self.n);
         if self.times.len() >= TELL || at_once && !self.times.is_empty() {
             self.convoy.told.store(self.n, Ordering::Relaxed);
             // Nobody reads reports any more when the run is over.
@@ -217,21 +196,19 @@ impl Seat {
         }
     }
 
+    /// How far all others must be before this worker reads on.
+    fn needed(&self) -> u64 {
+        self.began_before.max(self.n.saturating_sub(AHEAD))
+    }
+
     /// Whether this worker need not wait for others.
     pub fn is_clear(&self) -> bool {
-        let needed = self.began_before.max(self.n.saturating_sub(AHEAD));
-        self.convoy.slowest() >= needed
+        self.convoy.progress.has_come(self.convoy.n, self.needed())
     }
 
     /// Waits a while for the others to get on.
     pub fn wait(&self) {
-        let convoy = &*self.convoy;
-        convoy.n_waiting.fetch_add(1, Ordering::SeqCst);
-        let waits = convoy.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_clear() {
-            drop(convoy.moved.wait_timeout(waits, WAIT));
-        }
-        convoy.n_waiting.fetch_sub(1, Ordering::SeqCst);
+        self.convoy.progress.wait(self.me, self.convoy.n, self.needed(), WAIT);
     }
 
     /// Says that this worker waits for all others. The feed tells when they are here.
@@ -247,27 +224,29 @@ impl Seat {
     /// The capture was read to its end.
     pub fn finish(&mut self) {
         self.announce(true);
-        let tells = &self.convoy.teller;
-        let _ = tells.compare_exchange(self.me, usize::MAX, Ordering::SeqCst, Ordering::SeqCst);
+        self.pass_telling_to(NOBODY);
+    }
+
+    /// Lets another worker tell the time from now on, if this one does.
+    fn pass_telling_to(&self, other: usize) {
+        let teller = &self.convoy.teller;
+        let _ = teller.compare_exchange(self.me, other, Ordering::SeqCst, Ordering::SeqCst);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let convoy = self.convoy.clone();
-        convoy.put(self.me, GONE);
+        let progress = &self.convoy.progress;
+        progress.reached(self.me, GONE);
         // Somebody else tells the time then, from where it was told last.
-        let next = convoy.marks.iter().position(|m| m.0.load(Ordering::SeqCst) != GONE);
-        let _ = convoy
-            .teller
-            .compare_exchange(self.me, next.unwrap_or(usize::MAX), Ordering::SeqCst, Ordering::SeqCst);
+        self.pass_telling_to(progress.first_there().unwrap_or(NOBODY));
         let _ = self.reports.send(Report::Ended(self.me));
     }
 }
 
 /// Who keeps the workers together, and tells all other nodes the time.
 pub struct Guide {
-    workers: Vec<Option<Inlet>>,
+    workers: Vec<Inlet>,
     others: Vec<Option<Inlet>>,
     /// Absent when nobody reads them any more.
     reports: Option<Receiver<Report>>,
@@ -288,12 +267,10 @@ impl Guide {
         let n = origins.len();
         let (sender, reports) = sync_channel(REPORTS);
         let convoy = Arc::new(Convoy {
-            marks: (0..n).map(|_| Mark::default()).collect(),
+            n,
+            progress: Progress::new(n),
             teller: AtomicUsize::new(0),
             told: AtomicU64::new(0),
-            n_waiting: AtomicUsize::new(0),
-            waits: Mutex::new(()),
-            moved: Condvar::new(),
         });
         let claims = Arc::new(Claims::new());
         let (to_workers, from_guide): (Vec<_>, Vec<_>) = (0..n).map(|_| line(QUEUE)).unzip();
@@ -316,7 +293,7 @@ impl Guide {
         let seats = origins.into_iter().enumerate().map(seat);
         let workers = from_guide.into_iter().zip(seats).collect();
         let guide = Guide {
-            workers: to_workers.into_iter().map(Some).collect(),
+            workers: to_workers,
             others: to_others.into_iter().map(Some).collect(),
             reports: Some(reports),
         };
@@ -348,7 +325,7 @@ impl Guide {
             if arrived.len() == reading {
                 self.settle();
                 for worker in arrived.drain() {
-                    if let Some(queue) = &self.workers[worker] {
+                    if let Some(queue) = self.workers.get(worker) {
                         queue.send(Message::Go);
                     }
                 }
@@ -357,24 +334,11 @@ impl Guide {
         failures
     }
 
-    /// Tells the workers that they are to wait for nothing any more.
-    pub fn end_workers(&mut self) {
-        self.workers.clear();
-        self.reports = None;
-    }
-
-    /// Tells one of the other nodes, by its number, that time goes no further.
-    pub fn end_other(&mut self, i: usize) {
-        if let Some(queue) = self.others.get_mut(i) {
-            *queue = None;
-        }
-    }
-
     /// Waits until no message is on its way between the nodes, which all have done everything so far.
     fn settle(&mut self) {
         for _ in 0..ROUNDS {
             let (answer, answers) = channel();
-            for queue in self.workers.iter().chain(&self.others).flatten() {
+            for queue in self.workers.iter().chain(self.others.iter().flatten()) {
                 // A node that has ended has nothing to say.
                 queue.send(Message::Question(answer.clone()));
             }
@@ -394,6 +358,18 @@ impl Guide {
     }
 }
 
+impl Ends for Guide {
+    /// Nor are they to wait for anything any more.
+    fn end_workers(&mut self) {
+        self.workers.clear();
+        self.reports = None;
+    }
+
+    fn others(&mut self) -> &mut [Option<Inlet>] {
+        &mut self.others
+    }
+}
+
 /// Where each of `n` workers has a capture from: a file can be read by each for itself, anything else by one for all.
 fn origins(path: &Path, n: usize) -> Result<Vec<Origin>, SourceError> {
     let name = path.display().to_string();
@@ -402,17 +378,8 @@ fn origins(path: &Path, n: usize) -> Result<Vec<Origin>, SourceError> {
         open_capture(path)?;
         return Ok((0..n).map(|_| Origin::File(path.to_path_buf())).collect());
     }
-    let input: Box<dyn Read + Send> = if name == "-" {
-        Box::new(io::stdin())
-    } else {
-        let opened = File::open(path).map_err(|error| SourceError::Io {
-            what: name.clone(),
-            error,
-        });
-        Box::new(opened?)
-    };
     let stream = |reader| Origin::Stream(reader, name.clone());
-    Ok(tee(input, n).into_iter().map(stream).collect())
+    Ok(tee(open_input(path)?, n).into_iter().map(stream).collect())
 }
 
 #[cfg(test)]
@@ -470,6 +437,19 @@ mod tests {
         }
     }
 
+    /// Runs each worker on a thread of its own; gives what they give.
+    fn on_threads<T: Send + 'static>(
+        workers: Vec<(Feed, Seat)>,
+        work: impl Fn(usize, Feed, Seat) -> T + Send + Sync + 'static,
+    ) -> Vec<std::thread::JoinHandle<T>> {
+        let work = Arc::new(work);
+        let start = |(i, (feed, seat))| {
+            let work = work.clone();
+            std::thread::spawn(move || work(i, feed, seat))
+        };
+        workers.into_iter().enumerate().map(start).collect()
+    }
+
     /// Reads as a worker does, up to a packet. Gives the numbers of its own packets.
     fn read(feed: Feed, mut seat: Seat, until: u64, seen: &dyn Fn(&Seat)) -> Vec<u64> {
         let mut source = seat.open().unwrap();
@@ -512,14 +492,10 @@ mod tests {
         // Now and then the one that tells the time ends early.
         for ends in [u64::MAX, 20_000] {
             let (mut guide, workers, others) = seated(100, 3, 1);
-            let threads: Vec<_> = workers
-                .into_iter()
-                .enumerate()
-                .map(|(i, (feed, seat))| {
-                    let until = if i == 0 { ends } else { u64::MAX };
-                    std::thread::spawn(move || read(feed, seat, until, &|_| {}))
-                })
-                .collect();
+            let threads = on_threads(workers, move |i, feed, seat| {
+                let until = if i == 0 { ends } else { u64::MAX };
+                read(feed, seat, until, &|_| {})
+            });
             let times = std::thread::spawn(move || {
                 let times = std::cell::RefCell::new(Vec::new());
                 for feed in others {
@@ -548,25 +524,18 @@ mod tests {
         for per_second in [1, 1000] {
             let (mut guide, workers, _) = seated(per_second, 2, 0);
             let at: Arc<[AtomicU64; 2]> = Arc::default();
-            let threads: Vec<_> = workers
-                .into_iter()
-                .enumerate()
-                .map(|(i, (feed, seat))| {
-                    let at = at.clone();
-                    std::thread::spawn(move || {
-                        read(feed, seat, u64::MAX, &|seat| {
-                            at[i].store(seat.n_packets(), Ordering::SeqCst);
-                            if i == 0 && seat.n_packets().is_multiple_of(1000) {
-                                std::thread::sleep(Duration::from_millis(1));
-                            }
-                            let ahead = seat.n_packets().saturating_sub(at[1 - i].load(Ordering::SeqCst));
-                            // At one packet in a second two spans are the limit; the other one may not have noted its last look.
-                            let spans = 2 * SPAN as u64 * u64::from(per_second) + LOOK;
-                            assert!(ahead <= (AHEAD + LOOK).min(spans), "{ahead} ahead");
-                        })
-                    })
+            let threads = on_threads(workers, move |i, feed, seat| {
+                read(feed, seat, u64::MAX, &|seat| {
+                    at[i].store(seat.n_packets(), Ordering::SeqCst);
+                    if i == 0 && seat.n_packets().is_multiple_of(1000) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    let ahead = seat.n_packets().saturating_sub(at[1 - i].load(Ordering::SeqCst));
+                    // At one packet in a second two spans are the limit; the other one may not have noted its last look.
+                    let spans = 2 * SPAN as u64 * u64::from(per_second) + LOOK;
+                    assert!(ahead <= (AHEAD + LOOK).min(spans), "{ahead} ahead");
                 })
-                .collect();
+            });
             guide.run();
             let n: usize = threads.into_iter().map(|t| t.join().unwrap().len()).sum();
             assert_eq!(n, PACKETS as usize);
@@ -578,18 +547,12 @@ mod tests {
         let (mut guide, workers, others) = seated(1, 2, 1);
         // How far each worker has come; nobody who keeps time may be told of later packets than both have seen.
         let at: Arc<[AtomicU64; 2]> = Arc::default();
-        let threads: Vec<_> = workers
-            .into_iter()
-            .enumerate()
-            .map(|(i, (feed, seat))| {
-                let at = at.clone();
-                std::thread::spawn(move || {
-                    read(feed, seat, EARLY_PACKETS, &|seat| {
-                        at[i].store(seat.n_packets(), Ordering::SeqCst);
-                    })
-                })
+        let noted = at.clone();
+        let threads = on_threads(workers, move |i, feed, seat| {
+            read(feed, seat, EARLY_PACKETS, &|seat| {
+                noted[i].store(seat.n_packets(), Ordering::SeqCst);
             })
-            .collect();
+        });
         let clock = std::thread::spawn(move || {
             for feed in others {
                 follow(&feed, &|t| {
@@ -608,12 +571,11 @@ mod tests {
 
     #[test]
     fn one_that_is_not_started_holds_nobody_up() {
-        let (mut guide, mut workers, _) = seated(1, 40, 0);
+        let (mut guide, workers, _) = seated(1, 40, 0);
         // All wait to begin, and nobody lets them.
-        let threads: Vec<_> = workers
-            .drain(..)
-            .map(|(feed, mut seat)| std::thread::spawn(move || pause(&feed, &mut seat, Pause::Settle, &|| {})))
-            .collect();
+        let threads = on_threads(workers, |_, feed, mut seat| {
+            pause(&feed, &mut seat, Pause::Settle, &|| {})
+        });
         guide.end_workers();
         assert!(threads.into_iter().all(|t| !t.join().unwrap()));
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tapir_packet::share::Balance;
 use tapir_packet::{Source, SourceError, Weirds};
 
-use super::Slice;
 use super::line::{Feed, Inlet, Message, line};
+use super::{Ends, Slice};
 
 /// Packets of one worker in one slice.
 const SLICE_PACKETS: usize = 512;
@@ -145,9 +145,11 @@ impl LiveDispatcher {
             w.losses.system.store(dropped / n + more, Ordering::Relaxed);
         }
     }
+}
 
-    /// Hands over what is left, as far as there is room, and tells the workers that nothing more comes.
-    pub fn end_workers(&mut self) {
+impl Ends for LiveDispatcher {
+    /// What is left is handed over before, as far as there is room.
+    fn end_workers(&mut self) {
         for mut w in self.workers.drain(..) {
             w.send();
             w.losses
@@ -156,11 +158,8 @@ impl LiveDispatcher {
         }
     }
 
-    /// Tells one of the other nodes, by its number, to end.
-    pub fn end_other(&mut self, i: usize) {
-        if let Some(queue) = self.others.get_mut(i) {
-            *queue = None;
-        }
+    fn others(&mut self) -> &mut [Option<Inlet>] {
+        &mut self.others
     }
 }
 

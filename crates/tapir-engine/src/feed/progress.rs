@@ -1,70 +1,83 @@
-//! How far the nodes of a process have come, so that those who collect what others say hear it in the order of the
-//! capture, and not in that of processors.
+//! How far the threads of a process have come, for those who must not run ahead of them, or collect what they say in the order
+//! of the capture and not in that of processors.
 //!
-//! A node says up to which time it has done everything. Who collects waits until all that it hears have come as far as
-//! the times it is told. Waking costs more than many packets: only who was waited for wakes anybody.
+//! Each says up to which mark it has done everything: packets of a capture, or a time ([`mark_of`]). Waking costs more than
+//! many packets: only who has come as far as somebody waits for wakes anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Times of nodes, which are never negative: their bits are in the same order as they are.
+/// The mark of one who holds nobody up any more.
+pub const GONE: u64 = u64::MAX;
+
+/// The mark of a time, which is never negative: the bits of such numbers are in the same order as they are.
+pub fn mark_of(time: f64) -> u64 {
+    time.max(0.0).to_bits()
+}
+
+/// A mark on a cache line of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Mark(AtomicU64);
+
+/// What the members of a group know of each other.
 #[derive(Debug, Default)]
 pub struct Progress {
-    done: Vec<AtomicU64>,
-    /// What each node waits for.
+    done: Vec<Mark>,
+    /// What each waits for.
     awaited: Vec<AtomicU64>,
     lock: Mutex<()>,
     changed: Condvar,
 }
 
-fn bits(time: f64) -> u64 {
-    time.max(0.0).to_bits()
-}
-
 impl Progress {
-    /// For `n` nodes.
+    /// For `n` members.
     pub fn new(n: usize) -> Self {
         Progress {
-            done: (0..n).map(|_| AtomicU64::new(0)).collect(),
-            awaited: (0..n).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            done: (0..n).map(|_| Mark(AtomicU64::new(0))).collect(),
+            awaited: (0..n).map(|_| AtomicU64::new(GONE)).collect(),
             ..Progress::default()
         }
     }
 
-    /// Node `i` has done everything up to a time. Who has ended has done everything for ever.
-    pub fn reached(&self, i: usize, time: f64) {
+    /// Member `i` has done everything up to a mark; marks do not go back.
+    pub fn reached(&self, i: usize, mark: u64) {
         let Some(done) = self.done.get(i) else { return };
-        let time = bits(time);
-        done.fetch_max(time, Ordering::SeqCst);
-        if self.awaited.iter().any(|t| t.load(Ordering::SeqCst) <= time) {
+        done.0.fetch_max(mark, Ordering::SeqCst);
+        if self.awaited.iter().any(|t| t.load(Ordering::SeqCst) <= mark) {
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.changed.notify_all();
         }
     }
 
-    fn has_come(&self, n: usize, time: u64) -> bool {
-        self.done.iter().take(n).all(|t| t.load(Ordering::SeqCst) >= time)
+    /// The first member that is not gone.
+    pub fn first_there(&self) -> Option<usize> {
+        self.done.iter().position(|m| m.0.load(Ordering::SeqCst) != GONE)
     }
 
-    /// Waits until all nodes below `i` have come as far as a time, for a while. Gives whether they have.
-    pub fn wait(&self, i: usize, time: f64, at_most: Duration) -> bool {
-        let time = bits(time);
-        if self.has_come(i, time) {
+    /// Whether the first `n` members have all come as far as a mark.
+    pub fn has_come(&self, n: usize, mark: u64) -> bool {
+        self.done.iter().take(n).all(|m| m.0.load(Ordering::SeqCst) >= mark)
+    }
+
+    /// Member `i` waits until the first `n` have all come as far as a mark, for a while. Gives whether they have.
+    pub fn wait(&self, i: usize, n: usize, mark: u64, at_most: Duration) -> bool {
+        if self.has_come(n, mark) {
             return true;
         }
         let Some(awaited) = self.awaited.get(i) else {
             return true;
         };
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.store(time, Ordering::SeqCst);
+        awaited.store(mark, Ordering::SeqCst);
         // Who comes that far after this look takes the lock before it wakes us.
         let waited = self
             .changed
-            .wait_timeout_while(guard, at_most, |()| !self.has_come(i, time));
-        awaited.store(u64::MAX, Ordering::SeqCst);
+            .wait_timeout_while(guard, at_most, |()| !self.has_come(n, mark));
+        awaited.store(GONE, Ordering::SeqCst);
         drop(waited);
-        self.has_come(i, time)
+        self.has_come(n, mark)
     }
 }
 
@@ -77,23 +90,24 @@ mod tests {
     #[test]
     fn who_waits_hears_of_the_last_one() {
         let progress = Arc::new(Progress::new(3));
-        assert!(progress.wait(0, 5.0, Duration::ZERO));
-        assert!(!progress.wait(2, 1.0, Duration::ZERO));
+        assert!(progress.wait(0, 0, mark_of(5.0), Duration::ZERO));
+        assert!(!progress.wait(2, 2, mark_of(1.0), Duration::ZERO));
         let threads: Vec<_> = (0..2)
             .map(|i| {
                 let progress = progress.clone();
-                std::thread::spawn(move || (1..=1000).for_each(|t| progress.reached(i, f64::from(t))))
+                std::thread::spawn(move || (1..=1000).for_each(|t| progress.reached(i, mark_of(f64::from(t)))))
             })
             .collect();
         for t in [1.0, 500.5, 1000.0] {
-            while !progress.wait(2, t, Duration::from_secs(30)) {}
+            while !progress.wait(2, 2, mark_of(t), Duration::from_secs(30)) {}
         }
         threads.into_iter().for_each(|t| t.join().unwrap());
         // Time does not go back, and who has ended holds nobody up.
-        progress.reached(0, 3.0);
-        assert!(progress.wait(2, 1000.0, Duration::ZERO));
-        progress.reached(0, f64::INFINITY);
-        progress.reached(1, f64::INFINITY);
-        assert!(progress.wait(2, 1e12, Duration::ZERO));
+        progress.reached(0, mark_of(3.0));
+        assert!(progress.wait(2, 2, mark_of(1000.0), Duration::ZERO));
+        progress.reached(0, GONE);
+        assert_eq!(progress.first_there(), Some(1));
+        progress.reached(1, GONE);
+        assert!(progress.wait(2, 2, mark_of(1e12), Duration::ZERO));
     }
 }

@@ -3,6 +3,7 @@
 mod fed;
 #[cfg(target_os = "linux")]
 mod live;
+mod patience;
 
 pub use fed::{Part, Place, run_in};
 
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tapir_analyzers::core::Shared;
+use tapir_builtins::dns;
 use tapir_data::value::Value;
 use tapir_flow::{Conn, FlowTable, Options as FlowOptions, UidGenerator};
 use tapir_interface::queue::{EventId, EventQueue};
@@ -20,6 +22,7 @@ use tapir_interface::{events, records, slots};
 use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
+use self::patience::NamePatience;
 use crate::bif::conn_log;
 use crate::config::{Config, Input};
 use crate::contents::Contents;
@@ -395,11 +398,12 @@ impl Engine {
         Some(result)
     }
 
-    /// Lets inputs other than packets have their turn: whether there was something, and whether answers are awaited.
-    fn poll_inputs(&mut self) -> (bool, bool) {
+    /// Lets inputs other than packets have their turn: whether there was something, and how look-ups of names stand.
+    fn poll_inputs(&mut self) -> (bool, dns::Progress) {
         let core = &mut *self.core.borrow_mut();
         let any = core.with_cx(crate::input::poll).unwrap_or(false);
-        (any, tapir_builtins::dns::poll(&mut core.vm) > 0)
+        let names = dns::poll(&mut core.vm);
+        (any || names.arrived > 0, names)
     }
 
     /// Lets the cluster have its turn: whether there was something.
@@ -441,7 +445,7 @@ impl Engine {
 
     fn drain(&mut self) {
         let core = &mut *self.core.borrow_mut();
-        tapir_builtins::dns::poll(&mut core.vm);
+        dns::poll(&mut core.vm);
         core.drain();
     }
 
@@ -796,6 +800,7 @@ impl Engine {
         let (supervises, supervised) = supervision(self);
         let always = asked || serves || (wall && supervised);
         let peering = crate::globals::flag(&self.core.borrow().vm, "Broker::peer_counts_as_iosource") != Some(false);
+        let mut patience = NamePatience::default();
         loop {
             // And those whose scripts wait for peers.
             let (listens, connects) = self.core.borrow().host.cluster.peerings();
@@ -803,7 +808,8 @@ impl Engine {
             if self.stopping() || self.is_orphan() {
                 return;
             }
-            let (any, asking) = self.poll_inputs();
+            let (any, names) = self.poll_inputs();
+            let asking = names.waiting > 0 && (wall || patience.waits(names, Instant::now()));
             let any = self.poll_cluster() || any;
             let any = (supervises && self.poll_supervised()) || any;
             if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {
@@ -880,6 +886,8 @@ impl Engine {
             core.host.terminating = true;
             core.host.node.packet = None;
             core.vm.set_terminating();
+            dns::give_up(&mut core.vm);
+            core.drain();
             let result = core.vm.expire_all_timers(&mut core.host);
             core.note(result);
         }

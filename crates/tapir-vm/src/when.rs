@@ -312,6 +312,11 @@ impl Vm {
         Some(AsyncToken(token))
     }
 
+    /// Whether an asynchronous built-in owes its result.
+    pub fn awaits_answers(&self) -> bool {
+        !self.triggers.tokens.is_empty()
+    }
+
     /// Delivers the result of an asynchronous built-in; the condition is looked at in the next drain.
     pub fn finish_async(&mut self, token: AsyncToken, v: Value) {
         if let Some((id, key)) = self.triggers.tokens.remove(&token.0) {

@@ -468,7 +468,8 @@ pub fn help() -> String {
     }
     out.push_str(
         "\nEnvironment: ZEEKPATH, TAPIRPATH (script folders, colon separated), ZEEK_PREFIXES, ZEEK_SEED_FILE, ZEEK_DNS_FAKE,\n\
-         ZEEK_LOG_SUFFIX, ZEEK_ALLOW_INIT_ERRORS. Exit status: 0, or 1 after an error in arguments, scripts or input.\n",
+         ZEEK_DNS_RESOLVER (a name server: ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT), ZEEK_LOG_SUFFIX,\n\
+         ZEEK_ALLOW_INIT_ERRORS. Exit status: 0, or 1 after an error in arguments, scripts or input.\n",
     );
     out
 }

@@ -65,14 +65,16 @@ impl Dhcp {
         let mut codes = Vec::new();
         let mut params = None;
         let mut subs = Vec::new();
-        while let Some(code) = c.u8() {
+        // The list goes on until it says that it is over (RFC 2131, section 3).
+        loop {
+            let code = c.u8()?;
             if code == 0 {
                 continue;
             }
             if code == 255 {
                 break;
             }
-            let Some(v) = c.vec8() else { break };
+            let v = c.vec8()?;
             codes.push(code as u64);
             option(cx, &mut o, code, v, &mut m_type, &mut params, &mut subs);
         }

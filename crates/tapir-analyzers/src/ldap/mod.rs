@@ -44,50 +44,13 @@ pub struct Session {
     told: [usize; 2],
 }
 
+/// The enumerators have the numbers that stand in messages (RFC 4511, 2891, 3909, 3928, 4370, 4528).
 fn result_code(n: u64) -> i64 {
-    use enums::ldap_resultcode as r;
     match n {
-        0 => r::RESULTCODE_SUCCESS,
-        1 => r::RESULTCODE_OPERATIONS_ERROR,
-        2 => r::RESULTCODE_PROTOCOL_ERROR,
-        3 => r::RESULTCODE_TIME_LIMIT_EXCEEDED,
-        4 => r::RESULTCODE_SIZE_LIMIT_EXCEEDED,
-        5 => r::RESULTCODE_COMPARE_FALSE,
-        6 => r::RESULTCODE_COMPARE_TRUE,
-        7 => r::RESULTCODE_AUTH_METHOD_NOT_SUPPORTED,
-        8 => r::RESULTCODE_STRONGER_AUTH_REQUIRED,
-        9 => r::RESULTCODE_PARTIAL_RESULTS,
-        10 => r::RESULTCODE_REFERRAL,
-        11 => r::RESULTCODE_ADMIN_LIMIT_EXCEEDED,
-        12 => r::RESULTCODE_UNAVAILABLE_CRITICAL_EXTENSION,
-        13 => r::RESULTCODE_CONFIDENTIALITY_REQUIRED,
-        14 => r::RESULTCODE_SASL_BIND_IN_PROGRESS,
-        16 => r::RESULTCODE_NO_SUCH_ATTRIBUTE,
-        17 => r::RESULTCODE_UNDEFINED_ATTRIBUTE_TYPE,
-        18 => r::RESULTCODE_INAPPROPRIATE_MATCHING,
-        19 => r::RESULTCODE_CONSTRAINT_VIOLATION,
-        20 => r::RESULTCODE_ATTRIBUTE_OR_VALUE_EXISTS,
-        21 => r::RESULTCODE_INVALID_ATTRIBUTE_SYNTAX,
-        32 => r::RESULTCODE_NO_SUCH_OBJECT,
-        33 => r::RESULTCODE_ALIAS_PROBLEM,
-        34 => r::RESULTCODE_INVALID_DNSYNTAX,
-        36 => r::RESULTCODE_ALIAS_DEREFERENCING_PROBLEM,
-        48 => r::RESULTCODE_INAPPROPRIATE_AUTHENTICATION,
-        49 => r::RESULTCODE_INVALID_CREDENTIALS,
-        50 => r::RESULTCODE_INSUFFICIENT_ACCESS_RIGHTS,
-        51 => r::RESULTCODE_BUSY,
-        52 => r::RESULTCODE_UNAVAILABLE,
-        53 => r::RESULTCODE_UNWILLING_TO_PERFORM,
-        54 => r::RESULTCODE_LOOP_DETECT,
-        64 => r::RESULTCODE_NAMING_VIOLATION,
-        65 => r::RESULTCODE_OBJECT_CLASS_VIOLATION,
-        66 => r::RESULTCODE_NOT_ALLOWED_ON_NON_LEAF,
-        67 => r::RESULTCODE_NOT_ALLOWED_ON_RDN,
-        68 => r::RESULTCODE_ENTRY_ALREADY_EXISTS,
-        69 => r::RESULTCODE_OBJECT_CLASS_MODS_PROHIBITED,
-        71 => r::RESULTCODE_AFFECTS_MULTIPLE_DSAS,
-        80 => r::RESULTCODE_OTHER,
-        _ => r::RESULTCODE_UNDEF,
+        0..=14 | 16..=21 | 32..=34 | 36 | 48..=54 | 60 | 61 | 64..=71 | 76 | 80..=97 | 100 | 101 | 112..=123 => {
+            n as i64
+        }
+        _ => enums::ldap_resultcode::RESULTCODE_UNDEF,
     }
 }
 
@@ -442,10 +405,15 @@ impl Units for Session {
     }
 
     fn datagram(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<Step> {
-        Some(match self.message(cx, is_orig, data) {
-            None => Step::refuse(cx, "LDAP message does not parse"),
-            Some(()) if self.mode == Mode::Dead => Step::Stop,
-            Some(()) => Step::Used(data.len()),
-        })
+        // An answer to a search comes with the end of the search in one datagram.
+        let mut at = 0;
+        while at < data.len() {
+            match self.unit(cx, is_orig, &data[at..]) {
+                Step::Used(n) => at += n,
+                Step::More => return Some(Step::refuse(cx, "LDAP message does not parse")),
+                step => return Some(step),
+            }
+        }
+        Some(Step::Used(at))
     }
 }

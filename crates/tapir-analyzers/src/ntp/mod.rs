@@ -69,10 +69,10 @@ impl Ntp {
             }
             exts += 1;
         }
-        if c.left() >= 20 {
+        // A key and a digest of 16 or 20 bytes; what is of another length is none.
+        if matches!(c.left(), 20 | 24) {
             m.key_id = c.n32();
-            let n = if c.left() >= 20 { 20 } else { 16 };
-            m.digest = c.take(n).map(Into::into);
+            m.digest = Some(c.take_rest().into());
         }
         m.num_exts = Some(exts);
         Ok(Some(m.build(cx.q.bindings())))
@@ -134,6 +134,8 @@ impl Analyzer for Ntp {
             ..Default::default()
         };
         let part = match mode {
+            // Reserved: nothing is known of what follows.
+            0 => Some(Value::Unset),
             1..=5 => match Self::standard(cx, &mut c) {
                 Ok(v) => v,
                 Err(why) => {
@@ -142,14 +144,14 @@ impl Analyzer for Ntp {
                 }
             },
             6 => Self::control(cx, &mut c),
-            7 => Self::private(cx, &mut c),
-            _ => return,
+            _ => Self::private(cx, &mut c),
         };
         let Some(part) = part else {
             cx.violation("Binpac exception: binpac exception: out_of_bound: NTP_Message");
             return;
         };
         match mode {
+            0 => {}
             6 => msg.control_msg = part,
             7 => msg.mode7_msg = part,
             _ => msg.std_msg = part,

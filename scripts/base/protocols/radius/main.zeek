@@ -106,13 +106,9 @@ event radius_message(c: connection, result: RADIUS::Message) &priority=5
 			break;
 		}
 
-	if ( result$code == 2 || result$code == 3 )
-		{
-		if ( result?$attributes && 18 in result$attributes && ! rec?$reply_msg )
-			rec$reply_msg = result$attributes[18][0];
-
+	# An answer whose request was not seen has no time to tell of.
+	if ( (result$code == 2 || result$code == 3) && rec$ts != network_time() )
 		rec$ttl = network_time() - rec$ts;
-		}
 	}
 
 event radius_message(c: connection, result: RADIUS::Message) &priority=-5

@@ -1,0 +1,318 @@
+//! Conversations that are legal but seldom, or wrong in a way that says something, each put into a small capture: what
+//! the logs tell of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A client's and a server's port, and what they say in turns.
+struct Talk {
+    tcp: bool,
+    port: u16,
+    turns: Vec<(bool, Vec<u8>)>,
+}
+
+fn udp(port: u16, turns: &[(bool, &[u8])]) -> Talk {
+    talk(false, port, turns)
+}
+
+fn tcp(port: u16, turns: &[(bool, &[u8])]) -> Talk {
+    talk(true, port, turns)
+}
+
+fn talk(tcp: bool, port: u16, turns: &[(bool, &[u8])]) -> Talk {
+    Talk {
+        tcp,
+        port,
+        turns: turns.iter().map(|(o, b)| (*o, b.to_vec())).collect(),
+    }
+}
+
+/// A capture of IP packets without a link layer, a tenth of a second apart.
+struct Capture {
+    bytes: Vec<u8>,
+    packets: u32,
+}
+
+impl Capture {
+    fn new() -> Self {
+        let mut bytes = Vec::new();
+        for n in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 101] {
+            bytes.extend(n.to_le_bytes());
+        }
+        Capture { bytes, packets: 0 }
+    }
+
+    fn packet(&mut self, from_client: bool, protocol: u8, transport: &[u8]) {
+        let len = 20 + transport.len();
+        let mut ip = vec![0x45, 0];
+        ip.extend((len as u16).to_be_bytes());
+        ip.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
+        let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (from, to) = if from_client {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        ip.extend(from);
+        ip.extend(to);
+        let at = self.packets;
+        self.packets += 1;
+        for n in [1_700_000_000 + at / 10, at % 10 * 100_000, len as u32, len as u32] {
+            self.bytes.extend(n.to_le_bytes());
+        }
+        self.bytes.extend(&ip);
+        self.bytes.extend(transport);
+    }
+
+    fn datagram(&mut self, from_client: bool, port: u16, data: &[u8]) {
+        let mut u = ports(from_client, port);
+        u.extend((8 + data.len() as u16).to_be_bytes());
+        u.extend([0, 0]);
+        u.extend(data);
+        self.packet(from_client, 17, &u);
+    }
+
+    fn segment(&mut self, from_client: bool, port: u16, next: &mut [u32; 2], flags: u8, data: &[u8]) {
+        let d = usize::from(from_client);
+        let mut t = ports(from_client, port);
+        t.extend(next[d].to_be_bytes());
+        t.extend(if flags & 0x10 != 0 { next[1 - d] } else { 0 }.to_be_bytes());
+        t.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        t.extend(data);
+        self.packet(from_client, 6, &t);
+        next[d] += data.len() as u32 + u32::from(flags & 3 != 0);
+    }
+
+    fn add(&mut self, t: &Talk) {
+        if !t.tcp {
+            for (o, data) in &t.turns {
+                self.datagram(*o, t.port, data);
+            }
+            return;
+        }
+        let next = &mut [2000, 1000];
+        self.segment(true, t.port, next, 0x02, &[]);
+        self.segment(false, t.port, next, 0x12, &[]);
+        self.segment(true, t.port, next, 0x10, &[]);
+        for (o, data) in &t.turns {
+            self.segment(*o, t.port, next, 0x18, data);
+            self.segment(!*o, t.port, next, 0x10, &[]);
+        }
+        self.segment(true, t.port, next, 0x11, &[]);
+        self.segment(false, t.port, next, 0x11, &[]);
+        self.segment(true, t.port, next, 0x10, &[]);
+    }
+}
+
+fn ports(from_client: bool, port: u16) -> Vec<u8> {
+    let (from, to) = if from_client { (40_000, port) } else { (port, 40_000) };
+    [u16::to_be_bytes(from), u16::to_be_bytes(to)].concat()
+}
+
+/// Analyses a conversation; gives the folder with the logs.
+fn logs_of(name: &str, t: &Talk) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("protocols").join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a folder for the test");
+    let mut c = Capture::new();
+    c.add(t);
+    std::fs::write(dir.join("talk.pcap"), &c.bytes).expect("the capture can be written");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-C", "-r", "talk.pcap", "local"])
+        .current_dir(&dir)
+        .env("TZ", "UTC")
+        .env_remove("ZEEKPATH")
+        .output()
+        .expect("tapir runs");
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    dir
+}
+
+/// The rows of a log with the columns that are asked for, each joined by blanks; none when there is no log.
+fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
+    let Ok(text) = std::fs::read_to_string(dir.join(format!("{log}.log"))) else {
+        return Vec::new();
+    };
+    let fields = text
+        .lines()
+        .find_map(|l| l.strip_prefix("#fields\t"))
+        .expect("a header");
+    let all: Vec<&str> = fields.split('\t').collect();
+    let at: Vec<usize> = names
+        .iter()
+        .map(|n| {
+            all.iter()
+                .position(|f| f == n)
+                .unwrap_or_else(|| panic!("{log}: no {n}"))
+        })
+        .collect();
+    text.lines()
+        .filter(|l| !l.starts_with('#'))
+        .map(|l| {
+            let cells: Vec<&str> = l.split('\t').collect();
+            at.iter().map(|i| cells[*i]).collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}
+
+/// A BER element.
+fn ber(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    assert!(body.len() < 128, "a short element");
+    [&[tag, body.len() as u8], &body[..]].concat()
+}
+
+/// The message `id` of LDAP around an operation.
+fn ldap(id: u8, op: &[u8]) -> Vec<u8> {
+    ber(0x30, &[&[2, 1, id], op])
+}
+
+/// The result of an LDAP operation.
+fn ldap_result(tag: u8, code: u8) -> Vec<u8> {
+    ber(tag, &[&[0x0a, 1, code], &[4, 0], &[4, 0]])
+}
+
+#[test]
+fn an_ldap_datagram_holds_an_entry_and_the_end_of_the_search() {
+    let filter = ber(0x87, &[b"objectClass"]);
+    let search = ber(
+        0x63,
+        &[
+            &[4, 0, 0x0a, 1, 0, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0],
+            &filter,
+            &[0x30, 0],
+        ],
+    );
+    let entry = ber(0x64, &[&[4, 0], &[0x30, 0]]);
+    let answer = [ldap(7, &entry), ldap(7, &ldap_result(0x65, 0))].concat();
+    let dir = logs_of("cldap", &udp(389, &[(true, &ldap(7, &search)), (false, &answer)]));
+    let got = rows(&dir, "ldap_search", &["message_id", "scope", "result_count", "result"]);
+    assert_eq!(got, ["7 base 1 success"]);
+}
+
+#[test]
+fn ldap_results_of_extensions_have_names() {
+    let delete = ber(0x4a, &[b"cn=x"]);
+    let turns: Vec<(bool, Vec<u8>)> = [60, 76, 118, 123, 200]
+        .iter()
+        .enumerate()
+        .flat_map(|(i, code)| {
+            let id = i as u8 + 1;
+            [(true, ldap(id, &delete)), (false, ldap(id, &ldap_result(0x6b, *code)))]
+        })
+        .collect();
+    let t = Talk {
+        tcp: true,
+        port: 389,
+        turns,
+    };
+    let got = rows(&logs_of("ldap-results", &t), "ldap", &["opcode", "result"]);
+    let want = [
+        "sort control missing",
+        "control error",
+        "canceled",
+        "authorization denied",
+        "-",
+    ];
+    assert_eq!(got, want.map(|w| format!("delete {w}")));
+}
+
+#[test]
+fn an_ntp_message_of_the_reserved_mode_is_ntp() {
+    let mut m = vec![0x20];
+    m.extend([0; 47]);
+    let dir = logs_of("ntp-mode-0", &udp(123, &[(true, &m)]));
+    assert_eq!(rows(&dir, "conn", &["service"]), ["ntp"]);
+    assert!(rows(&dir, "ntp", &["mode"]).is_empty());
+}
+
+/// A DHCP request with options.
+fn dhcp(options: &[u8]) -> Vec<u8> {
+    let mut m = vec![1, 1, 6, 0, 1, 2, 3, 4];
+    m.extend([0; 20]);
+    m.extend([2, 0, 0, 0, 0, 1]);
+    m.extend([0; 10 + 64 + 128]);
+    m.extend([0x63, 0x82, 0x53, 0x63]);
+    m.extend(options);
+    m
+}
+
+#[test]
+fn a_list_of_dhcp_options_goes_on_to_its_end_mark() {
+    let whole = dhcp(&[53, 1, 1, 0, 0, 12, 2, b'h', b'i', 255, 0, 0]);
+    let dir = logs_of("dhcp-whole", &udp(67, &[(true, &whole)]));
+    assert_eq!(rows(&dir, "dhcp", &["host_name", "msg_types"]), ["hi DISCOVER"]);
+    for (name, options) in [
+        ("dhcp-no-end", &[53, 1, 1, 12, 2, b'h', b'i'][..]),
+        ("dhcp-cut", &[53, 1, 1, 12, 9, b'h', b'i'][..]),
+    ] {
+        let dir = logs_of(name, &udp(67, &[(true, &dhcp(options))]));
+        assert!(rows(&dir, "dhcp", &["mac"]).is_empty(), "{name}");
+        assert_eq!(rows(&dir, "conn", &["service"]), ["-"], "{name}");
+    }
+}
+
+#[test]
+fn a_radius_answer_without_its_request_has_neither_time_nor_challenge() {
+    let mut m = vec![2, 9, 0, 25];
+    m.extend([7; 16]);
+    m.extend([18, 5, b'h', b'e', b'y']);
+    let dir = logs_of("radius", &udp(1812, &[(false, &m)]));
+    assert_eq!(rows(&dir, "radius", &["result", "reply_msg", "ttl"]), ["success - -"]);
+}
+
+/// A PDU of DCE/RPC.
+fn rpc(kind: u8, call: u8, body: &[u8]) -> Vec<u8> {
+    let mut p = vec![
+        5,
+        0,
+        kind,
+        3,
+        0x10,
+        0,
+        0,
+        0,
+        16 + body.len() as u8,
+        0,
+        0,
+        0,
+        call,
+        0,
+        0,
+        0,
+    ];
+    p.extend(body);
+    p
+}
+
+#[test]
+fn messages_of_the_messenger_service_have_names() {
+    // 5a7b91f8-ff00-11d0-a9b2-00c04fb6e6fc takes messages, 17fdd703-1827-4e34-79d4-24a55c53bb37 who gets them.
+    let ids = [
+        b"\xf8\x91\x7b\x5a\0\xff\xd0\x11\xa9\xb2\0\xc0\x4f\xb6\xe6\xfc",
+        b"\x03\xd7\xfd\x17\x27\x18\x34\x4e\x79\xd4\x24\xa5\x5c\x53\xbb\x37",
+    ];
+    let mut bind = b"\xd0\x16\xd0\x16\0\0\0\0\x02\0\0\0".to_vec();
+    for (i, id) in ids.iter().enumerate() {
+        bind.extend([i as u8, 0, 1, 0]);
+        bind.extend(*id);
+        bind.extend([1, 0, 0, 0]);
+        bind.extend([9; 20]);
+    }
+    let ack = b"\xd0\x16\xd0\x16\x01\0\0\0\x04\x00135\0\0\0";
+    let ask = |context: u8| rpc(0, 2 + context, &[4, 0, 0, 0, context, 0, 0, 0, 1, 2, 3, 4]);
+    let answer = |context: u8| rpc(2, 2 + context, &[4, 0, 0, 0, context, 0, 0, 0, 1, 2, 3, 4]);
+    let t = tcp(
+        135,
+        &[
+            (true, &rpc(11, 1, &bind)),
+            (false, &rpc(12, 1, ack)),
+            (true, &ask(0)),
+            (false, &answer(0)),
+            (true, &ask(1)),
+            (false, &answer(1)),
+        ],
+    );
+    let got = rows(&logs_of("messenger", &t), "dce_rpc", &["endpoint", "operation"]);
+    assert_eq!(got, ["msgsvcsend NetrSendMessage", "msgsvc NetrMessageNameAdd"]);
+}

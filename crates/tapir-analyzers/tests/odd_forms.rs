@@ -79,3 +79,82 @@ fn a_user_to_user_ticket_request_is_given_to_kerberos() {
     let got = b.events();
     assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
 }
+
+/// A message of SMB 1 in its session frame: a command with words and no bytes.
+fn smb1(command: u8, words: &[u8]) -> Vec<u8> {
+    let mut m = b"\xffSMB".to_vec();
+    m.push(command);
+    m.extend([0; 27]);
+    m.push(words.len() as u8 / 2);
+    m.extend(words);
+    m.extend([0, 0]);
+    let mut frame = (m.len() as u32).to_be_bytes().to_vec();
+    frame.extend(m);
+    frame
+}
+
+#[test]
+fn smb_goes_on_behind_a_message_that_cannot_be_read() {
+    // A close without the words for its file, and what came with it, are let go.
+    let mut bad = smb1(0x04, &[]);
+    bad.extend([0, 0, 0, 9, b'x']);
+    let good = smb1(0x04, &[7, 0, 0, 0, 0, 0]);
+    let mut b = Bench::new("SMB", Transport::Tcp);
+    b.stream(true, &bad);
+    let got = b.events();
+    assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+    assert!(!raised(&got, events::ANALYZER_CONFIRMATION_INFO, ""), "{got:?}");
+    for _ in 0..3 {
+        b.stream(true, &good);
+    }
+    let got = b.events();
+    assert!(raised(&got, events::SMB1_CLOSE_REQUEST, ""), "{got:?}");
+    assert!(raised(&got, events::ANALYZER_CONFIRMATION_INFO, ""), "{got:?}");
+}
+
+#[test]
+fn an_smb_message_of_a_command_that_is_not_read_may_be_a_header_alone() {
+    let mut m = vec![0, 0, 0, 32];
+    m.extend(b"\xffSMB\x41");
+    m.extend([0; 27]);
+    let got = talk("SMB", &[(true, &m)]);
+    assert!(raised(&got, events::SMB1_MESSAGE, ""), "{got:?}");
+    assert!(!raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+}
+
+#[test]
+fn mysql_goes_on_behind_a_packet_that_cannot_be_read() {
+    let mut b = Bench::new("MYSQL", Transport::Tcp);
+    b.stream(false, b"\x05\0\0\0\x07what");
+    let got = b.events();
+    assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+    b.stream(false, b"\x08\0\0\0\x0a8.0.1\0\0");
+    let got = b.events();
+    assert!(raised(&got, events::MYSQL_SERVER_VERSION, ""), "{got:?}");
+}
+
+#[test]
+fn an_rdp_confirmation_of_an_unknown_kind_is_named() {
+    let odd: &[u8] = b"\x03\0\0\x13\x0e\xd0\0\0\0\0\0\x31\0\x08\0\0\0\0\0";
+    let good: &[u8] = b"\x03\0\0\x13\x0e\xd0\0\0\0\0\0\x03\0\x08\0\x05\0\0\0";
+    let got = talk("RDP", &[(false, odd), (false, good)]);
+    assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+    assert!(raised(&got, events::RDP_NEGOTIATION_FAILURE, "5"), "{got:?}");
+}
+
+#[test]
+fn a_modbus_message_goes_on_behind_a_gap() {
+    let mut b = Bench::new("MODBUS", Transport::Tcp);
+    b.stream(true, b"\0\x01\0\0\0\x06\x01\x03\0");
+    b.gap(true, 10, 12);
+    b.stream(true, b"\0\0\x02\0\x02\0\0\0\x06\x01\x04\0\0\0\x01");
+    let got = b.events();
+    assert!(
+        raised(&got, events::MODBUS_READ_HOLDING_REGISTERS_REQUEST, "2"),
+        "{got:?}"
+    );
+    assert!(
+        raised(&got, events::MODBUS_READ_INPUT_REGISTERS_REQUEST, "1"),
+        "{got:?}"
+    );
+}

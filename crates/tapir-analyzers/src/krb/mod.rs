@@ -436,7 +436,8 @@ impl Units for Krb {
             return Step::More;
         };
         if n > MAX_MESSAGE {
-            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: KRB_PDU_TCP");
+            let why = "Binpac exception: binpac exception: out_of_bound: KRB_PDU_TCP";
+            return Step::let_go(cx, why, data);
         }
         let Some(m) = c.take(n) else {
             return Step::More;

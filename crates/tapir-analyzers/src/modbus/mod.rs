@@ -281,10 +281,8 @@ impl Units for Messages {
             return Step::More;
         };
         // What does not parse is let go with all that came with it; the next data may begin with a message.
-        let refuse = |cx: &mut Cx, what: &str| {
-            cx.violation(&format!("Binpac exception: binpac exception: {what}"));
-            Step::Used(data.len())
-        };
+        let refuse =
+            |cx: &mut Cx, what: &str| Step::let_go(cx, &format!("Binpac exception: binpac exception: {what}"), data);
         let len = usize::from(high) << 8 | usize::from(low);
         if (p0, p1) != (0, 0) {
             return refuse(cx, "&enforce violation : ModbusTCP_TransportHeader:pid");
@@ -302,9 +300,8 @@ impl Units for Messages {
         }
     }
 
-    fn gap(&mut self, is_orig: bool) -> AfterGap {
-        self.told[is_orig as usize] = false;
-        AfterGap::Resume
+    fn gap(&mut self, _is_orig: bool) -> AfterGap {
+        AfterGap::Ignore
     }
 
     fn flip(&mut self) {

@@ -6,7 +6,7 @@ use tapir_interface::{records, types};
 use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
-use crate::util::units::{Step, Stream, Units};
+use crate::util::units::{AfterGap, Step, Stream, Units};
 
 const MAX_MESSAGE: usize = 16 << 20;
 
@@ -162,7 +162,14 @@ impl Units for Packets {
         };
         match good {
             Some(n) => Step::Used(n),
-            None => Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: MQTT_message"),
+            None => {
+                let why = "Binpac exception: binpac exception: out_of_bound: MQTT_message";
+                Step::let_go(cx, why, data)
+            }
         }
+    }
+
+    fn gap(&mut self, _is_orig: bool) -> AfterGap {
+        AfterGap::Ignore
     }
 }

@@ -376,7 +376,7 @@ impl Units for Packets {
             self.server(cx, p)
         };
         if r.is_none() && !p.is_empty() {
-            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: MySQL_PDU");
+            return Step::let_go(cx, "Binpac exception: binpac exception: out_of_bound: MySQL_PDU", data);
         }
         if self.tls {
             Step::HandOver(c.pos())

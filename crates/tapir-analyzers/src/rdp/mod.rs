@@ -20,7 +20,6 @@ enum Mode {
     Plain,
     Tls,
     Native,
-    Dead,
 }
 
 /// The analyzer.
@@ -35,13 +34,14 @@ pub struct Session {
 }
 
 impl Session {
-    fn fail(&mut self, cx: &mut Cx, why: &str) {
-        cx.violation(why);
-        self.mode = Mode::Dead;
+    /// One TPKT without its header; says what is wrong with it.
+    fn tpdu(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Result<(), String> {
+        self.cotp(cx, is_orig, b)
+            .unwrap_or_else(|| Err("out_of_bound: COTP".into()))
     }
 
-    /// One TPKT without its header.
-    fn tpdu(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<()> {
+    /// As [`tpdu`](Self::tpdu); `None` when it ends too early.
+    fn cotp(&mut self, cx: &mut Cx, is_orig: bool, b: &[u8]) -> Option<Result<(), String>> {
         let mut c = Cursor::new(b);
         let li = c.u8()?;
         let ty = c.u8()?;
@@ -52,21 +52,16 @@ impl Session {
             }
             0xd0 => {
                 c.skip(5)?;
-                self.connect_confirm(cx, &mut c)?;
+                return self.connect_confirm(cx, &mut c);
             }
             0xf0 => {
                 c.skip((li as usize).saturating_sub(1))?;
                 self.data(cx, is_orig, c.rest())?;
             }
             0x80 => {}
-            n => {
-                self.fail(
-                    cx,
-                    &format!("Binpac exception: binpac exception: invalid index for case: COTP_PDU: {n}"),
-                );
-            }
+            n => return Some(Err(format!("invalid index for case: COTP_PDU: {n}"))),
         }
-        Some(())
+        Some(Ok(()))
     }
 
     fn connect_request(&mut self, cx: &mut Cx, rest: &[u8]) {
@@ -87,25 +82,18 @@ impl Session {
         raise!(cx, rdp_connect_request, cookie, flags);
     }
 
-    fn connect_confirm(&mut self, cx: &mut Cx, c: &mut Cursor) -> Option<()> {
+    fn connect_confirm(&mut self, cx: &mut Cx, c: &mut Cursor) -> Option<Result<(), String>> {
         let Some(ty) = c.u8() else {
-            return Some(());
+            return Some(Ok(()));
+        };
+        let name = match ty {
+            2 => "RDP_Negotiation_Response",
+            3 => "RDP_Negotiation_Failure",
+            n => return Some(Err(format!("invalid index for case: Connect_Confirm_Record: {n}"))),
         };
         let flags = c.n8()?;
-        let len = c.u16le()?;
-        if len != 8 {
-            self.fail(
-                cx,
-                &format!(
-                    "Binpac exception: binpac exception: &enforce violation : {}:length",
-                    if ty == 3 {
-                        "RDP_Negotiation_Failure"
-                    } else {
-                        "RDP_Negotiation_Response"
-                    }
-                ),
-            );
-            return Some(());
+        if c.u16le()? != 8 {
+            return Some(Err(format!("&enforce violation : {name}:length")));
         }
         let v = c.n32le()?;
         match ty {
@@ -118,12 +106,11 @@ impl Session {
                 }
                 raise!(cx, rdp_negotiation_response, v, flags);
             }
-            3 => {
+            _ => {
                 raise!(cx, rdp_negotiation_failure, v, flags);
             }
-            _ => {}
         }
-        Some(())
+        Some(Ok(()))
     }
 
     /// Data of the MCS layer: only the connect PDUs are of interest.
@@ -330,20 +317,19 @@ impl Units for Session {
             return Step::More;
         };
         let Some(n) = (usize::from(high) << 8 | usize::from(low)).checked_sub(4) else {
-            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: TPKT");
+            return Step::let_go(cx, "Binpac exception: binpac exception: out_of_bound: TPKT", data);
         };
         let Some(p) = c.take(n) else {
             return Step::More;
         };
-        if self.tpdu(cx, is_orig, p).is_none() {
-            return Step::refuse(cx, "Binpac exception: binpac exception: out_of_bound: COTP");
+        if let Err(why) = self.tpdu(cx, is_orig, p) {
+            return Step::let_go(cx, &format!("Binpac exception: binpac exception: {why}"), data);
         }
         match self.mode {
             Mode::Plain => Step::Used(c.pos()),
             Mode::Tls => Step::HandOver(c.pos()),
             // What came with the last readable message is not told of.
             Mode::Native => Step::Used(data.len()),
-            Mode::Dead => Step::Stop,
         }
     }
 

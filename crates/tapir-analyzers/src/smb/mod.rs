@@ -23,9 +23,10 @@ const CONFIRMING: u64 = 3;
 pub struct Smb {
     buf: [Vec<u8>; 2],
     deliveries: u64,
-    stopped: [bool; 2],
-    /// A message was seen to begin.
+    /// A message was seen to begin, and all since could be read.
     begun: bool,
+    /// A message could not be read: what is at hand is let go.
+    lost: bool,
     /// After a gap in any direction: each direction is looked at again behind the next message that begins in it.
     resync: [bool; 2],
     /// Bytes of that message, which is passed over with the gaps within.
@@ -54,7 +55,8 @@ pub(crate) fn times(cx: &Cx, modified: u64, accessed: u64, created: u64, changed
 }
 
 impl Smb {
-    fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) {
+    /// One message; says whether the next one may follow.
+    fn message(&mut self, cx: &mut Cx, is_orig: bool, m: &[u8]) -> bool {
         let ok = match m.first() {
             Some(0xff) if m.get(1..4) == Some(b"SMB") => self.v1_message(cx, is_orig, m),
             Some(0xfe) if m.get(1..4) == Some(b"SMB") => self.v2_messages(cx, is_orig, m),
@@ -73,8 +75,8 @@ impl Smb {
                 _ => "out_of_bound: SMB_PDU".to_string(),
             };
             cx.violation(&format!("Binpac exception: binpac exception: {reason}"));
-            self.stopped[is_orig as usize] = true;
         }
+        ok.is_some() && !std::mem::take(&mut self.lost)
     }
 
     /// A file opened under the name of a well-known pipe makes its tree one of pipes.
@@ -148,8 +150,8 @@ impl Smb {
         self.pipe_trees.get(&tree).copied().unwrap_or(false)
     }
 
-    /// The messages that are complete with these bytes.
-    fn messages(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
+    /// The messages that are complete with these bytes; says whether all of them could be read.
+    fn messages(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> bool {
         let d = is_orig as usize;
         // Most messages come whole, with nothing before or behind them.
         let mut held = std::mem::take(&mut self.buf[d]);
@@ -164,33 +166,31 @@ impl Smb {
             let Some(m) = all.get(at + 4..at + 4 + n) else {
                 break;
             };
-            match ty {
+            let good = match ty {
                 0 if n > 0 => self.message(cx, is_orig, m),
-                0 | 0x81..=0x85 => {}
+                0 | 0x81..=0x85 => true,
                 _ => {
                     cx.violation("Binpac exception: binpac exception: invalid index for case: SMB_TCP");
-                    self.stopped[d] = true;
+                    false
                 }
+            };
+            if !good {
+                return false;
             }
             at += 4 + n;
-            if self.stopped[d] {
-                return;
-            }
         }
         self.buf[d] = if held.is_empty() || at > 0 {
             all[at..].to_vec()
         } else {
             held
         };
+        true
     }
 }
 
 impl Analyzer for Smb {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
-        if self.stopped[d] {
-            return;
-        }
         let mut data = data;
         if !self.begun || self.resync[d] {
             if !matches!(data.get(4..8), Some(b"\xffSMB" | b"\xfeSMB")) {
@@ -206,9 +206,14 @@ impl Analyzer for Smb {
             self.skip[d] -= n;
             data = &data[n as usize..];
         }
-        self.messages(cx, is_orig, data);
+        if !self.messages(cx, is_orig, data) {
+            // Data that begin with a message are looked at again.
+            self.begun = false;
+            self.buf = Default::default();
+            return;
+        }
         self.deliveries = self.deliveries.saturating_add(1);
-        if self.deliveries == CONFIRMING && self.stopped == [false; 2] {
+        if self.deliveries >= CONFIRMING {
             cx.confirm();
         }
     }
@@ -228,7 +233,6 @@ impl Analyzer for Smb {
         self.buf.swap(0, 1);
         self.resync.swap(0, 1);
         self.skip.swap(0, 1);
-        self.stopped.swap(0, 1);
     }
 }
 

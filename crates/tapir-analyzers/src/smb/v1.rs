@@ -14,6 +14,11 @@ use crate::{raise, wants};
 pub(super) const HEADER: usize = 32;
 const MORE_PROCESSING: u32 = 0xc000_0016;
 
+/// Commands whose words and bytes are read.
+const KNOWN: &[u8] = &[
+    0x00, 0x04, 0x08, 0x10, 0x25, 0x26, 0x2b, 0x2e, 0x2f, 0x32, 0x33, 0x71, 0x72, 0x73, 0x74, 0x75, 0xa2, 0xa4,
+];
+
 /// Requests whose responses need them, by multiplex id.
 #[derive(Default)]
 pub(super) struct State {
@@ -45,12 +50,13 @@ struct Block<'a> {
     bytes_at: usize,
 }
 
+/// The count of words is believed only as far as there are some: what is missing is noticed by those who read it.
 fn block(m: &[u8], off: usize) -> Option<Block<'_>> {
     let mut c = Cursor::new(m);
     c.seek(off)?;
     let word_count = c.n8()?;
-    let words = c.sub(word_count as usize * 2)?;
-    let n = c.u16le()? as usize;
+    let words = c.sub((word_count as usize * 2).min(c.left()))?;
+    let n = c.u16le().unwrap_or(0) as usize;
     let bytes_at = c.pos();
     let bytes = Cursor::new(c.rest().get(..n.min(c.left()))?);
     Some(Block {
@@ -130,7 +136,10 @@ impl Smb {
         let mut cmd = command;
         let mut off = HEADER;
         for depth in 0.. {
-            let mut b = block(m, off)?;
+            let Some(mut b) = block(m, off) else {
+                // Of commands that nothing is told of nothing needs to be there.
+                return (!KNOWN.contains(&cmd)).then_some(());
+            };
             let andx = matches!(cmd, 0x24 | 0x2d | 0x2e | 0x2f | 0x73 | 0x74 | 0x75 | 0xa2);
             let next = if andx && b.word_count >= 2 {
                 let n = b.words.u8()?;
@@ -148,6 +157,7 @@ impl Smb {
                 cx.violation(&format!(
                     "Binpac exception: binpac exception: out_of_bound: SMB1 command {cmd}"
                 ));
+                self.lost = true;
                 return Some(());
             }
             match next {
@@ -262,6 +272,7 @@ impl Smb {
                     cx.violation(&format!(
                         "Binpac exception: binpac exception: out_of_bound: SMB1_write_andx_request:data: {end} > {room}"
                     ));
+                    self.lost = true;
                     return Some(());
                 }
                 raise!(cx, smb1_write_andx_request, hdr, fid, offset, len);

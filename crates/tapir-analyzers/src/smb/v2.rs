@@ -135,6 +135,8 @@ impl Smb {
                     "Binpac exception: binpac exception: out_of_bound: SMB2_Message: command {}",
                     h.command
                 ));
+                self.lost = true;
+                return Some(());
             }
             if next < HEADER as u32 {
                 return Some(());

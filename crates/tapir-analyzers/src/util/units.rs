@@ -26,6 +26,8 @@ pub enum AfterGap {
     Stop,
     /// The next data of this side is taken to begin with a unit.
     Resume,
+    /// What comes is taken to go on where the last data ended.
+    Ignore,
 }
 
 impl Step {
@@ -33,6 +35,13 @@ impl Step {
     pub fn refuse(cx: &mut Cx, why: &str) -> Step {
         cx.violation(why);
         Step::Stop
+    }
+
+    /// Says what is wrong, and lets go of all that is at hand: the next data may begin with a unit. Who stops after
+    /// the first that is wrong is decided by scripts, which bear with it in a connection that was good for long.
+    pub fn let_go(cx: &mut Cx, why: &str, data: &[u8]) -> Step {
+        cx.violation(why);
+        Step::Used(data.len())
     }
 }
 
@@ -144,6 +153,7 @@ impl<P: Units> Analyzer for Stream<P> {
             Goes::Here => match self.protocol.gap(is_orig) {
                 AfterGap::Stop => self.stop(),
                 AfterGap::Resume => self.kept[is_orig as usize] = Vec::new(),
+                AfterGap::Ignore => {}
             },
             Goes::ToChildren => cx.forward_gap(is_orig, seq, len),
             Goes::Nowhere => {}

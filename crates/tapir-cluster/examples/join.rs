@@ -55,7 +55,7 @@ fn main() -> Result<(), String> {
                 }
                 Incoming::Event { topic, event } => {
                     let mut text = Vec::new();
-                    Data::Vector(event.args).text(&mut text);
+                    Data::Vector(event.args.to_vec()).text(&mut text);
                     let (topic, args) = (String::from_utf8_lossy(&topic), String::from_utf8_lossy(&text));
                     println!("{topic} {}{args}", event.name);
                 }

@@ -5,7 +5,7 @@
 //!
 //! Must not know: sockets, encodings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,12 @@ struct Shared {
     last_logger: u64,
     /// Prefixes and the nodes that subscribe to them.
     subscribers: BTreeMap<Vec<u8>, BTreeSet<u64>>,
+    /// The nodes that topics lead to, as far as anybody has asked since subscriptions changed.
+    ways: HashMap<Vec<u8>, Arc<[u64]>>,
 }
+
+/// Topics whose nodes are kept; there may be one for each connection.
+const WAYS_MAX: usize = 1024;
 
 #[derive(Debug)]
 struct Member {
@@ -118,6 +123,7 @@ impl Shared {
     }
 
     fn subscribe(&mut self, key: u64, prefix: &[u8]) {
+        self.ways.clear();
         let before = self.interest(prefix);
         self.subscribers.entry(prefix.to_vec()).or_default().insert(key);
         let after = self.interest(prefix);
@@ -131,6 +137,7 @@ impl Shared {
     }
 
     fn unsubscribe(&mut self, key: u64, prefix: &[u8]) {
+        self.ways.clear();
         let before = self.interest(prefix);
         let Some(subscribers) = self.subscribers.get_mut(prefix) else {
             return;
@@ -150,10 +157,19 @@ impl Shared {
     }
 
     /// The nodes that subscribe to a prefix of `topic`.
-    fn matching(&self, topic: &[u8]) -> BTreeSet<u64> {
+    fn matching(&mut self, topic: &[u8]) -> Arc<[u64]> {
+        if let Some(known) = self.ways.get(topic) {
+            return known.clone();
+        }
         // One look-up per prefix: topics are short.
         let found = (0..=topic.len()).filter_map(|n| self.subscribers.get(&topic[..n]));
-        found.flatten().copied().collect()
+        let nodes: BTreeSet<u64> = found.flatten().copied().collect();
+        let nodes: Arc<[u64]> = nodes.into_iter().collect();
+        if self.ways.len() >= WAYS_MAX {
+            self.ways.clear();
+        }
+        self.ways.insert(topic.to_vec(), nodes.clone());
+        nodes
     }
 
     /// The loggers, beginning with the one after the last that had rows.
@@ -251,10 +267,10 @@ impl Backend for Inproc {
         let Some(key) = self.key else {
             return Err(Refused::Closed);
         };
-        let shared = lock(&self.hub.shared);
-        for other in shared.matching(topic) {
-            let wants = |n: &&Member| other != key && !(n.link && self.link);
-            if let Some(node) = shared.nodes.get(&other).filter(wants) {
+        let mut shared = lock(&self.hub.shared);
+        for other in shared.matching(topic).iter() {
+            let wants = |n: &&Member| *other != key && !(n.link && self.link);
+            if let Some(node) = shared.nodes.get(other).filter(wants) {
                 node.inbox.event(topic.to_vec(), event.clone());
             }
         }

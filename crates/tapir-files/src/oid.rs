@@ -1,11 +1,23 @@
 //! Names of object identifiers: dotted form, short name, long name.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// Short and long name of an identifier.
+type Names = (&'static str, &'static str);
+
+/// [`TABLE`] by identifier: certificates ask for dozens each.
+static NAMES: LazyLock<HashMap<&str, Names>> = LazyLock::new(|| {
+    let entry = |line: &'static str| {
+        let (dotted, names) = line.split_once(' ')?;
+        Some((dotted, names.split_once(' ').unwrap_or((names, names))))
+    };
+    TABLE.lines().filter_map(entry).collect()
+});
+
 /// Short and long name of a dotted identifier.
-pub fn lookup(dotted: &str) -> Option<(&'static str, &'static str)> {
-    TABLE.lines().find_map(|line| {
-        let names = line.strip_prefix(dotted)?.strip_prefix(' ')?;
-        Some(names.split_once(' ').unwrap_or((names, names)))
-    })
+pub fn lookup(dotted: &str) -> Option<Names> {
+    NAMES.get(dotted).copied()
 }
 
 /// The long name, or the dotted form.

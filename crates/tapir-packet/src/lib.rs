@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod arp;
+pub mod batch;
 pub mod bytes;
 pub mod checksum;
 pub mod dispatch;
@@ -22,10 +23,11 @@ pub mod share;
 #[cfg(unix)]
 pub mod signals;
 pub mod source;
-pub mod tee;
+pub mod together;
 pub mod tunnel;
 pub mod types;
 
+pub use batch::Batch;
 pub use dispatch::Dispatch;
 pub use filter::{Filter, FilterError};
 pub use ip::{ExtHeader, IpPacket};

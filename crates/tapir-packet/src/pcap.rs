@@ -1,6 +1,7 @@
 //! The pcap file format (draft-ietf-opsawg-pcap), both byte orders, microsecond and nanosecond stamps, the modified
 //! and Kuznetzov variants, and captures that break off.
 
+use crate::bytes::{be32, le32};
 use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
@@ -57,14 +58,7 @@ impl PcapReader {
                 });
             }
         };
-        let u32_at = |i: usize| {
-            let b = [head[i], head[i + 1], head[i + 2], head[i + 3]];
-            if swapped {
-                u32::from_le_bytes(b)
-            } else {
-                u32::from_be_bytes(b)
-            }
-        };
+        let u32_at = |i| u32_at(head, i, swapped).unwrap_or(0);
         let snaplen = u32_at(12);
         // The upper bits tell about a frame check sequence.
         let link_type = u32_at(16) & 0x03ff_ffff;
@@ -79,6 +73,11 @@ impl PcapReader {
             done: false,
         })
     }
+}
+
+#[inline]
+fn u32_at(b: &[u8], at: usize, swapped: bool) -> Option<u32> {
+    if swapped { le32(b, at) } else { be32(b, at) }
 }
 
 /// Some systems write their own DLT numbers where the portable ones are meant.
@@ -99,14 +98,7 @@ impl Source for PcapReader {
             let swapped = self.swapped;
             let (sec, frac, caplen, len) = match self.input.take(self.header_len, &self.name)? {
                 Take::Bytes(h) => {
-                    let u32_at = |i: usize| {
-                        let b = [h[i], h[i + 1], h[i + 2], h[i + 3]];
-                        if swapped {
-                            u32::from_le_bytes(b)
-                        } else {
-                            u32::from_be_bytes(b)
-                        }
-                    };
+                    let u32_at = |i| u32_at(h, i, swapped).unwrap_or(0);
                     (u32_at(0), u32_at(4), u32_at(8), u32_at(12))
                 }
                 Take::End => {
@@ -161,6 +153,12 @@ impl Source for PcapReader {
                 link_type: self.link_type,
             }));
         }
+    }
+
+    fn would_wait(&self) -> bool {
+        let there = self.input.at_hand();
+        let len = u32_at(there, 8, self.swapped).map(|caplen| self.header_len + caplen as usize);
+        !self.done && len.is_none_or(|len| there.len() < len)
     }
 
     fn name(&self) -> &str {

@@ -228,6 +228,11 @@ impl Source for PcapngReader {
         }
     }
 
+    fn would_wait(&self) -> bool {
+        let there = self.input.at_hand();
+        !self.done && self.u32_at(there, 4).is_none_or(|len| there.len() < len as usize)
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

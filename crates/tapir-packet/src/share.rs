@@ -6,7 +6,6 @@
 //! of a control channel, and the parts of one file that several connections carry. The price is that one pair of hosts
 //! is never more than one worker's work.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::bytes::u8_at;
@@ -45,6 +44,14 @@ impl Sharer {
         pair.map_or(0, |(a, b)| share_of_pair(&a, &b, self.n))
     }
 
+    /// Where a packet's pair of addresses stands among [`Claims`]; 0 when it has none.
+    #[inline]
+    pub fn home(&mut self, raw: &RawPacket<'_>) -> u16 {
+        let home = |(a, b)| (hash_of_pair(&a, &b) >> (64 - CLAIM_BITS)) as u16 + 1;
+        self.pair(raw).map_or(0, home)
+    }
+
+    #[inline]
     fn pair(&mut self, raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
         plain_pair(raw).or_else(|| self.decoded_pair(raw))
     }
@@ -158,6 +165,24 @@ impl Claims {
             homes: (0..1 << CLAIM_BITS).map(|_| AtomicU16::new(0)).collect(),
         }
     }
+
+    /// Whether packets of a [home](Sharer::home) are for a reader, by its number from 0, and for nobody else. What belongs to
+    /// nobody yet is the reader's from now on.
+    #[inline]
+    pub fn is_for(&self, home: u16, reader: u16) -> bool {
+        let Some(home) = usize::from(home).checked_sub(1).and_then(|i| self.homes.get(i)) else {
+            return reader == 0;
+        };
+        let me = reader.saturating_add(1);
+        // Nothing but the number itself goes from one thread to another here.
+        let owner = match home.load(Ordering::Relaxed) {
+            0 => home
+                .compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed)
+                .map_or_else(|owner| owner, |_| me),
+            owner => owner,
+        };
+        owner == me
+    }
 }
 
 impl Default for Claims {
@@ -166,45 +191,8 @@ impl Default for Claims {
     }
 }
 
-/// Bits of a hash that tell pairs of addresses apart in [`Claims`].
+/// Bits of a hash that tell pairs of addresses apart in [`Claims`]; fewer than a home has.
 const CLAIM_BITS: u32 = 14;
-
-/// One of the readers.
-#[derive(Debug)]
-pub struct Claimant {
-    claims: Arc<Claims>,
-    sharer: Sharer,
-    /// Its number, from 1.
-    me: u16,
-}
-
-impl Claimant {
-    /// The reader of a number, from 0.
-    pub fn new(claims: Arc<Claims>, number: u16) -> Self {
-        Claimant {
-            claims,
-            sharer: Sharer::new(1),
-            me: number.saturating_add(1),
-        }
-    }
-
-    /// Whether a packet is this reader's, and nobody else's. What has no IP addresses is the first one's.
-    #[inline]
-    pub fn is_mine(&mut self, raw: &RawPacket<'_>) -> bool {
-        let Some((a, b)) = self.sharer.pair(raw) else {
-            return self.me == 1;
-        };
-        // Nothing but the number itself goes from one thread to another here.
-        let home = &self.claims.homes[(hash_of_pair(&a, &b) >> (64 - CLAIM_BITS)) as usize];
-        let owner = match home.load(Ordering::Relaxed) {
-            0 => home
-                .compare_exchange(0, self.me, Ordering::Relaxed, Ordering::Relaxed)
-                .map_or_else(|owner| owner, |_| self.me),
-            owner => owner,
-        };
-        owner == self.me
-    }
-}
 
 /// IPv4 right in an Ethernet frame, which most packets are: what the long way would find, at a glance.
 #[inline]
@@ -310,14 +298,14 @@ mod tests {
 
     #[test]
     fn each_packet_has_one_owner_wherever_readers_are() {
-        let claims = Arc::new(Claims::new());
-        let readers = (0..3).map(|i| {
-            let mut me = Claimant::new(claims.clone(), i);
+        let claims = std::sync::Arc::new(Claims::new());
+        let readers = (0..3).map(|me| {
+            let (claims, mut sharer) = (claims.clone(), Sharer::new(1));
             std::thread::spawn(move || {
                 let mine = |i: u32| {
                     let (x, y) = ([10, 0, (i % 7) as u8, (i % 200) as u8], [192, 168, 1, 7]);
                     let (x, y) = if i.is_multiple_of(3) { (y, x) } else { (x, y) };
-                    me.is_mine(&packet(&frame(x, y, 0, &[])))
+                    claims.is_for(sharer.home(&packet(&frame(x, y, 0, &[]))), me)
                 };
                 (0..20_000).map(mine).collect::<Vec<_>>()
             })
@@ -330,8 +318,8 @@ mod tests {
         for i in 0..20_000 {
             assert_eq!(readers.iter().filter(|r| r[i]).count(), 1, "packet {i}");
         }
-        let mut late = Claimant::new(claims, 0);
-        assert!(late.is_mine(&packet(&[])));
+        assert_eq!(Sharer::new(1).home(&packet(&[])), 0);
+        assert!(claims.is_for(0, 0) && !claims.is_for(0, 1));
     }
 
     #[test]

@@ -43,6 +43,26 @@ pub enum SourceError {
     Truncated { what: String, detail: String },
 }
 
+/// For several readers of one source; of the system's error its kind and text.
+impl Clone for SourceError {
+    fn clone(&self) -> Self {
+        match self {
+            SourceError::Io { what, error } => SourceError::Io {
+                what: what.clone(),
+                error: io::Error::new(error.kind(), error.to_string()),
+            },
+            SourceError::Format { what, detail } => SourceError::Format {
+                what: what.clone(),
+                detail: detail.clone(),
+            },
+            SourceError::Truncated { what, detail } => SourceError::Truncated {
+                what: what.clone(),
+                detail: detail.clone(),
+            },
+        }
+    }
+}
+
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,6 +86,11 @@ pub trait Source {
 
     /// Whether this source watches a network instead of reading a file.
     fn is_live(&self) -> bool {
+        false
+    }
+
+    /// Whether the next packet is not at hand: a file or a pipe must be read for it first, which may take its time.
+    fn would_wait(&self) -> bool {
         false
     }
 
@@ -95,7 +120,7 @@ pub struct SourceStats {
 /// # Errors
 ///
 /// When the file cannot be opened or is no capture.
-pub fn open_capture(path: &Path) -> Result<Box<dyn Source>, SourceError> {
+pub fn open_capture(path: &Path) -> Result<Box<dyn Source + Send>, SourceError> {
     read_capture(open_input(path)?, path.display().to_string())
 }
 
@@ -120,7 +145,7 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read + Send>, SourceError> {
 /// # Errors
 ///
 /// When the first bytes are not those of a capture.
-pub fn read_capture(input: Box<dyn Read>, name: String) -> Result<Box<dyn Source>, SourceError> {
+pub fn read_capture(input: Box<dyn Read + Send>, name: String) -> Result<Box<dyn Source + Send>, SourceError> {
     let mut input = PacketBuffer::new(input);
     let magic = match input.take(4, &name)? {
         Take::Bytes(b) => [b[0], b[1], b[2], b[3]],
@@ -140,7 +165,7 @@ pub fn read_capture(input: Box<dyn Read>, name: String) -> Result<Box<dyn Source
 
 /// Gives exact amounts of a stream's bytes out of large buffers, without copying them.
 pub(crate) struct PacketBuffer {
-    input: Box<dyn Read>,
+    input: Box<dyn Read + Send>,
     buf: Vec<u8>,
     /// What was read and not yet taken.
     start: usize,
@@ -162,7 +187,7 @@ pub(crate) enum Take<'a> {
 }
 
 impl PacketBuffer {
-    pub(crate) fn new(input: Box<dyn Read>) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         PacketBuffer {
             input,
             buf: vec![0; BUFFER],
@@ -216,6 +241,12 @@ impl PacketBuffer {
             }
         }
         Ok(())
+    }
+
+    /// What can be taken without reading.
+    #[inline]
+    pub(crate) fn at_hand(&self) -> &[u8] {
+        &self.buf[self.start..self.end]
     }
 
     /// The bytes of the last [`take`](Self::take), up to `n`.

@@ -114,6 +114,11 @@ impl Weirds {
         });
     }
 
+    /// Notes what somebody else has noticed.
+    pub fn add(&mut self, weird: Weird) {
+        self.list.push(weird);
+    }
+
     /// Whether nothing odd was seen.
     #[inline]
     pub fn is_empty(&self) -> bool {

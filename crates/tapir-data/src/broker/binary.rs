@@ -54,7 +54,7 @@ pub fn encode_event(event: &EventMessage, out: &mut Vec<u8>) {
     out.push(STRING);
     bytes(event.name.as_bytes(), out);
     list(event.args.len(), out);
-    for arg in &event.args {
+    for arg in event.args.iter() {
         encode(arg, out);
     }
     if !event.metadata.is_empty() {

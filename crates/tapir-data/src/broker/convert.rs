@@ -196,25 +196,14 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
     if depth > DEPTH_MAX {
         return None;
     }
+    if let Some(v) = build_scalar(host.types(), d, ty) {
+        return Some(v);
+    }
     let kind = host.types().kind(ty).clone();
     Some(match (&kind, d) {
         // Only a field of a record can be nothing at all.
         (Kind::Any, Data::None) => return None,
         (Kind::Any, d) => host.wrap(d.clone())?,
-        (Kind::Bool, Data::Bool(b)) => Value::Bool(*b),
-        (Kind::Int, Data::Int(n)) => Value::Int(*n),
-        (Kind::Count, Data::Count(n)) => Value::Count(*n),
-        (Kind::Double, Data::Real(d)) => Value::Double(*d),
-        (Kind::Time, Data::Timestamp(n)) => Value::Time(*n as f64 / 1e9),
-        (Kind::Interval, Data::Timespan(n)) => Value::Interval(*n as f64 / 1e9),
-        (Kind::String, Data::String(s)) => Value::Str(s.as_slice().into()),
-        (Kind::Addr, Data::Addr(a)) => Value::Addr(*a),
-        (Kind::Subnet, Data::Subnet(s)) => Value::Subnet(*s),
-        (Kind::Port, Data::Port(p)) => Value::Port(*p),
-        (Kind::Enum(id), Data::Enum(name)) => {
-            let n = host.types().enums[id.0 as usize].by_name.get(name.as_str())?;
-            Value::Enum(ty, *n)
-        }
         (Kind::Pattern, Data::Vector(parts)) => match &parts[..] {
             [Data::String(exact), Data::String(_)] => host.pattern(exact)?,
             _ => return None,
@@ -233,18 +222,18 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
         },
         (Kind::Record(_), d) if host.types().name(ty).map(|n| &**n) == Some("Broker::Data") => wrap(ty, d.clone()),
         (Kind::Record(id), Data::Vector(parts)) => {
-            let fields: Vec<TypeId> = {
-                let layout = &host.types().records[id.0 as usize];
-                layout.fields.iter().map(|f| f.ty).collect()
-            };
-            if parts.len() < fields.len() {
+            let n = host.types().records[id.0 as usize].fields.len();
+            if parts.len() < n {
                 return None;
             }
-            let mut slots = Vec::with_capacity(fields.len());
-            for (d, ty) in parts.iter().zip(fields) {
+            let mut slots = Vec::with_capacity(n);
+            for (i, d) in parts.iter().take(n).enumerate() {
                 slots.push(match d {
                     Data::None => Value::Unset,
-                    d => build(host, d, ty, depth + 1)?,
+                    d => {
+                        let ty = host.types().records[id.0 as usize].fields[i].ty;
+                        build(host, d, ty, depth + 1)?
+                    }
                 });
             }
             Value::Record(Record::new(ty, slots))
@@ -272,6 +261,27 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
                 t.insert(&key, v, host.now());
             }
             Value::Table(t)
+        }
+        _ => return None,
+    })
+}
+
+/// A value that has no parts; `None` when it has some, or the data does not fit.
+fn build_scalar(types: &Types, d: &Data, ty: TypeId) -> Option<Value> {
+    Some(match (types.kind(ty), d) {
+        (Kind::Bool, Data::Bool(b)) => Value::Bool(*b),
+        (Kind::Int, Data::Int(n)) => Value::Int(*n),
+        (Kind::Count, Data::Count(n)) => Value::Count(*n),
+        (Kind::Double, Data::Real(d)) => Value::Double(*d),
+        (Kind::Time, Data::Timestamp(n)) => Value::Time(*n as f64 / 1e9),
+        (Kind::Interval, Data::Timespan(n)) => Value::Interval(*n as f64 / 1e9),
+        (Kind::String, Data::String(s)) => Value::Str(s.as_slice().into()),
+        (Kind::Addr, Data::Addr(a)) => Value::Addr(*a),
+        (Kind::Subnet, Data::Subnet(s)) => Value::Subnet(*s),
+        (Kind::Port, Data::Port(p)) => Value::Port(*p),
+        (Kind::Enum(id), Data::Enum(name)) => {
+            let n = types.enums[id.0 as usize].by_name.get(name.as_str())?;
+            Value::Enum(ty, *n)
         }
         _ => return None,
     })

@@ -1,5 +1,7 @@
 //! The envelope in which events travel.
 
+use std::sync::Arc;
+
 use super::Data;
 
 /// The metadata id of the network timestamp.
@@ -9,7 +11,8 @@ pub const NETWORK_TIMESTAMP: u64 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventMessage {
     pub name: String,
-    pub args: Vec<Data>,
+    /// Shared: an event for several nodes of one process is one.
+    pub args: Arc<[Data]>,
     pub metadata: Vec<(u64, Data)>,
 }
 
@@ -18,14 +21,14 @@ impl EventMessage {
     pub fn new(name: impl Into<String>, args: Vec<Data>) -> Self {
         EventMessage {
             name: name.into(),
-            args,
+            args: args.into(),
             metadata: Vec::new(),
         }
     }
 
     /// The envelope.
     pub fn to_data(&self) -> Data {
-        let mut content = vec![Data::str(&self.name), Data::Vector(self.args.clone())];
+        let mut content = vec![Data::str(&self.name), Data::Vector(self.args.to_vec())];
         if !self.metadata.is_empty() {
             let pair = |(id, v): &(u64, Data)| Data::Vector(vec![Data::Count(*id), v.clone()]);
             content.push(Data::Vector(self.metadata.iter().map(pair).collect()));
@@ -63,7 +66,7 @@ impl EventMessage {
         }
         Some(EventMessage {
             name: String::from_utf8(name).ok()?,
-            args,
+            args: args.into(),
             metadata,
         })
     }

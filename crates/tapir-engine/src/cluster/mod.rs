@@ -52,7 +52,7 @@ const TOO_FAST: &str = "the cluster does not take events as fast as they are pub
 /// An event of this program as the network knows it.
 struct Known {
     id: EventId,
-    params: Vec<TypeId>,
+    params: Rc<[TypeId]>,
 }
 
 /// What a node has of its cluster.

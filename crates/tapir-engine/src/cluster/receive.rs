@@ -1,5 +1,7 @@
 //! What arrives from the cluster: events become queued events with typed arguments, rows go to the local writers.
 
+use std::rc::Rc;
+
 use tapir_cluster::Incoming;
 use tapir_data::broker::Data;
 use tapir_data::broker::event::{EventMessage, NETWORK_TIMESTAMP};
@@ -88,7 +90,7 @@ fn look_up(cx: &CallCtx<'_>, name: &str) -> Option<Known> {
 const KNOWN_MAX: usize = 4096;
 
 /// An event of this program by its name, with the types of its parameters.
-fn known(cx: &mut CallCtx<'_>, name: &str) -> Result<Option<(EventId, Vec<TypeId>)>, RtError> {
+fn known(cx: &mut CallCtx<'_>, name: &str) -> Result<Option<(EventId, Rc<[TypeId]>)>, RtError> {
     if let Some(k) = of(cx)?.cluster.known.get(name) {
         return Ok(k.as_ref().map(|k| (k.id, k.params.clone())));
     }
@@ -118,7 +120,7 @@ pub(super) fn fits(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<bool, R
         && event
             .args
             .iter()
-            .zip(&params)
+            .zip(params.iter())
             .all(|(d, ty)| argument(cx, d, *ty).is_some()))
 }
 
@@ -146,7 +148,7 @@ fn queue(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(),
         return metrics::event(cx, false, topic, event);
     }
     let mut args = Vec::with_capacity(params.len());
-    for (i, (d, ty)) in event.args.iter().zip(&params).enumerate() {
+    for (i, (d, ty)) in event.args.iter().zip(params.iter()).enumerate() {
         match argument(cx, d, *ty) {
             Some(v) => args.push(v),
             None => {

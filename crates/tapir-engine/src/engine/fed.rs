@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tapir_cluster::Backend;
 use tapir_data::broker::convert::nanos;
 use tapir_data::value::Value;
+use tapir_packet::together::SharedPacket;
 
 use super::{Engine, Pace, complain};
 use crate::config::Config;
@@ -75,7 +76,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 const BEHIND: Duration = Duration::from_millis(5);
 /// How long to wait for packets after messages. More may come soon, and each that wakes a thread costs its sender more
 /// than the message itself.
+#[cfg(target_os = "linux")]
 const DOZE: Duration = Duration::from_millis(2);
+/// The same where a capture is read: nobody waits for what is said meanwhile, and who does asks.
+const SLUMBER: Duration = Duration::from_millis(10);
 
 /// Loads, runs and ends a node among others of the same process. Gives its exit status.
 pub fn run_in(config: &Config, place: Place) -> u8 {
@@ -287,16 +291,15 @@ impl Engine {
         if !self.pause(feed, seat, Pause::Settle) {
             return Ok(());
         }
-        let mut source = seat.open().map_err(|e| e.to_string())?;
+        let Some(mut capture) = seat.capture() else {
+            return Err("the capture was read before".into());
+        };
         let mut pace = config.pseudo_realtime.map(Pace::new);
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;
         let failure = loop {
-            let mut weirds = std::mem::take(&mut self.weirds);
-            let next = seat.next(&mut *source, &mut weirds);
-            self.weirds = weirds;
-            let raw = match next {
-                Ok(Some(raw)) => raw,
+            let SharedPacket { raw, is_mine } = match capture.next_packet(&mut self.weirds) {
+                Ok(Some(packet)) => packet,
                 Ok(None) => break None,
                 Err(e) => break Some(e.to_string()),
             };
@@ -317,7 +320,7 @@ impl Engine {
                     return Ok(());
                 }
             }
-            let is_mine = seat.is_mine(&raw);
+            seat.passes(ts);
             if is_mine {
                 due = None;
                 if let Some(latest) = seat.latest().filter(|t| *t > ts) {
@@ -363,7 +366,7 @@ impl Engine {
             let taken = match feed.take() {
                 Taken::Nothing => {
                     let busy = self.hear();
-                    if busy { feed.doze(DOZE) } else { feed.wait(REST) }
+                    if busy { feed.doze(SLUMBER) } else { feed.wait(REST) }
                 }
                 taken => taken,
             };
@@ -451,8 +454,8 @@ impl Engine {
                 None => feed.take(),
             };
             let any = match taken {
-                Taken::Message(Message::Packets(slice)) => {
-                    for raw in slice.packets() {
+                Taken::Message(Message::Packets(batch)) => {
+                    for raw in batch.packets() {
                         if self.is_wanted(&raw)? {
                             self.number((raw.ts() * 1e6) as u64);
                             self.keep(&raw)?;
@@ -462,7 +465,7 @@ impl Engine {
                             }
                         }
                     }
-                    feed.recycle(slice);
+                    feed.recycle(batch);
                     last_packet = Instant::now();
                     true
                 }

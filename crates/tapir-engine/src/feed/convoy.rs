@@ -1,7 +1,7 @@
 //! The workers of a capture, which read it side by side.
 //!
-//! Each worker reads the whole capture and analyses its share: the pairs of hosts that it came across first. So the bytes
-//! are where they are needed, nothing is handed from thread to thread, and work goes to who has time for it. Every node's
+//! Each worker goes through the whole capture and analyses its share: the pairs of hosts that it came across first. So work
+//! goes to who has time for it, and nobody hands packets out. Every node's
 //! clock ticks at all packets, as that of a single worker does, and timers run at the same moments; to nodes that read
 //! nothing the times are told.
 //!
@@ -10,17 +10,15 @@
 //! wait until everybody has done what came before, and has nothing left to say about it.
 
 use std::collections::HashSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
-use tapir_packet::share::{Claimant, Claims};
-use tapir_packet::source::{open_input, read_capture};
-use tapir_packet::tee::{TeeReader, tee};
-use tapir_packet::{RawPacket, Source, SourceError, Weirds, open_capture};
+use tapir_packet::SourceError;
+use tapir_packet::source::open_input;
+use tapir_packet::together::{Reader, read_together};
 
 use super::Ends;
 use super::line::{Feed, Inlet, Message, line};
@@ -31,7 +29,7 @@ const LOOK: u64 = 512;
 /// Packets that a worker may be ahead of another. Who is ahead takes on what is new, and so falls back by itself.
 const AHEAD: u64 = 16 << 10;
 /// Packets after which nodes are told the time that read nothing. Each time a thread must wake.
-const TELL: usize = 4096;
+const TELL: usize = 8192;
 /// Messages that may wait for a node.
 const QUEUE: usize = 16;
 /// Reports that may wait to be read.
@@ -76,12 +74,6 @@ enum Report {
     Failed(String),
 }
 
-/// Where a worker has the capture from.
-enum Origin {
-    File(PathBuf),
-    Stream(TeeReader, String),
-}
-
 /// What is to be done before a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
@@ -96,8 +88,7 @@ pub enum Pause {
 pub struct Seat {
     convoy: Arc<Convoy>,
     me: usize,
-    claimant: Claimant,
-    origin: Option<Origin>,
+    capture: Option<Reader>,
     reports: SyncSender<Report>,
     /// Packets so far, whoever's they are.
     n: u64,
@@ -110,37 +101,12 @@ pub struct Seat {
     latest: f64,
     /// Times that were not told yet.
     times: Vec<f64>,
-    /// Oddities of the capture that the first worker tells of.
-    unheard: Weirds,
 }
 
 impl Seat {
-    /// Opens the capture, once.
-    ///
-    /// # Errors
-    /// When it is none, or was opened before.
-    pub fn open(&mut self) -> Result<Box<dyn Source>, SourceError> {
-        match self.origin.take() {
-            Some(Origin::File(path)) => open_capture(&path),
-            Some(Origin::Stream(reader, name)) => read_capture(Box::new(reader), name),
-            None => Err(SourceError::Io {
-                what: "the capture".into(),
-                error: io::Error::other("it was read before"),
-            }),
-        }
-    }
-
-    /// The next packet of a capture. Oddities are for the first worker only.
-    pub fn next<'a>(
-        &mut self,
-        source: &'a mut dyn Source,
-        weirds: &mut Weirds,
-    ) -> Result<Option<RawPacket<'a>>, SourceError> {
-        if self.me == 0 {
-            return source.next_packet(weirds);
-        }
-        self.unheard.drain();
-        source.next_packet(&mut self.unheard)
+    /// The capture, once.
+    pub fn capture(&mut self) -> Option<Reader> {
+        self.capture.take()
     }
 
     /// What is to be done before a packet of this time. All workers find the same.
@@ -164,16 +130,15 @@ impl Seat {
         }
     }
 
-    /// Takes note of a packet. Whether it is this worker's.
+    /// Takes note of a packet by its time, whoever's it is.
     #[inline]
-    pub fn is_mine(&mut self, raw: &RawPacket<'_>) -> bool {
-        self.last = raw.ts();
+    pub fn passes(&mut self, ts: f64) {
+        self.last = ts;
         self.latest = self.latest.max(self.last);
         self.n += 1;
         if self.convoy.teller.load(Ordering::Relaxed) == self.me && self.n > self.convoy.told.load(Ordering::Relaxed) {
             self.times.push(self.latest);
         }
-        self.claimant.is_mine(raw)
     }
 
     /// Packets so far, whoever's they are.
@@ -259,12 +224,13 @@ impl Guide {
     /// When it is no capture.
     pub fn new(path: &Path, n: usize, others: usize) -> Result<(Self, Vec<(Feed, Seat)>, Vec<Feed>), SourceError> {
         let n = n.min(usize::from(u16::MAX) - 1);
-        Ok(Self::seat(origins(path, n)?, others))
+        let readers = read_together(open_input(path)?, path.display().to_string(), n)?;
+        Ok(Self::seat(readers, others))
     }
 
-    /// The same for a capture that each worker has from somewhere.
-    fn seat(origins: Vec<Origin>, others: usize) -> (Self, Vec<(Feed, Seat)>, Vec<Feed>) {
-        let n = origins.len();
+    /// The same for those who read a capture already.
+    fn seat(readers: Vec<Reader>, others: usize) -> (Self, Vec<(Feed, Seat)>, Vec<Feed>) {
+        let n = readers.len();
         let (sender, reports) = sync_channel(REPORTS);
         let convoy = Arc::new(Convoy {
             n,
@@ -272,14 +238,12 @@ impl Guide {
             teller: AtomicUsize::new(0),
             told: AtomicU64::new(0),
         });
-        let claims = Arc::new(Claims::new());
         let (to_workers, from_guide): (Vec<_>, Vec<_>) = (0..n).map(|_| line(QUEUE)).unzip();
         let (to_others, feeds): (Vec<_>, Vec<_>) = (0..others).map(|_| line(QUEUE)).unzip();
-        let seat = |(me, origin)| Seat {
+        let seat = |(me, reader)| Seat {
             convoy: convoy.clone(),
             me,
-            claimant: Claimant::new(claims.clone(), me as u16),
-            origin: Some(origin),
+            capture: Some(reader),
             reports: sender.clone(),
             n: 0,
             since: None,
@@ -288,9 +252,8 @@ impl Guide {
             last: 0.0,
             latest: 0.0,
             times: Vec::new(),
-            unheard: Weirds::default(),
         };
-        let seats = origins.into_iter().enumerate().map(seat);
+        let seats = readers.into_iter().enumerate().map(seat);
         let workers = from_guide.into_iter().zip(seats).collect();
         let guide = Guide {
             workers: to_workers,
@@ -370,18 +333,6 @@ impl Ends for Guide {
     }
 }
 
-/// Where each of `n` workers has a capture from: a file can be read by each for itself, anything else by one for all.
-fn origins(path: &Path, n: usize) -> Result<Vec<Origin>, SourceError> {
-    let name = path.display().to_string();
-    if name != "-" && path.is_file() {
-        // What is wrong from the beginning is told before anything starts.
-        open_capture(path)?;
-        return Ok((0..n).map(|_| Origin::File(path.to_path_buf())).collect());
-    }
-    let stream = |reader| Origin::Stream(reader, name.clone());
-    Ok(tee(open_input(path)?, n).into_iter().map(stream).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::line::Taken;
@@ -409,9 +360,8 @@ mod tests {
     }
 
     fn seated(per_second: u32, workers: usize, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
-        let readers = tee(Box::new(io::Cursor::new(capture(per_second))), workers);
-        let origins = readers.into_iter().map(|r| Origin::Stream(r, "numbers".into()));
-        Guide::seat(origins.collect(), others)
+        let input = Box::new(std::io::Cursor::new(capture(per_second)));
+        Guide::seat(read_together(input, "numbers".into(), workers).unwrap(), others)
     }
 
     /// Waits as a node does. False when it is to wait no more.
@@ -452,16 +402,18 @@ mod tests {
 
     /// Reads as a worker does, up to a packet. Gives the numbers of its own packets.
     fn read(feed: Feed, mut seat: Seat, until: u64, seen: &dyn Fn(&Seat)) -> Vec<u64> {
-        let mut source = seat.open().unwrap();
+        let mut capture = seat.capture().unwrap();
         let mut mine = Vec::new();
-        let mut weirds = Weirds::default();
+        let mut weirds = tapir_packet::Weirds::default();
         assert!(pause(&feed, &mut seat, Pause::Settle, &|| {}));
-        while let Some(raw) = seat.next(&mut *source, &mut weirds).unwrap() {
-            match seat.before(raw.ts()) {
+        while let Some(packet) = capture.next_packet(&mut weirds).unwrap() {
+            let ts = packet.raw.ts();
+            match seat.before(ts) {
                 Pause::None => {}
                 what => assert!(pause(&feed, &mut seat, what, &|| {})),
             }
-            if seat.is_mine(&raw) {
+            seat.passes(ts);
+            if packet.is_mine {
                 mine.push(seat.n_packets());
             }
             seen(&seat);

@@ -9,13 +9,13 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Slice;
+use tapir_packet::Batch;
 
 /// What a node is sent.
 #[derive(Debug)]
 pub enum Message {
     /// Packets to analyse.
-    Packets(Slice),
+    Packets(Batch),
     /// The times of packets that others analyse.
     Times(Vec<f64>),
     /// Whether other nodes' messages waited here. The answer comes when they are handled.
@@ -38,8 +38,8 @@ struct Line {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Message>,
-    /// Slices that are done with, for the reader to fill again.
-    used: Vec<Slice>,
+    /// Batchs that are done with, for the reader to fill again.
+    used: Vec<Batch>,
     /// Whether somebody wants the node to look after something else.
     nudged: bool,
     node_sleeps: bool,
@@ -104,8 +104,8 @@ impl Inlet {
         true
     }
 
-    /// An empty slice, with the memory of one that is done with if there is one.
-    pub fn spare(&self) -> Slice {
+    /// An empty batch, with the memory of one that is done with if there is one.
+    pub fn spare(&self) -> Batch {
         self.0.lock().used.pop().unwrap_or_default()
     }
 }
@@ -174,10 +174,10 @@ impl Feed {
         }
     }
 
-    /// Gives a slice back that is done with, so that its memory is used again.
-    pub fn recycle(&self, mut slice: Slice) {
-        slice.clear();
-        self.0.lock().used.push(slice);
+    /// Gives a batch back that is done with, so that its memory is used again.
+    pub fn recycle(&self, mut batch: Batch) {
+        batch.clear();
+        self.0.lock().used.push(batch);
     }
 
     /// What ends the node's waiting, for others to call.

@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tapir_packet::share::Balance;
-use tapir_packet::{Source, SourceError, Weirds};
+use tapir_packet::{Batch, Source, SourceError, Weirds};
 
+use super::Ends;
 use super::line::{Feed, Inlet, Message, line};
-use super::{Ends, Slice};
 
-/// Packets of one worker in one slice.
-const SLICE_PACKETS: usize = 512;
-/// Bytes of one worker in one slice; one packet may exceed it.
-const SLICE_BYTES: usize = 128 << 10;
-/// Slices that may wait for a worker: together with [`SLICE_BYTES`] 32 MB, what is there in case it is busy for a while.
+/// Packets of one worker in one batch.
+const BATCH_PACKETS: usize = 512;
+/// Bytes of one worker in one batch; one packet may exceed it.
+const BATCH_BYTES: usize = 128 << 10;
+/// Batches that may wait for a worker: together with [`BATCH_BYTES`] 32 MB, what is there in case it is busy for a while.
 const QUEUE: usize = 256;
 /// Packets between two hand-overs while there is no end to them.
-const BATCH: usize = 4096;
+const ROUND: usize = 4096;
 /// How long to wait for packets before looking whether the run is to stop.
 const WAIT: Duration = Duration::from_millis(10);
 /// How often the system is asked what it has lost.
@@ -45,21 +45,21 @@ impl Losses {
 struct Worker {
     queue: Inlet,
     /// What it gets next.
-    slice: Slice,
+    batch: Batch,
     losses: Arc<Losses>,
     gone: bool,
 }
 
 impl Worker {
     fn is_full(&self) -> bool {
-        self.slice.entries.len() >= SLICE_PACKETS || self.slice.bytes.len() >= SLICE_BYTES
+        self.batch.len() >= BATCH_PACKETS || self.batch.n_bytes() >= BATCH_BYTES
     }
 
     /// Hands over what there is, if there is room for it.
     fn send(&mut self) {
-        if !self.slice.entries.is_empty() && !self.gone && self.queue.has_room() {
-            let slice = std::mem::replace(&mut self.slice, self.queue.spare());
-            self.gone = !self.queue.send(Message::Packets(slice));
+        if !self.batch.is_empty() && !self.gone && self.queue.has_room() {
+            let batch = std::mem::replace(&mut self.batch, self.queue.spare());
+            self.gone = !self.queue.send(Message::Packets(batch));
         }
     }
 }
@@ -82,7 +82,7 @@ impl LiveDispatcher {
             .into_iter()
             .map(|queue| Worker {
                 queue,
-                slice: Slice::default(),
+                batch: Batch::default(),
                 losses: Arc::default(),
                 gone: false,
             })
@@ -120,7 +120,7 @@ impl LiveDispatcher {
 
     /// Takes some packets. Gives whether there were any.
     fn batch(&mut self, source: &mut dyn Source) -> Result<bool, SourceError> {
-        for n in 0..BATCH {
+        for n in 0..ROUND {
             let Some(raw) = source.next_packet(&mut self.weirds)? else {
                 return Ok(n > 0);
             };
@@ -131,7 +131,7 @@ impl LiveDispatcher {
             if worker.gone || worker.is_full() {
                 worker.losses.queue.fetch_add(1, Ordering::Relaxed);
             } else {
-                worker.slice.push(&raw);
+                worker.batch.push(&raw, 0);
             }
         }
         Ok(true)
@@ -152,9 +152,7 @@ impl Ends for LiveDispatcher {
     fn end_workers(&mut self) {
         for mut w in self.workers.drain(..) {
             w.send();
-            w.losses
-                .queue
-                .fetch_add(w.slice.entries.len() as u64, Ordering::Relaxed);
+            w.losses.queue.fetch_add(w.batch.len() as u64, Ordering::Relaxed);
         }
     }
 
@@ -234,8 +232,8 @@ mod tests {
         assert_eq!(busy.1.total(), 0);
         assert!(idle.1.total() > 0);
         assert_eq!(n_busy + n_idle + idle.1.total(), u64::from(source.n));
-        // No more waits than the queue is meant to hold, and the slice that waits for room.
-        assert!(n_idle <= ((QUEUE + 1) * SLICE_PACKETS) as u64, "{n_idle}");
+        // No more waits than the queue is meant to hold, and the batch that waits for room.
+        assert!(n_idle <= ((QUEUE + 1) * BATCH_PACKETS) as u64, "{n_idle}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Each says up to which mark it has done everything: packets of a capture, or a time ([`mark_of`]). Waking costs more than
 //! many packets: only who has come as far as somebody waits for wakes anybody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,12 +21,19 @@ pub fn mark_of(time: f64) -> u64 {
 #[repr(align(128))]
 struct Mark(AtomicU64);
 
+/// What a member waits for: until the first so many have come to a mark.
+#[derive(Debug)]
+struct Awaited {
+    mark: AtomicU64,
+    n: AtomicUsize,
+}
+
 /// What the members of a group know of each other.
 #[derive(Debug, Default)]
 pub struct Progress {
     done: Vec<Mark>,
     /// What each waits for.
-    awaited: Vec<AtomicU64>,
+    awaited: Vec<Awaited>,
     lock: Mutex<()>,
     changed: Condvar,
 }
@@ -36,7 +43,12 @@ impl Progress {
     pub fn new(n: usize) -> Self {
         Progress {
             done: (0..n).map(|_| Mark(AtomicU64::new(0))).collect(),
-            awaited: (0..n).map(|_| AtomicU64::new(GONE)).collect(),
+            awaited: (0..n)
+                .map(|_| Awaited {
+                    mark: AtomicU64::new(GONE),
+                    n: AtomicUsize::new(0),
+                })
+                .collect(),
             ..Progress::default()
         }
     }
@@ -44,8 +56,13 @@ impl Progress {
     /// Member `i` has done everything up to a mark; marks do not go back.
     pub fn reached(&self, i: usize, mark: u64) {
         let Some(done) = self.done.get(i) else { return };
-        done.0.fetch_max(mark, Ordering::SeqCst);
-        if self.awaited.iter().any(|t| t.load(Ordering::SeqCst) <= mark) {
+        let before = done.0.fetch_max(mark, Ordering::SeqCst);
+        // Only the last one of those who are waited for wakes anybody.
+        let is_last = |a: &Awaited| {
+            let awaited = a.mark.load(Ordering::SeqCst);
+            before < awaited && awaited <= mark && self.has_come(a.n.load(Ordering::SeqCst), awaited)
+        };
+        if self.awaited.iter().any(is_last) {
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.changed.notify_all();
         }
@@ -70,12 +87,13 @@ impl Progress {
             return true;
         };
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.store(mark, Ordering::SeqCst);
+        awaited.n.store(n, Ordering::SeqCst);
+        awaited.mark.store(mark, Ordering::SeqCst);
         // Who comes that far after this look takes the lock before it wakes us.
         let waited = self
             .changed
             .wait_timeout_while(guard, at_most, |()| !self.has_come(n, mark));
-        awaited.store(GONE, Ordering::SeqCst);
+        awaited.mark.store(GONE, Ordering::SeqCst);
         drop(waited);
         self.has_come(n, mark)
     }

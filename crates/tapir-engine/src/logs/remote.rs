@@ -19,7 +19,7 @@ use crate::host::EngineHost;
 
 /// Rows on their way out.
 pub struct Outgoing {
-    buffers: HashMap<(i64, Str, Str), Buffer>,
+    buffers: HashMap<(i64, Str, Str), Buffer, foldhash::fast::RandomState>,
     /// `Log::write_buffer_size`.
     pub rows_max: u64,
     /// `Log::flush_interval` in seconds; 0 never. It counts by the clock on the wall: captures are read faster than they
@@ -52,7 +52,7 @@ const TELL: Duration = Duration::from_secs(10);
 impl Default for Outgoing {
     fn default() -> Self {
         Outgoing {
-            buffers: HashMap::new(),
+            buffers: HashMap::default(),
             rows_max: 1000,
             interval: 1.0,
             last_flush: Instant::now(),

@@ -1,0 +1,420 @@
+//! One capture read by several side by side, each of whom analyses its share.
+//!
+//! Who is ahead reads the capture, notes of each packet which pair of addresses it belongs to, and leaves it in a batch
+//! until the last one has it. So the file is read, cut into packets and looked at once, and a packet that is somebody
+//! else's costs next to nothing. How far ahead one may be is bounded, and so is the memory.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::batch::Batch;
+use crate::share::{Claims, Sharer};
+use crate::source::{RawPacket, Source, SourceError, read_capture};
+use crate::types::{Weird, Weirds};
+
+/// Packets in one batch.
+const BATCH_PACKETS: usize = 1024;
+/// Bytes in one batch; one packet may exceed it.
+const BATCH_BYTES: usize = 256 << 10;
+/// Batches that may wait for somebody, about 16 MB.
+const BATCHES: usize = 64;
+/// Spare batches to keep.
+const SPARE: usize = 16;
+/// How long to wait for others before looking whether the run is to stop.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Packets, and what was odd before each.
+#[derive(Default)]
+struct Portion {
+    batch: Batch,
+    /// Oddities of the capture, each with the place of the packet that came next.
+    weirds: Vec<(usize, Weird)>,
+}
+
+/// The capture, and what is needed to look at it.
+struct Origin {
+    source: Box<dyn Source + Send>,
+    sharer: Sharer,
+    weirds: Weirds,
+}
+
+impl Origin {
+    /// Reads on until a portion is full, or nothing more is there at once. Gives how the capture ended, if it did.
+    fn fill(&mut self, portion: &mut Portion) -> Option<Result<(), SourceError>> {
+        let batch = &mut portion.batch;
+        let ended = loop {
+            let has_some = !batch.is_empty();
+            if batch.len() >= BATCH_PACKETS || batch.n_bytes() >= BATCH_BYTES || has_some && self.source.would_wait() {
+                return None;
+            }
+            let next = self.source.next_packet(&mut self.weirds);
+            let here = batch.len();
+            match next {
+                Ok(Some(raw)) => batch.push(&raw, self.sharer.home(&raw)),
+                Ok(None) => break Ok(()),
+                Err(e) => break Err(e),
+            }
+            portion.weirds.extend(self.weirds.drain().map(|w| (here, w)));
+        };
+        let here = batch.len();
+        portion.weirds.extend(self.weirds.drain().map(|w| (here, w)));
+        Some(ended)
+    }
+}
+
+struct State {
+    /// The capture; absent while somebody reads it.
+    origin: Option<Origin>,
+    waiting: VecDeque<Arc<Portion>>,
+    /// The number of the first portion that waits.
+    first: u64,
+    /// The number of the portion that each reader takes next; `None` when it takes no more.
+    next: Vec<Option<u64>>,
+    /// Portions that all are done with, to be filled again.
+    spare: Vec<Portion>,
+    /// How the capture has ended.
+    ended: Option<Result<(), SourceError>>,
+}
+
+impl State {
+    /// Forgets what all have taken.
+    fn forget(&mut self) {
+        let all_have = self.next.iter().flatten().min().copied().unwrap_or(u64::MAX);
+        while self.first < all_have {
+            let Some(portion) = self.waiting.pop_front() else {
+                break;
+            };
+            self.first += 1;
+            self.recycle(portion);
+        }
+    }
+
+    /// Keeps the memory of a portion that nobody else has any more.
+    fn recycle(&mut self, portion: Arc<Portion>) {
+        if self.spare.len() < SPARE
+            && let Some(mut portion) = Arc::into_inner(portion)
+        {
+            portion.batch.clear();
+            portion.weirds.clear();
+            self.spare.push(portion);
+        }
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    claims: Claims,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A packet of a shared capture.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedPacket<'a> {
+    pub raw: RawPacket<'a>,
+    /// Whether it is for this reader, and for nobody else.
+    pub is_mine: bool,
+}
+
+/// One reader's view of a capture.
+pub struct Reader {
+    shared: Arc<Shared>,
+    me: usize,
+    portion: Arc<Portion>,
+    /// The next packet's place in the portion.
+    at: usize,
+    /// Which of the packets from there on are this reader's, as bits from the lowest.
+    mine: u16,
+}
+
+/// Lets `n` readers each see all packets of a capture; `name` stands in messages. One that goes too far ahead waits for the
+/// others, so all of them must be read or dropped. What is odd about the capture the first one hears.
+///
+/// # Errors
+/// When it is no capture.
+pub fn read_together(input: Box<dyn Read + Send>, name: String, n: usize) -> Result<Vec<Reader>, SourceError> {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            origin: Some(Origin {
+                source: read_capture(input, name)?,
+                sharer: Sharer::new(1),
+                weirds: Weirds::default(),
+            }),
+            waiting: VecDeque::new(),
+            first: 0,
+            next: vec![Some(0); n],
+            spare: Vec::new(),
+            ended: None,
+        }),
+        changed: Condvar::new(),
+        claims: Claims::new(),
+    });
+    let reader = |me| Reader {
+        shared: shared.clone(),
+        me,
+        portion: Arc::default(),
+        at: 0,
+        mine: 0,
+    };
+    Ok((0..n).map(reader).collect())
+}
+
+impl Reader {
+    /// The next packet; `None` at the end.
+    ///
+    /// # Errors
+    /// Where the capture breaks; what came before was given. All readers get the same.
+    #[inline]
+    pub fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<SharedPacket<'_>>, SourceError> {
+        loop {
+            if self.me == 0 && !self.portion.weirds.is_empty() {
+                self.tell(weirds);
+            }
+            if self.at < self.portion.batch.len() {
+                break;
+            }
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+        let i = self.at;
+        if i.is_multiple_of(Batch::FETCH) {
+            let me = self.me as u16;
+            let claims = &self.shared.claims;
+            self.mine = self.portion.batch.fetch(i, |home| claims.is_for(home, me));
+        }
+        let is_mine = self.mine & 1 != 0;
+        self.mine >>= 1;
+        self.at += 1;
+        Ok(self.portion.batch.get(i).map(|raw| SharedPacket { raw, is_mine }))
+    }
+
+    /// Tells what was odd before the next packet.
+    #[cold]
+    fn tell(&self, weirds: &mut Weirds) {
+        let here = self.portion.weirds.iter().filter(|(place, _)| *place == self.at);
+        here.for_each(|(_, weird)| weirds.add(weird.clone()));
+    }
+
+    /// Takes the next portion, reading it if nobody has; false at the end of the capture.
+    #[cold]
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        let shared = self.shared.clone();
+        let done = std::mem::take(&mut self.portion);
+        self.at = 0;
+        let mut state = shared.lock();
+        state.recycle(done);
+        loop {
+            let number = state.next[self.me].unwrap_or(u64::MAX);
+            let there = usize::try_from(number - state.first).ok();
+            if let Some(portion) = there.and_then(|i| state.waiting.get(i)) {
+                self.portion = portion.clone();
+                state.next[self.me] = Some(number + 1);
+                let was_full = state.waiting.len() >= BATCHES;
+                state.forget();
+                if was_full {
+                    shared.changed.notify_all();
+                }
+                return Ok(true);
+            }
+            match &state.ended {
+                Some(Ok(())) => return Ok(false),
+                Some(Err(e)) => return Err(e.clone()),
+                None => {}
+            }
+            if crate::signals::stop_requested() {
+                return Ok(false);
+            }
+            let room = state.waiting.len() < BATCHES;
+            match if room { state.origin.take() } else { None } {
+                Some(mut origin) => {
+                    let mut portion = state.spare.pop().unwrap_or_default();
+                    drop(state);
+                    let ended = origin.fill(&mut portion);
+                    state = shared.lock();
+                    state.origin = Some(origin);
+                    state.ended = ended;
+                    state.waiting.push_back(Arc::new(portion));
+                    shared.changed.notify_all();
+                }
+                None => {
+                    let waited = shared.changed.wait_timeout(state, WAIT);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.next[self.me] = None;
+        state.forget();
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// A capture of numbered frames, now and then an empty one.
+    fn capture(n: u32) -> Vec<u8> {
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        for i in 0..n {
+            let len = if i % 1000 == 999 { 0 } else { 34 + i % 1400 };
+            let mut frame = vec![0; len as usize];
+            if len > 0 {
+                (frame[12], frame[14], frame[29]) = (8, 0x45, (i % 200) as u8);
+            }
+            for word in [i, 0, len, len] {
+                file.extend(word.to_le_bytes());
+            }
+            file.extend(frame);
+        }
+        file
+    }
+
+    /// Gives some bytes at a time, and then fails or ends.
+    struct Torn {
+        bytes: io::Cursor<Vec<u8>>,
+        fails: bool,
+    }
+
+    impl Read for Torn {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let most = out.len().min(100_001);
+            match self.bytes.read(&mut out[..most])? {
+                0 if self.fails => Err(io::Error::other("torn")),
+                n => Ok(n),
+            }
+        }
+    }
+
+    fn readers(packets: u32, fails: bool, n: usize) -> Vec<Reader> {
+        let bytes = io::Cursor::new(capture(packets));
+        read_together(Box::new(Torn { bytes, fails }), "numbers".into(), n).unwrap()
+    }
+
+    #[derive(Debug, Default)]
+    struct Seen {
+        packets: Vec<(i64, usize)>,
+        mine: Vec<i64>,
+        weirds: Vec<(i64, String)>,
+        error: Option<String>,
+    }
+
+    fn read(mut r: Reader, begin: usize) -> Seen {
+        let mut seen = Seen::default();
+        let mut weirds = Weirds::default();
+        loop {
+            match r.next_packet(&mut weirds) {
+                Ok(Some(p)) => {
+                    seen.packets.push((p.raw.ts_sec, p.raw.data.len()));
+                    if p.is_mine {
+                        seen.mine.push(p.raw.ts_sec);
+                    }
+                    seen.weirds
+                        .extend(weirds.drain().map(|w| (p.raw.ts_sec, w.name.to_string())));
+                }
+                Ok(None) => break,
+                Err(e) => break seen.error = Some(e.to_string()),
+            }
+            if seen.packets.len() == begin {
+                std::thread::yield_now();
+            }
+        }
+        seen
+    }
+
+    /// Far more than may wait.
+    const ALL: u32 = 3 * (BATCHES * BATCH_BYTES / 734) as u32;
+
+    #[test]
+    fn all_see_everything_and_each_packet_is_somebodys() {
+        for fails in [false, true] {
+            let readers = readers(ALL, fails, 3);
+            let shared = readers[0].shared.clone();
+            let threads: Vec<_> = readers
+                .into_iter()
+                .map(|r| std::thread::spawn(move || read(r, 10)))
+                .collect();
+            let seen: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+            assert_eq!(seen[0].packets.len(), (ALL - ALL / 1000) as usize);
+            for s in &seen {
+                assert_eq!(s.packets, seen[0].packets);
+                assert_eq!(s.error.is_some(), fails);
+                assert_eq!(s.error, seen[0].error);
+            }
+            let mut mine: Vec<_> = seen.iter().flat_map(|s| s.mine.clone()).collect();
+            mine.sort_unstable();
+            assert!(mine.iter().eq(seen[0].packets.iter().map(|(t, _)| t)));
+            // Before the packet that comes next, once.
+            assert_eq!(seen[0].weirds.len(), (ALL / 1000) as usize);
+            assert!(
+                seen[0]
+                    .weirds
+                    .iter()
+                    .all(|(t, w)| t % 1000 == 0 && w == "empty_pcap_header")
+            );
+            assert!(seen[1].weirds.is_empty() && seen[2].weirds.is_empty());
+            let state = shared.lock();
+            assert!(state.waiting.is_empty() && state.spare.len() <= SPARE);
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_is_gone() {
+        let mut readers = readers(ALL, false, 2);
+        let mut gone = readers.remove(1);
+        assert!(gone.next_packet(&mut Weirds::default()).unwrap().is_some());
+        let reader = readers.remove(0);
+        let other = std::thread::spawn(move || read(reader, 0));
+        while gone.shared.lock().waiting.len() < BATCHES {
+            std::thread::yield_now();
+        }
+        drop(gone);
+        assert_eq!(other.join().unwrap().packets.len(), (ALL - ALL / 1000) as usize);
+    }
+
+    #[test]
+    fn what_comes_slowly_is_not_held_back() {
+        // Gives one packet, and the next only when somebody has seen the first.
+        struct Slow(Vec<Vec<u8>>, Arc<Mutex<usize>>);
+        impl Read for Slow {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let Some(piece) = self.0.pop() else { return Ok(0) };
+                let wanted = 3 - self.0.len();
+                while *self.1.lock().unwrap() + 1 < wanted {
+                    std::thread::yield_now();
+                }
+                out[..piece.len()].copy_from_slice(&piece);
+                Ok(piece.len())
+            }
+        }
+        let all = capture(3);
+        let (first, rest) = all.split_at(24 + 16 + 34);
+        let (second, third) = rest.split_at(16 + 35);
+        let n_seen = Arc::new(Mutex::new(0));
+        let slow = Slow(vec![third.to_vec(), second.to_vec(), first.to_vec()], n_seen.clone());
+        let mut readers = read_together(Box::new(slow), "slow".into(), 1).unwrap();
+        while readers[0].next_packet(&mut Weirds::default()).unwrap().is_some() {
+            *n_seen.lock().unwrap() += 1;
+        }
+        assert_eq!(*n_seen.lock().unwrap(), 3);
+    }
+}

@@ -158,3 +158,49 @@ fn a_modbus_message_goes_on_behind_a_gap() {
         "{got:?}"
     );
 }
+
+/// A PDU of DCE/RPC.
+fn rpc(kind: u8, call: u8, body: &[u8]) -> Vec<u8> {
+    let mut p = vec![
+        5,
+        0,
+        kind,
+        3,
+        0x10,
+        0,
+        0,
+        0,
+        16 + body.len() as u8,
+        0,
+        0,
+        0,
+        call,
+        0,
+        0,
+        0,
+    ];
+    p.extend(body);
+    p
+}
+
+#[test]
+fn a_response_belongs_to_what_was_called_last_in_its_context() {
+    let ask = |call: u8, context: u8, op: u8| rpc(0, call, &[0, 0, 0, 0, context, 0, op, 0]);
+    let answer = |call: u8, context: u8| rpc(2, call, &[0, 0, 0, 0, context, 0, 0, 0]);
+    let mut b = Bench::new("DCE_RPC", Transport::Tcp);
+    for p in [ask(1, 0, 5), ask(2, 1, 9)] {
+        b.stream(true, &p);
+    }
+    b.events();
+    b.stream(false, &answer(2, 1));
+    b.stream(false, &answer(1, 0));
+    // One whose request was lost.
+    b.stream(false, &answer(3, 0));
+    let got = b.events();
+    let head = format!("{:?} ", events::DCE_RPC_RESPONSE);
+    let of: Vec<&String> = got.iter().filter(|e| e.starts_with(&head)).collect();
+    assert_eq!(of.len(), 3, "{got:?}");
+    for (e, op) in of.iter().zip(["1 9", "0 5", "0 5"]) {
+        assert!(e.contains(op), "{e} for {op}");
+    }
+}

@@ -7,6 +7,8 @@ use std::process::Command;
 /// A client's and a server's port, and what they say in turns.
 struct Talk {
     tcp: bool,
+    /// The capture began before the conversation.
+    whole: bool,
     port: u16,
     turns: Vec<(bool, Vec<u8>)>,
 }
@@ -22,6 +24,7 @@ fn tcp(port: u16, turns: &[(bool, &[u8])]) -> Talk {
 fn talk(tcp: bool, port: u16, turns: &[(bool, &[u8])]) -> Talk {
     Talk {
         tcp,
+        whole: true,
         port,
         turns: turns.iter().map(|(o, b)| (*o, b.to_vec())).collect(),
     }
@@ -91,9 +94,11 @@ impl Capture {
             return;
         }
         let next = &mut [2000, 1000];
-        self.segment(true, t.port, next, 0x02, &[]);
-        self.segment(false, t.port, next, 0x12, &[]);
-        self.segment(true, t.port, next, 0x10, &[]);
+        if t.whole {
+            self.segment(true, t.port, next, 0x02, &[]);
+            self.segment(false, t.port, next, 0x12, &[]);
+            self.segment(true, t.port, next, 0x10, &[]);
+        }
         for (o, data) in &t.turns {
             self.segment(*o, t.port, next, 0x18, data);
             self.segment(!*o, t.port, next, 0x10, &[]);
@@ -203,6 +208,7 @@ fn ldap_results_of_extensions_have_names() {
         .collect();
     let t = Talk {
         tcp: true,
+        whole: true,
         port: 389,
         turns,
     };
@@ -315,4 +321,51 @@ fn messages_of_the_messenger_service_have_names() {
     );
     let got = rows(&logs_of("messenger", &t), "dce_rpc", &["endpoint", "operation"]);
     assert_eq!(got, ["msgsvcsend NetrSendMessage", "msgsvc NetrMessageNameAdd"]);
+}
+
+#[test]
+fn a_pipe_tells_what_is_called_where_the_binding_was_not_seen() {
+    let ack = b"\xd0\x16\xd0\x16\x01\0\0\0\x0d\0\\PIPE\\srvsvc\0\0";
+    let t = tcp(
+        135,
+        &[
+            (false, &rpc(12, 1, ack)),
+            (true, &rpc(0, 2, &[4, 0, 0, 0, 0, 0, 15, 0, 1, 2, 3, 4])),
+            (false, &rpc(2, 2, &[4, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])),
+        ],
+    );
+    let got = rows(
+        &logs_of("pipe", &t),
+        "dce_rpc",
+        &["named_pipe", "endpoint", "operation"],
+    );
+    assert_eq!(got, ["\\\\PIPE\\\\srvsvc srvsvc NetrShareEnum"]);
+}
+
+#[test]
+fn mysql_is_only_followed_from_the_beginning() {
+    let mut hello = b"\x0a8.0.1\0\x01\0\0\0saltsalt\0\xff\xf7\x08\x02\0\x0f\x80\0".to_vec();
+    hello.extend([0; 10]);
+    hello.extend(b"saltsaltsalt\0");
+    let mut login = vec![0x05, 0xa2, 0, 0, 0, 0, 0, 1, 8];
+    login.extend([0; 23]);
+    login.extend(b"anna\0\0");
+    let packet = |n: u8, body: &[u8]| [&[body.len() as u8, 0, 0, n], body].concat();
+    let (hello, login) = (packet(0, &hello), packet(1, &login));
+    let (ok, query) = (packet(2, &[0, 0, 0, 2, 0, 0, 0]), packet(0, b"\x03SELECT 1"));
+    let turns = [
+        (false, &hello[..]),
+        (true, &login),
+        (false, &ok),
+        (true, &query),
+        (false, &ok),
+    ];
+    let mut t = tcp(3306, &turns);
+    let columns = ["cmd", "arg", "success"];
+    let got = rows(&logs_of("mysql", &t), "mysql", &columns);
+    assert_eq!(got, ["login anna T", "query SELECT 1 T"]);
+    t.whole = false;
+    let dir = logs_of("mysql-midway", &t);
+    assert!(rows(&dir, "mysql", &columns).is_empty());
+    assert_eq!(rows(&dir, "conn", &["service"]), ["-"]);
 }

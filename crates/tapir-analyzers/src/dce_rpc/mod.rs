@@ -23,14 +23,14 @@ pub struct DceRpc {
     buf: [Vec<u8>; 2],
     /// Bytes of the fragments of calls that are not complete.
     partial: [BTreeMap<u32, u64>; 2],
-    /// Operation numbers of calls that wait for their response.
-    calls: BTreeMap<u32, (u64, u64)>,
+    /// The operation that was called last in each context: responses do not name theirs.
+    called: BTreeMap<u64, u64>,
     /// A limit was reached: what was delivered already is the last that is looked at.
     stopped: bool,
 }
 
-/// Outstanding calls beyond this are forgotten, lowest id first.
-const MAX_CALLS: usize = 1000;
+/// Contexts beyond this are forgotten, lowest first.
+const MAX_CONTEXTS: usize = 1000;
 
 fn endian<const N: usize>(b: [u8; N], little: bool) -> u64 {
     let it = b.iter();
@@ -75,14 +75,14 @@ impl DceRpc {
         let body = p.get(HEADER..body_end)?;
         let (first, last) = (flags & 1 != 0, flags & 2 != 0);
         if self.reassembled(cx, is_orig, call, first, last, body) {
-            self.body(cx, ptype, flags, call, little, body)?;
+            self.body(cx, ptype, flags, little, body)?;
         }
         cx.confirm();
         Some(())
     }
 
     /// The body of the PDU that ends a call's fragments; of more fragments than one the last is what is looked at.
-    fn body(&mut self, cx: &mut Cx, ptype: u8, flags: u8, call: u32, little: bool, body: &[u8]) -> Option<()> {
+    fn body(&mut self, cx: &mut Cx, ptype: u8, flags: u8, little: bool, body: &[u8]) -> Option<()> {
         let mut body = Cursor::new(body);
         let n16 = |c: &mut Cursor| c.array::<2>().map(|b| endian(b, little));
         match ptype {
@@ -125,10 +125,10 @@ impl DceRpc {
                     op
                 } else {
                     body.skip(2)?;
-                    self.calls.get(&call).map_or(0, |x| x.1)
+                    self.called.get(&ctx).copied().unwrap_or(0)
                 };
                 let stub = body.rest();
-                self.complete(cx, ptype, call, ctx, opnum, stub.len() as u64, stub);
+                self.complete(cx, ptype, ctx, opnum, stub);
             }
             _ => {}
         }
@@ -166,16 +166,16 @@ impl DceRpc {
         last
     }
 
-    fn complete(&mut self, cx: &mut Cx, ptype: u8, call: u32, ctx: u64, opnum: u64, len: u64, stub: &[u8]) {
+    fn complete(&mut self, cx: &mut Cx, ptype: u8, ctx: u64, opnum: u64, stub: &[u8]) {
+        let len = stub.len() as u64;
         if ptype == REQUEST {
-            if self.calls.len() >= MAX_CALLS {
-                self.calls.pop_first();
+            if self.called.len() >= MAX_CONTEXTS {
+                self.called.pop_first();
             }
-            self.calls.insert(call, (ctx, opnum));
+            self.called.insert(ctx, opnum);
             raise!(cx, dce_rpc_request, self.fid, ctx, opnum, len);
             raise!(cx, dce_rpc_request_stub, self.fid, ctx, opnum, stub);
         } else {
-            self.calls.remove(&call);
             raise!(cx, dce_rpc_response, self.fid, ctx, opnum, len);
             raise!(cx, dce_rpc_response_stub, self.fid, ctx, opnum, stub);
         }

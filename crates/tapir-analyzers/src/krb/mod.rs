@@ -430,6 +430,8 @@ pub type KrbTcp = Stream<Krb>;
 const MAX_MESSAGE: usize = 1 << 20;
 
 impl Units for Krb {
+    const FROM_START: bool = true;
+
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
         let mut c = Cursor::new(data);
         let Some(n) = c.u32().map(|n| n as usize) else {

@@ -362,6 +362,8 @@ fn query_attributes(c: &mut Cursor) -> Option<()> {
 }
 
 impl Units for Packets {
+    const FROM_START: bool = true;
+
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
         let mut c = Cursor::new(data);
         let Some(h) = c.array::<4>() else {

@@ -306,6 +306,8 @@ fn fixed(b: &[u8]) -> std::rc::Rc<[u8]> {
 }
 
 impl Units for Session {
+    const FROM_START: bool = true;
+
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step {
         if self.mode == Mode::Native {
             raise!(cx, rdp_native_encrypted_data, is_orig, data.len() as u64);

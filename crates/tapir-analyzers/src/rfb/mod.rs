@@ -146,7 +146,7 @@ impl Rfb {
 
 impl Analyzer for Rfb {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
-        if self.state == State::Done {
+        if self.state == State::Done || cx.conn.partial {
             return;
         }
         self.buf[is_orig as usize].extend_from_slice(data);

@@ -50,6 +50,9 @@ pub trait Units: Default + 'static {
     /// So many bytes of an unfinished unit are kept; with more the connection is not followed any further.
     const MAX: usize = 17 << 20;
 
+    /// Whether a connection is only looked at if its beginning was seen.
+    const FROM_START: bool = false;
+
     /// Deals with what stands at the start of `data`, which holds at least a byte.
     fn unit(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Step;
 
@@ -120,6 +123,7 @@ impl<P: Units> Stream<P> {
 impl<P: Units> Analyzer for Stream<P> {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         match self.goes {
+            Goes::Here if P::FROM_START && cx.conn.partial => return,
             Goes::Here => {}
             Goes::ToChildren => return cx.forward(is_orig, data),
             Goes::Nowhere => return,

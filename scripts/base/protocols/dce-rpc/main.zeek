@@ -79,6 +79,12 @@ function set_session(c: connection, fid: count)
 	c$dce_rpc_state = b$state;
 	}
 
+# The name of a pipe without its folder.
+function pipe_name(path: string): string
+	{
+	return to_lower(sub(path, /^.*\\[pP][iI][pP][eE]\\/, ""));
+	}
+
 function bind(c: connection, fid: count, ctx_id: count, uuid: string)
 	{
 	set_session(c, fid);
@@ -134,6 +140,10 @@ event dce_rpc_response(c: connection, fid: count, ctx_id: count, opnum: count, s
 
 	if ( ! rec?$named_pipe && st?$named_pipe )
 		rec$named_pipe = st$named_pipe;
+
+	# Where nobody saw what was bound, most pipes tell.
+	if ( ! st?$uuid && st?$named_pipe && pipe_name(st$named_pipe) in pipe_name_to_common_uuid )
+		st$uuid = pipe_name_to_common_uuid[pipe_name(st$named_pipe)];
 
 	if ( st?$uuid )
 		{

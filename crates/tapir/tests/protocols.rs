@@ -259,6 +259,18 @@ fn a_list_of_dhcp_options_goes_on_to_its_end_mark() {
 }
 
 #[test]
+fn a_dhcp_client_is_known_by_the_hardware_address_that_it_names() {
+    for (name, id, mac) in [
+        ("dhcp-other", &[61, 7, 1, 2, 0, 0, 0, 0, 9][..], "02:00:00:00:00:09"),
+        ("dhcp-text", &[61, 3, 0, b'm', b'e'][..], "02:00:00:00:00:01"),
+    ] {
+        let request = dhcp(&[&[53, 1, 1], id, &[255]].concat());
+        let dir = logs_of(name, &udp(67, &[(true, &request)]));
+        assert_eq!(rows(&dir, "dhcp", &["mac"]), [mac]);
+    }
+}
+
+#[test]
 fn a_radius_answer_without_its_request_has_neither_time_nor_challenge() {
     let mut m = vec![2, 9, 0, 25];
     m.extend([7; 16]);
@@ -368,4 +380,65 @@ fn mysql_is_only_followed_from_the_beginning() {
     let dir = logs_of("mysql-midway", &t);
     assert!(rows(&dir, "mysql", &columns).is_empty());
     assert_eq!(rows(&dir, "conn", &["service"]), ["-"]);
+}
+
+#[test]
+fn a_draft_of_quic_is_named_and_left_alone() {
+    let mut initial = b"\xc0\xff\0\0\x1d\x04abcd\x02ef\0\x44\x9e".to_vec();
+    initial.extend([7; 1200]);
+    let dir = logs_of("quic-draft", &udp(443, &[(true, &initial)]));
+    assert_eq!(rows(&dir, "quic", &["version", "history"]), ["draft-29 U"]);
+    assert_eq!(rows(&dir, "conn", &["service"]), ["-"]);
+}
+
+#[test]
+fn software_is_told_by_what_it_says_of_itself() {
+    let cases = [
+        ("Wget/1.11.4 (Red Hat modified)", "Wget 1 11 4 - Red Hat modified"),
+        ("wu-2.4.2-academ[BETA-18-VR14](1)", "wu 2 4 2 - academ"),
+        ("The Bat! (v2.00.9) Personal", "The Bat! 2 0 9 - Personal"),
+        ("CacheFlyServe v26b", "CacheFlyServe 26 - - - b"),
+        ("mt2/1.2.3.967 Oct 13 2010", "mt2 1 2 3 967 Oct"),
+        ("nginx/1", "nginx/1 - - - - -"),
+        (
+            "Opera/9.80 (Windows NT 6.1; U; sv) Presto/2.7.62 Version/11.01",
+            "Opera 11 1 - - -",
+        ),
+        ("Mozilla/4.0 (compatible; MSIE 7.0b; Win32)", "MSIE 7 0 - - b"),
+        (
+            "Mozilla/5.0 (iPod; U; CPU iPhone OS 4_0 like Mac OS X; en-us) AppleWebKit/532.9 (KHTML, like Gecko) Version/4.0.5 Mobile/8A293 Safari/6531.22.7",
+            "Safari 4 0 5 - Mobile",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36",
+            "Unspecified WebKit 537 36 - - -",
+        ),
+        ("Mozilla/4.0 (Windows 7 6.1) Java/1.6.0_23", "Java 1 6 0 23 -"),
+        (
+            "Mozilla/5.0 (compatible; Konqueror/3.5; Linux)",
+            "<unknown browser> - - - - -",
+        ),
+    ];
+    let mut turns = Vec::new();
+    for (agent, _) in cases {
+        let ask = format!("GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: {agent}\r\n\r\n");
+        turns.push((true, ask.into_bytes()));
+        turns.push((false, b"HTTP/1.1 204 No\r\n\r\n".to_vec()));
+    }
+    let t = Talk {
+        tcp: true,
+        whole: true,
+        port: 80,
+        turns,
+    };
+    let columns = [
+        "name",
+        "version.major",
+        "version.minor",
+        "version.minor2",
+        "version.minor3",
+        "version.addl",
+    ];
+    let got = rows(&logs_of("software", &t), "software", &columns);
+    assert_eq!(got, cases.map(|c| c.1));
 }

@@ -12,11 +12,6 @@ const SALT_V2: [u8; 20] = [
     0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e,
     0xd9,
 ];
-const SALT_DRAFT29: [u8; 20] = [
-    0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97, 0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0, 0x43, 0x90, 0xa8,
-    0x99,
-];
-
 /// Version 2 of QUIC.
 pub const V2: u32 = 0x6b33_43cf;
 
@@ -89,13 +84,9 @@ impl Keys {
 
 /// The keys of both directions (server, client) from the connection id that the client chose.
 pub fn initial(version: u32, dcid: &[u8]) -> Option<[Keys; 2]> {
-    let salt = match version {
-        V2 => SALT_V2,
-        0xff00_001d..=0xff00_0020 => SALT_DRAFT29,
-        _ => SALT_V1,
-    };
-    let prk = Salt::new(HKDF_SHA256, &salt).extract(dcid);
     let v2 = version == V2;
+    let salt = if v2 { SALT_V2 } else { SALT_V1 };
+    let prk = Salt::new(HKDF_SHA256, &salt).extract(dcid);
     let server = expand(&prk, "server in", 32)?;
     let client = expand(&prk, "client in", 32)?;
     Some([Keys::new(&server, v2)?, Keys::new(&client, v2)?])

@@ -126,8 +126,10 @@ event aggregate_msgs(ts: time, id: conn_id, uid: string, is_orig: bool, msg: DHC
 	rec$duration = ts - rec$ts;
 	rec$last_message_ts = ts;
 	rec$msg_types += message_types[msg$m_type];
-	rec$mac = msg$chaddr;
 	rec$client_chaddr = msg$chaddr;
+
+	if ( ! rec?$mac )
+		rec$mac = msg$chaddr;
 
 	# Which side sent it: the ports and the first packet may mislead.
 	if ( msg$op == 1 )
@@ -144,6 +146,10 @@ event aggregate_msgs(ts: time, id: conn_id, uid: string, is_orig: bool, msg: DHC
 
 		if ( options?$client_fqdn )
 			rec$client_fqdn = options$client_fqdn$domain_name;
+
+		# By which address the client is known, which need not be that of the interface. The kind is Ethernet.
+		if ( options?$client_id && options$client_id$hwtype == 1 )
+			rec$mac = options$client_id$hwaddr;
 
 		if ( options?$addr_request )
 			rec$requested_addr = options$addr_request;

@@ -172,7 +172,10 @@ fn database<'c>(ctx: &'c mut CallCtx<'_>, kind: Kind) -> Option<&'c Database> {
             if why.is_empty() {
                 why = "there is none in mmdb_dir and mmdb_dir_fallbacks".into();
             }
-            ctx.error(format!("Failed to open {} database: {why}", kind.text()));
+            let text = format!("Failed to open {} database: {why}", kind.text());
+            if ctx.host.says_first(&text) {
+                ctx.error(text);
+            }
         }
         let all = ctx.vm.state::<Databases>();
         all.missed[i] = found.is_none();

@@ -115,6 +115,8 @@ pub struct Counters {
     pub incoming_drops: u64,
     /// Malformed messages.
     pub malformed: u64,
+    /// Subscriptions of others that were not noted: too many, or too long.
+    pub refused_subscriptions: u64,
     /// Log rows sent, and dropped because all loggers' queues were full.
     pub log_rows_out: u64,
     pub log_rows_in: u64,
@@ -128,6 +130,8 @@ pub struct ForwarderCounters {
     pub frontend: SideCounters,
     /// The side that nodes subscribe at.
     pub backend: SideCounters,
+    /// Subscriptions that were not passed on: too many, or too long.
+    pub refused_subscriptions: u64,
 }
 
 /// One side of [`ForwarderCounters`].

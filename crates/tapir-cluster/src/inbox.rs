@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::backend::{Counters, Incoming, LogBatch};
+use crate::interest::SUBSCRIPTIONS_MAX;
 
 /// How much waits at most. Zero is no limit.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,11 @@ impl Default for InboxLimits {
 
 /// Reports of trouble beyond this number are dropped while nobody takes any.
 const ERRORS_MAX: usize = 100;
+
+/// Subscriptions of others that may wait to be heard of.
+const SUBSCRIPTIONS_WAITING: usize = 2 * SUBSCRIPTIONS_MAX;
+/// Bytes of a prefix that are shown.
+const SHOWN: usize = 100;
 
 /// So many reports of trouble are let through in a while; how many more there were is told after it. Whoever sends nonsense
 /// without end must not fill the disk with complaints about it.
@@ -53,6 +59,7 @@ struct State {
     events: usize,
     log_bytes: usize,
     errors: usize,
+    subscriptions: usize,
     reports: Reports,
     /// Nobody takes messages any more.
     closed: bool,
@@ -99,6 +106,7 @@ pub(crate) struct Tally {
     pub event_drops: AtomicU64,
     pub incoming_drops: AtomicU64,
     pub malformed: AtomicU64,
+    pub refused_subscriptions: AtomicU64,
     pub log_rows_out: AtomicU64,
     pub log_rows_in: AtomicU64,
     pub log_row_drops: AtomicU64,
@@ -119,6 +127,7 @@ impl Tally {
             event_drops: get(&self.event_drops),
             incoming_drops: get(&self.incoming_drops),
             malformed: get(&self.malformed),
+            refused_subscriptions: get(&self.refused_subscriptions),
             log_rows_out: get(&self.log_rows_out),
             log_rows_in: get(&self.log_rows_in),
             log_row_drops: get(&self.log_row_drops),
@@ -201,6 +210,28 @@ impl Inbox {
         }
     }
 
+    /// Whether the node is to hear of more subscriptions. Not while too many wait for it: somebody changes them faster than it
+    /// hears of it.
+    pub fn hears_subscriptions(&self) -> bool {
+        self.lock().subscriptions < SUBSCRIPTIONS_WAITING
+    }
+
+    /// Puts in that somebody subscribes to a prefix.
+    pub fn subscribed(&self, prefix: &[u8]) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.subscriptions += 1;
+            self.enter(&mut state, Incoming::Subscribed(prefix.to_vec()));
+        }
+    }
+
+    /// Says that a subscription was refused, and counts it.
+    pub fn refuse_subscription(&self, tag: &'static str, prefix: &[u8], why: &str) {
+        add(&self.tally.refused_subscriptions, 1);
+        let prefix = String::from_utf8_lossy(&prefix[..prefix.len().min(SHOWN)]);
+        self.error(tag, format!("a subscription to {prefix} was refused: {why}"));
+    }
+
     /// Puts in what no limit applies to.
     pub fn notice(&self, message: Incoming) {
         let mut state = self.lock();
@@ -263,6 +294,7 @@ impl Inbox {
                     state.log_bytes -= batch.rows.len();
                     logs = true;
                 }
+                Incoming::Subscribed(_) => state.subscriptions -= 1,
                 Incoming::Error { .. } | Incoming::Warning(_) | Incoming::Monitoring { .. } => {
                     state.errors = state.errors.saturating_sub(1);
                 }

@@ -14,6 +14,10 @@ use tapir_data::broker::event::EventMessage;
 use crate::backend::{Backend, ClientFactory, Incoming, LogBatch, Refused};
 use crate::ident::node_id;
 use crate::inbox::{Inbox, InboxLimits, add};
+use crate::interest::Room;
+
+/// `Cluster::Backend::error`'s tag for trouble with messages.
+const TAG: &str = "inproc";
 
 /// What the queues of a hub's nodes hold.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +57,8 @@ struct Member {
     /// Whether it stands for another process. What comes from one such is for this process alone, and only what this
     /// process subscribes to is of interest to it.
     link: bool,
+    /// What it subscribes to.
+    room: Room,
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
@@ -106,11 +112,15 @@ impl Hub {
 }
 
 impl Shared {
-    /// Tells nodes of this process or links of something.
-    fn tell(&self, links: bool, message: &Incoming) {
-        for node in self.nodes.values().filter(|n| n.link == links) {
-            node.inbox.notice(message.clone());
-        }
+    /// Nodes of this process, or links.
+    fn those(&self, links: bool) -> impl Iterator<Item = &Member> {
+        self.nodes.values().filter(move |n| n.link == links)
+    }
+
+    /// Says to all nodes of this process that a subscription was refused.
+    fn refuse(&self, prefix: &[u8], why: &str) {
+        self.those(false)
+            .for_each(|n| n.inbox.refuse_subscription(TAG, prefix, why));
     }
 
     /// Whether anybody subscribes to a prefix, and whether anybody in this process does.
@@ -123,16 +133,27 @@ impl Shared {
     }
 
     fn subscribe(&mut self, key: u64, prefix: &[u8]) {
+        if self.subscribers.get(prefix).is_some_and(|all| all.contains(&key)) {
+            return;
+        }
+        let behind = !self.nodes.values().all(|n| n.inbox.hears_subscriptions());
+        let Some(member) = self.nodes.get_mut(&key) else { return };
+        let room = match behind {
+            true => Err("they change faster than nodes hear of them"),
+            false => member.room.take(prefix),
+        };
+        if let Err(why) = room {
+            self.refuse(prefix, why);
+            return;
+        }
         self.ways.clear();
         let before = self.interest(prefix);
         self.subscribers.entry(prefix.to_vec()).or_default().insert(key);
         let after = self.interest(prefix);
-        let message = Incoming::Subscribed(prefix.to_vec());
-        if after.0 && !before.0 {
-            self.tell(false, &message);
-        }
-        if after.1 && !before.1 {
-            self.tell(true, &message);
+        for (news, links) in [(after.0 && !before.0, false), (after.1 && !before.1, true)] {
+            if news {
+                self.those(links).for_each(|n| n.inbox.subscribed(prefix));
+            }
         }
     }
 
@@ -142,17 +163,21 @@ impl Shared {
         let Some(subscribers) = self.subscribers.get_mut(prefix) else {
             return;
         };
-        subscribers.remove(&key);
+        if !subscribers.remove(&key) {
+            return;
+        }
         if subscribers.is_empty() {
             self.subscribers.remove(prefix);
         }
-        let after = self.interest(prefix);
-        let message = Incoming::Unsubscribed(prefix.to_vec());
-        if before.0 && !after.0 {
-            self.tell(false, &message);
+        if let Some(member) = self.nodes.get_mut(&key) {
+            member.room.give_back(prefix);
         }
-        if before.1 && !after.1 {
-            self.tell(true, &message);
+        let after = self.interest(prefix);
+        for (news, links) in [(before.0 && !after.0, false), (before.1 && !after.1, true)] {
+            if news {
+                let message = Incoming::Unsubscribed(prefix.to_vec());
+                self.those(links).for_each(|n| n.inbox.notice(message.clone()));
+            }
         }
     }
 
@@ -232,13 +257,14 @@ impl Backend for Inproc {
         let key = shared.next;
         for prefix in shared.subscribers.keys() {
             if !self.link || shared.interest(prefix).1 {
-                self.inbox.notice(Incoming::Subscribed(prefix.clone()));
+                self.inbox.subscribed(prefix);
             }
         }
         let member = Member {
             inbox: self.inbox.clone(),
             logger: self.logger,
             link: self.link,
+            room: Room::default(),
         };
         shared.nodes.insert(key, member);
         for prefix in std::mem::take(&mut self.early) {
@@ -360,6 +386,7 @@ impl Drop for Inproc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interest::SUBSCRIPTIONS_MAX;
 
     fn taken(node: &mut Box<dyn Backend>) -> Vec<Incoming> {
         let mut out = Vec::new();
@@ -469,5 +496,41 @@ mod tests {
                 .count();
         }
         assert!(sender.join().unwrap());
+    }
+
+    #[test]
+    fn who_subscribes_without_end_is_refused() {
+        let hub = Hub::new();
+        let mut node = started(hub.node("node"));
+        let mut peer = hub.member("peer".into(), false, true);
+        peer.start().unwrap();
+        let topic = |i: usize| format!("t/{i}").into_bytes();
+        for i in 0..SUBSCRIPTIONS_MAX + 5 {
+            peer.subscribe(&topic(i));
+            peer.subscribe(&topic(i / 2));
+        }
+        let mut out = Vec::new();
+        while node.poll(1000, &mut out) {}
+        let heard = out.iter().filter(|m| matches!(m, Incoming::Subscribed(_))).count();
+        assert_eq!(heard, SUBSCRIPTIONS_MAX);
+        assert!(matches!(out.last(), Some(Incoming::Error { message, .. }) if message.contains("refused")));
+        assert_eq!(node.counters().refused_subscriptions, 5);
+        // What is given up makes room again, and others have room of their own.
+        peer.unsubscribe(&topic(3));
+        peer.subscribe(b"one more");
+        let mut other = started(hub.node("other"));
+        other.subscribe(b"of another");
+        let heard = taken(&mut node);
+        assert_eq!(heard.len(), 3, "{heard:?}");
+        // Nor do changes pile up that nobody hears of.
+        for _ in 0..3 * SUBSCRIPTIONS_MAX {
+            peer.unsubscribe(&topic(4));
+            peer.subscribe(&topic(4));
+        }
+        assert!(node.counters().refused_subscriptions > 5);
+        peer.close();
+        out.clear();
+        while node.poll(1000, &mut out) {}
+        assert!(out.len() < 5 * SUBSCRIPTIONS_MAX, "{}", out.len());
     }
 }

@@ -9,6 +9,7 @@ pub mod backend;
 pub mod ident;
 pub mod inbox;
 pub mod inproc;
+mod interest;
 pub mod logwire;
 pub mod meter;
 pub mod peering;

@@ -370,3 +370,48 @@ fn nodes_outlive_their_forwarder() {
     }
     assert!(a.counters().events_in > 0);
 }
+
+#[test]
+fn subscriptions_of_others_have_an_end() {
+    let Some(lib) = lib() else { return };
+    let f = forwarder(&lib, &Curve::default());
+    let mut hostile = started(config("hostile", &f));
+    let mut node = started(config("node", &f));
+    // Who asks for too much at once loses some of it in libzmq already.
+    const PORTION: usize = 500;
+    hostile.subscribe(&vec![b'x'; 100_000]);
+    let end = Instant::now() + 3 * PATIENCE;
+    let mut heard = 0;
+    for portion in 1..=201 {
+        (0..PORTION).for_each(|i| hostile.subscribe(format!("t/{portion}/{i}").as_bytes()));
+        while heard as u64 + f.counters().refused_subscriptions < (portion * PORTION) as u64 + 1 {
+            assert!(Instant::now() < end, "{heard} heard, {:?}", f.counters());
+            let mut out = Vec::new();
+            node.poll(1000, &mut out);
+            heard += out.iter().filter(|m| matches!(m, Incoming::Subscribed(_))).count();
+            if out.is_empty() {
+                node.wait(Duration::from_millis(10));
+            }
+        }
+    }
+    assert_eq!((f.counters().refused_subscriptions, heard), (501, 100_000));
+    // There is room again when it has gone.
+    hostile.close();
+    until(&mut node, "the end of subscriptions", |m| {
+        matches!(m, Incoming::Unsubscribed(_))
+    });
+    let mut other = started(config("other", &f));
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // What is refused is not kept for later.
+        other.unsubscribe(b"something");
+        other.subscribe(b"something");
+        let mut out = Vec::new();
+        node.poll(100_000, &mut out);
+        if out.contains(&Incoming::Subscribed(b"something".to_vec())) {
+            break;
+        }
+        assert!(Instant::now() < end, "no room");
+        node.wait(Duration::from_millis(100));
+    }
+}

@@ -69,7 +69,7 @@ pub struct Config {
     /// How this process is to run as one of those.
     pub supervised: Option<crate::supervisor::NodeConfig>,
     /// Messages of loading that another node of this process has printed already.
-    pub said: Option<Arc<Mutex<HashSet<String>>>>,
+    pub said: Option<Said>,
     /// What the nodes of this process add their profiles to; whoever starts them writes it.
     pub shared_profile: Option<Arc<crate::watch::Profile>>,
     /// Whether packets are written to parts of files, which whoever starts the nodes joins.
@@ -94,6 +94,15 @@ impl Config {
             false => self.scripts.push(arg),
         }
     }
+}
+
+/// What the nodes of one process have said, so that none repeats it.
+pub type Said = Arc<Mutex<HashSet<String>>>;
+
+/// Whether something is said for the first time, among the nodes of one process if there are several.
+pub(crate) fn is_first(said: Option<&Said>, text: &str) -> bool {
+    let said = said.and_then(|s| s.lock().ok());
+    said.is_none_or(|mut said| said.insert(text.to_string()))
 }
 
 impl Default for Config {

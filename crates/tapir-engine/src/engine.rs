@@ -148,6 +148,8 @@ impl Discarders {
 
 /// Input streams are looked at each time so many packets were processed.
 const INPUT_PACKETS: u64 = 256;
+/// How often they are looked at before the first packet; commands may have more to say for ever.
+const INPUT_ROUNDS: usize = 100;
 /// The cluster is looked at each time so many packets were processed.
 const CLUSTER_PACKETS: u64 = 64;
 /// Packets of other workers move the time on when it is behind them by so much, in seconds.
@@ -264,6 +266,7 @@ impl Engine {
         flow.wants.discarders = discarders.any();
         flow.wants.first_packet_has_data = rules.rules.only_data_matters();
         core.host.net = Some(Box::new(Net { flow, shared }));
+        core.host.said = config.said.clone();
         core.host.stores = config.stores.clone().unwrap_or_default();
         core.host.live = matches!(config.input, Some(Input::Interface(_)));
         core.host.times_in_messages = config.input.is_some();
@@ -404,6 +407,24 @@ impl Engine {
         let any = core.with_cx(crate::input::poll).unwrap_or(false);
         let names = dns::poll(&mut core.vm);
         (any || names.arrived > 0, names)
+    }
+
+    /// Reads what scripts want to have read from the beginning, so that the first packets find it there.
+    fn read_inputs(&mut self) {
+        if !self.core.borrow().host.inputs.is_active() {
+            return;
+        }
+        for _ in 0..INPUT_ROUNDS {
+            if !self.poll_inputs().0 && !self.has_queued() {
+                break;
+            }
+            self.drain();
+        }
+    }
+
+    /// Whether events wait to be handled.
+    fn has_queued(&self) -> bool {
+        !self.core.borrow_mut().vm.queue().is_empty()
     }
 
     /// Lets the cluster have its turn: whether there was something.
@@ -605,6 +626,7 @@ impl Engine {
         let show = std::io::stderr().is_terminal();
         let begun = Instant::now();
         let mut shown = 0;
+        self.read_inputs();
         let mut pace = config.pseudo_realtime.map(Pace::new);
         loop {
             self.while_suspended();
@@ -716,6 +738,19 @@ impl Engine {
         self.drain();
         // The main loop has a turn of its own after each packet: results of delayed functions arrive there.
         self.core.borrow_mut().drain();
+    }
+
+    /// Tells of what was odd about the capture before a packet that others analyse.
+    fn tell_weirds(&mut self) {
+        let mut weirds = std::mem::take(&mut self.weirds);
+        let sampler = self.sampler.clone();
+        self.with_sink(|_, sink| {
+            for w in weirds.drain() {
+                weirds::raise_net(&mut sampler.borrow_mut(), sink.q, w.name, &w.addl, w.source);
+            }
+        });
+        self.weirds = weirds;
+        self.drain();
     }
 
     /// Moves the network time on and runs what is due, without a packet.

@@ -13,7 +13,7 @@ pub use convoy::{Guide, Pause, Seat};
 pub use line::{Feed, Message, Taken};
 #[cfg(target_os = "linux")]
 pub use live::{LiveDispatcher, Losses};
-pub use progress::{GONE, Progress, mark_of};
+pub use progress::{GONE, Progress};
 
 use line::Inlet;
 

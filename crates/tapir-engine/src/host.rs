@@ -58,6 +58,8 @@ pub struct EngineHost {
     pub node: crate::node::Node,
     /// Broker data stores by name.
     pub stores: crate::stores::Shelf,
+    /// What the nodes of this process have said that is said once; a node alone sees to that itself.
+    pub said: Option<crate::config::Said>,
     /// Files of `dump_packet`.
     pub dumpers: std::collections::HashMap<std::path::PathBuf, crate::dump::Dumper>,
     /// `Analyzer::disabling_analyzer`.
@@ -111,6 +113,7 @@ impl EngineHost {
             telemetry: Default::default(),
             node: Default::default(),
             stores: Default::default(),
+            said: None,
             dumpers: Default::default(),
             disabling_hook: None,
             tag_values: Vec::new(),
@@ -161,6 +164,10 @@ impl Default for EngineHost {
 }
 
 impl Host for EngineHost {
+    fn says_first(&mut self, text: &str) -> bool {
+        crate::config::is_first(self.said.as_ref(), text)
+    }
+
     fn compile_pattern(
         &mut self,
         text: &[u8],

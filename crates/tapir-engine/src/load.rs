@@ -303,12 +303,7 @@ fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator
             shown.push('\n');
         }
     }
-    let first = config
-        .said
-        .as_ref()
-        .and_then(|s| s.lock().ok())
-        .is_none_or(|mut said| said.insert(shown.clone()));
-    if first {
+    if crate::config::is_first(config.said.as_ref(), &shown) {
         eprint!("{shown}");
     }
     if has_errors(&diagnostics) {

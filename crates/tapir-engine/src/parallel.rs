@@ -342,16 +342,12 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
     let others: Vec<_> = others.into_iter().map(|feed| (feed, Part::KeepsTime)).collect();
     let others = others.try_into().map_err(|_| no_queue())?;
     let running = Running::begin(&config, &hub, workers, others)?;
-    let mut status = 0;
     if running.is_ready() {
         engine::tell_status(&config, "RUNNING");
-        for failure in guide.run() {
-            eprintln!("fatal error: {failure}");
-            status = 1;
-        }
+        guide.run();
     }
     engine::tell_status(&config, "TERMINATING");
-    Ok(status.max(running.end(&mut guide)))
+    Ok(running.end(&mut guide))
 }
 
 /// Watches an interface until a signal ends it.

@@ -5,33 +5,32 @@
 //! tunnel and the tunnel's own flow, ICMP errors and the exchange that they belong to, data channels between the hosts
 //! of a control channel, and the parts of one file that several connections carry. The price is that one pair of hosts
 //! is never more than one worker's work.
+//!
+//! One flow may come in several tunnels, or in one and outside of it. These pairs are kept together as well, as far as nothing
+//! else was decided before ([`places`]): who sees all packets, in their order, decides as everybody else who does.
+
+mod inner;
+mod places;
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::bytes::u8_at;
-use crate::ip::{self, IpOptions, proto};
-use crate::link::{self, LayerStack, Link, LinkInfo};
 use crate::source::RawPacket;
-use crate::types::{Ip, Weirds};
 
-/// Shares packets out. It keeps nothing but room to work in: equal packets always get the same share.
+use places::{PLACES, Places};
+
+/// Shares packets out among workers that see all of them: each finds the same shares, without asking the others.
 #[derive(Debug)]
 pub struct Sharer {
     n: usize,
-    stack: LayerStack,
-    weirds: Weirds,
+    places: Places,
 }
-
-/// Tunnels deeper than this are of no interest here: only the outermost IP header counts.
-const LAYERS: usize = 16;
 
 impl Sharer {
     /// For `n` workers; none counts as one.
     pub fn new(n: usize) -> Self {
         Sharer {
             n: n.max(1),
-            stack: LayerStack::new(LAYERS),
-            weirds: Weirds::default(),
+            places: Places::new(),
         }
     }
 
@@ -40,63 +39,13 @@ impl Sharer {
         if self.n == 1 {
             return 0;
         }
-        let pair = self.pair(raw);
-        pair.map_or(0, |(a, b)| share_of_pair(&a, &b, self.n))
+        self.places.of(raw).map_or(0, |place| place * self.n / PLACES)
     }
 
-    /// Where a packet's pair of addresses stands among [`Claims`]; 0 when it has none.
+    /// Where a packet stands among [`Claims`]; 0 when it has no addresses.
     #[inline]
     pub fn home(&mut self, raw: &RawPacket<'_>) -> u16 {
-        let home = |(a, b)| (hash_of_pair(&a, &b) >> (64 - CLAIM_BITS)) as u16 + 1;
-        self.pair(raw).map_or(0, home)
-    }
-
-    #[inline]
-    fn pair(&mut self, raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
-        plain_pair(raw).or_else(|| self.decoded_pair(raw))
-    }
-
-    fn decoded_pair(&mut self, raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
-        let layer = link::layer_of_link_type(raw.link_type);
-        let mut info = LinkInfo::default();
-        self.stack.clear();
-        let outcome = link::decode(
-            layer,
-            raw.data,
-            raw.len as usize,
-            &mut info,
-            &mut self.stack,
-            &mut self.weirds,
-        );
-        let pair = match outcome {
-            Link::Ip { data, wire } => self.of_ip(data, wire),
-            Link::Arp { data } => of_arp(data),
-            Link::Aggregate(frames) => frames.first().and_then(|(_, data)| self.of_ip(data, data.len())),
-            Link::Unknown { .. } | Link::Nothing => None,
-        };
-        self.weirds.drain();
-        pair
-    }
-
-    fn of_ip(&mut self, data: &[u8], wire: usize) -> Option<(Ip, Ip)> {
-        match u8_at(data, 0)? >> 4 {
-            4 => Some((Ip::from_slice(data.get(12..16)?), Ip::from_slice(data.get(16..20)?))),
-            6 => {
-                let plain = matches!(
-                    u8_at(data, 6)?,
-                    proto::TCP | proto::UDP | proto::ICMPV6 | proto::FRAGMENT
-                );
-                if !plain {
-                    // Routing headers and home addresses tell who really talks.
-                    let found = ip::decode(data, wire, IpOptions::default(), &mut self.weirds);
-                    if let Some(p) = found {
-                        return Some((p.src, p.dst));
-                    }
-                }
-                Some((Ip::from_slice(data.get(8..24)?), Ip::from_slice(data.get(24..40)?)))
-            }
-            _ => None,
-        }
+        self.places.of(raw).map_or(0, |place| place as u16 + 1)
     }
 }
 
@@ -104,16 +53,13 @@ impl Sharer {
 /// worker that had least to do so far, and stays there. For who sees all packets, and alone.
 #[derive(Debug)]
 pub struct Balance {
-    sharer: Sharer,
-    /// For each value of the hash's upper bits the worker, from 1; 0 when there is none yet.
+    places: Places,
+    /// For each place the worker, from 1; 0 when there is none yet.
     homes: Vec<u16>,
     /// What each worker had to do.
     loads: Vec<u64>,
 }
 
-/// Bits of a hash that tell pairs of addresses apart here: enough for an even share, few enough for a table that stays in
-/// the processor's nearest cache.
-const HOME_BITS: u32 = 12;
 /// What a packet costs besides its bytes, in bytes.
 const PACKET_COST: u64 = 512;
 
@@ -122,8 +68,8 @@ impl Balance {
     pub fn new(n: usize) -> Self {
         let n = n.clamp(1, usize::from(u16::MAX));
         Balance {
-            sharer: Sharer::new(n),
-            homes: vec![0; if n > 1 { 1 << HOME_BITS } else { 0 }],
+            places: Places::new(),
+            homes: vec![0; if n > 1 { PLACES } else { 0 }],
             loads: vec![0; n],
         }
     }
@@ -134,9 +80,9 @@ impl Balance {
         if self.homes.is_empty() {
             return 0;
         }
-        let worker = match self.sharer.pair(raw) {
-            Some((a, b)) => {
-                let home = &mut self.homes[(hash_of_pair(&a, &b) >> (64 - HOME_BITS)) as usize];
+        let worker = match self.places.of(raw) {
+            Some(place) => {
+                let home = &mut self.homes[place];
                 if *home == 0 {
                     let least = self.loads.iter().enumerate().min_by_key(|(_, load)| **load);
                     *home = least.map_or(0, |(i, _)| i) as u16 + 1;
@@ -150,11 +96,11 @@ impl Balance {
     }
 }
 
-/// Which of several readers of the same packets each pair of addresses belongs to: the first that came across it. Who has
-/// less to do is ahead of the others, and so comes first.
+/// Which of several readers of the same packets each place belongs to: the first that came across it. Who has less to do is
+/// ahead of the others, and so comes first.
 #[derive(Debug)]
 pub struct Claims {
-    /// For each value of the hash's upper bits the reader, from 1; 0 when there is none yet.
+    /// For each place the reader, from 1; 0 when there is none yet.
     homes: Box<[AtomicU16]>,
 }
 
@@ -162,12 +108,12 @@ impl Claims {
     /// Nothing belongs to anybody yet.
     pub fn new() -> Self {
         Claims {
-            homes: (0..1 << CLAIM_BITS).map(|_| AtomicU16::new(0)).collect(),
+            homes: (0..PLACES).map(|_| AtomicU16::new(0)).collect(),
         }
     }
 
     /// Whether packets of a [home](Sharer::home) are for a reader, by its number from 0, and for nobody else. What belongs to
-    /// nobody yet is the reader's from now on.
+    /// nobody yet is the reader's from now on; what has no home is the first one's.
     #[inline]
     pub fn is_for(&self, home: u16, reader: u16) -> bool {
         let Some(home) = usize::from(home).checked_sub(1).and_then(|i| self.homes.get(i)) else {
@@ -191,58 +137,11 @@ impl Default for Claims {
     }
 }
 
-/// Bits of a hash that tell pairs of addresses apart in [`Claims`]; fewer than a home has.
-const CLAIM_BITS: u32 = 14;
-
-/// IPv4 right in an Ethernet frame, which most packets are: what the long way would find, at a glance.
-#[inline]
-fn plain_pair(raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
-    const ETHERNET: u32 = 1;
-    let head: &[u8; 34] = raw.data.first_chunk()?;
-    if raw.link_type != ETHERNET || head[12..14] != [0x08, 0x00] || head[14] >> 4 != 4 {
-        return None;
-    }
-    Some((Ip::from_slice(&head[26..30]), Ip::from_slice(&head[30..34])))
-}
-
-/// Sender's and target's protocol address of ARP over IPv4 (RFC 826).
-fn of_arp(data: &[u8]) -> Option<(Ip, Ip)> {
-    let hardware = usize::from(u8_at(data, 4)?);
-    if u8_at(data, 5)? != 4 {
-        return None;
-    }
-    let sender = 8 + hardware;
-    let target = sender + 4 + hardware;
-    Some((
-        Ip::from_slice(data.get(sender..sender + 4)?),
-        Ip::from_slice(data.get(target..target + 4)?),
-    ))
-}
-
-fn fold(v: u128) -> u64 {
-    (v as u64) ^ ((v >> 64) as u64)
-}
-
-/// The worker, from 0, of a pair of addresses in either order.
-pub fn share_of_pair(a: &Ip, b: &Ip, n: usize) -> usize {
-    // The upper bits of a product are the best mixed ones; this takes them without a division.
-    ((u128::from(hash_of_pair(a, b)) * n as u128) >> 64) as usize
-}
-
-/// A number for a pair of addresses in either order.
-fn hash_of_pair(a: &Ip, b: &Ip) -> u64 {
-    let (a, b) = (u128::from_be_bytes(a.0), u128::from_be_bytes(b.0));
-    // Symmetric in both; then mixed, since neighbouring addresses differ in few bits.
-    let (x, y) = (fold(a ^ b), fold(a.wrapping_add(b)));
-    let hash = fold(u128::from(x ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93);
-    fold(u128::from(hash ^ y) * 0xa076_1d64_78bd_642f)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn packet(data: &[u8]) -> RawPacket<'_> {
+    pub(super) fn packet(data: &[u8]) -> RawPacket<'_> {
         RawPacket {
             ts_sec: 0,
             ts_usec: 0,
@@ -252,7 +151,7 @@ mod tests {
         }
     }
 
-    fn frame(src: [u8; 4], dst: [u8; 4], fragment: u16, rest: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(src: [u8; 4], dst: [u8; 4], fragment: u16, rest: &[u8]) -> Vec<u8> {
         let mut f = vec![0; 12];
         f.extend([0x08, 0x00, 0x45, 0]);
         f.extend((20 + rest.len() as u16).to_be_bytes());
@@ -262,6 +161,13 @@ mod tests {
         f.extend(src);
         f.extend(dst);
         f.extend(rest);
+        f
+    }
+
+    /// A packet between two hosts in a tunnel between two others (IP in IP).
+    pub(super) fn tunneled(src: [u8; 4], dst: [u8; 4], from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+        let mut f = frame(src, dst, 0, &frame(from, to, 0, &[0; 20])[14..]);
+        f[23] = 4;
         f
     }
 
@@ -323,6 +229,40 @@ mod tests {
     }
 
     #[test]
+    fn readers_agree_about_tunnels() {
+        let claims = Claims::new();
+        let mut packets = Vec::new();
+        for i in 0..200u8 {
+            let (inside, other) = ([10, 0, 0, i], [10, 0, 1, i % 7]);
+            packets.push(frame([172, 16, 0, i], [172, 16, 1, 1], 0, &[0; 20]));
+            packets.push(tunneled([192, 0, 2, i % 5], [198, 51, 100, i % 11], inside, other));
+            packets.push(frame(inside, other, 0, &[0; 20]));
+        }
+        let mut readers: Vec<_> = (0..3).map(|_| Sharer::new(1)).collect();
+        // They take turns being ahead.
+        let mut mine = vec![Vec::new(); 3];
+        for turn in 0.. {
+            let reader = turn % 3;
+            let done = mine[reader].len();
+            if done == packets.len() && mine.iter().all(|m| m.len() == done) {
+                break;
+            }
+            for data in packets.iter().skip(done).take(7 * (1 + turn % 5)) {
+                let is_mine = claims.is_for(readers[reader].home(&packet(data)), reader as u16);
+                mine[reader].push(is_mine);
+            }
+        }
+        for i in 0..packets.len() {
+            assert_eq!(mine.iter().filter(|m| m[i]).count(), 1, "packet {i}");
+        }
+        // What is in a tunnel and outside of it is one reader's, except where that was decided before.
+        let split = (0..200)
+            .filter(|i| mine.iter().any(|m| m[3 * i + 1] != m[3 * i + 2]))
+            .count();
+        assert_eq!(split, 0);
+    }
+
+    #[test]
     fn tagged_frames_go_where_plain_ones_go() {
         let mut s = Sharer::new(5);
         for last in 0..50 {
@@ -330,45 +270,6 @@ mod tests {
             let mut tagged = plain.clone();
             tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
             assert_eq!(s.share(&packet(&plain)), s.share(&packet(&tagged)));
-        }
-    }
-
-    #[test]
-    fn a_glance_finds_what_decoding_finds() {
-        let mut s = Sharer::new(2);
-        let whole = frame([10, 1, 2, 3], [8, 8, 8, 8], 0, &[0; 8]);
-        assert!(plain_pair(&packet(&whole)).is_some());
-        for at in 0..20 {
-            for byte in 0..=255 {
-                let mut odd = whole.clone();
-                odd[at] = byte;
-                for len in [20, 33, 34, odd.len()] {
-                    let p = packet(&odd[..len]);
-                    if let Some(pair) = plain_pair(&p) {
-                        assert_eq!(Some(pair), s.decoded_pair(&p), "byte {at} is {byte}, {len} bytes");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn neighbouring_hosts_spread() {
-        let mut counts = [0; 4];
-        for host in 0..=255u8 {
-            for net in 0..16u8 {
-                counts[share_of_pair(&Ip::v4([10, 0, net, host]), &Ip::v4([10, 0, 0, 1]), 4)] += 1;
-            }
-        }
-        assert!(counts.iter().all(|&c| c > 850 && c < 1200), "{counts:?}");
-    }
-
-    #[test]
-    fn what_breaks_off_is_for_somebody() {
-        let mut s = Sharer::new(3);
-        let whole = frame([10, 1, 2, 3], [8, 8, 8, 8], 0, &[0; 8]);
-        for n in 0..whole.len() {
-            assert!(s.share(&packet(&whole[..n])) < 3);
         }
     }
 }

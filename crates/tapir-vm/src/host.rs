@@ -185,6 +185,11 @@ pub trait Host {
         Ok(false)
     }
 
+    /// Whether something is said for the first time that is said once, however many nodes a process has.
+    fn says_first(&mut self, _text: &str) -> bool {
+        true
+    }
+
     /// An opaque value that another node has sent, by the name of its kind on the wire.
     fn opaque_from_data(&mut self, _vm: &mut Vm, _name: &str, _d: &tapir_data::broker::Data) -> Option<Value> {
         None

@@ -157,7 +157,7 @@ redef Cluster::nodes = {{
 module Test;
 
 export {
-	redef enum Log::ID += { LOG };
+	redef enum Log::ID += { LOG, STRAY };
 	type Info: record { who: string; what: string; } &log;
 	global done: event();
 	global over: event();
@@ -166,11 +166,13 @@ export {
 event zeek_init() &priority=5
 	{
 	Log::create_stream(LOG, Log::Stream($columns=Info, $path="test"));
+	Log::create_stream(STRAY, Log::Stream($columns=Info, $path=Cluster::node == "worker" ? "../stray" : "stray"));
 	}
 
 event zeek_init()
 	{
 	Log::write(LOG, Info($who=Cluster::node, $what="begins"));
+	Log::write(STRAY, Info($who=Cluster::node, $what="begins"));
 	}
 
 event Cluster::node_up(name: string, id: string)
@@ -235,6 +237,14 @@ event done()
         assert!(Instant::now() < end, "{log}\n{errors:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
+    // Nobody else says where files are outside of the logger's folder.
+    while !(all[1].read("err").contains("path ../stray leads out")
+        && all[1].read("stray.log").contains("proxy\tbegins"))
+    {
+        assert!(Instant::now() < end, "{}", all[1].read("err"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!all[1].dir.join("../stray.log").exists());
     // Workers first, loggers last.
     for i in [3, 2, 0, 1] {
         signal("-TERM", all[i].child.id());

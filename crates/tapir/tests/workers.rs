@@ -11,7 +11,9 @@ fn root() -> PathBuf {
 
 /// Identifiers are drawn by each node; everything else must agree.
 fn is_identifier(column: &str) -> bool {
-    column.ends_with("uid") || column.ends_with("uids") || column == "peer_descr" || column == "peer"
+    column.ends_with("uid")
+        || column.ends_with("uids")
+        || ["peer_descr", "peer", "seen.node", "tunnel_parents"].contains(&column)
 }
 
 /// Lines of a log without identifiers, sorted.
@@ -31,7 +33,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 fn logs(capture: &str, workers: usize) -> BTreeMap<String, Vec<String>> {
-    let name = format!("workers-{capture}-{workers}");
+    let name = format!("workers-{}-{workers}", capture.rsplit('/').next().unwrap_or(capture));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a folder for the test");
@@ -243,6 +245,129 @@ fn a_capture_may_come_through_a_pipe() {
             assert_eq!(log(&dir), log(&piped));
         }
     }
+}
+
+/// A capture of frames, each with its time in microseconds.
+fn write_capture(name: &str, packets: &[(u32, Vec<u8>)]) -> PathBuf {
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
+        file.extend(word.to_le_bytes());
+    }
+    for (micros, frame) in packets {
+        let len = frame.len() as u32;
+        for word in [1_700_000_000 + micros / 1_000_000, micros % 1_000_000, len, len] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, file).expect("a capture");
+    path
+}
+
+/// An IPv4 packet; checksums are of no interest here.
+fn ip(protocol: u8, from: [u8; 4], to: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let mut p = vec![0x45, 0];
+    p.extend((20 + payload.len() as u16).to_be_bytes());
+    p.extend([0, 1, 0, 0, 64, protocol, 0, 0]);
+    p.extend(from);
+    p.extend(to);
+    p.extend(payload);
+    p
+}
+
+/// A datagram that claims to have more or fewer bytes than it has.
+fn udp(from: u16, to: u16, payload: &[u8], more: i16) -> Vec<u8> {
+    let mut p = from.to_be_bytes().to_vec();
+    p.extend(to.to_be_bytes());
+    p.extend((8 + payload.len() as i16 + more).to_be_bytes());
+    p.extend([0, 0]);
+    p.extend(payload);
+    p
+}
+
+fn frame(packet: &[u8]) -> Vec<u8> {
+    let mut f = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    f.extend(packet);
+    f
+}
+
+#[test]
+fn flows_in_tunnels_and_the_order_of_one_moment() {
+    let mut packets = Vec::new();
+    for i in 0..120u8 {
+        // All of one quarter of a second, and many at the same moment.
+        let at = u32::from(i / 8) * 100;
+        let (a, b) = ([10, 0, 0, i], [10, 1, 0, i % 9]);
+        let plain = ip(17, a, b, &udp(5000, 6000, b"outside", 0));
+        let inside = |n: u8| {
+            ip(
+                4,
+                [192, 0, 2, i + n],
+                [198, 51, 100, i + n],
+                &ip(17, a, b, &udp(5000, 6000, b"in", 0)),
+            )
+        };
+        match i % 3 {
+            0 => packets.extend([(at, frame(&plain)), (at, frame(&inside(1)))]),
+            1 => packets.extend([(at, frame(&inside(120))), (at, frame(&inside(121)))]),
+            // Only the first of these is told for each sender.
+            _ => packets.push((
+                at,
+                frame(&ip(17, [10, 2, 0, i % 2], [10, 3, 0, i], &udp(1, 2, b"odd", 3))),
+            )),
+        }
+    }
+    let capture = write_capture("workers-tunnels.pcap", &packets);
+    let capture = capture.to_str().expect("a name");
+    let one = logs(capture, 1);
+    assert_eq!((one["weird"].len(), one["conn"].len()), (2, 120));
+    for workers in [2, 3, 5] {
+        assert_eq!(one, logs(capture, workers), "{workers} workers");
+    }
+}
+
+#[test]
+fn what_scripts_read_is_there_before_the_first_packet() {
+    let mut all = Vec::new();
+    for workers in [1, 3] {
+        let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workers-indicators.dat");
+        let rows = "#fields\tindicator\tindicator_type\tmeta.source\n10.99.0.2\tIntel::ADDR\tlist\n";
+        std::fs::write(&list, rows).expect("a file of indicators");
+        let read = format!("redef Intel::read_files += {{ \"{}\" }};", list.display());
+        let (dir, out) = run("intel", "http.pcap", workers, &["frameworks/intel/seen", "-e", &read]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        all.push(lines(
+            &std::fs::read_to_string(dir.join("intel.log")).expect("indicators were seen"),
+        ));
+    }
+    assert!(all[0].len() > 1);
+    assert_eq!(all[0], all[1]);
+}
+
+#[test]
+fn what_is_wrong_is_told_once_and_logged() {
+    let whole = std::fs::read(root().join("tests/captures/http.pcap")).expect("the capture is there");
+    let torn = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workers-torn.pcap");
+    std::fs::write(&torn, &whole[..whole.len() - 5]).expect("a capture");
+    // Nobody has such databases.
+    let look_up = "redef mmdb_dir = \"/nowhere\"; redef mmdb_dir_fallbacks = vector();
+        event new_connection(c: connection) { lookup_location(c$id$orig_h); }";
+    let mut all = Vec::new();
+    for workers in [1, 3] {
+        let (dir, out) = run("torn", torn.to_str().expect("a name"), workers, &["-e", look_up]);
+        assert_eq!(out.status.code(), Some(1));
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(err.matches("fatal error").count(), 1, "{err}");
+        assert_eq!(err.matches("Failed to open location database").count(), 1, "{err}");
+        let log = std::fs::read_to_string(dir.join("reporter.log")).expect("errors are logged");
+        // When a database was missed first is chance.
+        let of_capture = |l: &String| l.contains("truncated");
+        let found: Vec<_> = lines(&log).into_iter().filter(of_capture).collect();
+        assert_eq!((found.len(), log.matches("Failed to open").count()), (1, 1), "{log}");
+        all.push(found);
+    }
+    assert_eq!(all[0], all[1]);
 }
 
 #[test]

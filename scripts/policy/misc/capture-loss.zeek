@@ -58,37 +58,41 @@ function report(now: time, ts_delta: interval, acks: count, gaps: count)
 
 @if ( Cluster::is_enabled() && Cluster::acts_as_one )
 
-# What workers have measured at one moment, together.
+# What workers have measured at one moment, together. Their clocks are the same.
 type Sum: record {
+	now: time;
 	ts_delta: interval;
 	acks: count &default=0;
 	gaps: count &default=0;
 	workers: count &default=0;
 };
 
-global sums: table[time] of Sum &ordered;
+# By their number: there may be several at one moment.
+global sums: table[count] of Sum &ordered;
+global measurements = 0;
 
-event CaptureLoss::measured(now: time, ts_delta: interval, acks: count, gaps: count)
+# Times are plain numbers here: those that no message can express are in captures, too.
+event CaptureLoss::measured(n: count, now: double, ts_delta: double, acks: count, gaps: count)
 	{
-	if ( now !in sums )
-		sums[now] = Sum($ts_delta=ts_delta);
+	if ( n !in sums )
+		sums[n] = Sum($now=double_to_time(now), $ts_delta=double_to_interval(ts_delta));
 
-	local sum = sums[now];
+	local sum = sums[n];
 	sum$acks += acks;
 	sum$gaps += gaps;
 
 	if ( ++sum$workers == Cluster::get_node_count(Cluster::WORKER) )
 		{
-		report(now, sum$ts_delta, sum$acks, sum$gaps);
-		delete sums[now];
+		report(sum$now, sum$ts_delta, sum$acks, sum$gaps);
+		delete sums[n];
 		}
 	}
 
 # A worker may have ended early.
 event zeek_done()
 	{
-	for ( now, sum in sums )
-		report(now, sum$ts_delta, sum$acks, sum$gaps);
+	for ( n, sum in sums )
+		report(sum$now, sum$ts_delta, sum$acks, sum$gaps);
 	}
 
 @endif
@@ -110,7 +114,8 @@ event CaptureLoss::take_measurement(last_ts: time, last_acks: count, last_gaps: 
 		}
 
 @if ( Cluster::is_enabled() && Cluster::acts_as_one )
-	Cluster::publish(Cluster::manager_topic, CaptureLoss::measured, now, now - last_ts, acks, gaps);
+	Cluster::publish(Cluster::manager_topic, CaptureLoss::measured, ++measurements, time_to_double(now),
+	                 interval_to_double(now - last_ts), acks, gaps);
 @else
 	report(now, now - last_ts, acks, gaps);
 @endif

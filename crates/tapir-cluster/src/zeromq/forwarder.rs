@@ -13,6 +13,7 @@ use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, kind, opt, poll}
 use super::zap::{self, Zap};
 use crate::backend::{ForwarderCounters, SideCounters};
 use crate::inbox::add;
+use crate::interest::Prefixes;
 use crate::wake;
 
 /// Messages passed on from one side before the other has its turn.
@@ -52,6 +53,7 @@ impl Side {
 struct Counts {
     front: Side,
     back: Side,
+    refused: AtomicU64,
 }
 
 /// A running forwarder; dropping it ends it.
@@ -101,6 +103,7 @@ impl Forwarder {
         ForwarderCounters {
             frontend: self.counts.front.read(),
             backend: self.counts.back.read(),
+            refused_subscriptions: self.counts.refused.load(Ordering::Relaxed),
         }
     }
 }
@@ -156,6 +159,7 @@ impl Opened {
         let mut other = Frame::new(&self.lib);
         let mut held = false;
         let mut stopping = false;
+        let mut subscribed = Prefixes::default();
         loop {
             let wanted = [
                 if stopping {
@@ -188,11 +192,30 @@ impl Opened {
                 }
                 let (more, n) = (other.more(), other.bytes().len());
                 self.counts.back.received(n);
+                if !self.is_noted(&mut subscribed, other.bytes()) {
+                    continue;
+                }
                 if other.forward(&self.xsub, more)? {
                     self.counts.front.sent(n);
                 }
             }
             self.turn(&mut event, &mut held)?;
+        }
+    }
+
+    /// Takes note of a message about subscriptions. Gives whether it is to be passed on: every node keeps all of them.
+    fn is_noted(&self, subscribed: &mut Prefixes, message: &[u8]) -> bool {
+        match message.split_first() {
+            Some((1, prefix)) => {
+                let noted = subscribed.add(prefix).is_ok();
+                if !noted {
+                    add(&self.counts.refused, 1);
+                }
+                noted
+            }
+            // Nobody knows of those that were refused.
+            Some((0, prefix)) => subscribed.remove(prefix),
+            _ => true,
         }
     }
 

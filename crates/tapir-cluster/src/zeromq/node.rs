@@ -1,6 +1,6 @@
 //! The thread that owns a node's sockets.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use super::zap::{self, Zap};
 use super::{Command, Outbox};
 use crate::backend::{Incoming, LogBatch};
 use crate::inbox::{Inbox, add};
+use crate::interest::Prefixes;
 use crate::{logwire, wake};
 
 /// `Cluster::Backend::error`'s tag for trouble with messages.
@@ -46,7 +47,7 @@ pub struct Node {
     /// A log message that waits for room, with its number of rows.
     unsent: Option<(Vec<u8>, u64)>,
     /// Prefixes that were seen to be subscribed to.
-    seen: HashSet<Vec<u8>>,
+    seen: Prefixes,
     /// Topics of probes under way.
     probes: Vec<Vec<u8>>,
     n_probes: u64,
@@ -177,7 +178,7 @@ impl Node {
             parts: Vec::new(),
             commands: VecDeque::new(),
             unsent: None,
-            seen: HashSet::new(),
+            seen: Prefixes::default(),
             probes: Vec::new(),
             n_probes: 0,
             refused: false,
@@ -386,11 +387,18 @@ impl Node {
             } else if prefix.starts_with(self.config.internal_topic_prefix.as_bytes()) {
                 // Another node's probe, or the end of one.
             } else if what == 1 {
-                if !self.seen.contains(prefix) {
-                    self.seen.insert(prefix.to_vec());
-                    self.inbox.notice(Incoming::Subscribed(prefix.to_vec()));
+                if self.seen.contains(prefix) {
+                    continue;
                 }
-            } else if what == 0 && self.seen.remove(prefix) {
+                let noted = match self.inbox.hears_subscriptions() {
+                    true => self.seen.add(prefix),
+                    false => Err("they change faster than this node hears of them"),
+                };
+                match noted {
+                    Ok(()) => self.inbox.subscribed(prefix),
+                    Err(why) => self.inbox.refuse_subscription(TAG, prefix, why),
+                }
+            } else if what == 0 && self.seen.forget(prefix) {
                 self.inbox.notice(Incoming::Unsubscribed(prefix.to_vec()));
             }
         }

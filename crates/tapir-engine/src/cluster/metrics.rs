@@ -194,6 +194,11 @@ pub fn count(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
             c.incoming_drops,
         ),
         ("cluster_zeromq_msg_errors", "Malformed messages", c.malformed),
+        (
+            "cluster_refused_subscriptions",
+            "Subscriptions of others that were too many or too long",
+            c.refused_subscriptions,
+        ),
         ("cluster_log_rows_sent", "Log rows sent to loggers", c.log_rows_out),
         ("cluster_log_rows_received", "Log rows of other nodes", c.log_rows_in),
         (
@@ -224,6 +229,13 @@ pub fn count(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     let Some(f) = forwarder.map(tapir_cluster::zeromq::Forwarder::counters) else {
         return Ok(());
     };
+    let help = "Subscriptions that the central forwarder has not passed on: too many or too long";
+    t.set_counter(
+        "cluster_zeromq_proxy_refused_subscriptions",
+        help,
+        &[],
+        f.refused_subscriptions,
+    );
     for (side, s) in [("frontend", f.frontend), ("backend", f.backend)] {
         for (what, n) in [
             ("messages_received", s.messages_received),

@@ -84,11 +84,15 @@ pub struct ClusterNode {
     order: Option<order::Order>,
     /// Whether events tell others when they were sent, whatever scripts say.
     tells_times: bool,
+    /// How many packets of a capture have come so far, whoever's they are.
+    packet: u64,
     /// How long sending waits for room.
     patience: Duration,
     /// Whether the loss of events was told, on their way out and in; it is counted after that.
     told_full: bool,
     told_late: bool,
+    /// Whether it was told that the forwarder refuses subscriptions.
+    told_refused: bool,
     /// What was told last of why peers cannot be waited for.
     pub told_listen: String,
     complaints: Complaints,
@@ -105,15 +109,20 @@ impl ClusterNode {
         self.offered = Some(backend);
     }
 
-    /// From now on events tell other nodes of this process when they were sent, and where `collects` says so those of
-    /// others wait for their time, see [`deliver`].
+    /// From now on events tell other nodes of this process at which time and at which packet they were sent, and where
+    /// `collects` says so those of others wait for their packet, see [`deliver`].
     pub fn keep_order(&mut self, collects: bool) {
         self.tells_times = true;
         self.order = collects.then(order::Order::default);
     }
 
-    /// When the first event that waits was sent, in nanoseconds.
-    pub fn next_event(&self) -> Option<i64> {
+    /// Says which packet of the capture, of all workers', is the latest that this node has come to.
+    pub fn come_to(&mut self, packet: u64) {
+        self.packet = packet;
+    }
+
+    /// The packet at which the first event that waits was sent.
+    pub fn next_event(&self) -> Option<u64> {
         self.order.as_ref()?.first()
     }
 
@@ -273,12 +282,12 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         tell_losses(cx)?;
     }
     tell_untold(cx)?;
-    let now = convert::nanos(cx.network_time());
+    let here = of(cx)?.cluster.packet;
     for message in inbox.drain(..) {
         let order = &mut of(cx)?.cluster.order;
         match (order, message) {
-            (Some(order), Incoming::Event { topic, event }) if sent_at(&event).is_some_and(|t| t > now) => {
-                order.keep(sent_at(&event).unwrap_or(now), topic, event);
+            (Some(order), Incoming::Event { topic, event }) if sent_at(&event) > here => {
+                order.keep(sent_at(&event), topic, event);
             }
             (_, message) => receive::take(cx, message)?,
         }
@@ -340,6 +349,18 @@ fn tell_losses(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     };
     let full = counted.event_drops > 0 && !std::mem::replace(&mut cluster.told_full, true);
     let late = counted.incoming_drops > 0 && !std::mem::replace(&mut cluster.told_late, true);
+    let refused = cluster
+        .forwarder
+        .as_ref()
+        .map_or(0, |f| f.counters().refused_subscriptions);
+    let refused = refused > 0 && !std::mem::replace(&mut cluster.told_refused, true);
+    if refused {
+        cx.report_plain(
+            Severity::Warning,
+            "the cluster's forwarder does not pass on all subscriptions: there are too many, or they are too long (they are \
+             counted as zeek_cluster_zeromq_proxy_refused_subscriptions_total, this message comes once)",
+        );
+    }
     if full {
         cx.report_plain(Severity::Warning, TOO_FAST);
     }
@@ -354,16 +375,11 @@ fn tell_losses(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     Ok(())
 }
 
-/// Queues the events that were sent at a time or before it. Gives whether there were any.
+/// Queues the events that were sent at a packet or before it. Gives whether there were any.
 ///
 /// # Errors
 /// Those of script functions that run for it.
-pub fn deliver(cx: &mut CallCtx<'_>, until: f64) -> Result<bool, RtError> {
-    let until = if until.is_finite() {
-        convert::nanos(until)
-    } else {
-        i64::MAX
-    };
+pub fn deliver(cx: &mut CallCtx<'_>, until: u64) -> Result<bool, RtError> {
     let mut any = false;
     while let Some((topic, event)) = of(cx)?.cluster.order.as_mut().and_then(|o| o.take(until)) {
         any = true;
@@ -372,11 +388,16 @@ pub fn deliver(cx: &mut CallCtx<'_>, until: f64) -> Result<bool, RtError> {
     Ok(any)
 }
 
-fn sent_at(event: &EventMessage) -> Option<i64> {
-    event.metadata.iter().find_map(|m| match m {
-        (NETWORK_TIMESTAMP, Data::Timestamp(ns)) => Some(*ns),
+/// The key under which events tell other nodes of this process at which packet they were sent. Scripts never see it.
+const SENT_AT: u64 = 1 << 62;
+
+/// The packet at which an event was sent; 0 for one that does not tell, which is handled at once.
+fn sent_at(event: &EventMessage) -> u64 {
+    let packet = |m: &(u64, Data)| match m {
+        (SENT_AT, Data::Count(packet)) => Some(*packet),
         _ => None,
-    })
+    };
+    event.metadata.iter().find_map(packet).unwrap_or(0)
 }
 
 /// Sends an event on a topic to the other nodes. False when it was refused.
@@ -393,7 +414,11 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
             .metadata
             .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
     }
-    let sent = of(cx)?.cluster.send(topic, &message);
+    let cluster = &mut of(cx)?.cluster;
+    if tells_times {
+        message.metadata.push((SENT_AT, Data::Count(cluster.packet)));
+    }
+    let sent = cluster.send(topic, &message);
     if sent.is_ok() {
         metrics::event(cx, true, topic, &message)?;
     }

@@ -7,13 +7,13 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::Backend;
-use tapir_data::broker::convert::nanos;
 use tapir_data::value::Value;
 use tapir_packet::together::SharedPacket;
+use tapir_vm::Severity;
 
 use super::{Engine, Pace, complain};
 use crate::config::Config;
-use crate::feed::{Feed, GONE, Message, Pause, Seat, Taken, mark_of};
+use crate::feed::{Feed, GONE, Message, Pause, Seat, Taken};
 use crate::parallel::Start;
 use crate::{load, script};
 
@@ -63,6 +63,8 @@ pub struct Place {
 const SEARCH: Duration = Duration::from_secs(10);
 /// How often messages are taken in before the one who asked is told that there were some.
 const POLLS: usize = 1000;
+/// How often what handlers have queued themselves is handled on top of that.
+const LATE: usize = 20;
 /// How long a worker that replays a capture sleeps before it looks after others.
 const PACE: Duration = Duration::from_millis(100);
 /// How long to wait for peers before looking again; messages end the wait.
@@ -126,7 +128,12 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             };
             if let Err(e) = done {
                 match &part {
-                    Part::Reads(seat) => seat.fail(e),
+                    // All of them find the same.
+                    Part::Reads(seat) if !seat.fails_first(&e) => {}
+                    Part::Reads(_) => {
+                        let core = &mut *engine.core.borrow_mut();
+                        core.vm.report(&mut core.host, Severity::Fatal, e, None);
+                    }
                     _ => complain(&format!("fatal error: {e}")),
                 }
                 status = 1;
@@ -220,9 +227,15 @@ impl Engine {
     /// Takes in what others have said, and tells who asks whether there was something.
     fn answer(&mut self, asker: &Sender<bool>) {
         let mut any = false;
+        let mut late = 0;
         for _ in 0..POLLS {
             if !self.hear() {
-                break;
+                // What handlers have queued belongs to it, unless they never come to an end.
+                if late == LATE || !self.has_queued() {
+                    break;
+                }
+                late += 1;
+                self.drain();
             }
             any = true;
         }
@@ -233,22 +246,28 @@ impl Engine {
     /// Lets time be that of the latest packet, and tells those who collect what this node says that all of it is there.
     fn catch_up(&mut self, seat: &Seat) {
         if let Some(latest) = seat.latest() {
+            self.come_to(seat.n_packets());
             self.tick(latest);
-            self.reached(latest);
+            self.reached(seat.n_packets());
         }
     }
 
-    /// Tells those who collect what this node says that it has said all up to a time.
-    fn reached(&self, time: f64) {
+    /// Says which packet of the capture is the latest that this node has come to, whoever's it is.
+    fn come_to(&self, packet: u64) {
+        self.core.borrow_mut().host.cluster.come_to(packet);
+    }
+
+    /// Tells those who collect what this node says that it has said all up to a packet.
+    fn reached(&self, packet: u64) {
         if let Some((start, rank)) = &self.group {
-            start.progress.reached(*rank, mark_of(time));
+            start.progress.reached(*rank, packet);
         }
     }
 
-    /// Waits a while until those whom this node hears have said all up to a time. Gives whether they have.
-    fn has_heard(&self, time: f64) -> bool {
+    /// Waits a while until those whom this node hears have said all up to a packet. Gives whether they have.
+    fn has_heard(&self, packet: u64) -> bool {
         let Some((start, rank)) = &self.group else { return true };
-        start.progress.wait(*rank, *rank, mark_of(time), BEHIND)
+        start.progress.wait(*rank, *rank, packet, BEHIND)
     }
 
     /// Looks after the others between two packets. False when the run is over.
@@ -274,10 +293,11 @@ impl Engine {
             match feed.doze(REST) {
                 Taken::Message(Message::Question(asker)) => self.answer(&asker),
                 Taken::Message(Message::Go) => return true,
-                Taken::Message(_) => {}
-                Taken::Nothing => {
+                // A node whose time has not begun does not hear of things that happen later.
+                Taken::Nothing if self.started => {
                     self.hear();
                 }
+                Taken::Message(_) | Taken::Nothing => {}
                 Taken::End => break,
             }
         }
@@ -323,6 +343,7 @@ impl Engine {
             seat.passes(ts);
             if is_mine {
                 due = None;
+                self.come_to(seat.n_packets());
                 if let Some(latest) = seat.latest().filter(|t| *t > ts) {
                     // A packet of somebody else was later, although it came before.
                     self.tick(latest);
@@ -334,9 +355,15 @@ impl Engine {
                 self.keep(&raw)?;
                 self.packet(&raw);
                 self.while_suspended();
+            } else if !self.weirds.is_empty() {
+                due = None;
+                self.come_to(seat.n_packets());
+                self.tick(ts);
+                self.tell_weirds();
             } else if ts >= *due.get_or_insert_with(|| self.next_due()) {
                 // Most moments are nothing but moments: only what is due makes them matter, and each pause.
                 due = None;
+                self.come_to(seat.n_packets());
                 self.tick(ts);
             } else {
                 continue;
@@ -372,9 +399,9 @@ impl Engine {
             };
             match taken {
                 Taken::Message(Message::Question(asker)) => self.answer(&asker),
-                Taken::Message(Message::Times(times)) => {
-                    self.follow(&times);
-                    self.reached(times.last().copied().unwrap_or(0.0));
+                Taken::Message(Message::Times(times, last)) => {
+                    self.follow(&times, last);
+                    self.reached(last);
                     self.hear();
                 }
                 Taken::Message(_) | Taken::Nothing => {}
@@ -390,10 +417,9 @@ impl Engine {
     }
 
     /// Time goes on by others' packets, together with what others have said at each moment: that and what is due make
-    /// moments matter, and the last one.
-    fn follow(&mut self, mut times: &[f64]) {
-        let latest = times.last().copied().unwrap_or(0.0);
-        while !self.stopping() && !self.has_heard(latest) {
+    /// moments matter, and the last one. The times are those of the packets up to a number.
+    fn follow(&mut self, times: &[f64], number: u64) {
+        while !self.stopping() && !self.has_heard(number) {
             self.hear();
             self.pass_on_end();
         }
@@ -403,19 +429,27 @@ impl Engine {
                 break;
             }
         }
-        while let Some(last) = times.len().checked_sub(1).filter(|_| !self.stopping()) {
+        let before = number.saturating_sub(times.len() as u64);
+        let packets = || (before + 1..).zip(times.iter().copied());
+        let mut done = before;
+        while done < number && !self.stopping() {
             let due = self.next_due();
             let said = self.core.borrow().host.cluster.next_event();
-            let matters = |t: &f64| *t >= due || said.is_some_and(|s| nanos(*t) >= s);
-            let i = times.iter().position(matters).unwrap_or(last);
-            self.tick(times[i]);
-            self.deliver(times[i]);
-            times = &times[i + 1..];
+            let matters = |(n, t): &(u64, f64)| *t >= due || said.is_some_and(|s| *n >= s);
+            let mut left = packets().skip((done - before) as usize);
+            let Some((n, time)) = left.find(matters).or_else(|| packets().last()) else {
+                break;
+            };
+            self.come_to(n);
+            self.tick(time);
+            self.deliver(n);
+            done = n;
         }
+        self.come_to(number);
     }
 
-    /// Handles what others have said up to a time.
-    fn deliver(&mut self, until: f64) {
+    /// Handles what others have said up to a packet.
+    fn deliver(&mut self, until: u64) {
         let any = self.core.borrow_mut().with_cx(|cx| crate::cluster::deliver(cx, until));
         if any == Some(true) {
             self.drain();
@@ -427,7 +461,7 @@ impl Engine {
         while self.poll_cluster() {
             self.drain();
         }
-        self.deliver(f64::INFINITY);
+        self.deliver(u64::MAX);
     }
 
     /// Lets everything but packets have its turn. Gives whether there was something.

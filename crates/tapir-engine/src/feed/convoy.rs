@@ -11,9 +11,9 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapir_packet::SourceError;
@@ -56,6 +56,8 @@ struct Convoy {
     /// Who tells the others the time, and up to which packet it is told.
     teller: AtomicUsize,
     told: AtomicU64,
+    /// Why the capture cannot be read on.
+    failures: Mutex<HashSet<String>>,
 }
 
 /// The teller when all has been told.
@@ -64,14 +66,12 @@ const NOBODY: usize = usize::MAX;
 /// What workers tell their guide.
 #[derive(Debug)]
 enum Report {
-    /// More packets' times.
-    Times(Vec<f64>),
+    /// More packets' times, up to the one of a number.
+    Times(Vec<f64>, u64),
     /// This worker waits for all others.
     Arrived(usize),
     /// This one reads no more.
     Ended(usize),
-    /// Why the capture cannot be read.
-    Failed(String),
 }
 
 /// What is to be done before a packet.
@@ -123,7 +123,7 @@ impl Seat {
         }
         if settles {
             Pause::Settle
-        } else if ends || self.n.is_multiple_of(LOOK) {
+        } else if ends || self.n > 0 && self.n.is_multiple_of(LOOK) {
             Pause::Look
         } else {
             Pause::None
@@ -157,7 +157,9 @@ impl Seat {
         if self.times.len() >= TELL || at_once && !self.times.is_empty() {
             self.convoy.told.store(self.n, Ordering::Relaxed);
             // Nobody reads reports any more when the run is over.
-            let _ = self.reports.send(Report::Times(std::mem::take(&mut self.times)));
+            let _ = self
+                .reports
+                .send(Report::Times(std::mem::take(&mut self.times), self.n));
         }
     }
 
@@ -181,9 +183,10 @@ impl Seat {
         let _ = self.reports.send(Report::Arrived(self.me));
     }
 
-    /// Says why the capture cannot be read on.
-    pub fn fail(&self, why: String) {
-        let _ = self.reports.send(Report::Failed(why));
+    /// The capture cannot be read on. Gives whether no other worker has found the same.
+    pub fn fails_first(&self, why: &str) -> bool {
+        let mut failures = self.convoy.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.insert(why.to_string())
     }
 
     /// The capture was read to its end.
@@ -237,6 +240,7 @@ impl Guide {
             progress: Progress::new(n),
             teller: AtomicUsize::new(0),
             told: AtomicU64::new(0),
+            failures: Mutex::default(),
         });
         let (to_workers, from_guide): (Vec<_>, Vec<_>) = (0..n).map(|_| line(QUEUE)).unzip();
         let (to_others, feeds): (Vec<_>, Vec<_>) = (0..others).map(|_| line(QUEUE)).unzip();
@@ -263,14 +267,13 @@ impl Guide {
         (guide, workers, feeds)
     }
 
-    /// Lets the workers begin, and keeps them together until none reads any more. Gives what was wrong with the capture.
-    pub fn run(&mut self) -> Vec<String> {
+    /// Lets the workers begin, and keeps them together until none reads any more.
+    pub fn run(&mut self) {
         let mut arrived: HashSet<usize> = HashSet::new();
         let mut reading = self.workers.len();
-        let mut failures = Vec::new();
         while let Some(Ok(report)) = self.reports.as_ref().map(Receiver::recv) {
             match report {
-                Report::Times(times) => self.tell(&times),
+                Report::Times(times, last) => self.tell(&times, last),
                 Report::Arrived(worker) => {
                     arrived.insert(worker);
                 }
@@ -278,9 +281,6 @@ impl Guide {
                     arrived.remove(&worker);
                     reading -= 1;
                 }
-                // All of them find the same.
-                Report::Failed(why) if failures.contains(&why) => {}
-                Report::Failed(why) => failures.push(why),
             }
             if reading == 0 {
                 break;
@@ -294,7 +294,6 @@ impl Guide {
                 }
             }
         }
-        failures
     }
 
     /// Waits until no message is on its way between the nodes, which all have done everything so far.
@@ -314,9 +313,9 @@ impl Guide {
     }
 
     /// Tells the nodes that read nothing how late it is.
-    fn tell(&mut self, times: &[f64]) {
+    fn tell(&mut self, times: &[f64], last: u64) {
         for queue in self.others.iter().flatten() {
-            queue.send(Message::Times(times.to_vec()));
+            queue.send(Message::Times(times.to_vec(), last));
         }
     }
 }
@@ -429,7 +428,7 @@ mod tests {
     fn follow(feed: &Feed, seen: &dyn Fn(f64)) {
         loop {
             match feed.wait(Duration::from_secs(60)) {
-                Taken::Message(Message::Times(times)) => times.into_iter().for_each(seen),
+                Taken::Message(Message::Times(times, _)) => times.into_iter().for_each(seen),
                 Taken::Message(Message::Question(asker)) => {
                     let _ = asker.send(false);
                 }
@@ -455,7 +454,7 @@ mod tests {
                 }
                 times.into_inner()
             });
-            assert!(guide.run().is_empty());
+            guide.run();
             let mut mine: Vec<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
             drop(guide);
             mine.sort_unstable();

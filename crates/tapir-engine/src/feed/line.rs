@@ -16,8 +16,8 @@ use tapir_packet::Batch;
 pub enum Message {
     /// Packets to analyse.
     Packets(Batch),
-    /// The times of packets that others analyse.
-    Times(Vec<f64>),
+    /// The times of packets that others analyse, up to the one of a number.
+    Times(Vec<f64>, u64),
     /// Whether other nodes' messages waited here. The answer comes when they are handled.
     Question(Sender<bool>),
     /// All whom this node waited for are here.

@@ -1,8 +1,8 @@
 //! How far the threads of a process have come, for those who must not run ahead of them, or collect what they say in the order
 //! of the capture and not in that of processors.
 //!
-//! Each says up to which mark it has done everything: packets of a capture, or a time ([`mark_of`]). Waking costs more than
-//! many packets: only who has come as far as somebody waits for wakes anybody.
+//! Each says up to which mark it has done everything: a packet of a capture, by its number. Waking costs more than many
+//! packets: only who has come as far as somebody waits for wakes anybody.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -10,11 +10,6 @@ use std::time::Duration;
 
 /// The mark of one who holds nobody up any more.
 pub const GONE: u64 = u64::MAX;
-
-/// The mark of a time, which is never negative: the bits of such numbers are in the same order as they are.
-pub fn mark_of(time: f64) -> u64 {
-    time.max(0.0).to_bits()
-}
 
 /// A mark on a cache line of its own.
 #[derive(Debug)]
@@ -108,24 +103,24 @@ mod tests {
     #[test]
     fn who_waits_hears_of_the_last_one() {
         let progress = Arc::new(Progress::new(3));
-        assert!(progress.wait(0, 0, mark_of(5.0), Duration::ZERO));
-        assert!(!progress.wait(2, 2, mark_of(1.0), Duration::ZERO));
+        assert!(progress.wait(0, 0, 5, Duration::ZERO));
+        assert!(!progress.wait(2, 2, 1, Duration::ZERO));
         let threads: Vec<_> = (0..2)
             .map(|i| {
                 let progress = progress.clone();
-                std::thread::spawn(move || (1..=1000).for_each(|t| progress.reached(i, mark_of(f64::from(t)))))
+                std::thread::spawn(move || (1..=1000).for_each(|t| progress.reached(i, t)))
             })
             .collect();
-        for t in [1.0, 500.5, 1000.0] {
-            while !progress.wait(2, 2, mark_of(t), Duration::from_secs(30)) {}
+        for t in [1, 500, 1000] {
+            while !progress.wait(2, 2, t, Duration::from_secs(30)) {}
         }
         threads.into_iter().for_each(|t| t.join().unwrap());
-        // Time does not go back, and who has ended holds nobody up.
-        progress.reached(0, mark_of(3.0));
-        assert!(progress.wait(2, 2, mark_of(1000.0), Duration::ZERO));
+        // Marks do not go back, and who has ended holds nobody up.
+        progress.reached(0, 3);
+        assert!(progress.wait(2, 2, 1000, Duration::ZERO));
         progress.reached(0, GONE);
         assert_eq!(progress.first_there(), Some(1));
         progress.reached(1, GONE);
-        assert!(progress.wait(2, 2, mark_of(1e12), Duration::ZERO));
+        assert!(progress.wait(2, 2, 1 << 40, Duration::ZERO));
     }
 }

@@ -4,6 +4,7 @@
 //! `Log::flush_interval`, at once for streams without buffering, and at the end.
 
 use std::collections::HashMap;
+use std::path::{Component, Path};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ const BYTES_MAX: usize = 4 << 20;
 const BYTES_NEAR: usize = 48 << 10;
 /// Room for the row that makes a buffer full.
 const ROOM: usize = 4 << 10;
+/// Characters of a path that a complaint shows.
+const SHOWN: usize = 100;
 /// How often the loss of rows is told.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -169,6 +172,13 @@ fn enumerator(cx: &CallCtx<'_>, name: &str, of: &str) -> Option<i64> {
     }
 }
 
+/// Whether a log's path names a file in the folder of logs or below it. What peers send must: a filter here may lead elsewhere,
+/// as `/dev/stdout` does, a peer may not.
+fn stays_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    parts.all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+}
+
 /// Why rows of another node are not written; `Ok` gives the stream and the position of the filter.
 fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), String>, RtError> {
     let Some(id) = enumerator(cx, &batch.stream, "Log::ID") else {
@@ -206,6 +216,18 @@ fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), 
             batch.filter
         )));
     }
+    let configured = filter.path.as_ref().is_some_and(|p| **p == *batch.path.as_bytes());
+    if !configured && !stays_inside(&batch.path) {
+        // Nodes of this process do what one node alone would do.
+        if !host(cx)?.cluster.is_in_process() {
+            let shown: String = batch.path.chars().take(SHOWN).collect();
+            return Ok(Err(format!(
+                "path {shown} leads out of the folder of logs, where only this node's own filters write (stream {}, filter {})",
+                batch.stream, batch.filter
+            )));
+        }
+    }
+    let filter = &host(cx)?.logs.streams[&id].filters[i];
     let mut pairs = filter.columns.iter().zip(batch.columns.iter());
     if let Some((mine, theirs)) = pairs.find(|(a, b)| kind(a) != kind(b)) {
         return Ok(Err(format!(
@@ -243,4 +265,19 @@ pub fn accept(cx: &mut CallCtx<'_>, batch: LogBatch) -> Result<(), RtError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_peers_stay_in_the_folder() {
+        for inside in ["conn", "a/b/conn", "./conn", "conn..x", "..conn", ""] {
+            assert!(stays_inside(inside), "{inside}");
+        }
+        for outside in ["/etc/conn", "/dev/stdout", "../conn", "a/../../conn", "a/..", ".."] {
+            assert!(!stays_inside(outside), "{outside}");
+        }
+    }
 }

@@ -179,19 +179,8 @@ function told_manager(w: Weird::Info, action: Action, identifier: string): bool
 	if ( identifier != "" && (of_conn || ! limited) )
 		return F;
 
-	if ( limited )
-		{
-		local key = limit_key(w, action, identifier);
-
-		if ( [w$name, key] in did_log )
-			return T;
-
-		add did_log[w$name, key];
-		}
-
-	if ( w$name !in weird_do_not_ignore_repeats )
-		add weird_ignore[w$name, identifier];
-
+	# What is remembered here of what was said would be forgotten at other moments than
+	# what the manager remembers.
 	delete w$conn;
 	Cluster::publish(Cluster::manager_topic, Weird::seen_elsewhere, w);
 	return T;

@@ -191,6 +191,11 @@ impl Engine {
         flow_options.hash_seed = u64::from_le_bytes(key[..8].try_into().unwrap_or_default());
         options::flow(&core.vm, &mut flow_options);
         flow_options.ignore_checksums |= config.ignore_checksums;
+        #[cfg(target_os = "linux")]
+        if matches!(config.input, Some(Input::Interface(_))) {
+            let mode = crate::globals::string(&core.vm, live::CHECKSUM_MODE);
+            flow_options.ignore_checksums |= mode.as_deref() == Some("AF_Packet::CHECKSUM_OFF");
+        }
         let mut shared = Shared::new();
         core.host.nodes = shared.nodes.clone();
         options::analyzers(&core.vm, &mut shared.opts);

@@ -26,6 +26,27 @@ pub struct LiveOptions {
     pub snaplen: u32,
     /// Share the traffic with other sockets of this group, by flow.
     pub fanout_group: Option<u16>,
+    pub fanout_mode: Fanout,
+    /// Put datagrams together before they are shared out. Sharing by flow always does, so that fragments follow theirs.
+    pub defragment: bool,
+    /// Bytes that the kernel hands over at once; rounded up to a power of two, and at least 64 KiB.
+    pub block_len: usize,
+    /// How long the kernel keeps a block that is not full.
+    pub block_timeout: Duration,
+    /// What the packets begin with, where the hardware type of the interface does not tell.
+    pub link_type: Option<u32>,
+}
+
+/// By what the packets of one interface are shared out among a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fanout {
+    /// Flows, in either direction.
+    #[default]
+    Hash,
+    /// The processor that took a packet in.
+    Cpu,
+    /// The queue of the network card that it came through.
+    Queue,
 }
 
 impl Default for LiveOptions {
@@ -35,29 +56,34 @@ impl Default for LiveOptions {
             buffer_len: 128 << 20,
             snaplen: 9216,
             fanout_group: None,
+            fanout_mode: Fanout::default(),
+            defragment: false,
+            block_len: 1 << 20,
+            block_timeout: Duration::from_millis(10),
+            link_type: None,
         }
     }
 }
 
-const BLOCK_LEN: usize = 1 << 20;
-/// The kernel hands over a block that is not full after this many milliseconds.
-const BLOCK_TIMEOUT_MS: u32 = 10;
+/// Bytes of a block, at least and at most: whole pages, whatever their size is.
+const BLOCK_LEN: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
 
 /// A ring of blocks shared with the kernel.
 struct Ring {
     base: NonNull<u8>,
     n_blocks: usize,
+    block_len: usize,
 }
 
 impl Ring {
     fn len(&self) -> usize {
-        self.n_blocks * BLOCK_LEN
+        self.n_blocks * self.block_len
     }
 
     /// The status word of a block, which says who owns it.
     fn status(&self, block: usize) -> &AtomicU32 {
         debug_assert!(block < self.n_blocks);
-        let at = block * BLOCK_LEN
+        let at = block * self.block_len
             + offset_of!(libc::tpacket_block_desc, hdr)
             + offset_of!(libc::tpacket_hdr_v1, block_status);
         // SAFETY: the offset lies within the mapping, which lives as long as `self`, and is aligned for a u32. The
@@ -70,7 +96,7 @@ impl Ring {
         debug_assert!(block < self.n_blocks);
         // SAFETY: the block lies within the mapping. Its status said that it is ours, and the kernel does not write
         // to it until it is given back, which needs `&mut` access of the source that this borrow keeps away.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(block * BLOCK_LEN), BLOCK_LEN) }
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(block * self.block_len), self.block_len) }
     }
 }
 
@@ -177,20 +203,27 @@ impl LiveSource {
         if index == 0 {
             return Err(failed("looking it up", name));
         }
-        let link_type = link_type(&socket, name)?;
+        let link_type = match options.link_type {
+            Some(link_type) => link_type,
+            None => link_type(&socket, name)?,
+        };
 
         let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
         set_option(&socket, libc::SOL_PACKET, libc::PACKET_VERSION, &version).map_err(|error| SourceError::Io {
             what: format!("interface {name} (ring version)"),
             error,
         })?;
-        let n_blocks = (options.buffer_len / BLOCK_LEN).max(2);
+        let block_len = options
+            .block_len
+            .clamp(*BLOCK_LEN.start(), *BLOCK_LEN.end())
+            .next_power_of_two();
+        let n_blocks = (options.buffer_len / block_len).max(2);
         let request = libc::tpacket_req3 {
-            tp_block_size: BLOCK_LEN as u32,
+            tp_block_size: block_len as u32,
             tp_block_nr: n_blocks as u32,
             tp_frame_size: 2048,
-            tp_frame_nr: (n_blocks * BLOCK_LEN / 2048) as u32,
-            tp_retire_blk_tov: BLOCK_TIMEOUT_MS,
+            tp_frame_nr: (n_blocks * block_len / 2048) as u32,
+            tp_retire_blk_tov: options.block_timeout.as_millis().clamp(1, 60_000) as u32,
             tp_sizeof_priv: 0,
             tp_feature_req_word: 0,
         };
@@ -202,7 +235,7 @@ impl LiveSource {
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                n_blocks * BLOCK_LEN,
+                n_blocks * block_len,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 socket.as_raw_fd(),
@@ -217,7 +250,11 @@ impl LiveSource {
         let Some(base) = base else {
             return Err(failed("mapping the ring", name));
         };
-        let ring = Ring { base, n_blocks };
+        let ring = Ring {
+            base,
+            n_blocks,
+            block_len,
+        };
 
         // SAFETY: an all-zero sockaddr_ll is a valid one.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -248,9 +285,14 @@ impl LiveSource {
             })?;
         }
         if let Some(group) = options.fanout_group {
-            // Datagrams are put together before they are assigned, so that fragments follow their flow.
             const DEFRAGMENT: u32 = 0x8000;
-            let value = u32::from(group) | (libc::PACKET_FANOUT_HASH | DEFRAGMENT) << 16;
+            let mode = match options.fanout_mode {
+                Fanout::Hash => libc::PACKET_FANOUT_HASH | DEFRAGMENT,
+                Fanout::Cpu => libc::PACKET_FANOUT_CPU,
+                Fanout::Queue => libc::PACKET_FANOUT_QM,
+            };
+            let flags = if options.defragment { DEFRAGMENT } else { 0 };
+            let value = u32::from(group) | (mode | flags) << 16;
             set_option(&socket, libc::SOL_PACKET, libc::PACKET_FANOUT, &value).map_err(|error| SourceError::Io {
                 what: format!("interface {name} (fanout)"),
                 error,

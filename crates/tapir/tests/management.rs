@@ -38,10 +38,8 @@ impl Instance {
                 "Management::Controller::auto_assign_metrics_ports=F",
             ])
             .arg(format!("Management::Controller::default_port_websocket={clients}/tcp"))
+            // Where the controller listens is where its agent connects to.
             .arg(format!("Management::Controller::default_port={agents}/tcp"))
-            .arg(format!(
-                "Management::Agent::controller=[$address=\"127.0.0.1\", $bound_port={agents}/tcp]"
-            ))
             .arg(format!("Management::Agent::default_port={nodes}/tcp"))
             .arg(format!("Broker::default_port={supervisor}/tcp"))
             .arg(format!(

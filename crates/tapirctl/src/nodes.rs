@@ -56,6 +56,8 @@ pub struct Node {
     pub share: Option<(usize, usize)>,
     /// The group of those that share an interface by AF_PACKET's fanout.
     pub fanout: Option<u16>,
+    /// What scripts are told of how its interface is watched, as `NAME=VALUE`.
+    pub settings: Vec<String>,
 }
 
 impl Node {
@@ -99,7 +101,7 @@ const KEYS: &[&str] = &[
     "count",
 ];
 
-/// Settings of AF_PACKET, behind `af_packet_`. Only the group and whether there is one matter here.
+/// Settings of AF_PACKET, behind `af_packet_`.
 const AF_PACKET: &[&str] = &[
     "buffer_size",
     "block_size",
@@ -117,13 +119,62 @@ const AF_PACKET: &[&str] = &[
 pub fn without_effect(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     for (i, line) in text.lines().enumerate() {
-        let key = line.split(['#', ';', '=']).next().unwrap_or_default().trim();
-        let packets = key.strip_prefix("af_packet_");
-        if packets.is_some_and(|k| AF_PACKET.contains(&k) && !matches!(k, "fanout_id" | "enable_fanout")) {
-            out.push(format!("node.cfg, line {}: {key} has no effect here", i + 1));
+        let line = line.split(['#', ';']).next().unwrap_or_default();
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let none = match key {
+            "af_packet_enable_hw_timestamping" => is_on(key, Some(value.to_string())) == Ok(true),
+            "af_packet_checksum_validation_mode" => value.ends_with("CHECKSUM_KERNEL"),
+            _ => false,
+        };
+        if none {
+            out.push(format!("node.cfg, line {}: {key} = {value} has no effect here", i + 1));
         }
     }
     out
+}
+
+/// A setting of AF_PACKET as scripts are told; `None` for what they need not know.
+///
+/// # Errors
+/// When it is no value of that setting.
+fn af_packet(key: &str, value: &str) -> Result<Option<String>, String> {
+    let wrong = |what: &str| Err(format!("af_packet_{key}: '{value}' is {what}"));
+    let one_of = |names: &[&str]| {
+        let name = value.strip_prefix("AF_Packet::").unwrap_or(value);
+        names.contains(&name).then(|| format!("AF_Packet::{name}"))
+    };
+    let text = match key {
+        "buffer_size" | "block_size" | "link_type" => match value.parse::<u32>() {
+            Ok(n) => n.to_string(),
+            Err(_) => return wrong("no number"),
+        },
+        "block_timeout" => {
+            let digits = value.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+            let (number, unit) = value.split_at(digits);
+            let unit = unit.trim();
+            if number.parse::<f64>().is_err() || !["usec", "msec", "sec"].contains(&unit.trim_end_matches('s')) {
+                return wrong("no time such as 10msec");
+            }
+            format!("{number}{unit}")
+        }
+        "fanout_mode" => match one_of(&["FANOUT_HASH", "FANOUT_CPU", "FANOUT_QM"]) {
+            Some(mode) => mode,
+            None => return wrong("not FANOUT_HASH, FANOUT_CPU or FANOUT_QM"),
+        },
+        "checksum_validation_mode" => match one_of(&["CHECKSUM_OFF", "CHECKSUM_KERNEL", "CHECKSUM_ON"]) {
+            Some(mode) => mode,
+            None => return wrong("not CHECKSUM_OFF, CHECKSUM_KERNEL or CHECKSUM_ON"),
+        },
+        "enable_defrag" | "enable_hw_timestamping" => {
+            let on = is_on(&format!("af_packet_{key}"), Some(value.to_string()))?;
+            if on { "T".into() } else { "F".into() }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(format!("AF_Packet::{key}={text}")))
 }
 
 /// `K=V,K=V` as pairs.
@@ -240,7 +291,7 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
     }
     let shares = procs > 1 && interfaces.is_empty();
     let fanout = match get("lb_method").as_deref() {
-        Some("af_packet") if shares && is_on(get("af_packet_enable_fanout"))? => {
+        Some("af_packet") if shares && is_on("af_packet_enable_fanout", get("af_packet_enable_fanout"))? => {
             Some(match get("af_packet_fanout_id") {
                 Some(text) => {
                     let id = text.parse().ok().filter(|id| *id > 0);
@@ -258,6 +309,12 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
         _ => None,
     };
     let env = environment(&get("env_vars").unwrap_or_default())?;
+    let mut settings = Vec::new();
+    for key in AF_PACKET {
+        if let Some(value) = get(&format!("af_packet_{key}")) {
+            settings.extend(af_packet(key, &value)?);
+        }
+    }
     for i in 0..procs.max(1) {
         nodes.push(Node {
             name: if procs > 0 {
@@ -276,6 +333,7 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
             cpu: (!cpus.is_empty()).then(|| cpus[i % cpus.len()]),
             share: (shares && fanout.is_none()).then_some((i + 1, procs)),
             fanout,
+            settings: settings.clone(),
         });
     }
     Ok(())
@@ -285,11 +343,11 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
 const FANOUT_ID: u16 = 23;
 
 /// Whether a switch that is on by default is on.
-fn is_on(text: Option<String>) -> Result<bool, String> {
+fn is_on(key: &str, text: Option<String>) -> Result<bool, String> {
     match text.as_deref().map(str::to_ascii_lowercase).as_deref() {
         None | Some("1" | "t" | "true" | "yes") => Ok(true),
         Some("0" | "f" | "false" | "no") => Ok(false),
-        Some(other) => Err(format!("af_packet_enable_fanout: '{other}' is neither 1 nor 0")),
+        Some(other) => Err(format!("{key}: '{other}' is neither 1 nor 0")),
     }
 }
 
@@ -404,6 +462,28 @@ mod tests {
         );
         assert_eq!(shares(&more.replace("=af_packet", "=custom"))[2], (None, Some((1, 2))));
         assert!(read(&format!("{CLUSTER}{more}af_packet_fanout_id=x\n")).is_err());
+        // What scripts are told of it.
+        let settings = |text: &str| read(&format!("{CLUSTER}{more}{text}")).map(|n| n.last().unwrap().settings.clone());
+        let all = "af_packet_buffer_size=1048576\naf_packet_block_timeout=5 msecs\naf_packet_fanout_mode=FANOUT_CPU\n\
+                   af_packet_enable_defrag=1\naf_packet_checksum_validation_mode=AF_Packet::CHECKSUM_OFF\n";
+        let told = [
+            "AF_Packet::buffer_size=1048576",
+            "AF_Packet::block_timeout=5msecs",
+            "AF_Packet::fanout_mode=AF_Packet::FANOUT_CPU",
+            "AF_Packet::enable_defrag=T",
+            "AF_Packet::checksum_validation_mode=AF_Packet::CHECKSUM_OFF",
+        ];
+        assert_eq!(settings(all).unwrap(), told);
+        for wrong in [
+            "buffer_size=much",
+            "block_timeout=5",
+            "fanout_mode=FANOUT_EBPF",
+            "enable_defrag=2",
+        ] {
+            assert!(settings(&format!("af_packet_{wrong}\n")).is_err(), "{wrong}");
+        }
+        assert!(without_effect(all).is_empty());
+        assert_eq!(without_effect("af_packet_enable_hw_timestamping = 1 # x\n").len(), 1);
     }
 
     #[test]

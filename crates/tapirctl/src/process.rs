@@ -66,6 +66,7 @@ pub fn arguments(options: &Options, node: &Node, checks: bool) -> Vec<String> {
         if let Some(group) = node.fanout {
             args.extend(["--fanout".into(), group.to_string()]);
         }
+        args.extend(node.settings.iter().cloned());
         if options.flag("SaveTraces") && !node.interface.is_empty() {
             args.extend(["-w".into(), "trace.pcap".into()]);
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tapir_cluster::Backend;
 use tapir_data::value::Value;
 use tapir_packet::together::SharedPacket;
-use tapir_vm::Severity;
+use tapir_vm::{Host, Severity};
 
 use super::{Engine, Pace, complain};
 use crate::config::Config;
@@ -114,7 +114,17 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
             engine.meet(peers);
             #[cfg(target_os = "linux")]
             if let Part::Watches(_) = part {
-                start.watch_with(engine.live_options(config));
+                match engine.live_options(config) {
+                    Ok(options) => start.watch_with(options),
+                    Err(e) => {
+                        let text = format!("fatal error: {e}");
+                        if engine.core.borrow_mut().host.says_first(&text) {
+                            complain(&text);
+                        }
+                        engine.pass_on_end();
+                        return engine.leave(1);
+                    }
+                }
             }
             start.ready();
             let mut status = 0;

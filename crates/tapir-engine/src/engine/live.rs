@@ -5,11 +5,19 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use tapir_packet::Source;
-use tapir_packet::live::{LiveOptions, LiveSource};
+use tapir_packet::live::{Fanout, LiveOptions, LiveSource};
+use tapir_vm::{Host, Severity};
 
 use super::{Engine, tell_status};
 use crate::config::Config;
-use crate::globals::{count, seconds};
+use crate::globals::{count, flag, seconds, string};
+
+/// Defaults of scripts for this kind of source, which other settings or the interface itself say better.
+const AF_BUFFER: u64 = 128 << 20;
+const AF_BLOCK: u64 = 32 << 10;
+const ETHERNET: u64 = 1;
+/// Who looks after checksums.
+pub(super) const CHECKSUM_MODE: &str = "AF_Packet::checksum_validation_mode";
 
 /// Packets taken before other inputs have their turn.
 const BATCH: usize = 512;
@@ -18,15 +26,51 @@ const WAIT: Duration = Duration::from_millis(10);
 
 impl Engine {
     /// How scripts want an interface to be watched.
-    pub(super) fn live_options(&self, config: &Config) -> LiveOptions {
-        let vm = &self.core.borrow().vm;
+    ///
+    /// # Errors
+    /// When that cannot be done here.
+    pub(super) fn live_options(&self, config: &Config) -> Result<LiveOptions, String> {
+        let core = &mut *self.core.borrow_mut();
         let defaults = LiveOptions::default();
-        LiveOptions {
-            snaplen: count(vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
-            buffer_len: count(vm, "Pcap::bufsize").map_or(defaults.buffer_len, |mb| (mb as usize) << 20),
-            fanout_group: config.fanout,
-            ..defaults
+        // Two have one meaning, so the one that somebody has set counts; and what has a default of another kind of source
+        // counts when it was set.
+        let set = |name: &str, default: u64| count(&core.vm, &format!("AF_Packet::{name}")).filter(|n| *n != default);
+        let buffer_len = match set("buffer_size", AF_BUFFER) {
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            None => count(&core.vm, "Pcap::bufsize").map_or(defaults.buffer_len, |mb| (mb as usize) << 20),
+        };
+        let fanout_mode = match string(&core.vm, "AF_Packet::fanout_mode").as_deref() {
+            None | Some("AF_Packet::FANOUT_HASH") => Fanout::Hash,
+            Some("AF_Packet::FANOUT_CPU") => Fanout::Cpu,
+            Some("AF_Packet::FANOUT_QM") => Fanout::Queue,
+            Some(other) => return Err(format!("AF_Packet::fanout_mode: there is no {other} here")),
+        };
+        let mut idle = Vec::new();
+        if flag(&core.vm, "AF_Packet::enable_hw_timestamping") == Some(true) {
+            idle.push("AF_Packet::enable_hw_timestamping has no effect: packets have the times of the kernel");
         }
+        if string(&core.vm, CHECKSUM_MODE).as_deref() == Some("AF_Packet::CHECKSUM_KERNEL") {
+            idle.push("AF_Packet::CHECKSUM_KERNEL has no effect: checksums are computed here");
+        }
+        let options = LiveOptions {
+            snaplen: count(&core.vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
+            buffer_len,
+            fanout_group: config.fanout,
+            fanout_mode,
+            defragment: flag(&core.vm, "AF_Packet::enable_defrag") == Some(true),
+            block_len: set("block_size", AF_BLOCK).map_or(defaults.block_len, |n| n as usize),
+            block_timeout: seconds(&core.vm, "AF_Packet::block_timeout")
+                .and_then(|s| Duration::try_from_secs_f64(s).ok())
+                .unwrap_or(defaults.block_timeout),
+            link_type: set("link_type", ETHERNET).map(|n| n as u32),
+            ..defaults
+        };
+        for text in idle {
+            if core.host.says_first(text) {
+                core.vm.report(&mut core.host, Severity::Warning, text.into(), None);
+            }
+        }
+        Ok(options)
     }
 
     /// How long there must be no packets before the clock on the wall tells the time.
@@ -37,7 +81,7 @@ impl Engine {
 
     /// Watches an interface until the node is to stop.
     pub(super) fn live(&mut self, config: &Config, name: &str) -> Result<(), String> {
-        let options = self.live_options(config);
+        let options = self.live_options(config)?;
         let idle_after = self.inactivity_timeout();
         let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
         // Not before: who waits for this sends packets next.

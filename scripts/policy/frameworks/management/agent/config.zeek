@@ -40,6 +40,9 @@ export {
 	## Where the controller is. With the address 0.0.0.0 the agent waits for it to connect.
 	const controller = Broker::NetworkInfo($address="127.0.0.1", $bound_port=Management::Controller::network_info()$bound_port) &redef;
 
+	## The same where the controller's own settings were changed later, as from the command line.
+	global controller_info: function(): Broker::NetworkInfo;
+
 	## The folder it works in. Empty is one of its name below that for all nodes.
 	const directory = "" &redef;
 
@@ -56,6 +59,18 @@ export {
 function get_name(): string
 	{
 	return name == "" ? fmt("agent-%s", gethostname()) : name;
+	}
+
+# The controller's port when its place was determined.
+const port_before = Management::Controller::network_info()$bound_port;
+
+function controller_info(): Broker::NetworkInfo
+	{
+	if ( controller$bound_port != port_before )
+		return controller;
+
+	return Broker::NetworkInfo($address=controller$address,
+	                           $bound_port=Management::Controller::network_info()$bound_port);
 	}
 
 function endpoint_info(): Broker::EndpointInfo

@@ -709,9 +709,10 @@ event zeek_init()
 	local supervisor = supervisor_place();
 	Broker::peer(supervisor$address, supervisor$bound_port, Management::connect_retry);
 
-	if ( Management::Agent::controller$address != "0.0.0.0" )
-		Broker::peer(Management::Agent::controller$address, Management::Agent::controller$bound_port,
-		             Management::connect_retry);
+	local its_controller = Management::Agent::controller_info();
+
+	if ( its_controller$address != "0.0.0.0" )
+		Broker::peer(its_controller$address, its_controller$bound_port, Management::connect_retry);
 
 	if ( Management::Agent::archive_logs && getenv("ZEEK_MANAGEMENT_TESTING") == "" )
 		event trigger_log_archival(F);

@@ -442,3 +442,55 @@ fn software_is_told_by_what_it_says_of_itself() {
     let got = rows(&logs_of("software", &t), "software", &columns);
     assert_eq!(got, cases.map(|c| c.1));
 }
+
+#[test]
+fn names_of_files_are_taken_from_headers() {
+    let cases = [
+        ("attachment; filename=\"a b.txt\"; size=3", "a b.txt"),
+        ("attachment; filename=\"50%25.txt\"", "50%.txt"),
+        ("attachment; filename*=UTF-8'en'na%20me.txt", "na me.txt"),
+        ("attachment; filename=plain.txt", "plain.txt"),
+        ("attachment; filename=\"it's bob's.txt\"", "it's bob's.txt"),
+    ];
+    let mut turns = Vec::new();
+    for (header, _) in cases {
+        turns.push((true, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec()));
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Disposition: {header}\r\nContent-Length: 4\r\n\r\nfile");
+        turns.push((false, answer.into_bytes()));
+    }
+    let t = Talk {
+        tcp: true,
+        whole: true,
+        port: 80,
+        turns,
+    };
+    let mut got = rows(&logs_of("filenames", &t), "files", &["ts", "filename"]);
+    got.sort();
+    let got: Vec<&str> = got.iter().map(|r| r.split_once(' ').map_or("", |x| x.1)).collect();
+    assert_eq!(got, cases.map(|c| c.1));
+}
+
+#[test]
+fn ssh_software_stands_behind_all_numbers_of_the_protocol() {
+    let t = tcp(
+        22,
+        &[
+            (false, b"SSH-2.0-1.82 sshlib: WinSSHD 4.27\r\n"),
+            (true, b"SSH-2.0-OpenSSH_7.2p2 Ubuntu-4\r\n"),
+        ],
+    );
+    let columns = [
+        "software_type",
+        "name",
+        "version.major",
+        "version.minor",
+        "unparsed_version",
+    ];
+    let mut got = rows(&logs_of("ssh-software", &t), "software", &columns);
+    got.sort();
+    let want = [
+        "SSH::CLIENT OpenSSH 7 2 OpenSSH_7.2p2 Ubuntu-4",
+        "SSH::SERVER sshlib: WinSSHD 4 27  sshlib: WinSSHD 4.27",
+    ];
+    assert_eq!(got, want);
+}

@@ -849,7 +849,11 @@ impl Engine {
                 return;
             }
             let (any, names) = self.poll_inputs();
-            let asking = names.waiting > 0 && (wall || patience.waits(names, Instant::now()));
+            let asking = if wall {
+                names.waiting > 0
+            } else {
+                patience.waits(names, Instant::now())
+            };
             let any = self.poll_cluster() || any;
             let any = (supervises && self.poll_supervised()) || any;
             if !stay && !any && !asking && !self.core.borrow().host.inputs.is_busy() {

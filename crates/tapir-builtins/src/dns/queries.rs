@@ -25,6 +25,12 @@ const HOSTS_MAX: usize = 4;
 /// What the system has not found by then does not matter any more; its thread may still be busy.
 const HOST_TIME: Duration = Duration::from_secs(30);
 
+/// The least time after which a question is sent again to a server that answers others: datagrams get lost, and servers
+/// drop what comes too fast.
+const AGAIN_MIN: Duration = Duration::from_millis(250);
+/// Such a server is given so many times as long as it usually takes.
+const AGAIN_TIMES: u32 = 8;
+
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Question {
@@ -54,6 +60,31 @@ struct Sent {
     server: usize,
     socket: u32,
     id: u16,
+    at: Instant,
+    /// The reply may be one to an earlier datagram.
+    again: bool,
+}
+
+/// A server, and how it does.
+#[derive(Default)]
+struct Server {
+    silence: Silence,
+    /// How long its replies take.
+    takes: Option<Duration>,
+}
+
+impl Server {
+    fn answered(&mut self, took: Option<Duration>) {
+        self.silence.answered();
+        if let Some(took) = took {
+            self.takes = Some(self.takes.map_or(took, |t| (t * 7 + took) / 8));
+        }
+    }
+
+    /// When a question is to be sent again within a try; never, if the server has not answered anything yet.
+    fn again(&self) -> Option<Duration> {
+        self.takes.map(|t| (t * AGAIN_TIMES).max(AGAIN_MIN))
+    }
 }
 
 struct Job {
@@ -94,13 +125,27 @@ struct RecordJob {
     /// Only to find out whether a silent server answers again.
     is_probe: bool,
     is_on_wire: bool,
+    /// When this try ends, and how long it is until the question is sent again within it.
+    ends: Option<Instant>,
+    again: Option<Duration>,
     until: Option<Instant>,
+}
+
+impl RecordJob {
+    /// Notes a datagram to the last server. Gives when there is something to do next.
+    fn went(&mut self, now: Instant) -> Instant {
+        let ends = self.ends.unwrap_or(now);
+        let next = self.again.map_or(ends, |d| (now + d).min(ends));
+        self.again = self.again.map(|d| d * 2);
+        self.until = Some(next);
+        next
+    }
 }
 
 /// All look-ups under way.
 pub struct Queries {
     conf: Conf,
-    servers: Vec<Silence>,
+    servers: Vec<Server>,
     system: Silence,
     cache: Arc<Mutex<Cache>>,
     jobs: HashMap<u64, Job>,
@@ -121,7 +166,7 @@ pub struct Queries {
 impl Queries {
     pub fn new(conf: Conf, cache: Arc<Mutex<Cache>>) -> Self {
         Queries {
-            servers: conf.servers.iter().map(|_| Silence::default()).collect(),
+            servers: conf.servers.iter().map(|_| Server::default()).collect(),
             conf,
             system: Silence::default(),
             cache,
@@ -149,7 +194,7 @@ impl Queries {
 
     /// Takes other servers into use. Only when nothing is under way.
     pub fn set_conf(&mut self, conf: Conf) {
-        self.servers = conf.servers.iter().map(|_| Silence::default()).collect();
+        self.servers = conf.servers.iter().map(|_| Server::default()).collect();
         self.conf = conf;
     }
 
@@ -202,6 +247,8 @@ impl Queries {
                 was_heard: false,
                 is_probe: false,
                 is_on_wire: false,
+                ends: None,
+                again: None,
                 until: None,
             }),
             Question::Host(_) if self.conf.given => State::Parts {
@@ -274,7 +321,7 @@ impl Queries {
     /// Sends what waits, as far as there is room, and ends what nobody would answer.
     fn go_on(&mut self, now: Instant, wire: &mut dyn Wire) {
         while let Some(&job) = self.waiting.front() {
-            if self.servers.iter().all(|s| s.is_silent(now)) {
+            if self.servers.iter().all(|s| s.silence.is_silent(now)) {
                 self.waiting.pop_front();
                 self.finish(job, Answer::Failed, Holds::Not, now, wire);
             } else if self.on_wire < ON_WIRE_MAX {
@@ -330,7 +377,7 @@ impl Queries {
         loop {
             if r.tries >= tries_max || r.is_probe || r.refusals >= n as u32 {
                 // Servers that answer others have said all that they will.
-                let alive = self.servers.iter().any(|s| !s.is_silent(now));
+                let alive = self.servers.iter().any(|s| !s.silence.is_silent(now));
                 let holds = if r.was_heard && alive {
                     Holds::Failed
                 } else {
@@ -343,12 +390,15 @@ impl Queries {
             let mut server = (r.first + r.tries as usize) % n;
             let awake = (0..n)
                 .map(|k| (server + k) % n)
-                .find(|s| !self.servers[*s].is_silent(now));
+                .find(|s| !self.servers[*s].silence.is_silent(now));
             server = awake.unwrap_or(server);
             r.tries += 1;
-            let is_probe = self.servers[server].begin_try(now);
-            r.is_probe = is_probe && self.servers.iter().all(|s| s.is_silent(now));
-            let earlier = r.sent.iter().position(|s| s.server == server).map(|i| r.sent.remove(i));
+            let is_probe = self.servers[server].silence.begin_try(now);
+            r.is_probe = is_probe && self.servers.iter().all(|s| s.silence.is_silent(now));
+            let earlier = r.sent.iter().position(|s| s.server == server).map(|i| Sent {
+                again: true,
+                ..r.sent.remove(i)
+            });
             let sent = earlier.or_else(|| {
                 let socket = wire.open(server)?;
                 for _ in 0..16 {
@@ -356,7 +406,13 @@ impl Queries {
                     let id = self.random.hash_one(self.drawn) as u16;
                     if let std::collections::hash_map::Entry::Vacant(e) = self.by_id.entry((socket, id)) {
                         e.insert(job);
-                        return Some(Sent { server, socket, id });
+                        return Some(Sent {
+                            server,
+                            socket,
+                            id,
+                            at: now,
+                            again: false,
+                        });
                     }
                 }
                 wire.close(socket);
@@ -373,11 +429,12 @@ impl Queries {
                 r.refusals += 1;
                 continue;
             }
-            let until = now + self.conf.timeout;
-            if let Some(t) = r.until.replace(until) {
+            if let Some(t) = r.until.take() {
                 self.timers.remove(&(t, job));
             }
-            self.timers.insert((until, job));
+            r.ends = Some(now + self.conf.timeout);
+            r.again = self.servers[server].again();
+            self.timers.insert((r.went(now), job));
             return;
         }
     }
@@ -392,9 +449,13 @@ impl Queries {
             match self.jobs.get_mut(&job).map(|j| &mut j.state) {
                 Some(State::Record(r)) => {
                     r.until = None;
+                    if r.ends.is_some_and(|t| now < t) {
+                        self.send_again(job, now, wire);
+                        continue;
+                    }
                     r.was_heard = true;
                     if let Some(s) = r.sent.last() {
-                        self.servers[s.server].timed_out(now);
+                        self.servers[s.server].silence.timed_out(now);
                     }
                     self.try_next(job, now, wire);
                 }
@@ -405,12 +466,27 @@ impl Queries {
         self.go_on(now, wire);
     }
 
+    /// Asks the same server again before a try ends.
+    fn send_again(&mut self, job: u64, now: Instant, wire: &mut dyn Wire) {
+        let Some(State::Record(r)) = self.jobs.get_mut(&job).map(|j| &mut j.state) else {
+            return;
+        };
+        let Some(last) = r.sent.last_mut() else { return };
+        last.again = true;
+        let socket = last.socket;
+        if wire.send(socket, &encode(last.id, &r.name, r.kind)) {
+            self.timers.insert((r.went(now), job));
+        } else {
+            self.refused(job, socket, now, wire);
+        }
+    }
+
     /// Takes a datagram that a server sent to a socket.
     pub fn received(&mut self, server: usize, socket: u32, data: &[u8], now: Instant, wire: &mut dyn Wire) {
         let Some(id) = reply_id(data) else { return };
         // Late or not: it answers.
         if let Some(s) = self.servers.get_mut(server) {
-            s.answered();
+            s.answered(None);
         }
         let Some(&job) = self.by_id.get(&(socket, id)) else {
             return;
@@ -420,6 +496,9 @@ impl Queries {
         let Some(reply) = decode(data, &r.name, r.kind) else {
             return;
         };
+        if let Some(sent) = r.sent.iter().find(|s| s.socket == socket && !s.again) {
+            self.servers[sent.server].answered(Some(now.saturating_duration_since(sent.at)));
+        }
         match reply {
             Reply::Found(answer, ttl) => {
                 let ttl = ttl.min(r.ttl);

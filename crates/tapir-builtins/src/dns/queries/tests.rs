@@ -259,6 +259,49 @@ fn silence_is_noticed_and_its_end() {
 }
 
 #[test]
+fn what_gets_lost_is_sent_again_soon() {
+    let mut b = Bench::new(2, false);
+    let part = Duration::from_millis(50);
+    b.ask("a.example");
+    (0..20).for_each(|_| b.pass(part));
+    // Nobody knows how long this server takes.
+    assert_eq!(b.servers_asked(), [0]);
+    b.reply_text(0, "x");
+    // Now it is a second: the try ends before.
+    b.ask("b.example");
+    (0..39).for_each(|_| b.pass(part));
+    assert_eq!(b.servers_asked(), [0, 0]);
+    b.pass(part);
+    assert_eq!(b.servers_asked(), [0, 0, 1]);
+    b.reply_text(2, "x");
+    // After being quick many times, it is sent again after 250 ms, 500 ms, 1 s; then comes the next server.
+    for n in 0..40 {
+        b.ask(&format!("n{n}.example"));
+        b.reply_text(b.wire.sent.len() - 1, "x");
+    }
+    b.wire.sent.clear();
+    b.ask("d.example");
+    let times: Vec<usize> = (0..40)
+        .map(|_| {
+            b.pass(part);
+            b.wire.sent.len()
+        })
+        .collect();
+    assert_eq!(
+        [
+            times[3], times[4], times[13], times[14], times[33], times[34], times[38], times[39]
+        ],
+        [1, 2, 2, 3, 3, 4, 4, 5]
+    );
+    assert_eq!(b.servers_asked(), [0, 0, 0, 0, 1]);
+    // Whichever it replies to; that says nothing about how long it takes.
+    b.reply_text(0, "x");
+    assert_eq!(b.take().len(), 43);
+    b.assert_nothing_left();
+    assert_eq!(b.q.servers[0].again(), Some(AGAIN_MIN));
+}
+
+#[test]
 fn late_is_not_silent() {
     let mut b = Bench::new(1, false);
     for n in 0..ON_WIRE_MAX {

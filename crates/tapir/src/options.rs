@@ -545,7 +545,37 @@ pub fn supervision(config: &mut Config) -> Result<(), String> {
     Ok(())
 }
 
+/// Options of Zeek for which there is something else here.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "-d",
+        "--debug-script",
+        "there is no script debugger; --tracefile FILE writes which functions and handlers run, print shows values, \
+         and backtrace() tells who called",
+    ),
+    (
+        "-E",
+        "--event-trace",
+        "events are not written as a script that raises them again; a handler of new_event(name, args) sees each with its \
+         arguments, and --tracefile FILE writes which handlers run",
+    ),
+    (
+        "-X",
+        "--zeekygen",
+        "no documentation is made from scripts; --export-scripts DIR writes those that come with the program, with \
+         their comments, and -I NAME prints one declaration",
+    ),
+    (
+        "--test",
+        "--test",
+        "the program carries no tests of itself; ./test in its source tree runs them",
+    ),
+];
+
 fn unknown(what: &str) -> String {
+    if let Some((.., instead)) = ELSEWHERE.iter().find(|(s, l, _)| [*s, *l].contains(&what)) {
+        return format!("ERROR: {what}: {instead}");
+    }
     let names = OPTIONS.iter().filter_map(|o| o.long).map(|l| format!("--{l}"));
     let near = names
         .filter(|n| what.len() > 3 && distance(n, what) <= 2)
@@ -626,6 +656,16 @@ mod tests {
         assert!(run(&["-r", "a", "--fanout", "7"]).unwrap_err().contains("-i"));
         assert!(run(&["-i", "a", "--fanout", "0"]).is_err());
         assert!(run(&["-r", "a", "-i", "b"]).unwrap_err().contains("only one of"));
+        for (args, instead) in [
+            (&["-Cd"][..], "--tracefile"),
+            (&["-E", "x"], "new_event"),
+            (&["--event-trace=x"], "new_event"),
+            (&["-X", "x"], "--export-scripts"),
+            (&["--test"], "./test"),
+        ] {
+            let e = run(args).unwrap_err();
+            assert!(e.contains(instead) && !e.contains("Unrecognized"), "{e}");
+        }
         assert!(run(&["-Z"]).unwrap_err().contains("Unrecognized option -Z"));
     }
 }

@@ -25,15 +25,95 @@ pub struct Segments {
     pub anchored: Node,
     /// Each somewhere behind the one before; none is empty.
     pub floating: Vec<Node>,
+    /// What `anchored` is if it begins with bytes that do not matter.
+    pub placed: Option<Placed>,
+}
+
+/// Something that begins behind some bytes that do not matter, as in `^.{20}\xdc\xa7`.
+pub struct Placed {
+    /// Where it begins: so many bytes behind the start of the data, at least and at most.
+    pub place: (u32, u32),
+    /// Whether that must be the true start.
+    pub behind_begin: bool,
+    pub node: Node,
+}
+
+/// Fewer bytes than this before a placed part are stepped over as quickly as it would be searched for.
+const PLACE_MIN: u32 = 4;
+
+/// The beginning of a pattern, if it is something placed.
+fn placed(parts: &[Node]) -> Option<Placed> {
+    let (behind_begin, parts) = match parts {
+        [Node::Begin, rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    match parts {
+        [Node::Repeat(any, min, Some(max)), rest @ ..]
+            if **any == Node::Set(ByteSet::ALL) && *max >= PLACE_MIN && *max < u32::MAX && !rest.is_empty() =>
+        {
+            Some(Placed {
+                place: (*min, *max),
+                behind_begin,
+                node: Node::concat(rest.to_vec()),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The alternatives of a pattern, each in segments.
 pub fn split(node: &Node) -> Vec<Segments> {
-    match node {
-        Node::Alt(v) if v.len() <= ALTERNATIVES_MAX => v.iter().flat_map(split).collect(),
-        Node::Concat(v) => vec![split_series(v)],
-        other => vec![split_series(std::slice::from_ref(other))],
+    let mut alternatives = vec![series(node)];
+    // What has a choice of which some have a `.*` becomes several, one for each choice.
+    while let Some((i, at)) = alternatives
+        .iter()
+        .enumerate()
+        .find_map(|(i, parts)| Some((i, choice(parts)?)))
+    {
+        let parts = &alternatives[i];
+        let with = |chosen: &Node| [&parts[..at], &series(chosen)[..], &parts[at + 1..]].concat();
+        let spread: Vec<_> = choices(&parts[at]).into_iter().map(with).collect();
+        if alternatives.len() - 1 + spread.len() > ALTERNATIVES_MAX {
+            break;
+        }
+        alternatives.splice(i..=i, spread);
     }
+    alternatives.iter().map(|parts| split_series(parts)).collect()
+}
+
+/// The parts of which a node is made, one behind the other.
+fn series(node: &Node) -> Vec<Node> {
+    match node {
+        Node::Concat(v) => v.clone(),
+        other => vec![other.clone()],
+    }
+}
+
+/// What may stand in a node's place, if it leaves a choice.
+fn choices(node: &Node) -> Vec<&Node> {
+    match node {
+        Node::Alt(v) => v.iter().collect(),
+        Node::Repeat(inner, 0, Some(1)) => vec![&Node::Empty, inner],
+        _ => Vec::new(),
+    }
+}
+
+/// Where a choice is that decides about a `.*`. A pattern that is nothing but a choice is one, too.
+fn choice(parts: &[Node]) -> Option<usize> {
+    let alone = matches!(parts, [Node::Alt(_)]);
+    parts
+        .iter()
+        .position(|n| alone || choices(n).iter().any(|c| series(c).iter().any(has_any)))
+}
+
+/// Whether a node has a `.*` at which a pattern could be cut, if choices are made.
+fn has_any(node: &Node) -> bool {
+    is_any(node) || choices(node).iter().any(|c| series(c).iter().any(has_any))
+}
+
+/// Whether a node is `.*` or the like.
+fn is_any(node: &Node) -> bool {
+    matches!(node, Node::Repeat(inner, _, None) if **inner == Node::Set(ByteSet::ALL))
 }
 
 fn split_series(parts: &[Node]) -> Segments {
@@ -56,11 +136,14 @@ fn split_series(parts: &[Node]) -> Segments {
         }
     }
     let mut segments = segments.into_iter();
-    let anchored = Node::concat(segments.next().unwrap_or_default());
+    let first = segments.next().unwrap_or_default();
+    let placed = placed(&first);
+    let anchored = Node::concat(first);
     let floating = segments.map(without_optional_start).filter(|n| *n != Node::Empty);
     Segments {
         anchored,
         floating: floating.collect(),
+        placed,
     }
 }
 
@@ -328,11 +411,11 @@ fn commonness(key: u32) -> f32 {
 
 /// Numbers sequences of equal places that wait for the same segment as one.
 #[derive(Default)]
-pub struct Shared(HashMap<(u32, Vec<Place>), usize>);
+pub struct Shared(HashMap<(u32, (u32, u32), Vec<Place>), usize>);
 
 impl Shared {
-    /// The number given before to equal places, or `fresh`.
-    pub fn number(&mut self, needs: u32, places: &[Place], fresh: usize) -> usize {
-        *self.0.entry((needs, places.to_vec())).or_insert(fresh)
+    /// The number given before to equal places that may begin at the same place of the data, or `fresh`.
+    pub fn number(&mut self, needs: u32, place: (u32, u32), places: &[Place], fresh: usize) -> usize {
+        *self.0.entry((needs, place, places.to_vec())).or_insert(fresh)
     }
 }

@@ -52,13 +52,19 @@ struct Entry {
     matched: Box<[u32]>,
     /// States alive behind it.
     states: Box<[u32]>,
-    /// The segment that must have matched before, or [`NONE`].
+    /// The segment that must have matched before, or [`NONE`], or [`BEGIN`].
     needs: u32,
+    /// Where its segment may begin: from so many bytes behind the start of the data on, and until [`NONE`] or so many.
+    place: (u32, u32),
     /// The segment that it starts, when there is no more to it than that others wait for it; else [`NONE`].
     only: u32,
 }
 
 const NONE: u32 = u32::MAX;
+/// In place of a segment that must have matched before: the data's true start must have been seen.
+const BEGIN: u32 = u32::MAX - 2;
+/// Anywhere in the data.
+const ANYWHERE: (u32, u32) = (0, NONE);
 /// The automaton is full: the stream keeps a set of states instead of one.
 const IN_SET: u32 = u32::MAX;
 
@@ -66,6 +72,8 @@ const IN_SET: u32 = u32::MAX;
 #[derive(Debug, Default, Clone)]
 pub struct Stream {
     started: bool,
+    /// Whether the data's true start was seen.
+    begun: bool,
     tail_len: u8,
     /// The last bytes of the data before.
     tail: [u8; SEQUENCE_MAX - 1],
@@ -140,6 +148,7 @@ impl Matcher {
             self.settle(s, 0, hit);
         }
         if begin {
+            s.begun |= s.pos == 0;
             s.tail_len = 0;
             self.symbol(s, Symbol::Begin, 0, hit);
         }
@@ -236,7 +245,13 @@ impl Matcher {
                 return;
             }
             let start = s.pos + end as u64 - n as u64;
-            if entry.needs != NONE && s.passed_at(entry.needs).is_none_or(|from| from > start) {
+            let may_begin = match entry.needs {
+                NONE => true,
+                BEGIN => s.begun,
+                needs => s.passed_at(needs).is_some_and(|from| from <= start),
+            };
+            let (first, last) = entry.place;
+            if !may_begin || start < u64::from(first) || last != NONE && start > u64::from(last) {
                 return;
             }
             if entry.only != NONE && s.passed_at(entry.only).is_some() {
@@ -383,6 +398,7 @@ struct Builder {
 struct Start {
     segment: u32,
     needs: u32,
+    place: (u32, u32),
     sequence: Sequence,
 }
 
@@ -434,13 +450,38 @@ impl Builder {
     fn pattern(&mut self, nfa: &mut Nfa, marks: &mut Marks, number: u32, parts: literals::Segments) {
         let anchored = parts.anchored != Node::Empty || parts.floating.is_empty();
         let mut before = FLOATING;
-        if anchored {
+        if let Some(placed) = parts.placed.and_then(|p| self.placed(nfa, marks, &p)) {
+            before = placed;
+        } else if anchored {
             before = self.segment(nfa, marks, ANCHORED, parts.anchored);
         }
         for node in parts.floating {
             before = self.segment(nfa, marks, before, node);
         }
         self.segments[before as usize].patterns.push(number);
+    }
+
+    /// A segment behind some bytes that do not matter: to look for it costs less than to step over them. `None` when it
+    /// begins with nothing that could be looked for.
+    fn placed(&mut self, nfa: &mut Nfa, marks: &mut Marks, p: &literals::Placed) -> Option<u32> {
+        let segment = self.segments.len() as u32;
+        nfa.set_owner(segment);
+        let accept = nfa.push(State::Match(segment));
+        let start = nfa.build(&p.node, accept);
+        let sequences = literals::sequences(nfa, start, marks);
+        if !sequences.iter().all(|s| literals::has_window(nfa, &s.places)) {
+            return None;
+        }
+        self.segments.push(Segment::default());
+        let needs = if p.behind_begin { BEGIN } else { NONE };
+        let with = |sequence| Start {
+            segment,
+            needs,
+            place: p.place,
+            sequence,
+        };
+        self.starts.extend(sequences.into_iter().map(with));
+        Some(segment)
     }
 
     /// The segment `node` behind another.
@@ -493,6 +534,7 @@ impl Builder {
             let with = |sequence| Start {
                 segment,
                 needs,
+                place: ANYWHERE,
                 sequence,
             };
             self.starts.extend(sequences.into_iter().map(with));
@@ -521,6 +563,7 @@ fn add_entries(m: &mut Matcher, nfa: &Nfa, starts: Vec<Start>) -> Vec<(usize, u3
     for Start {
         segment,
         needs,
+        place,
         sequence,
     } in starts
     {
@@ -528,7 +571,7 @@ fn add_entries(m: &mut Matcher, nfa: &Nfa, starts: Vec<Start>) -> Vec<(usize, u3
             continue;
         };
         let fresh = pending.len();
-        let number = shared.number(needs, &w.places, fresh);
+        let number = shared.number(needs, place, &w.places, fresh);
         if number == fresh {
             m.places.extend_from_slice(&w.places);
             m.entries.push(Entry {
@@ -536,6 +579,7 @@ fn add_entries(m: &mut Matcher, nfa: &Nfa, starts: Vec<Start>) -> Vec<(usize, u3
                 matched: Box::new([]),
                 states: Box::new([]),
                 needs,
+                place,
                 only: NONE,
             });
             pending.push((Vec::new(), Vec::new(), Vec::new()));

@@ -109,11 +109,26 @@ fn any_patterns_on_any_data_match_as_the_plain_simulation_says() {
         ".{2,}",
         "cab?",
         "[abc]*c",
+        "(|.*[ab])",
+        "(b.*c)?",
+        ".{5}",
     ];
-    for round in 0..400 {
+    let starts = [
+        ".*",
+        "",
+        "^",
+        ".*",
+        "^.{5}",
+        ".{2,6}",
+        "^.{0,9}",
+        "(|.*[ab])",
+        "(^|.*c)",
+        "^(a|.*b|c.*)",
+    ];
+    for round in 0..1200 {
         let texts: Vec<String> = (0..1 + rnd(12))
             .map(|_| {
-                let mut text = String::from([".*", "", "^", ".*"][rnd(4)]);
+                let mut text = String::from(starts[rnd(starts.len())]);
                 (0..1 + rnd(5)).for_each(|_| text.push_str(pieces[rnd(pieces.len())]));
                 if rnd(5) == 0 {
                     format!("{text}|.*{}", pieces[rnd(8)])
@@ -149,6 +164,25 @@ fn anchored_patterns_die() {
     let mut s = Stream::default();
     m.feed(&mut s, b"xxabcabd", true, false, |_, _| panic!("no match expected"));
     assert!(s.is_idle());
+}
+
+#[test]
+fn what_is_far_from_the_start_is_not_walked_to() {
+    let texts = ["^.{236}c\\x82Sc", "(|.*[\\r\\n]) *[Nn]ick .*x", "^.{0,64}\\(This file"];
+    let mut m = Matcher::new(&matcher(&texts));
+    let mut s = Stream::default();
+    m.feed(&mut s, &[b'a'; 100], true, false, |_, _| panic!("no match expected"));
+    assert!(s.is_idle());
+    let mut data = vec![b'a'; 400];
+    data[236..240].copy_from_slice(b"c\x82Sc");
+    data[300..307].copy_from_slice(b"\n nick ");
+    data[310..320].copy_from_slice(b"(This file");
+    data[390] = b'x';
+    assert_eq!(hits(&mut m, &[&data]), [(0, 240), (1, 391)]);
+    data[30..40].copy_from_slice(b"(This file");
+    data[236] = b'a';
+    data[237..241].copy_from_slice(b"c\x82Sc");
+    assert_eq!(hits(&mut m, &[&data[..33], &data[33..]]), [(2, 40), (1, 391)]);
 }
 
 /// Throughput, compile time and memory with 10, 1,000 and 20,000 patterns of several kinds.

@@ -53,7 +53,7 @@ signature file-diff {
 signature file-unified-diff {
 	file-mime "text/x-diff", 55
 	# Text may come before it, as in mail.
-	file-magic /^([^\x00]{0,2048}\n)?--- [^\r\n\x00]{1,256}\r?\n\+\+\+ [^\r\n\x00]{1,256}\r?\n@@ /
+	file-magic /^([^\x00]*\n)?--- [^\r\n\x00]{1,256}\r?\n\+\+\+ [^\r\n\x00]{1,256}\r?\n@@ /
 }
 
 signature file-mail-patch {

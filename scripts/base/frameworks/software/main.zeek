@@ -103,140 +103,93 @@ event zeek_init() &priority=5
 	Log::create_stream(Software::LOG, Log::Stream($columns=Info, $ev=log_software, $path="software", $policy=log_policy));
 	}
 
-# How a browser tells its name among those that are there for compatibility.
-type Browser: record {
-	# Only then it is this one.
-	mark: pattern;
-	# The stretch with the version, which has the name in it as well unless it is given.
-	stretch: pattern;
-	name: string &optional;
-};
-
-# The first that fits.
-const browsers: vector of Browser = {
-	[$mark=/Edge\//, $stretch=/Edge\/[0-9.]*/, $name="Edge"],
-	[$mark=/Version\/.*Safari\//, $stretch=/Version\/[0-9.]*/, $name="Safari"],
-	[$mark=/(Firefox|Netscape|Thunderbird)\//, $stretch=/(Firefox|Netscape|Thunderbird)\/[0-9.]*/],
-	[$mark=/Chrome\/.*Safari\//, $stretch=/Chrome\/[0-9.]*/, $name="Chrome"],
-	[$mark=/^Opera\/.*Opera Mini\/.*Version\//, $stretch=/Version\/[0-9.]*/, $name="Opera Mini"],
-	[$mark=/^Opera\/.*Opera Mini\//, $stretch=/Opera Mini\/[0-9.]*/, $name="Opera Mini"],
-	[$mark=/^Opera\/.*Opera Mobi\//, $stretch=/Version\/[0-9.]*/, $name="Opera Mobi"],
-	[$mark=/^Opera\//, $stretch=/Version\/[0-9.]*/, $name="Opera"],
-	[$mark=/AdobeAIR\//, $stretch=/AdobeAIR\/[0-9.]*/, $name="AdobeAIR"],
-	[$mark=/AppleWebKit\//, $stretch=/AppleWebKit\/[0-9.]*/, $name="Unspecified WebKit"],
-	[$mark=/ Java\/[0-9]\./, $stretch=/Java\/[0-9._]*/, $name="Java"],
-};
-
-# A number where there is one.
-function number(parts: vector of string, i: count): count
+# The numbers of a version as they stand in a text.
+function set_numbers(v: Version, text: string)
 	{
-	return i < |parts| ? extract_count(parts[i]) : 0;
+	local n = find_all_ordered(text, /[0-9]+/);
+
+	if ( |n| > 0 )
+		v$major = to_count(n[0]);
+
+	if ( |n| > 1 )
+		v$minor = to_count(n[1]);
+
+	if ( |n| > 2 )
+		v$minor2 = to_count(n[2]);
+
+	if ( |n| > 3 )
+		v$minor3 = to_count(n[3]);
 	}
 
-# The numbers of a version, which stand between dots and their likes. A fifth is no number but goes with what follows.
-function numbered(text: string): Version
+function description(name: string, numbers: string, unparsed: string): Description
 	{
 	local v = Version();
-	local n = split_string_n(text, /[\-._,\[({ ]/, F, 4);
-
-	if ( |n| > 0 && n[0] != "" )
-		v$major = number(n, 0);
-
-	if ( |n| > 1 && n[1] != "" )
-		v$minor = number(n, 1);
-
-	if ( |n| > 2 && n[2] != "" )
-		v$minor2 = number(n, 2);
-
-	if ( |n| > 3 && n[3] != "" )
-		v$minor3 = number(n, 3);
-
-	if ( |n| > 4 && n[4] != "" )
-		v$addl = strip(n[4]);
-
-	return v;
+	set_numbers(v, numbers);
+	return Description($name=alternate_names[name], $version=v, $unparsed_version=unparsed);
 	}
 
-# What stands behind the numbers: all that is in brackets, or the first word.
-function additional(rest: string): string
+# What browsers say about themselves: most names in it are there for compatibility.
+function parse_mozilla(unparsed: string): Description
 	{
-	if ( /^[[:blank:]]*\([a-zA-Z0-9\-._[:blank:]]*\)/ in rest )
-		return split_string_n(rest, /[()]/, F, 2)[1];
+	if ( /Opera [0-9.]+$/ in unparsed )
+		return description("Opera", find_last(unparsed, /[0-9]+(\.[0-9]+)*/), unparsed);
 
-	# Further on it says nothing of the version any more.
-	for ( i, word in split_string_n(rest, /[\-._,;\[\](){} ]/, F, 3) )
-		if ( i < 3 && word != "" )
-			return strip(word);
-
-	return strip(rest);
-	}
-
-# A name, then numbers with something between them, of which two at least are no letters.
-function parse_plain(text: string): Description
-	{
-	local plain = unescape_URI(gsub(text, /\\x/, "%"));
-	local parts = split_string_n(plain, /\/?( [(])?v?[0-9\-._, ]{2,}/, T, 1);
-	local name = strip(/([\/\-_]|( [(v]+))$/ in parts[0] ? sub(parts[0], /([\/\-_]|( [(v]+))/, "") : parts[0]);
-	local v = Version();
-
-	if ( |parts| > 1 )
+	if ( /^Opera\// in unparsed )
 		{
-		v = numbered(strip(sub(strip(parts[1]), /^\(?[\/\-._v(]/, "")));
+		# Later ones keep an old number in front, for servers that stumble over two digits.
+		local mini = find_first(unparsed, /Opera Mini\/[0-9]+(\.[0-9]+)*/);
+		local full = find_first(unparsed, /(Version|^Opera)\/[0-9]+(\.[0-9]+)*$/);
+		local shown = mini != "" ? mini : (full != "" ? full : find_first(unparsed, /^Opera\/[0-9]+(\.[0-9]+)*/));
 
-		if ( ! v?$addl && |parts| > 2 && parts[2] != "" && parts[2] != ")" )
-			v$addl = additional(parts[2]);
+		return description(mini != "" ? "Opera Mini" : "Opera", sub(shown, /^.*\//, ""), unparsed);
 		}
 
-	return Description($name=alternate_names[name], $version=v, $unparsed_version=text);
-	}
-
-function parse_mozilla(text: string): Description
-	{
-	local name = "<unknown browser>";
-	local v = Version();
-	local opera = find_last(text, /Opera [0-9.]*$/);
-
-	if ( opera != "" )
+	if ( / MSIE |Trident\// in unparsed )
 		{
-		name = "Opera";
-		v = parse_plain(opera)$version;
-		}
-	else if ( / MSIE |Trident\// in text )
-		{
-		name = "MSIE";
-
 		# The engine tells the version even when a page wants another one.
-		local engine = find_first(text, /Trident\/[4-7]\.0/);
+		local engine = find_first(unparsed, /Trident\/[0-9]+/);
 
 		if ( engine != "" )
-			v = Version($major=extract_count(engine) + 4, $minor=0);
-		else
 			{
-			local ie = find_first(text, /MSIE [0-9]{1,2}\.*[0-9]*b?[0-9]*/);
+			local generation = extract_count(engine);
 
-			if ( ie != "" )
-				v = parse_plain(ie)$version;
+			if ( generation >= 4 && generation <= 7 )
+				return description("MSIE", fmt("%d.0", generation + 4), unparsed);
 			}
+
+		return description("MSIE", find_first(unparsed, /MSIE [0-9]+(\.[0-9]+)*/), unparsed);
 		}
-	else
+
+	if ( /Version\/[^ ]+ .*Safari\// in unparsed )
+		return description("Safari", sub(find_first(unparsed, /Version\/[0-9]+(\.[0-9]+)*/), /^.*\//, ""), unparsed);
+
+	for ( _, candidate in vector("Edge", "Firefox", "Netscape", "Thunderbird", "Chrome", "AdobeAIR", "Flash Player", "Safari") )
 		{
-		for ( _, b in browsers )
-			{
-			if ( b$mark !in text )
-				next;
+		local pat = string_to_pattern(fmt("%s/[0-9]+(\\.[0-9]+)*", candidate), F);
+		local hit = find_first(unparsed, pat);
 
-			local found_in = parse_plain(find_first(text, b$stretch));
-			name = b?$name ? b$name : found_in$name;
-			v = found_in$version;
-
-			if ( name == "Safari" && / Mobile\/?.* Safari/ in text )
-				v$addl = "Mobile";
-
-			break;
-			}
+		if ( hit != "" )
+			return description(candidate, sub(hit, /^.*\//, ""), unparsed);
 		}
 
-	return Description($name=alternate_names[name], $version=v, $unparsed_version=text);
+	return Description($name="<unknown browser>", $version=Version(), $unparsed_version=unparsed);
+	}
+
+# What stands behind the numbers: the first word, or what is in brackets.
+function additional(rest: string): string
+	{
+	local text = lstrip(rest, "\t -_.,/");
+
+	if ( text == "" )
+		return "";
+
+	if ( text[0] in "([{" )
+		{
+		local inside = sub(text[1:], /[)\]};, ].*$/, "");
+		return sub(inside, /_[a-zA-Z].*$/, "");
+		}
+
+	return sub(text, /[\-._, ;(\[{].*$/, "");
 	}
 
 function parse(text: string): Description
@@ -245,15 +198,30 @@ function parse(text: string): Description
 		return parse_cache[text];
 
 	local d: Description;
+	local unparsed = unescape_URI(text);
 
-	if ( /^(Mozilla|Opera)\/[0-9]+\./ in text )
-		d = parse_mozilla(text);
-	else if ( /A\/[0-9.]*\/Google\/Pixel/ in text )
-		d = Description($name="Android (Google Pixel)", $unparsed_version=text,
-		                $version=parse_plain(sub(find_first(text, /A\/[0-9.]*/), /^A\//, ""))$version);
+	if ( /^(Mozilla|Opera)\/[0-9]+\./ in unparsed )
+		d = parse_mozilla(unparsed);
 	else
-		d = parse_plain(text);
+		{
+		# A name, something between, then numbers with something between them.
+		local parts = split_string_n(unparsed, /[ \/_\-]?[(\[]?v?[0-9]+([\-._,][0-9]+)+|[ \/_\-][(\[]?v?[0-9]+/, T, 1);
 
+		if ( |parts| == 3 && parts[0] != "" )
+			{
+			d = description(strip(parts[0]), parts[1], text);
+
+			local more = additional(sub(parts[2], /^[)\]]/, ""));
+
+			if ( more != "" )
+				d$version$addl = more;
+			}
+		else
+			d = Description($name=alternate_names[strip(unparsed)], $version=Version(), $unparsed_version=text);
+
+		}
+
+	d$unparsed_version = text;
 	parse_cache[text] = d;
 	return d;
 	}

@@ -14,7 +14,7 @@ export {
 # What comes behind the version of the protocol.
 function software_of(version: string): string
 	{
-	return sub(version, /^[sS][sS][hH]-[0-9.\-]+/, "");
+	return sub(version, /^[sS][sS][hH]-[0-9]+\.[0-9]+-/, "");
 	}
 
 event ssh_client_version(c: connection, version: string) &priority=4

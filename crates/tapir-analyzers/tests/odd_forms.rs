@@ -2,8 +2,11 @@
 
 #[allow(dead_code)]
 mod bench;
+#[path = "talks/rpc.rs"]
+mod rpc;
 
 use bench::Bench;
+use rpc::rpc;
 use tapir_analyzers::core::Transport;
 use tapir_interface::events;
 
@@ -157,30 +160,6 @@ fn a_modbus_message_goes_on_behind_a_gap() {
         raised(&got, events::MODBUS_READ_INPUT_REGISTERS_REQUEST, "1"),
         "{got:?}"
     );
-}
-
-/// A PDU of DCE/RPC.
-fn rpc(kind: u8, call: u8, body: &[u8]) -> Vec<u8> {
-    let mut p = vec![
-        5,
-        0,
-        kind,
-        3,
-        0x10,
-        0,
-        0,
-        0,
-        16 + body.len() as u8,
-        0,
-        0,
-        0,
-        call,
-        0,
-        0,
-        0,
-    ];
-    p.extend(body);
-    p
 }
 
 #[test]

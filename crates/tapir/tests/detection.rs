@@ -1,18 +1,19 @@
 //! Detection end to end: the conditions of signatures, packages as users install them, and the scripts that notice
 //! anomalies, each on a capture in which there is something to find.
 
+mod background;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use background::{columns, folder};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn work_dir(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("detection").join(name);
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).expect("a folder for the test");
-    dir
+    folder(Path::new("detection").join(name))
 }
 
 fn tapir(dir: &Path) -> Command {
@@ -29,28 +30,6 @@ fn finish(mut c: Command) -> Output {
     let out = c.output().expect("tapir runs");
     assert!(out.status.success(), "{c:?}: {}", String::from_utf8_lossy(&out.stderr));
     out
-}
-
-/// The rows of a log with the columns that are asked for.
-fn columns(dir: &Path, log: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let text = std::fs::read_to_string(dir.join(log)).unwrap_or_else(|e| panic!("{log}: {e}"));
-    let fields = text
-        .lines()
-        .find_map(|l| l.strip_prefix("#fields\t"))
-        .expect("a header");
-    let all: Vec<&str> = fields.split('\t').collect();
-    let at: Vec<usize> = names
-        .iter()
-        .map(|n| {
-            all.iter()
-                .position(|f| f == n)
-                .unwrap_or_else(|| panic!("{log} has no {n}"))
-        })
-        .collect();
-    let rows = text.lines().filter(|l| !l.starts_with('#'));
-    rows.map(|l| l.split('\t').collect::<Vec<_>>())
-        .map(|cells| at.iter().map(|i| cells[*i].to_string()).collect())
-        .collect()
 }
 
 /// Runs scripts on a capture and gives kind, message and number of notices.

@@ -1,8 +1,15 @@
 //! Conversations that are legal but seldom, or wrong in a way that says something, each put into a small capture: what
 //! the logs tell of them.
 
+mod background;
+#[path = "../../tapir-analyzers/tests/talks/rpc.rs"]
+mod rpc;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use background::{columns, folder};
+use rpc::rpc;
 
 /// A client's and a server's port, and what they say in turns.
 struct Talk {
@@ -116,9 +123,7 @@ fn ports(from_client: bool, port: u16) -> Vec<u8> {
 
 /// Analyses a conversation; gives the folder with the logs.
 fn logs_of(name: &str, t: &Talk) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("protocols").join(name);
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).expect("a folder for the test");
+    let dir = folder(Path::new("protocols").join(name));
     let mut c = Capture::new();
     c.add(t);
     std::fs::write(dir.join("talk.pcap"), &c.bytes).expect("the capture can be written");
@@ -135,29 +140,11 @@ fn logs_of(name: &str, t: &Talk) -> PathBuf {
 
 /// The rows of a log with the columns that are asked for, each joined by blanks; none when there is no log.
 fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
-    let Ok(text) = std::fs::read_to_string(dir.join(format!("{log}.log"))) else {
+    let file = format!("{log}.log");
+    if !dir.join(&file).exists() {
         return Vec::new();
-    };
-    let fields = text
-        .lines()
-        .find_map(|l| l.strip_prefix("#fields\t"))
-        .expect("a header");
-    let all: Vec<&str> = fields.split('\t').collect();
-    let at: Vec<usize> = names
-        .iter()
-        .map(|n| {
-            all.iter()
-                .position(|f| f == n)
-                .unwrap_or_else(|| panic!("{log}: no {n}"))
-        })
-        .collect();
-    text.lines()
-        .filter(|l| !l.starts_with('#'))
-        .map(|l| {
-            let cells: Vec<&str> = l.split('\t').collect();
-            at.iter().map(|i| cells[*i]).collect::<Vec<_>>().join(" ")
-        })
-        .collect()
+    }
+    columns(dir, &file, names).iter().map(|cells| cells.join(" ")).collect()
 }
 
 /// A BER element.
@@ -277,30 +264,6 @@ fn a_radius_answer_without_its_request_has_neither_time_nor_challenge() {
     m.extend([18, 5, b'h', b'e', b'y']);
     let dir = logs_of("radius", &udp(1812, &[(false, &m)]));
     assert_eq!(rows(&dir, "radius", &["result", "reply_msg", "ttl"]), ["success - -"]);
-}
-
-/// A PDU of DCE/RPC.
-fn rpc(kind: u8, call: u8, body: &[u8]) -> Vec<u8> {
-    let mut p = vec![
-        5,
-        0,
-        kind,
-        3,
-        0x10,
-        0,
-        0,
-        0,
-        16 + body.len() as u8,
-        0,
-        0,
-        0,
-        call,
-        0,
-        0,
-        0,
-    ];
-    p.extend(body);
-    p
 }
 
 #[test]

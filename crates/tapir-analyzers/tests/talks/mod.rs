@@ -1,6 +1,10 @@
 //! A conversation for each protocol of a stream: small, complete, and written by hand from the specifications. That of
 //! TLS comes from a capture of ours.
 
+mod rpc;
+
+use rpc::rpc;
+
 /// What the sides say in turns.
 #[derive(Clone)]
 pub struct Talk {
@@ -42,30 +46,6 @@ fn turns(name: &'static str, turns: &[(bool, &[u8])]) -> Talk {
         turns: turns.iter().map(|(o, b)| (*o, b.to_vec())).collect(),
         whole: 0,
     }
-}
-
-/// A DCE/RPC PDU around a body.
-fn rpc(kind: u8, call: u8, body: &[u8]) -> Vec<u8> {
-    let mut p = vec![
-        5,
-        0,
-        kind,
-        3,
-        0x10,
-        0,
-        0,
-        0,
-        16 + body.len() as u8,
-        0,
-        0,
-        0,
-        call,
-        0,
-        0,
-        0,
-    ];
-    p.extend(body);
-    p
 }
 
 fn dce_rpc() -> Talk {

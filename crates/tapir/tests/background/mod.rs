@@ -1,4 +1,4 @@
-//! Processes that run beside a test, each with a folder for all that it writes.
+//! What many tests stand on: folders for all that is written, what is in logs, and processes that run beside a test.
 
 // Each test program uses a part of this.
 #![allow(dead_code)]
@@ -23,6 +23,28 @@ pub fn folder(name: impl AsRef<Path>) -> PathBuf {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a folder for the test");
     dir
+}
+
+/// The rows of a log with the columns that are asked for.
+pub fn columns(dir: &Path, log: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(dir.join(log)).unwrap_or_else(|e| panic!("{log}: {e}"));
+    let fields = text
+        .lines()
+        .find_map(|l| l.strip_prefix("#fields\t"))
+        .expect("a header");
+    let all: Vec<&str> = fields.split('\t').collect();
+    let at: Vec<usize> = names
+        .iter()
+        .map(|n| {
+            all.iter()
+                .position(|f| f == n)
+                .unwrap_or_else(|| panic!("{log} has no {n}"))
+        })
+        .collect();
+    let rows = text.lines().filter(|l| !l.starts_with('#'));
+    rows.map(|l| l.split('\t').collect::<Vec<_>>())
+        .map(|cells| at.iter().map(|i| cells[*i].to_string()).collect())
+        .collect()
 }
 
 /// Sends a signal, such as `-TERM`.

@@ -4,6 +4,9 @@
 //! parts can be looked for apart from each other, and behind a match of one nothing has to stay alive but the fact.
 //! Each part that may begin anywhere is looked for by a [`Sequence`]: bytes at fixed places from its start, of which
 //! the last few, the *window*, are what a filter can test. What the sequence does not say, the automaton does.
+//!
+//! A choice that decides about a `.*`, as in `(|.*[\r\n])NICK`, is made first, and each way is a pattern of its own. What
+//! begins a number of bytes behind the start, as in `^.{20}\xdc\xa7`, is looked for as well, but counts at its place only.
 
 use foldhash::HashMap;
 

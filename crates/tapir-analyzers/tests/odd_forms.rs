@@ -183,3 +183,188 @@ fn a_response_belongs_to_what_was_called_last_in_its_context() {
         assert!(e.contains(op), "{e} for {op}");
     }
 }
+
+/// A call of ONC RPC without credentials, with a record mark before it.
+fn onc_call(program: u32, version: u32, procedure: u32, args: &[u8]) -> Vec<u8> {
+    let words = [7, 0, 2, program, version, procedure, 0, 0, 0, 0];
+    let mut m = (0x8000_0000 | (4 * words.len() + args.len()) as u32)
+        .to_be_bytes()
+        .to_vec();
+    m.extend(words.iter().flat_map(|w: &u32| w.to_be_bytes()));
+    m.extend(args);
+    m
+}
+
+/// The reply to such a call that says that it was done.
+fn onc_reply(results: &[u8]) -> Vec<u8> {
+    let mut m = (0x8000_0000 | (24 + results.len()) as u32).to_be_bytes().to_vec();
+    m.extend([7u32, 1, 0, 0, 0, 0].iter().flat_map(|w| w.to_be_bytes()));
+    m.extend(results);
+    m
+}
+
+#[test]
+fn records_of_rpc_are_found_again_behind_a_gap() {
+    let call = onc_call(100_003, 3, 0, &[]);
+    let mut b = Bench::new("NFS", Transport::Tcp);
+    b.stream(true, &call);
+    b.stream(false, &onc_reply(&[]));
+    assert!(raised(&b.events(), events::NFS_PROC_NULL, ""));
+    for is_orig in [true, false] {
+        b.gap(is_orig, 45, 100);
+        // The rest of what was lost begins in the middle.
+        b.stream(is_orig, &[1, 2, 3, 4].repeat(20));
+    }
+    assert!(b.events().is_empty());
+    b.stream(true, &call);
+    b.stream(false, &onc_reply(&[]));
+    let got = b.events();
+    assert!(raised(&got, events::NFS_PROC_NULL, ""), "{got:?}");
+    assert!(!raised(&got, events::CONN_WEIRD, ""), "{got:?}");
+}
+
+#[test]
+fn contents_of_a_megabyte_are_a_record() {
+    let mut b = Bench::new("NFS", Transport::Tcp);
+    let args = [&b"\0\0\0\x04hndl\0\0\0\0\0\0\0\0\0\x10\0\0"[..]].concat();
+    b.stream(true, &onc_call(100_003, 3, 6, &args));
+    let mut results = b"\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\x01\0\x10\0\0".to_vec();
+    results.resize(results.len() + (1 << 20), 0);
+    for part in onc_reply(&results).chunks(60_000) {
+        b.stream(false, part);
+    }
+    let got = b.events();
+    assert!(raised(&got, events::NFS_PROC_READ, ""), "{got:?}");
+    assert!(!raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+}
+
+#[test]
+fn later_versions_of_the_port_mapper_have_no_mappings() {
+    let mapping = [[0, 0, 0, 3], [0, 0, 0, 1], [0, 0, 0, 6], [0, 0, 0, 9]].concat();
+    for (version, told) in [(2, true), (3, false), (4, false)] {
+        let mut b = Bench::new("PORTMAPPER", Transport::Udp);
+        b.packet(true, &onc_call(100_000, version, 3, &mapping)[4..]);
+        b.packet(false, &onc_reply(&[0, 0, 8, 1])[4..]);
+        let got = b.events();
+        assert!(raised(&got, events::RPC_DIALOGUE, ""), "{got:?}");
+        assert_eq!(raised(&got, events::PM_REQUEST_GETPORT, ""), told, "{got:?}");
+        assert!(!raised(&got, events::CONN_WEIRD, ""), "{got:?}");
+    }
+}
+
+#[test]
+fn gnutella_is_established_when_both_have_agreed() {
+    let mut message = [b'G'; 23];
+    message[16..].copy_from_slice(&[0, 4, 3, 0, 0, 0, 0]);
+    let asks: &[u8] = b"GNUTELLA CONNECT/0.4\n\n";
+    let got = talk(
+        "GNUTELLA",
+        &[(true, asks), (false, b"GNUTELLA OK\n\n"), (false, &message)],
+    );
+    assert!(raised(&got, events::GNUTELLA_TEXT_MSG, "OK"), "{got:?}");
+    assert!(raised(&got, events::GNUTELLA_ESTABLISH, ""), "{got:?}");
+    assert!(raised(&got, events::GNUTELLA_BINARY_MSG, "false 0 4 3 0"), "{got:?}");
+
+    let mut b = Bench::new("GNUTELLA", Transport::Tcp);
+    b.stream(true, b"GNUTELLA CONNECT/0.6\r\nA: b\r\n\r\n");
+    b.stream(false, b"GNUTELLA/0.6 503 Full\r\nA: b\r\n\r\n");
+    b.done();
+    let got = b.events();
+    assert!(!raised(&got, events::GNUTELLA_ESTABLISH, ""), "{got:?}");
+    assert!(raised(&got, events::GNUTELLA_NOT_ESTABLISH, ""), "{got:?}");
+}
+
+/// A frame of DNP3 around an application fragment.
+fn dnp3(app: &[u8]) -> Vec<u8> {
+    let with_crc = |b: &[u8]| {
+        let one = |c: u16, _| if c & 1 != 0 { c >> 1 ^ 0xa6bc } else { c >> 1 };
+        let sum = b.iter().fold(0, |c: u16, x| (0..8).fold(c ^ u16::from(*x), one));
+        [b, &(!sum).to_le_bytes()].concat()
+    };
+    let data = [&[0xc0], app].concat();
+    let mut frame = with_crc(&[5, 0x64, 5 + data.len() as u8, 0x44, 3, 0, 4, 0]);
+    frame.extend(data.chunks(16).flat_map(with_crc));
+    frame
+}
+
+#[test]
+fn objects_of_dnp3_that_no_event_takes_are_passed_over() {
+    // A counter's event, a binary input's with its time, a text; an analog input behind all of them.
+    let app = [
+        &[0xc0, 0x81, 0, 0][..],
+        &[22, 2, 7, 1, 0x81, 9, 0],
+        &[2, 2, 7, 1, 0x82, 1, 2, 3, 4, 5, 6],
+        &[110, 2, 7, 1, b'h', b'i'],
+        &[30, 4, 7, 1, 77, 0],
+    ]
+    .concat();
+    let got = talk("DNP3_TCP", &[(false, &dnp3(&app))]);
+    assert!(raised(&got, events::DNP3_RESPONSE_DATA_OBJECT, "130"), "{got:?}");
+    assert!(raised(&got, events::DNP3_ANALOG_INPUT_16WOFLAG, "77"), "{got:?}");
+    assert!(!raised(&got, events::DNP3_DEBUG_BYTE, ""), "{got:?}");
+}
+
+#[test]
+fn objects_of_dnp3_with_a_size_are_there_whatever_the_function() {
+    let file = |size: u8, data: &[u8]| [&[70, 5, 0x5b, 1, size, 0, 0x78, 0x56, 0x34, 0x12, 3, 0, 0, 0], data].concat();
+    // What a master asks for and what it gets.
+    let ask = [&[0xc0, 1], &file(8, b"")[..]].concat();
+    let answer = [&[0xc0, 0x81, 0, 0], &file(12, b"text")[..], &[30, 4, 7, 1, 77, 0]].concat();
+    for (app, told) in [(ask, "305419896 3 "), (answer, "305419896 3 text")] {
+        let got = talk("DNP3_TCP", &[(false, &dnp3(&app))]);
+        assert!(raised(&got, events::DNP3_FILE_TRANSPORT, told), "{got:?}");
+        let more = raised(&got, events::DNP3_ANALOG_INPUT_16WOFLAG, "77");
+        assert_eq!(more, told.ends_with("text"), "{got:?}");
+    }
+    // One that says that it is longer than all there is.
+    let got = talk("DNP3_TCP", &[(false, &dnp3(&[&[0xc0, 1], &file(9, b"")[..]].concat()))]);
+    assert!(!raised(&got, events::DNP3_FILE_TRANSPORT, ""), "{got:?}");
+}
+
+/// A message of SMB 2 in its session frame.
+fn smb2(command: u8, response: bool, status: u32, id: u8, body: &[u8]) -> Vec<u8> {
+    let mut m = b"\xfeSMB\x40\0\x01\0".to_vec();
+    m.extend(status.to_le_bytes());
+    m.extend([command, 0, 1, 0, response as u8]);
+    m.extend([0; 7]);
+    m.push(id);
+    m.extend([0; 39]);
+    m.extend(body);
+    [&(m.len() as u32).to_be_bytes()[..], &m].concat()
+}
+
+#[test]
+fn what_a_pipe_gives_in_parts_is_read_whole() {
+    let answer = rpc(2, 1, &[0, 0, 0, 0, 5, 0, 0, 0, 1, 2, 3, 4]);
+    let (first, rest) = answer.split_at(10);
+    let read = [&[49, 0, 0, 0, 64, 0, 0, 0][..], &[0; 40]].concat();
+    let data = |d: &[u8]| [&[17, 0, 80, 0, d.len() as u8, 0, 0, 0], &[0; 8][..], d].concat();
+    let turns = [
+        // The share is one of pipes.
+        (
+            false,
+            smb2(3, true, 0, 1, &[16, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ),
+        (true, smb2(8, false, 0, 2, &read)),
+        // There is more of it.
+        (false, smb2(8, true, 0x8000_0005, 2, &data(first))),
+        (true, smb2(8, false, 0, 3, &read)),
+        (false, smb2(8, true, 0, 3, &data(rest))),
+    ];
+    let mut b = Bench::new("SMB", Transport::Tcp);
+    for (is_orig, m) in turns {
+        b.stream(is_orig, &m);
+    }
+    let got = b.events();
+    assert!(raised(&got, events::DCE_RPC_RESPONSE, " 5 "), "{got:?}");
+    assert!(!raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+}
+
+#[test]
+fn leaving_a_session_of_smb_1_is_told_of_from_both_sides() {
+    let leave = smb1(0x74, &[0xff, 0, 0, 0]);
+    let got = talk("SMB", &[(true, &leave), (false, &leave)]);
+    for side in ["true", "false"] {
+        assert!(raised(&got, events::SMB1_LOGOFF_ANDX, side), "{got:?}");
+    }
+}

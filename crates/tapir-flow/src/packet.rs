@@ -102,9 +102,12 @@ impl<X: Default> FlowTable<X> {
             }
             Link::Aggregate(frames) => {
                 let mut any = false;
+                let around = self.stack;
                 for (ether_type, frame) in frames {
+                    self.stack = around;
                     any |= match ether_type {
                         0x0800 | 0x86dd => {
+                            self.stack.push(Layer::Ip);
                             info.l3 = if ether_type == 0x0800 { L3::V4 } else { L3::V6 };
                             self.ip_in(
                                 frame,
@@ -145,6 +148,18 @@ impl<X: Default> FlowTable<X> {
             }
             ArpOutcome::Ignored => true,
         }
+    }
+
+    /// Notes that the packet got into a layer; tells if there are too many around it already.
+    pub(crate) fn enter<S: FlowSink<X>>(&mut self, layer: Layer, encap: &[EncapEntry], sink: &mut S) -> bool {
+        let fits = self.stack.push(layer);
+        if !fits {
+            let top = self.stack.top().name();
+            self.weirds.flow = None;
+            self.weirds.push("max_packet_analyzer_depth_exceeded", top);
+            self.report_weirds(!encap.is_empty(), sink);
+        }
+        fits
     }
 
     /// Reports an identifier that leads nowhere, unless it did so too often lately.
@@ -324,6 +339,9 @@ impl<X: Default> FlowTable<X> {
                 false
             }
             Some(Layer::UnknownIpTransport) => {
+                if !self.enter(Layer::UnknownIpTransport, cx.encap, sink) {
+                    return false;
+                }
                 self.unknown(Layer::UnknownIpTransport, id, p.ip.payload(), sink);
                 self.other_ip_in(p, sink);
                 false

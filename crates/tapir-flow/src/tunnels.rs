@@ -96,6 +96,9 @@ impl<X: Default> FlowTable<X> {
         if !self.depth_ok(p, "IPTUNNEL", sink) {
             return false;
         }
+        if !self.enter(Layer::IpTunnel, p.encap, sink) {
+            return false;
+        }
         let version = if p.ip.proto == proto::IPIP { 4 } else { 6 };
         self.inner_ip(p, p.ip.payload(), p.ip.payload_len(), version, TunnelKind::Ip, sink)
     }
@@ -116,6 +119,9 @@ impl<X: Default> FlowTable<X> {
                 false
             }
             Ok(()) => {
+                if !self.enter(Layer::Ip, p.encap, sink) {
+                    return false;
+                }
                 let encap = stacked(p.encap, self.ip_tunnel_entry(p, kind));
                 self.ip_in(
                     data,
@@ -133,7 +139,7 @@ impl<X: Default> FlowTable<X> {
     }
 
     pub(crate) fn gre_in<S: FlowSink<X>>(&mut self, p: &Packet<'_>, sink: &mut S) -> bool {
-        if !self.depth_ok(p, "GRE", sink) {
+        if !self.depth_ok(p, "GRE", sink) || !self.enter(Layer::Gre, p.encap, sink) {
             return false;
         }
         let data = p.ip.payload();
@@ -163,6 +169,9 @@ impl<X: Default> FlowTable<X> {
         sink: &mut S,
     ) -> bool {
         if gre.inner == Layer::Ip {
+            if !self.enter(Layer::Ip, p.encap, sink) {
+                return false;
+            }
             return self.ip_in(
                 gre.data,
                 wire,
@@ -213,6 +222,10 @@ impl<X: Default> FlowTable<X> {
         let Some(layer) = self.udp_child(c.resp.port, payload) else {
             return Some(c);
         };
+        if !self.enter(Layer::Udp, p.encap, sink) {
+            c.note_limit();
+            return Some(c);
+        }
         let Some(kind) = UdpTunnel::of_layer(layer) else {
             // Scripts put another layer there: what it carries has no encapsulation of its own.
             let wire = wire_len(p, payload, payload);
@@ -233,6 +246,10 @@ impl<X: Default> FlowTable<X> {
             } else {
                 self.flow_weird(p, "exceeded_tunnel_max_depth", "", source, sink);
             }
+            c.note_limit();
+            return Some(c);
+        }
+        if !self.enter(layer, p.encap, sink) {
             c.note_limit();
             return Some(c);
         }
@@ -457,6 +474,10 @@ impl<X: Default> FlowTable<X> {
                     self.violation(&mut c, UdpTunnel::Ayiya, "AYIYA payload protocol", payload, sink);
                     return Some(c);
                 }
+                if !self.enter(Layer::Ip, p.encap, sink) {
+                    c.note_limit();
+                    return Some(c);
+                }
                 let encap = self.udp_stack(&mut c, p, TunnelKind::Ayiya);
                 let cx = Context {
                     ts: p.ts,
@@ -589,6 +610,10 @@ impl<X: Default> FlowTable<X> {
         p: &Packet<'_>,
         sink: &mut S,
     ) -> Option<Box<Conn<X>>> {
+        if !self.enter(Layer::Ip, p.encap, sink) {
+            c.note_limit();
+            return Some(c);
+        }
         let encap = self.udp_stack(&mut c, p, kind);
         let cx = Context {
             ts: p.ts,

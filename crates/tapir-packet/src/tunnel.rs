@@ -316,14 +316,15 @@ pub fn teredo(mut data: &[u8]) -> Result<Teredo<'_>, &'static str> {
         t.origin = Some((port, Ip::v4([!h[4], !h[5], !h[6], !h[7]])));
         data = tail(data, 8);
     }
-    if data.len() < 40 {
-        return Err("truncated_IPv6_in_Teredo");
+    match data {
+        [] | [_] => Err("truncated_Teredo"),
+        [first, ..] if first >> 4 != 6 => Err(""),
+        _ if data.len() < 40 => Err("truncated_IPv6_in_Teredo"),
+        _ => {
+            t.inner = data;
+            Ok(t)
+        }
     }
-    if data[0] >> 4 != 6 {
-        return Err("");
-    }
-    t.inner = data;
-    Ok(t)
 }
 
 /// Whether a packet on a port of its own looks like Teredo.
@@ -433,4 +434,29 @@ pub fn gtp(data: &[u8]) -> Result<Gtp<'_>, &'static str> {
     }
     g.body = tail(data, at);
     Ok(g)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_teredo_header_is_named_by_where_it_ends() {
+        let mut whole = vec![0, 1, 1, 1, b'i', b'v', 0, 0, 0, 0, 0, 0, 0, 1, 0];
+        whole.extend([0, 0, 0x12, 0x34, 1, 2, 3, 4]);
+        whole.push(0x60);
+        whole.extend([0; 39]);
+        assert!(teredo(&whole).is_ok());
+        for n in 0..whole.len() {
+            let expected = match n {
+                0 | 1 | 15 | 16 | 23 | 24 => "truncated_Teredo",
+                2..15 => "truncated_Teredo_authentication",
+                17..23 => "truncated_Teredo_origin_indication",
+                _ => "truncated_IPv6_in_Teredo",
+            };
+            assert_eq!(teredo(&whole[..n]).unwrap_err(), expected, "{n} bytes");
+        }
+        whole[23] = 0x40;
+        assert_eq!(teredo(&whole).unwrap_err(), "");
+    }
 }

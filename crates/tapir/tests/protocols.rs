@@ -123,19 +123,32 @@ fn ports(from_client: bool, port: u16) -> Vec<u8> {
 
 /// Analyses a conversation; gives the folder with the logs.
 fn logs_of(name: &str, t: &Talk) -> PathBuf {
+    run(name, t, "local").0
+}
+
+/// What a script prints about a conversation.
+fn printed(name: &str, t: &Talk, script: &str) -> Vec<String> {
+    let file = folder(Path::new("protocols-scripts").join(name)).join("script.zeek");
+    std::fs::write(&file, script).expect("the script can be written");
+    let text = run(name, t, &file.to_string_lossy()).1;
+    text.lines().map(str::to_string).collect()
+}
+
+/// Analyses a conversation; gives the folder with the logs and what was printed.
+fn run(name: &str, t: &Talk, script: &str) -> (PathBuf, String) {
     let dir = folder(Path::new("protocols").join(name));
     let mut c = Capture::new();
     c.add(t);
     std::fs::write(dir.join("talk.pcap"), &c.bytes).expect("the capture can be written");
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-C", "-r", "talk.pcap", "local"])
+        .args(["-C", "-r", "talk.pcap", script])
         .current_dir(&dir)
         .env("TZ", "UTC")
         .env_remove("ZEEKPATH")
         .output()
         .expect("tapir runs");
     assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
-    dir
+    (dir, String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 /// The rows of a log with the columns that are asked for, each joined by blanks; none when there is no log.
@@ -424,4 +437,43 @@ fn names_of_files_are_taken_from_headers() {
     got.sort();
     let got: Vec<&str> = got.iter().map(|r| r.split_once(' ').map_or("", |x| x.1)).collect();
     assert_eq!(got, cases.map(|c| c.1));
+}
+
+/// A message of GTP version 1 without a sequence number.
+fn gtp(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[0x30, kind, 0, body.len() as u8, 0, 0, 0, 5], body].concat()
+}
+
+#[test]
+fn elements_of_gtp_have_the_numbers_of_their_specification() {
+    const SCRIPT: &str = r#"
+event gtpv1_create_pdp_ctx_request(c: connection, hdr: gtpv1_hdr, e: gtp_create_pdp_ctx_request_elements)
+	{
+	print e$nsapi, e$ap_name, e$trigger_id, e$omc_id;
+	}
+event net_weird(name: string, addl: string, source: string)
+	{
+	print name, addl;
+	}
+"#;
+    let elements = b"\x14\x05\x83\0\x02ap\x8d\0\x01x\x8e\0\x04trig\x8f\0\x03omc";
+    // The last one of the second message is cut.
+    let cut = [&elements[..], b"\x89\0\x09tf"].concat();
+    let t = udp(2123, &[(true, &gtp(16, elements)), (true, &gtp(16, &cut))]);
+    let told = "5, ap, trig, omc";
+    let got = printed("gtp-elements", &t, SCRIPT);
+    assert_eq!(got, [told, told, "gtp_invalid_info_element, 137"]);
+}
+
+#[test]
+fn an_unknown_protocol_is_told_of_with_all_around_it() {
+    const SCRIPT: &str = r#"
+event unknown_protocol(name: string, protocol: count, first: string, history: string_vec)
+	{
+	print name, protocol, join_string_vec(history, " ");
+	}
+"#;
+    let inner = b"\0\0\x12\x34\0\0\x07\0something of its own";
+    let got = printed("unknown-in-geneve", &udp(6081, &[(true, inner)]), SCRIPT);
+    assert_eq!(got, ["GENEVE, 4660, IP UDP GENEVE"]);
 }

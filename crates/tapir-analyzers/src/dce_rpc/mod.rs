@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 const HEADER: usize = 16;
 
@@ -236,7 +237,7 @@ impl Analyzer for DceRpc {
         while buf.len() - at >= HEADER {
             let h = &buf[at..];
             if h[0] != 5 {
-                cx.violation("Binpac exception: binpac exception: &enforce violation : DCE_RPC_Header:rpc_vers");
+                cx.violation(&grammar::exception("&enforce violation : DCE_RPC_Header:rpc_vers"));
                 return;
             }
             let little = h[4] & 0x10 != 0;
@@ -247,11 +248,11 @@ impl Analyzer for DceRpc {
             };
             // After a PDU that does not parse, what is there is let go and a new one may begin.
             if self.pdu(cx, is_orig, p).is_none() {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: out_of_bound: DCE_RPC_PDU:frag: {} > {}",
+                cx.violation(&grammar::exception(format_args!(
+                    "out_of_bound: DCE_RPC_PDU:frag: {} > {}",
                     len as i64 - auth as i64 - if auth > 0 { 8 } else { 0 },
                     p.len()
-                ));
+                )));
                 return;
             }
             at += p.len();

@@ -7,6 +7,7 @@ use tapir_interface::{records, types};
 
 use crate::core::{Analyzer, Cx};
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::{raise, wants};
 
 const COOKIE: u32 = 0x6382_5363;
@@ -188,7 +189,7 @@ fn option(
 impl Analyzer for Dhcp {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if Self::message(cx, is_orig, data).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: DHCP_Message");
+            cx.violation(&grammar::exception("out_of_bound: DHCP_Message"));
         }
     }
 }

@@ -17,6 +17,8 @@ struct Side {
     /// The side has agreed: what comes now is binary.
     agreed: bool,
     begun: bool,
+    /// A block of headers came.
+    spoke: bool,
     head: Vec<u8>,
     payload: Vec<u8>,
     /// Bytes of the payload that are still to come.
@@ -30,6 +32,7 @@ impl Default for Side {
             headers: Vec::new(),
             agreed: false,
             begun: false,
+            spoke: false,
             head: Vec::new(),
             payload: Vec::new(),
             left: 0,
@@ -61,14 +64,15 @@ impl Gnutella {
                 return;
             }
             s.begun = false;
+            s.spoke = true;
             let first = headers.split(|&b| b == b'\n').next().unwrap_or(b"");
             let word = first.split(|&b| b == b' ').nth(1).unwrap_or(b"");
             s.agreed |= istarts(first, b"GNUTELLA/") && word == b"200";
-            let old = istarts(first, b"GNUTELLA CONNECT/0.4") || istarts(first, b"GNUTELLA OK");
-            s.agreed |= old;
+            // With version 0.4 there is nothing more to say than to ask, and to agree.
+            s.agreed |= istarts(first, b"GNUTELLA CONNECT/0.4") || istarts(first, b"GNUTELLA OK");
             raise!(cx, gnutella_text_msg, is_orig, headers);
             // Who asked has agreed with what it answers last, who was asked with its only answer.
-            if !self.established && (self.sides[1].agreed && (old || self.sides[0].agreed)) {
+            if !self.established && self.sides.iter().all(|s| s.agreed) {
                 self.established = true;
                 for s in &mut self.sides {
                     s.agreed = true;
@@ -185,7 +189,7 @@ impl Analyzer for Gnutella {
 
     fn done(&mut self, cx: &mut Cx) {
         if !self.established {
-            if !self.stopped && self.sides.iter().any(|s| s.begun || s.agreed) {
+            if !self.stopped && self.sides.iter().any(|s| s.begun || s.spoke) {
                 raise!(cx, gnutella_not_establish);
             }
             return;

@@ -4,6 +4,7 @@ use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::ber;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 const SPNEGO: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02];
 const KRB5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
@@ -89,7 +90,7 @@ impl Gssapi {
 impl Analyzer for Gssapi {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if !data.is_empty() && Self::token(cx, is_orig, data, 0).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: GSSAPI_NEG_TOKEN");
+            cx.violation(&grammar::exception("out_of_bound: GSSAPI_NEG_TOKEN"));
         }
     }
 }

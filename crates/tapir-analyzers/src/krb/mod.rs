@@ -9,6 +9,7 @@ use crate::core::{Analyzer, Cx, Transport};
 use crate::raise;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{Step, Stream, Units};
 
 /// Kerberos messages in datagrams.
@@ -124,10 +125,10 @@ impl Krb {
                 raise!(cx, krb_error, r);
             }
             _ => {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: invalid index for case: KRB_PDU: {}",
+                cx.violation(&grammar::exception(format_args!(
+                    "invalid index for case: KRB_PDU: {}",
                     m.tag
-                ));
+                )));
             }
         }
         Some(())
@@ -419,7 +420,7 @@ fn error(cx: &mut Cx, seq: &Tlv) -> Option<Value> {
 impl Analyzer for Krb {
     fn deliver(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         if self.message(cx, is_orig, data).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: KRB_PDU");
+            cx.violation(&grammar::exception("out_of_bound: KRB_PDU"));
         }
     }
 }
@@ -438,7 +439,7 @@ impl Units for Krb {
             return Step::More;
         };
         if n > MAX_MESSAGE {
-            let why = "Binpac exception: binpac exception: out_of_bound: KRB_PDU_TCP";
+            let why = &grammar::exception("out_of_bound: KRB_PDU_TCP");
             return Step::let_go(cx, why, data);
         }
         let Some(m) = c.take(n) else {

@@ -7,6 +7,7 @@ use tapir_interface::{records, types};
 use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{AfterGap, Step, Stream, Units};
 
 /// The analyzer.
@@ -281,8 +282,7 @@ impl Units for Messages {
             return Step::More;
         };
         // What does not parse is let go with all that came with it; the next data may begin with a message.
-        let refuse =
-            |cx: &mut Cx, what: &str| Step::let_go(cx, &format!("Binpac exception: binpac exception: {what}"), data);
+        let refuse = |cx: &mut Cx, what: &str| Step::let_go(cx, &grammar::exception(what), data);
         let len = usize::from(high) << 8 | usize::from(low);
         if (p0, p1) != (0, 0) {
             return refuse(cx, "&enforce violation : ModbusTCP_TransportHeader:pid");

@@ -6,6 +6,7 @@ use tapir_interface::{records, types};
 use crate::core::Cx;
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{AfterGap, Step, Stream, Units};
 
 const MAX_MESSAGE: usize = 16 << 20;
@@ -163,7 +164,7 @@ impl Units for Packets {
         match good {
             Some(n) => Step::Used(n),
             None => {
-                let why = "Binpac exception: binpac exception: out_of_bound: MQTT_message";
+                let why = &grammar::exception("out_of_bound: MQTT_message");
                 Step::let_go(cx, why, data)
             }
         }

@@ -6,6 +6,7 @@ use tapir_interface::types;
 use crate::core::Cx;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::units::{Step, Stream, Units};
 use crate::{raise, wants};
 
@@ -378,7 +379,7 @@ impl Units for Packets {
             self.server(cx, p)
         };
         if r.is_none() && !p.is_empty() {
-            return Step::let_go(cx, "Binpac exception: binpac exception: out_of_bound: MySQL_PDU", data);
+            return Step::let_go(cx, &grammar::exception("out_of_bound: MySQL_PDU"), data);
         }
         if self.tls {
             Step::HandOver(c.pos())

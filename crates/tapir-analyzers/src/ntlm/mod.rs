@@ -6,6 +6,7 @@ use tapir_interface::records;
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::text::utf16le;
 
 /// The analyzer: each delivery is one message.
@@ -202,7 +203,7 @@ fn read_avs(a: &mut records::NTLMAVs, info: &[u8]) -> Option<()> {
 impl Analyzer for Ntlm {
     fn deliver(&mut self, cx: &mut Cx, _is_orig: bool, data: &[u8]) {
         if Self::message(cx, data).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: NTLM_SSP_Token");
+            cx.violation(&grammar::exception("out_of_bound: NTLM_SSP_Token"));
         }
     }
 }

@@ -6,6 +6,7 @@ use tapir_interface::records;
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 /// Seconds between the NTP and the Unix epoch.
 const EPOCH: f64 = 2_208_988_800.0;
@@ -65,7 +66,7 @@ impl Ntp {
             c.u16();
             let n = c.u16().unwrap_or(0) as usize;
             if n < 4 || c.skip(n - 4).is_none() {
-                return Err("Binpac exception: binpac exception: &enforce violation : Extension_Field:value_len");
+                return Err("&enforce violation : Extension_Field:value_len");
             }
             exts += 1;
         }
@@ -139,7 +140,7 @@ impl Analyzer for Ntp {
             1..=5 => match Self::standard(cx, &mut c) {
                 Ok(v) => v,
                 Err(why) => {
-                    cx.violation(why);
+                    cx.violation(&grammar::exception(why));
                     return;
                 }
             },
@@ -147,7 +148,7 @@ impl Analyzer for Ntp {
             _ => Self::private(cx, &mut c),
         };
         let Some(part) = part else {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: NTP_Message");
+            cx.violation(&grammar::exception("out_of_bound: NTP_Message"));
             return;
         };
         match mode {

@@ -8,6 +8,7 @@ use tapir_interface::{records, types};
 use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 /// The analyzer.
 #[derive(Default)]
@@ -59,7 +60,7 @@ impl Radius {
 impl Analyzer for Radius {
     fn deliver(&mut self, cx: &mut Cx, _is_orig: bool, data: &[u8]) {
         if Self::message(cx, data).is_none() {
-            cx.violation("Binpac exception: binpac exception: out_of_bound: RADIUS_PDU");
+            cx.violation(&grammar::exception("out_of_bound: RADIUS_PDU"));
         }
     }
 }

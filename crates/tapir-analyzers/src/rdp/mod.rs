@@ -11,6 +11,7 @@ use crate::core::Cx;
 use crate::raise;
 use crate::ssl::Ssl;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::text::{find, utf16le};
 use crate::util::units::{AfterGap, Step, Stream, Units};
 
@@ -319,13 +320,13 @@ impl Units for Session {
             return Step::More;
         };
         let Some(n) = (usize::from(high) << 8 | usize::from(low)).checked_sub(4) else {
-            return Step::let_go(cx, "Binpac exception: binpac exception: out_of_bound: TPKT", data);
+            return Step::let_go(cx, &grammar::exception("out_of_bound: TPKT"), data);
         };
         let Some(p) = c.take(n) else {
             return Step::More;
         };
         if let Err(why) = self.tpdu(cx, is_orig, p) {
-            return Step::let_go(cx, &format!("Binpac exception: binpac exception: {why}"), data);
+            return Step::let_go(cx, &grammar::exception(why), data);
         }
         match self.mode {
             Mode::Plain => Step::Used(c.pos()),

@@ -33,8 +33,8 @@ pub(crate) enum Status {
     Unknown = 9,
 }
 
-/// A record that is longer is not followed.
-const MAX_RECORD: usize = 1 << 20;
+/// A record that is longer is not followed. Servers of NFS agree to as much as four megabytes of contents at a time.
+const MAX_RECORD: usize = (4 << 20) + (1 << 16);
 /// What is kept of a call's arguments.
 const MAX_ARGS: usize = 1 << 16;
 
@@ -83,6 +83,8 @@ pub struct Rpc {
     program: Program,
     calls: VecDeque<Call>,
     records: [Record; 2],
+    /// A record was found, of those whose beginning nobody saw.
+    found: [bool; 2],
     /// How much of file contents was told of, with `NFS3::return_data_first_only`.
     told: bool,
 }
@@ -92,7 +94,17 @@ pub struct Rpc {
 struct Record {
     raw: Vec<u8>,
     body: Vec<u8>,
-    broken: bool,
+    /// Where the next record begins is not known.
+    lost: bool,
+}
+
+impl Record {
+    fn lost() -> Self {
+        Record {
+            lost: true,
+            ..Record::default()
+        }
+    }
 }
 
 impl Rpc {
@@ -102,6 +114,7 @@ impl Rpc {
             program,
             calls: VecDeque::new(),
             records: Default::default(),
+            found: [false; 2],
             told: false,
         }
     }
@@ -297,19 +310,23 @@ impl Rpc {
     fn stream(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) {
         let d = is_orig as usize;
         let mut r = std::mem::take(&mut self.records[d]);
-        if !r.broken {
-            r.raw.extend_from_slice(data);
+        if r.lost || (cx.conn.partial && !self.found[d]) {
+            // Messages begin with segments more often than not.
+            r.lost = !self.is_record(is_orig, data);
         }
+        if r.lost {
+            self.records[d] = r;
+            return;
+        }
+        self.found[d] = true;
+        r.raw.extend_from_slice(data);
         let mut at = 0;
         while let Some(h) = r.raw.get(at..at + 4) {
             let h = u32::from_be_bytes([h[0], h[1], h[2], h[3]]);
             let n = (h & 0x7fff_ffff) as usize;
             if n + r.body.len() > MAX_RECORD {
                 cx.violation("RPC record too long");
-                r = Record {
-                    broken: true,
-                    ..Record::default()
-                };
+                r = Record::lost();
                 at = 0;
                 break;
             }
@@ -325,6 +342,21 @@ impl Rpc {
         }
         r.raw.drain(..at);
         self.records[d] = r;
+    }
+
+    /// Whether bytes look like the start of a record with a call of the program, or with a reply.
+    fn is_record(&self, is_orig: bool, data: &[u8]) -> bool {
+        let mut c = Cursor::new(data);
+        let mut head = || Some((c.u32()? & 0x7fff_ffff, c.u32()?, c.u32()?, c.u32()?));
+        let Some((len, _xid, kind, first)) = head() else {
+            return false;
+        };
+        let fits = (16..=MAX_RECORD).contains(&(len as usize));
+        match (is_orig, kind, first) {
+            (true, 0, 2) => fits && c.n32() == Some(self.number()),
+            (false, 1, 0 | 1) => fits,
+            _ => false,
+        }
     }
 }
 
@@ -388,11 +420,7 @@ impl Analyzer for Rpc {
     }
 
     fn gap(&mut self, _cx: &mut Cx, is_orig: bool, _seq: u64, _len: u64) {
-        // Where the next record begins is not known any more.
-        self.records[is_orig as usize] = Record {
-            broken: true,
-            ..Record::default()
-        };
+        self.records[is_orig as usize] = Record::lost();
     }
 
     fn done(&mut self, cx: &mut Cx) {
@@ -403,5 +431,6 @@ impl Analyzer for Rpc {
 
     fn flip(&mut self) {
         self.records.swap(0, 1);
+        self.found.swap(0, 1);
     }
 }

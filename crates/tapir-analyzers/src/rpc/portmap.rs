@@ -1,4 +1,5 @@
-//! The port mapper, version 2 (RFC 1833, section 3).
+//! The port mapper, version 2 (RFC 1833, section 3). Versions 3 and 4 share its number only: they speak of addresses as
+//! texts, which no event takes.
 
 use tapir_data::value::{Port, Proto, Value};
 use tapir_interface::{records, types};
@@ -10,6 +11,8 @@ use crate::util::cursor::Cursor;
 use crate::{raise, wants};
 
 const TCP: u64 = 6;
+
+const VERSION: u64 = 2;
 
 /// A list of mappings is followed so far.
 const MAX_MAPPINGS: u64 = 4096;
@@ -52,6 +55,9 @@ fn mapping_value(cx: &mut Cx, m: &Mapping) -> Value {
 
 /// A finished call; gives the bytes of arguments and results that nothing was made of.
 pub(super) fn dialogue(cx: &mut Cx, call: &Call, reply: &Reply) -> Option<usize> {
+    if call.version != VERSION && call.proc != 0 {
+        return Some(0);
+    }
     let mut a = Cursor::new(&call.args);
     let mut r = Cursor::new(reply.body);
     let ok = reply.status == Status::Success;

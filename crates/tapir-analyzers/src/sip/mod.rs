@@ -4,6 +4,7 @@ use tapir_data::value::Value;
 use tapir_interface::{records, types};
 
 use crate::core::{Analyzer, Cx};
+use crate::util::grammar;
 use crate::util::mime::split_header;
 use crate::util::text::{istarts, trim};
 use crate::{raise, wants};
@@ -141,7 +142,7 @@ impl Analyzer for Sip {
             &whole
         };
         if Self::message(cx, is_orig, data).is_none() {
-            cx.violation("Binpac exception: binpac exception: string mismatch: SIP message");
+            cx.violation(&grammar::exception("string mismatch: SIP message"));
         }
     }
 }

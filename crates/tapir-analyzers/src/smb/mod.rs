@@ -14,6 +14,7 @@ use crate::dce_rpc::DceRpc;
 use crate::ntlm::filetime;
 use crate::raise;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 /// So many deliveries that begin or go on with messages say that it is SMB.
 const CONFIRMING: u64 = 3;
@@ -74,7 +75,7 @@ impl Smb {
                 Some(n) if n < need => format!("out_of_bound: SMB_PDU:header: {need} > {n}"),
                 _ => "out_of_bound: SMB_PDU".to_string(),
             };
-            cx.violation(&format!("Binpac exception: binpac exception: {reason}"));
+            cx.violation(&grammar::exception(reason));
         }
         ok.is_some() && !std::mem::take(&mut self.lost)
     }
@@ -170,7 +171,7 @@ impl Smb {
                 0 if n > 0 => self.message(cx, is_orig, m),
                 0 | 0x81..=0x85 => true,
                 _ => {
-                    cx.violation("Binpac exception: binpac exception: invalid index for case: SMB_TCP");
+                    cx.violation(&grammar::exception("invalid index for case: SMB_TCP"));
                     false
                 }
             };

@@ -8,6 +8,7 @@ use tapir_interface::records;
 use super::{Smb, at, times};
 use crate::core::Cx;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::text::utf16le;
 use crate::{raise, wants};
 
@@ -154,9 +155,7 @@ impl Smb {
                 self.v1_request(cx, is_orig, &h, cmd, &mut b)
             };
             if r.is_none() {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: out_of_bound: SMB1 command {cmd}"
-                ));
+                cx.violation(&grammar::exception(format_args!("out_of_bound: SMB1 command {cmd}")));
                 self.lost = true;
                 return Some(());
             }
@@ -269,9 +268,9 @@ impl Smb {
                 let room = h.msg.len() - b.at;
                 let end = begin as u64 + len;
                 if end > room as u64 {
-                    cx.violation(&format!(
-                        "Binpac exception: binpac exception: out_of_bound: SMB1_write_andx_request:data: {end} > {room}"
-                    ));
+                    cx.violation(&grammar::exception(format_args!(
+                        "out_of_bound: SMB1_write_andx_request:data: {end} > {room}"
+                    )));
                     self.lost = true;
                     return Some(());
                 }
@@ -613,6 +612,9 @@ impl Smb {
                 let r = r.build(cx.q.bindings());
                 raise!(cx, smb1_session_setup_andx_response, hdr, r);
                 self.security(cx, is_orig, &blob);
+            }
+            0x74 => {
+                raise!(cx, smb1_logoff_andx, is_orig);
             }
             0x75 => {
                 let service = b.ascii();

@@ -9,12 +9,14 @@ use super::{Smb, at, cursor_at, file_attrs, times};
 use crate::core::Cx;
 use crate::ntlm::filetime;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::util::text::utf16le;
 use crate::{raise, wants};
 
 pub(super) const HEADER: usize = 64;
 const PIPE_TRANSCEIVE: u32 = 0x0011_c017;
 const MORE_PROCESSING: u32 = 0xc000_0016;
+const BUFFER_OVERFLOW: u32 = 0x8000_0005;
 
 /// Requests whose responses need them.
 #[derive(Default)]
@@ -131,10 +133,10 @@ impl Smb {
                 self.v2_request(cx, is_orig, &h, this)
             };
             if ok.is_none() {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: out_of_bound: SMB2_Message: command {}",
+                cx.violation(&grammar::exception(format_args!(
+                    "out_of_bound: SMB2_Message: command {}",
                     h.command
-                ));
+                )));
                 self.lost = true;
                 return Some(());
             }
@@ -384,7 +386,9 @@ impl Smb {
     fn v2_response(&mut self, cx: &mut Cx, is_orig: bool, h: &Head, m: &[u8]) -> Option<()> {
         let hdr = h.value.clone();
         let failed = h.status != 0 && !(h.command == 1 && h.status == MORE_PROCESSING);
-        if failed && (h.status >> 30) >= 2 {
+        // What a pipe has more of than was asked for comes in parts, of which all but the last say so.
+        let more = h.status == BUFFER_OVERFLOW && matches!(h.command, 8 | 11);
+        if failed && !more && (h.status >> 30) >= 2 {
             // An error body; what was remembered of the request goes.
             self.v2.reads.remove(&h.message_id);
             self.v2.ioctls.remove(&h.message_id);

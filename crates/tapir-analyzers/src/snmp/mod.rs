@@ -7,6 +7,7 @@ use crate::core::{Analyzer, Cx};
 use crate::raise;
 use crate::util::ber::{self, Tlv};
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 
 /// The analyzer.
 #[derive(Default)]
@@ -271,7 +272,7 @@ impl Analyzer for Snmp {
         match self.message(cx, is_orig, data) {
             Ok(()) => {}
             Err(Bad::Form) => {
-                cx.violation("Binpac exception: binpac exception: out_of_bound: ASN1Encoding");
+                cx.violation(&grammar::exception("out_of_bound: ASN1Encoding"));
             }
         }
     }

@@ -138,7 +138,7 @@ impl Ssh {
         let Some(version) = self.version() else {
             // The peer's version tells how packets look. If that side is never seen, the first packet cannot be read.
             if self.sides[!is_orig as usize].version.is_none() && self.sides[d].buf.len() > 256 {
-                cx.violation("Binpac exception: binpac exception: invalid index for case: SSH_Key_Exchange: 3");
+                cx.violation(&grammar::exception("invalid index for case: SSH_Key_Exchange: 3"));
                 self.dead = true;
             }
             return false;

@@ -6,6 +6,7 @@ use tapir_interface::{records, types};
 use super::ciphers::{KeyExchange, key_exchange};
 use crate::core::Cx;
 use crate::util::cursor::Cursor;
+use crate::util::grammar;
 use crate::{raise, wants};
 
 const HELLO_REQUEST: u8 = 0;
@@ -104,12 +105,12 @@ impl Handshake {
             _ => Some(()),
         };
         if r.is_none() {
-            return Err(format!(
-                "Binpac exception: binpac exception: out_of_bound: {}: {} > {}",
+            return Err(grammar::exception(format_args!(
+                "out_of_bound: {}: {} > {}",
                 name(ty),
                 body.len() + 1,
                 body.len()
-            ));
+            )));
         }
         raise!(cx, ssl_handshake_message, client, ty as u64, body.len() as u64);
         Ok(())
@@ -200,9 +201,7 @@ impl Handshake {
                 .extension(cx, client, from_client_hello, server_hello, code, val)
                 .is_none()
             {
-                cx.violation(&format!(
-                    "Binpac exception: binpac exception: out_of_bound: SSLExtension {code}"
-                ));
+                cx.violation(&grammar::exception(format_args!("out_of_bound: SSLExtension {code}")));
             }
             raise!(cx, ssl_extension, client, code as u64, val);
         }
@@ -389,11 +388,11 @@ impl Handshake {
         let mut c = Cursor::new(body);
         let Some(total) = c.u24() else { return Ok(None) };
         if total as usize > c.left() {
-            return Err(format!(
-                "Binpac exception: binpac exception: out_of_bound: Certificate: {} > {}",
+            return Err(grammar::exception(format_args!(
+                "out_of_bound: Certificate: {} > {}",
                 total as usize + 3,
                 body.len()
-            ));
+            )));
         }
         let Some(list) = c.sub(total as usize) else {
             return Ok(None);
@@ -404,11 +403,11 @@ impl Handshake {
         while !c.is_empty() {
             let Some(n) = c.u24() else { return Ok(None) };
             let Some(cert) = c.take(n as usize) else {
-                return Err(format!(
-                    "Binpac exception: binpac exception: out_of_bound: X509Certificate: {} > {}",
+                return Err(grammar::exception(format_args!(
+                    "out_of_bound: X509Certificate: {} > {}",
                     n,
                     c.left()
-                ));
+                )));
             };
             if cert.is_empty() {
                 continue;

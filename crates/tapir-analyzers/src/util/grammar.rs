@@ -5,8 +5,15 @@
 //! people compare them, so they are told here as well: places and root are those of the recorded outputs of version 9.0.
 //! Errors whose place has not been recorded are told without one.
 
+use std::fmt::Display;
+
 /// The folder of the grammars in the build that the recorded outputs come from.
 const ROOT: &str = "/tmp/ref/zeek/src/analyzer/protocol";
+
+/// The reason of a generated analyzer for giving up what it reads.
+pub fn exception(what: impl Display) -> String {
+    format!("Binpac exception: binpac exception: {what}")
+}
 
 /// A reason with its place, `FILE:LINE:COLUMN-LINE:COLUMN`.
 pub fn at(reason: &str, place: &str) -> String {
@@ -15,9 +22,9 @@ pub fn at(reason: &str, place: &str) -> String {
 
 /// The reason that a line does not match the pattern of a field. `place` is `FILE:LINE`.
 pub fn string_mismatch(place: &str, pattern: &str, actual: &str) -> String {
-    format!(
-        "Binpac exception: binpac exception: string mismatch at {ROOT}/{place}: \nexpected pattern: \"{pattern}\"\nactual data: \"{actual}\""
-    )
+    exception(format_args!(
+        "string mismatch at {ROOT}/{place}: \nexpected pattern: \"{pattern}\"\nactual data: \"{actual}\""
+    ))
 }
 
 #[cfg(test)]

@@ -84,8 +84,8 @@ pub(super) fn gtp(s: &mut Sink<'_>, t: &mut Table, c: &mut C, g: &Gtp<'_>) {
     if s.q.wants(id) {
         let mut list = Elements(g.body);
         list.by_ref().for_each(drop);
-        // The walk ends early at an element whose length nobody knows.
-        if let Some(kind) = list.0.first().filter(|kind| **kind < 128) {
+        // The walk ends early at an element whose length nobody knows, and at one that is cut.
+        if let Some(kind) = list.0.first() {
             let addl = kind.to_string();
             weirds::raise_net(
                 &mut s.sampler.borrow_mut(),
@@ -229,8 +229,8 @@ fn elements(q: &EventQueue, g: &Gtp<'_>) -> Value {
             msisdn: f.raw(134),
             qos_prof: f.quality(q),
             tft: f.raw(137),
-            trigger_id: f.raw(141),
-            omc_id: f.raw(142),
+            trigger_id: f.raw(142),
+            omc_id: f.raw(143),
             ext: f.extension(q),
         }
         .build(b),
@@ -263,8 +263,8 @@ fn elements(q: &EventQueue, g: &Gtp<'_>) -> Value {
             user_addr: f.gsn_addr(q, 1),
             qos_prof: f.quality(q),
             tft: f.raw(137),
-            trigger_id: f.raw(141),
-            omc_id: f.raw(142),
+            trigger_id: f.raw(142),
+            omc_id: f.raw(143),
             ext: f.extension(q),
             end_user_addr: f.end_user_addr(q),
         }

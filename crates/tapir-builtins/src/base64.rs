@@ -116,6 +116,7 @@ fn encode_base64(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         ctx.error("Broker query has an invalid data store");
         return Ok(string(""));
     };
+    room(a.str(0)?.len().saturating_mul(2))?;
     Ok(string(encode(a.str(0)?, &alphabet)))
 }
 

@@ -47,8 +47,8 @@ pub const FAMILY: Family = &[
     ("bytestring_to_double", bytestring_to_double),
     ("bytestring_to_float", bytestring_to_float),
     ("bytestring_to_count", bytestring_to_count),
-    ("bytestring_to_hexstr", |_, a| Ok(string(hex(a.str(0)?)))),
-    ("string_to_ascii_hex", |_, a| Ok(string(hex(a.str(0)?)))),
+    ("bytestring_to_hexstr", to_hex),
+    ("string_to_ascii_hex", to_hex),
     ("hexstr_to_bytestring", hexstr_to_bytestring),
     ("ptr_name_to_addr", ptr_name_to_addr),
     ("addr_to_ptr_name", addr_to_ptr_name),
@@ -93,7 +93,13 @@ pub fn hex(s: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn is_space(b: u8) -> bool {
+fn to_hex(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
+    room(a.str(0)?.len().saturating_mul(2))?;
+    Ok(string(hex(a.str(0)?)))
+}
+
+/// White space as C's `isspace` sees it.
+pub fn is_space(b: u8) -> bool {
     matches!(b, b' ' | 9..=13)
 }
 
@@ -178,7 +184,7 @@ pub fn parse_double(s: &[u8]) -> Option<f64> {
     let lower = t.to_ascii_lowercase();
     let d = if lower == "inf" || lower == "infinity" {
         f64::INFINITY
-    } else if lower == "nan" || (lower.starts_with("nan(") && lower.ends_with(')')) {
+    } else if lower == "nan" || lower.strip_prefix("nan(").is_some_and(nan_payload) {
         f64::NAN
     } else if let Some(h) = lower.strip_prefix("0x") {
         hex_double(h)?
@@ -192,9 +198,16 @@ pub fn parse_double(s: &[u8]) -> Option<f64> {
     Some(if negative { -d } else { d })
 }
 
+/// What may stand behind the opening parenthesis of `nan(…)`.
+fn nan_payload(rest: &str) -> bool {
+    rest.strip_suffix(')')
+        .is_some_and(|p| p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+}
+
 fn hex_double(h: &str) -> Option<f64> {
     let (mantissa, exp) = match h.split_once('p') {
-        Some((m, e)) => (m, e.strip_prefix('+').unwrap_or(e).parse::<i32>().ok()?),
+        // Rust reads a sign as C does, one at most.
+        Some((m, e)) => (m, e.parse::<i32>().ok()?),
         None => (h, 0),
     };
     let (whole, frac) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -282,44 +295,52 @@ fn to_port(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         proto: Proto::Unknown,
         num: 0,
     });
-    const TEXT: &str = "wrong port format, must be string of form /[0-9]{1,5}\\/(tcp|udp|icmp|unknown)/";
-    if s.len() >= 10 + 7 || s.contains(&0) {
-        ctx.error(TEXT);
-        return Ok(bad);
+    match port_from_text(&s, false) {
+        Some((proto, n)) => match u16::try_from(n) {
+            Ok(num) => Ok(Value::Port(Port { proto, num })),
+            Err(_) => {
+                ctx.warning(format!("bad port number {n}"));
+                Ok(Value::Port(Port { proto, num: 0 }))
+            }
+        },
+        None => {
+            ctx.error("wrong port format, must be string of form /[0-9]{1,5}\\/(tcp|udp|icmp|unknown)/");
+            Ok(bad)
+        }
     }
-    let Some(slash) = s.iter().position(|&b| b == b'/') else {
-        ctx.error(TEXT);
-        return Ok(bad);
+}
+
+/// A port's text as the reference reads it: up to nine bytes, a number as C's `strtol` takes it (blanks, a sign,
+/// nothing at all), any one byte, and the protocol, of which `unknown` is one only
+/// where the caller says so.
+pub fn port_from_text(s: &[u8], unknown: bool) -> Option<(Proto, i64)> {
+    if s.len() >= 10 {
+        return None;
+    }
+    let blanks = s.iter().take_while(|b| is_space(**b)).count();
+    let rest = &s[blanks..];
+    let (sign, signed) = match rest.first() {
+        Some(b'-') => (-1, &rest[1..]),
+        Some(b'+') => (1, &rest[1..]),
+        _ => (1, rest),
     };
-    let proto = match &s[slash + 1..] {
+    let digits = signed.iter().take_while(|b| b.is_ascii_digit()).count();
+    // Without a digit nothing was read, not even the blanks.
+    let (n, behind) = match digits {
+        0 => (0, s),
+        _ => (
+            signed[..digits].iter().fold(0i64, |n, b| n * 10 + (b - b'0') as i64),
+            &signed[digits..],
+        ),
+    };
+    let proto = match behind.get(1..)? {
         b"tcp" => Proto::Tcp,
         b"udp" => Proto::Udp,
         b"icmp" => Proto::Icmp,
-        // As in the reference, nothing is reported about this one.
-        b"unknown" => return Ok(bad),
-        _ => {
-            ctx.error(TEXT);
-            return Ok(bad);
-        }
+        b"unknown" if unknown => Proto::Unknown,
+        _ => return None,
     };
-    // The number is read as C does: blanks, a sign, digits up to the slash, and nothing is zero.
-    let number = &s[..slash];
-    let start = number.iter().position(|&b| !is_space(b)).unwrap_or(slash);
-    let (sign, digits) = match number.get(start) {
-        Some(b'-') => (-1, &number[start + 1..]),
-        Some(b'+') => (1, &number[start + 1..]),
-        _ => (1, &number[start..]),
-    };
-    if slash > 5 || !digits.iter().all(u8::is_ascii_digit) {
-        ctx.error(TEXT);
-        return Ok(bad);
-    }
-    let n = sign * digits.iter().fold(0i64, |n, b| n * 10 + (b - b'0') as i64);
-    if !(0..=65535).contains(&n) {
-        ctx.warning(format!("bad port number {n}"));
-        return Ok(Value::Port(Port { proto, num: 0 }));
-    }
-    Ok(Value::Port(Port { proto, num: n as u16 }))
+    Some((proto, sign * n))
 }
 
 fn to_addr(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
@@ -567,8 +588,15 @@ fn mask_addr(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(Value::Subnet(Subnet::new128(addr, (n + offset) as u8)))
 }
 
-fn remask_addr(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
-    let (x, y, n) = (a.addr(0)?, a.addr(1)?, a.count(2)?.min(128) as u8);
+fn remask_addr(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
+    let (x, y, n) = (a.addr(0)?, a.addr(1)?, a.count(2)?);
+    if n > 128 {
+        // Neither address is masked then.
+        plain_error(ctx, format!("Bad IPAddr mask length : {n}"));
+        let both = u128::from_be_bytes(x.0) | u128::from_be_bytes(y.0);
+        return Ok(Value::Addr(Addr(both.to_be_bytes())));
+    }
+    let n = n as u8;
     let keep = u128::from_be_bytes(x.mask(n).0);
     let rest = u128::from_be_bytes(y.0) ^ u128::from_be_bytes(y.mask(n).0);
     Ok(Value::Addr(Addr((keep | rest).to_be_bytes())))
@@ -611,12 +639,34 @@ mod tests {
     }
 
     #[test]
+    fn ports_as_c_reads_them() {
+        assert_eq!(port_from_text(b" 80/tcp", false), Some((Proto::Tcp, 80)));
+        assert_eq!(port_from_text(b"/udp", false), Some((Proto::Udp, 0)));
+        assert_eq!(port_from_text(b"80:tcp", false), Some((Proto::Tcp, 80)));
+        assert_eq!(port_from_text(b"-1/tcp", false), Some((Proto::Tcp, -1)));
+        for bad in [
+            "",
+            "80",
+            "80/",
+            "80 /tcp",
+            "8x/tcp",
+            "80/TCP",
+            "65535/icmp",
+            "80/unknown",
+        ] {
+            assert_eq!(port_from_text(bad.as_bytes(), false), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn doubles_as_c_reads_them() {
         assert_eq!(parse_double(b"0x1.8p3"), Some(12.0));
         assert_eq!(parse_double(b" 7"), Some(7.0));
         assert_eq!(parse_double(b"7 "), None);
         assert_eq!(parse_double(b"-Infinity"), Some(f64::NEG_INFINITY));
-        for bad in ["", " ", "1e", ".", "e5", "--1", "infx"] {
+        for bad in [
+            "", " ", "1e", ".", "e5", "--1", "infx", "0x1p++3", "0x1p+-3", "nan(a b)",
+        ] {
             assert_eq!(parse_double(bad.as_bytes()), None, "{bad}");
         }
     }

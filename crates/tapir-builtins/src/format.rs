@@ -185,6 +185,7 @@ fn directive(
             let s = text(ctx, v)?;
             place(&s, &spec, false, out);
         }
+        // What cannot be formatted leaves a field of blanks where a width was asked for.
         b'e' | b'f' | b'g' => match v {
             Value::Double(d) | Value::Time(d) | Value::Interval(d) => {
                 let p = spec.precision.unwrap_or(6);
@@ -195,30 +196,40 @@ fn directive(
                 };
                 place(s.as_bytes(), &spec, d.is_finite(), out);
             }
-            _ => ctx.error("bad type for floating-point format"),
+            _ => {
+                ctx.error("bad type for floating-point format");
+                place(b"", &spec, false, out);
+            }
         },
         b'D' | b'T' => match v {
             Value::Time(t) => {
                 let s = date(*t, verb == b'T');
                 place(s.as_bytes(), &spec, false, out);
             }
-            _ => ctx.error("bad type for Date/Time format"),
+            _ => {
+                ctx.error("bad type for Date/Time format");
+                place(b"", &spec, false, out);
+            }
         },
-        _ => ctx.error("bad format"),
+        _ => {
+            ctx.error("bad format");
+            place(b"", &spec, false, out);
+        }
     }
     Ok(i)
 }
 
 /// `YYYY-MM-DD-HH:MM:SS`, with nine decimals if asked for.
 fn date(t: f64, fraction: bool) -> String {
-    let Some(local) = LocalTime::from_unix(t.floor() as i64) else {
+    // Seconds as C converts them: towards zero.
+    let Some(local) = LocalTime::from_unix(t.trunc() as i64) else {
         return "<invalid date>".into();
     };
     if !fraction {
         return format!("{local:?}");
     }
     let (y, mo, d, h, mi, s) = local.parts();
-    let seconds = s as f64 + (t - t.floor());
+    let seconds = s as f64 + t.fract();
     format!("{y:04}-{mo:02}-{d:02}-{h:02}:{mi:02}:{seconds:012.9}")
 }
 
@@ -249,14 +260,15 @@ fn integer(ctx: &mut CallCtx<'_>, verb: u8, spec: &Spec, v: &Value, out: &mut Ve
                 Some(b) => crate::convert::hex(&b),
                 None => crate::convert::hex(&a.0),
             };
-            lossy(&h)
+            return place(&h, spec, false, out);
         }
         _ => {
-            ctx.error(format!("bad type for %{} format", verb as char));
-            return;
+            ctx.error("bad type for %d/%x format");
+            return place(b"", spec, false, out);
         }
     };
-    place(s.as_bytes(), spec, true, out);
+    // As in C, digits that a precision asks for leave no room for zeros of the width.
+    place(s.as_bytes(), spec, spec.precision.is_none(), out);
 }
 
 /// Appends text padded to the width. Padding on the left counts the bytes up to the first NUL only.

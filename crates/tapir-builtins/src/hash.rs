@@ -94,18 +94,45 @@ pub fn bytes(ctx: &mut CallCtx<'_>, v: &Value) -> Result<Vec<u8>, RtError> {
     Ok(out)
 }
 
-fn describe_type(types: &Types, ty: TypeId, out: &mut Vec<u8>) {
-    out.extend(types.kind(ty).number().to_le_bytes());
-    match types.kind(ty) {
-        Kind::Enum(_) | Kind::Record(_) => out.extend(type_text(types, ty).as_bytes()),
-        Kind::Vector(of) => describe_type(types, *of, out),
+/// Types within types are followed this far, for records may hold themselves, and this many bytes long.
+const TYPE_DEPTH: usize = 64;
+const TYPE_BYTES: usize = 1 << 20;
+
+fn describe_type(types: &Types, ty: TypeId, depth: usize, limit: usize, out: &mut Vec<u8>) {
+    let kind = types.kind(ty);
+    out.extend(kind.number().to_le_bytes());
+    if depth >= TYPE_DEPTH || out.len() > limit {
+        return;
+    }
+    let inner = |ty: TypeId, out: &mut Vec<u8>| describe_type(types, ty, depth + 1, limit, out);
+    match kind {
+        Kind::Enum(_) => out.extend(type_text(types, ty).as_bytes()),
+        Kind::Vector(of) => inner(*of, out),
+        Kind::Table { index, yields } => index.iter().chain(yields).for_each(|t| inner(*t, out)),
+        // A zero, the number of fields, then each with its name and type; the record's own name does not count.
+        Kind::Record(_) => {
+            if let Some(layout) = types.record(ty) {
+                out.extend(0u64.to_le_bytes());
+                out.extend((layout.fields.len() as u64).to_le_bytes());
+                for f in layout.fields.iter() {
+                    name_bytes(&f.name, out);
+                    inner(f.ty, out);
+                }
+            }
+        }
         _ => {}
     }
 }
 
+/// A name as a C string.
+fn name_bytes(name: &str, out: &mut Vec<u8>) {
+    out.extend(name.as_bytes());
+    out.push(0);
+}
+
 fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtError> {
     let ty = ctx.type_of(v);
-    describe_type(ctx.types(), ty, out);
+    describe_type(ctx.types(), ty, 0, out.len().saturating_add(TYPE_BYTES), out);
     room(out.len())?;
     match v {
         Value::Bool(b) => out.extend((*b as i64).to_le_bytes()),
@@ -162,6 +189,21 @@ fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtE
                 }
             }
             out.extend(b"]\0");
+        }
+        Value::Record(_) => {
+            ctx.materialize(v)?;
+            let names: Vec<String> = match ctx.types().record(ty) {
+                Some(layout) => layout.fields.iter().map(|f| f.name.to_string()).collect(),
+                None => Vec::new(),
+            };
+            out.extend((names.len() as u64).to_le_bytes());
+            for (slot, name) in names.iter().enumerate() {
+                name_bytes(name, out);
+                match ctx.field(v, slot)? {
+                    Value::Unset => name_bytes("<uninitialized>", out),
+                    field => binary(ctx, &field, out)?,
+                }
+            }
         }
         v => {
             out.extend(text(ctx, v)?);

@@ -174,24 +174,37 @@ fn make(ctx: &mut CallCtx<'_>, j: &Json, ty: TypeId, key_map: &Value) -> Made {
                     continue;
                 };
                 let v = make(ctx, j, *yields, key_map)?;
-                if !key.iter().any(|v| matches!(v, Value::Unset)) && !t.contains(&key) {
+                if !matches!(v, Value::Unset) && !key.iter().any(|v| matches!(v, Value::Unset)) && !t.contains(&key) {
                     t.insert(&key, v, ctx.network_time());
                 }
             }
             Ok(Value::Table(t))
         }
         (Kind::Record(_), Json::Object(members)) => make_record(ctx, members, ty, key_map),
+        (Kind::Any | Kind::Func(_) | Kind::File | Kind::Opaque(_) | Kind::Type, _) => {
+            let word = type_word(ctx, ty);
+            fail(format!("type '{word}' unsupported"))
+        }
         _ => mismatch(ctx, j, ty),
     }
 }
 
-/// The index values from one element of a set.
+/// The index values from one element of a set, with the defaults of their records filled in.
 fn make_key(ctx: &mut CallCtx<'_>, j: &Json, index: &[TypeId], key_map: &Value) -> Result<Vec<Value>, Failure> {
-    if let [one] = index {
-        return Ok(vec![make(ctx, j, *one, key_map)?]);
+    let key = match index {
+        [one] => vec![make(ctx, j, *one, key_map)?],
+        _ => make_parts(ctx, j, index, key_map)?,
+    };
+    for part in &key {
+        ctx.materialize(part)?;
     }
+    Ok(key)
+}
+
+/// The values of a list of index types.
+fn make_parts(ctx: &mut CallCtx<'_>, j: &Json, index: &[TypeId], key_map: &Value) -> Result<Vec<Value>, Failure> {
     match j {
-        Json::Array(parts) if parts.len() == index.len() => {
+        Json::Array(parts) if parts.len() >= index.len() => {
             let pairs = parts.iter().zip(index);
             pairs.map(|(j, t)| make(ctx, j, *t, key_map)).collect()
         }
@@ -266,7 +279,10 @@ fn make_record(ctx: &mut CallCtx<'_>, members: &[(Vec<u8>, Json)], ty: TypeId, k
 
 /// A pattern's text without the slashes around it, where both are there.
 fn unslash(s: &[u8]) -> &[u8] {
-    s.strip_prefix(b"/").and_then(|r| r.strip_suffix(b"/")).unwrap_or(s)
+    match s {
+        [b'/', inner @ .., b'/'] if !inner.is_empty() => inner,
+        _ => s,
+    }
 }
 
 fn unbracket(s: &[u8]) -> &[u8] {
@@ -284,48 +300,45 @@ fn proto(s: &[u8]) -> Option<Proto> {
 }
 
 fn port_text(s: &[u8]) -> Made {
-    let parsed = s.iter().position(|&b| b == b'/').and_then(|slash| {
-        let digits = &s[..slash];
-        if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let num = std::str::from_utf8(digits).ok()?.parse::<u32>().ok()?;
-        Some(Port {
-            proto: proto(&s[slash + 1..])?,
-            num: u16::try_from(num).unwrap_or(0),
-        })
-    });
-    match parsed {
-        Some(p) => Ok(Value::Port(p)),
+    match crate::convert::port_from_text(s, true) {
+        Some((proto, n)) => Ok(port(proto, n.into())),
         None => fail("wrong port format, string must be /[0-9]{1,5}\\/(tcp|udp|icmp|unknown)/"),
     }
 }
 
+/// A port; a number beyond the range is 0.
+fn port(proto: Proto, n: i128) -> Value {
+    let num = u16::try_from(n).unwrap_or(0);
+    Value::Port(Port { proto, num })
+}
+
 fn port_object(members: &[(Vec<u8>, Json)]) -> Made {
     let get = |name: &[u8]| members.iter().find(|(n, _)| n == name).map(|(_, j)| j);
-    match (get(b"port"), get(b"proto")) {
-        (Some(Json::Number(Number::Int(n))), Some(Json::String(p))) => {
-            let Some(proto) = proto(p) else {
-                return fail("wrong port format, invalid protocol string");
-            };
-            match u16::try_from(*n) {
-                Ok(num) => Ok(Value::Port(Port { proto, num })),
-                Err(_) => fail("wrong port format, port must be a number"),
-            }
-        }
-        (Some(_), Some(Json::String(_))) => fail("wrong port format, port must be a number"),
-        (Some(_), Some(_)) => fail("wrong port format, protocol must be a string"),
-        _ => fail("wrong port format, object must have 'port' and 'proto' members"),
+    let (Some(number), Some(of)) = (get(b"port"), get(b"proto")) else {
+        return fail("wrong port format, object must have 'port' and 'proto' members");
+    };
+    let Json::Number(Number::Int(n)) = number else {
+        return fail("wrong port format, port must be a number");
+    };
+    let Json::String(of) = of else {
+        return fail("wrong port format, protocol must be a string");
+    };
+    match proto(of) {
+        Some(proto) => Ok(port(proto, *n)),
+        None => fail("wrong port format, invalid protocol string"),
     }
 }
 
 fn interval(s: &[u8]) -> Made {
     let text = lossy(s);
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<&str> = match text.as_str() {
+        "" => Vec::new(),
+        t => t.split(' ').collect(),
+    };
     let mut seconds = 0.0;
     for pair in words.chunks(2) {
         let [amount, unit] = pair else {
-            return fail("wrong interval format, missing unit");
+            return fail("wrong interval format, must be pairs of double with unit");
         };
         let Ok(amount) = amount.parse::<f64>() else {
             return fail(format!("wrong interval format, invalid number {amount}"));

@@ -11,17 +11,30 @@ pub fn parse_addr(s: &[u8]) -> Option<Addr> {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().ok().map(|a| Addr::from(IpAddr::V6(a)));
     }
-    let text = text.trim_start();
     let mut bytes = [0u8; 4];
     let mut parts = text.split('.');
     for b in &mut bytes {
-        let part = parts.next()?;
-        if part.is_empty() || part.len() > 9 || !part.bytes().all(|c| c.is_ascii_digit()) {
-            return None;
-        }
-        *b = part.parse::<u32>().ok()?.try_into().ok()?;
+        *b = v4_part(parts.next()?.as_bytes())?;
     }
     parts.next().is_none().then(|| Addr::v4(bytes))
+}
+
+/// One part of an IPv4 address as C's `%d` reads it: blanks and a sign may stand before the digits.
+fn v4_part(part: &[u8]) -> Option<u8> {
+    let blanks = part.iter().take_while(|b| crate::convert::is_space(**b)).count();
+    let part = &part[blanks..];
+    let (negative, digits) = match part.first()? {
+        b'-' => (true, &part[1..]),
+        b'+' => (false, &part[1..]),
+        _ => (false, part),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let n = digits
+        .iter()
+        .fold(0u32, |n, b| n.saturating_mul(10).saturating_add((b - b'0') as u32));
+    if negative && n != 0 { None } else { u8::try_from(n).ok() }
 }
 
 /// A subnet `ADDR/WIDTH`. The width is read as C's `atoi` does, so trailing text is ignored and nothing is zero.
@@ -61,6 +74,9 @@ mod tests {
     fn lax_forms() {
         assert!(parse_addr(b" 1.2.3.4").is_some());
         assert!(parse_addr(b"1.2.3.4 ").is_none());
+        assert!(parse_addr(b"1. 2.+3.-0").is_some());
+        assert!(parse_addr(b"1.2 .3.4").is_none());
+        assert!(parse_addr(b"1.-2.3.4").is_none());
         assert!(parse_addr(b"1.2.3.4\x005").is_some());
         assert_eq!(parse_addr(b"010.001.002.003").unwrap().to_string(), "10.1.2.3");
         assert!(parse_addr(b"256.1.1.1").is_none());

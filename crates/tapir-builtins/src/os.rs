@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use tapir_data::value::Value;
@@ -80,7 +81,8 @@ fn system(ctx: &mut CallCtx<'_>, cmd: &[u8], env: &[(OsString, OsString)]) -> Re
     let mut c = shell(ctx, &line);
     c.stdin(Stdio::null()).envs(env.iter().map(|(k, v)| (k, v)));
     match c.status() {
-        Ok(s) => Ok(Value::Int(s.code().unwrap_or(-1) as i64)),
+        // The status of C's `system`, not only the exit code within it.
+        Ok(s) => Ok(Value::Int(s.into_raw() as i64)),
         Err(e) => {
             ctx.error(format!("cannot start command: {}", crate::files::reason(&e)));
             Ok(Value::Int(-1))

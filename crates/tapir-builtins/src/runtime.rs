@@ -148,9 +148,18 @@ fn option_set_change_handler(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
 
 // ---- events ----
 
+/// What the machine calls a group: handlers outside of any module are those of the module `GLOBAL`.
+fn group_key(name: &str, module: bool) -> Option<&str> {
+    match name {
+        "GLOBAL" if module => Some(""),
+        "" if module => None,
+        name => Some(name),
+    }
+}
+
 fn switch_group(ctx: &mut CallCtx<'_>, a: &[Value], module: bool, on: bool) -> Res {
     let name = lossy(a.str(0)?);
-    let found = ctx.vm.set_event_group(&name, module, on);
+    let found = group_key(&name, module).is_some_and(|n| ctx.vm.set_event_group(n, module, on));
     if !found {
         ctx.error(format!("no such event group: {name}"));
     }
@@ -158,7 +167,9 @@ fn switch_group(ctx: &mut CallCtx<'_>, a: &[Value], module: bool, on: bool) -> R
 }
 
 fn has_group(ctx: &mut CallCtx<'_>, a: &[Value], module: bool) -> Res {
-    Ok(Value::Bool(ctx.vm.has_event_group(&lossy(a.str(0)?), module)))
+    let name = lossy(a.str(0)?);
+    let found = group_key(&name, module).is_some_and(|n| ctx.vm.has_event_group(n, module));
+    Ok(Value::Bool(found))
 }
 
 /// Set once all events are raised whether or not they are handled.

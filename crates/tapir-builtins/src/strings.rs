@@ -33,12 +33,13 @@ pub const FAMILY: Family = &[
     ("remove_prefix", remove_prefix),
     ("remove_suffix", remove_suffix),
     ("clean", |_, a| {
+        room(a.str(0)?.len().saturating_mul(4))?;
         let mut out = Vec::new();
         escape_bytes(a.str(0)?, &mut out);
         Ok(string(out))
     }),
-    ("escape_string", |_, a| Ok(string(escape(a.str(0)?, b"\\")))),
-    ("to_string_literal", |_, a| Ok(string(escape(a.str(0)?, b"\\\"'")))),
+    ("escape_string", |_, a| Ok(string(escape(a.str(0)?, b"\\")?))),
+    ("to_string_literal", |_, a| Ok(string(escape(a.str(0)?, b"\\\"'")?))),
     ("safe_shell_quote", safe_shell_quote),
     ("hexdump", hexdump),
     ("levenshtein_distance", levenshtein_distance),
@@ -46,7 +47,10 @@ pub const FAMILY: Family = &[
     ("strcmp", strcmp),
     ("starts_with", |_, a| Ok(Value::Bool(a.str(0)?.starts_with(a.str(1)?)))),
     ("ends_with", |_, a| Ok(Value::Bool(a.str(0)?.ends_with(a.str(1)?)))),
-    ("convert_for_pattern", |_, a| Ok(string(escape_pattern(a.str(0)?)))),
+    ("convert_for_pattern", |_, a| {
+        room(a.str(0)?.len().saturating_mul(2))?;
+        Ok(string(escape_pattern(a.str(0)?)))
+    }),
     ("unescape_URI", unescape_uri),
     ("compress_path", compress_path),
 ];
@@ -236,7 +240,8 @@ fn remove_suffix(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
 }
 
 /// Bytes outside of printable ASCII as `\xHH`, and a backslash before each of `special`.
-fn escape(s: &[u8], special: &[u8]) -> Vec<u8> {
+fn escape(s: &[u8], special: &[u8]) -> Result<Vec<u8>, RtError> {
+    room(s.len().saturating_mul(4))?;
     let mut out = Vec::with_capacity(s.len());
     for &b in s {
         if special.contains(&b) {
@@ -247,7 +252,7 @@ fn escape(s: &[u8], special: &[u8]) -> Vec<u8> {
             push_hex(b, &mut out);
         }
     }
-    out
+    Ok(out)
 }
 
 /// A backslash before everything that means something in a pattern.
@@ -263,6 +268,7 @@ pub fn escape_pattern(s: &[u8]) -> Vec<u8> {
 }
 
 fn safe_shell_quote(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
+    room(a.str(0)?.len().saturating_mul(2))?;
     let mut out = vec![b'"'];
     for &b in a.str(0)?.iter() {
         if b"`\"\\$".contains(&b) {
@@ -280,19 +286,22 @@ fn hexdump(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
         return Ok(string(format!("{:50}\n", "")));
     }
     room(s.len().saturating_mul(5))?;
-    let mut out = String::new();
+    let mut out = Vec::with_capacity(s.len() / 16 * 76 + 76);
     for (i, line) in s.chunks(16).enumerate() {
-        let mut hex = format!("{:04x}  ", i * 16);
-        let mut text = String::new();
+        let start = out.len();
+        out.extend(format!("{:04x}  ", i * 16).bytes());
+        for (j, pair) in crate::convert::hex(line).as_chunks::<2>().0.iter().enumerate() {
+            out.extend_from_slice(pair);
+            out.extend_from_slice(if j == 7 { b"  " } else { b" " });
+        }
+        out.resize(out.len().max(start + 56), b' ');
         for (j, &b) in line.iter().enumerate() {
-            hex += &format!("{b:02x} ");
-            text.push(if (32..=126).contains(&b) { b as char } else { '.' });
+            out.push(if (32..=126).contains(&b) { b } else { b'.' });
             if j == 7 {
-                hex.push(' ');
-                text.push(' ');
+                out.push(b' ');
             }
         }
-        out += &format!("{hex:56}{text}\n");
+        out.push(b'\n');
     }
     Ok(string(out))
 }
@@ -415,7 +424,7 @@ mod tests {
     #[test]
     fn padding_and_escapes() {
         assert_eq!(pad(b"42", 5, b'0', false).unwrap(), b"00042");
-        assert_eq!(escape(b"a\\\x01'", b"\\"), br"a\\\x01'");
+        assert_eq!(escape(b"a\\\x01'", b"\\").unwrap(), br"a\\\x01'");
         assert_eq!(escape_pattern(b"a.b/"), br"a\.b\/");
         assert_eq!(normalize_path("/a/./b/../c"), "/a/c");
     }

@@ -31,7 +31,7 @@ fn strftime(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     let format = c_string(ctx, &format);
     let done = CString::new(format)
         .ok()
-        .and_then(|f| LocalTime::from_unix(t.floor() as i64)?.format(&f, 127));
+        .and_then(|f| LocalTime::from_unix(t.trunc() as i64)?.format(&f, 127));
     Ok(match done {
         Some(s) => string(s),
         None => string("<strftime error>"),

@@ -89,7 +89,8 @@ impl Writer<'_> {
             }
             Value::List(parts) => self.list(parts, out),
             Value::Table(t) => {
-                let is_set = matches!(host.types().kind(t.ty), Kind::Table { yields: None, .. });
+                // A table without a type yields nothing, so it is written as a set.
+                let is_set = matches!(host.types().kind(t.ty), Kind::Table { yields: None, .. } | Kind::Empty);
                 out.push(if is_set { b'[' } else { b'{' });
                 for (i, (key, value)) in t.entries().into_iter().enumerate() {
                     if i > 0 {

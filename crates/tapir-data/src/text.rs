@@ -437,7 +437,12 @@ pub fn value_type_text(types: &Types, v: &Value) -> String {
             let parts: Vec<String> = l.iter().map(|v| value_type_text(types, v)).collect();
             format!("list of {}", parts.join(","))
         }
-        v => type_of(v).map_or_else(String::new, |t| type_text(types, t)),
+        v => type_of(v).map_or_else(String::new, |t| match (types.kind(t), v) {
+            // Made by an empty constructor without a target.
+            (Kind::Empty, Value::Vector(_)) => "vector of void".into(),
+            (Kind::Empty, _) => "set[]".into(),
+            _ => type_text(types, t),
+        }),
     }
 }
 

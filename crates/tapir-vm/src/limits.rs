@@ -110,9 +110,16 @@ fn group_limit() -> Option<u64> {
     least
 }
 
+/// The address space that the process may have at most, where there is a limit.
+fn address_limit() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Three quarters of the memory of the machine, or of what this process may use of it.
 pub(crate) fn default_memory_max() -> u64 {
     let total = meminfo("MemTotal:").unwrap_or(12 << 30);
-    let granted = group_limit().map_or(total, |n| n.min(total));
-    granted / 4 * 3
+    let limits = [group_limit(), address_limit()];
+    limits.into_iter().flatten().fold(total, u64::min) / 4 * 3
 }

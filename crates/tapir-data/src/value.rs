@@ -503,7 +503,7 @@ pub trait Opaque: Any {
     fn deep_copy(&self) -> Option<Rc<dyn Opaque>>;
     /// What `print` shows.
     fn render(&self) -> String {
-        format!("<opaque of {}>", self.type_name())
+        format!("<opaque of {}>", self.shown_type_name())
     }
     /// The same as bytes, for state that is not text.
     fn render_bytes(&self) -> Vec<u8> {

@@ -2,8 +2,10 @@
 # Records the captures of this folder from real servers and clients in two network namespaces joined by a veth pair.
 # Needs root and Debian's iproute2 tcpdump nginx-light curl openssl dnsmasq dnsutils openssh-server openssh-client
 # netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool
-# ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec dovecot-imapd dovecot-pop3d udhcpc; for quic and websocket
-# an interpreter with aioquic and websockets from PyPI, named by PYTHON.
+# ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec dovecot-imapd dovecot-pop3d udhcpc krb5-kdc krb5-admin-server
+# krb5-user slapd ldap-utils freeradius freeradius-utils sip-tester samba smbclient rpcbind mariadb-server
+# tigervnc-standalone-server xrdp freerdp2-x11 xvfb; for quic, websocket, modbus and vnc an interpreter with aioquic,
+# websockets, pymodbus and vncdotool from PyPI, named by PYTHON.
 # usage: record.sh [NAME ...]      records all, or the named ones
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -460,5 +462,214 @@ baselines() {
 	capture deviation unusual
 }
 
-all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp post quic websocket dtls dhcp baselines)
+# a ticket, tickets for services, one that is renewed, mistakes; over UDP, then over TCP
+kerberos() {
+	cat >"$work/krb5.conf" <<-CONF
+		[libdefaults]
+		default_realm = TAPIR.TEST
+		dns_lookup_kdc = false
+		default_ccache_name = FILE:$work/cc
+		[realms]
+		TAPIR.TEST = {
+		  kdc = 10.99.0.2
+		}
+	CONF
+	sed 's/^dns_lookup_kdc.*/&\nudp_preference_limit = 1/' "$work/krb5.conf" >"$work/krb5-tcp.conf"
+	cat >"$work/kdc.conf" <<-CONF
+		[realms]
+		TAPIR.TEST = {
+		  database_name = $work/principal
+		  key_stash_file = $work/stash
+		  max_renewable_life = 7d
+		  kdc_tcp_ports = 88
+		}
+	CONF
+	export KRB5_CONFIG="$work/krb5.conf" KRB5_KDC_PROFILE="$work/kdc.conf"
+	kdb5_util create -s -P master -r TAPIR.TEST >/dev/null
+	kadmin.local -q "addprinc -pw secret +requires_preauth anna" >/dev/null
+	kadmin.local -q "addprinc -randkey host/www.tapir.test" >/dev/null
+	run_server krb5kdc -n
+	kerberos_client() {
+		for KRB5_CONFIG in "$work/krb5.conf" "$work/krb5-tcp.conf"; do
+			echo secret | $client kinit -r 3d anna
+			$client kvno host/www.tapir.test
+			$client kinit -R
+			echo wrong | $client kinit anna
+			echo secret | $client kinit nobody
+			$client kvno no/such
+		done
+	}
+	capture kerberos kerberos_client
+}
+
+ldap() {
+	mkdir -p "$work/ldap"
+	cat >"$work/slapd.conf" <<-CONF
+		include /etc/ldap/schema/core.schema
+		include /etc/ldap/schema/cosine.schema
+		modulepath /usr/lib/ldap
+		moduleload back_mdb
+		database mdb
+		suffix "dc=tapir,dc=test"
+		rootdn "cn=admin,dc=tapir,dc=test"
+		rootpw secret
+		directory $work/ldap
+	CONF
+	cat >"$work/zoo.ldif" <<-LDIF
+		dn: dc=tapir,dc=test
+		objectClass: dcObject
+		objectClass: organization
+		o: tapir
+		dc: tapir
+
+		dn: cn=anna,dc=tapir,dc=test
+		objectClass: person
+		cn: anna
+		sn: nose
+	LDIF
+	run_server slapd -d 0 -f "$work/slapd.conf" -h ldap://10.99.0.2:389
+	ldap_client() {
+		local to=(-H ldap://10.99.0.2 -x) admin=(-D cn=admin,dc=tapir,dc=test -w secret) anna=cn=anna,dc=tapir,dc=test
+		$client ldapadd "${to[@]}" "${admin[@]}" -f "$work/zoo.ldif"
+		$client ldapsearch "${to[@]}" -b dc=tapir,dc=test "(&(objectClass=*)(|(cn=anna)(sn=n*e))(!(sn=ear)))" cn sn
+		$client ldapsearch "${to[@]}" -D "$anna" -w wrong -b dc=tapir,dc=test
+		$client ldapsearch "${to[@]}" -s base -b "" +
+		$client ldapcompare "${to[@]}" "$anna" sn:nose
+		printf 'dn: %s\nchangetype: modify\nreplace: sn\nsn: ear\n' "$anna" | $client ldapmodify "${to[@]}" "${admin[@]}"
+		$client ldapmodrdn "${to[@]}" "${admin[@]}" "$anna" cn=bert
+		$client ldapwhoami "${to[@]}" "${admin[@]}"
+		$client ldapdelete "${to[@]}" "${admin[@]}" cn=bert,dc=tapir,dc=test
+		$client ldapsearch "${to[@]}" -b dc=none
+	}
+	capture ldap ldap_client
+}
+
+radius() {
+	cp -a /etc/freeradius/3.0 "$work/raddb"
+	sed -i 's/user = freerad/user = root/; s/group = freerad/group = root/' "$work/raddb/radiusd.conf"
+	printf 'client c {\n ipaddr = 10.99.0.1\n secret = testing\n}\n' >"$work/raddb/clients.conf"
+	printf 'anna Cleartext-Password := "secret"\n\tReply-Message = "hello", Framed-IP-Address = 10.99.1.1\n' \
+		>"$work/raddb/mods-config/files/authorize"
+	run_server freeradius -f -d "$work/raddb"
+	sleep 3
+	radius_client() {
+		printf '%s\n' User-Name=anna User-Password=secret Calling-Station-Id=00-11-22-33-44-55 'Connect-Info="CONNECT 54Mbps"' \
+			'Tunnel-Client-Endpoint:1="10.99.0.1"' | $client radclient 10.99.0.2 auth testing
+		printf 'User-Name=bert\nUser-Password=wrong\n' | $client radclient 10.99.0.2 auth testing
+		printf 'User-Name=anna\nAcct-Status-Type=Start\nAcct-Session-Id=1\n' | $client radclient 10.99.0.2 acct testing
+	}
+	capture radius radius_client
+}
+
+sip() {
+	run_server sipp -sn uas -i 10.99.0.2 -p 5060 -nostdin
+	sip_client() { $client sipp -sn uac 10.99.0.2:5060 -i 10.99.0.1 -p 5060 -m 1 -nostdin -s anna; }
+	capture sip sip_client
+}
+
+# files, shares and remote calls; with version 1, 2 and 3
+smb() {
+	mkdir -p "$work/share" "$work/samba"; echo hello >"$work/share/a.txt"; chmod 755 "$work"
+	{
+		printf '[global]\nworkgroup = TEST\nnetbios name = TAPIR\npassdb backend = tdbsam:%s/p.tdb\n' "$work/samba"
+		printf 'server min protocol = NT1\nclient min protocol = NT1\nntlm auth = yes\ndisable spoolss = yes\nlog file = %s/log\n' "$work/samba"
+		for d in private lock state cache pid ncalrpc; do
+			printf '%s = %s/samba\n' "$d $([ $d = private ] || [ $d = ncalrpc ] && echo dir || echo directory)" "$work"
+		done
+		printf '[share]\npath = %s/share\nwritable = yes\n' "$work"
+	} >"$work/smb.conf"
+	printf 'secret\nsecret\n' | smbpasswd -c "$work/smb.conf" -s -a root
+	run_server smbd -F -s "$work/smb.conf" --no-process-group
+	sleep 2
+	smb_client() {
+		local as=(-s "$work/smb.conf" -U root%secret)
+		for version in NT1 SMB2_10 SMB3_11; do
+			$client smbclient //10.99.0.2/share "${as[@]}" -m $version -c "ls; get a.txt $work/got; put $work/got up.txt; \
+				rename up.txt new.txt; mkdir d; rmdir d; del new.txt; get none"
+		done
+		$client smbclient //10.99.0.2/share -s "$work/smb.conf" -U root%wrong -c ls
+		$client rpcclient 10.99.0.2 "${as[@]}" -c "srvinfo; lookupnames root; enumdomusers"
+	}
+	capture smb smb_client
+}
+
+rpc() {
+	run_server rpcbind -d -f -h 10.99.0.2
+	rpc_client() {
+		$client rpcinfo -p 10.99.0.2
+		$client rpcinfo -u 10.99.0.2 portmapper 2
+		$client rpcinfo -t 10.99.0.2 100003 3
+	}
+	capture rpc rpc_client
+}
+
+mysql() {
+	mkdir -p "$work/mysql"; chmod 777 "$work"; chown mysql "$work/mysql"
+	mariadb-install-db --user=mysql --datadir="$work/mysql" --skip-name-resolve >/dev/null 2>&1
+	printf "%s;\n" "CREATE USER 'anna'@'%' IDENTIFIED BY 'secret'" "CREATE DATABASE zoo" "GRANT ALL ON zoo.* TO 'anna'@'%'" >"$work/init.sql"
+	run_server mariadbd --no-defaults --user=mysql --datadir="$work/mysql" --bind-address=10.99.0.2 --socket="$work/my.sock" \
+		--pid-file="$work/my.pid" --init-file="$work/init.sql" --skip-name-resolve --skip-ssl
+	sleep 4
+	mysql_client() {
+		local as=(--no-defaults -h 10.99.0.2 --skip-ssl -u anna)
+		$client mariadb "${as[@]}" -psecret zoo -e "create table t(a int, b varchar(20)); insert into t values (1,'one'),(2,null); \
+			select * from t; select nose"
+		$client mariadb "${as[@]}" -pwrong -e "select 1"
+		$client mariadb-admin "${as[@]}" -psecret ping status
+	}
+	capture mysql mysql_client
+}
+
+vnc() {
+	run_server Xtigervnc :77 -rfbport 5900 -SecurityTypes None -geometry 32x32 -localhost no -desktop tapir
+	sleep 2
+	vnc_client() { $client timeout 20 "${PYTHON:-python3}" -m vncdotool.command -s 10.99.0.2::5900 capture "$work/screen.png"; }
+	capture vnc vnc_client
+}
+
+# with the encryption of the protocol itself, and with TLS
+rdp() {
+	certificate
+	sed "s#^certificate=.*#certificate=$work/cert.pem#; s#^key_file=.*#key_file=$work/key.pem#" /etc/xrdp/xrdp.ini >"$work/xrdp.ini"
+	run_server xrdp -n -c "$work/xrdp.ini"
+	sleep 2
+	rdp_client() {
+		for security in rdp tls; do
+			$client xvfb-run -a timeout 4 xfreerdp /v:10.99.0.2 /u:anna /p:secret /cert:ignore /sec:$security /size:320x240 \
+				/client-hostname:tapir
+		done
+	}
+	capture rdp rdp_client
+}
+
+modbus() {
+	cat >"$work/modbus.py" <<-'PY'
+		import sys
+		from pymodbus.client import ModbusTcpClient
+		from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+		from pymodbus.server import StartTcpServer
+
+		if sys.argv[1] == "listen":
+		    block = lambda: ModbusSequentialDataBlock(1, [1] * 200)
+		    d = ModbusDeviceContext(di=block(), co=block(), hr=block(), ir=block())
+		    StartTcpServer(context=ModbusServerContext(devices=d, single=True), address=("10.99.0.2", 502))
+		c = ModbusTcpClient("10.99.0.2", port=502)
+		c.connect()
+		c.read_coils(1, count=3); c.read_discrete_inputs(2, count=3)
+		c.read_holding_registers(3, count=3); c.read_input_registers(4, count=3)
+		c.write_coil(5, True); c.write_register(6, 77); c.write_coils(7, [True, False, True]); c.write_registers(8, [1, 2, 3])
+		c.mask_write_register(address=9, and_mask=0xf0, or_mask=5)
+		c.readwrite_registers(read_address=1, read_count=2, address=3, values=[9, 8])
+		c.diag_query_data(b"ab"); c.read_device_information()
+		c.read_holding_registers(60000, count=1)
+		c.close()
+	PY
+	run_server "${PYTHON:-python3}" "$work/modbus.py" listen
+	sleep 4
+	modbus_client() { $client "${PYTHON:-python3}" "$work/modbus.py" ask; }
+	capture modbus modbus_client
+}
+
+all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp post quic websocket dtls dhcp baselines
+	kerberos ldap radius sip smb rpc mysql vnc rdp modbus)
 for part in "${@:-${all[@]}}"; do "$part"; done

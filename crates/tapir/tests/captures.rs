@@ -195,6 +195,92 @@ fn tls_with_known_secrets() {
 }
 
 #[test]
+fn kerberos() {
+    check("kerberos", &["conn", "kerberos"]);
+}
+
+#[test]
+fn ldap() {
+    check("ldap", &["conn", "ldap", "ldap_search"]);
+}
+
+#[test]
+fn radius() {
+    check("radius", &["conn", "radius"]);
+}
+
+#[test]
+fn sip() {
+    check("sip", &["conn", "sip"]);
+}
+
+#[test]
+fn smb() {
+    check("smb", &["conn", "smb_files", "smb_mapping", "dce_rpc", "ntlm", "files"]);
+}
+
+#[test]
+fn mysql() {
+    check("mysql", &["conn", "mysql"]);
+}
+
+#[test]
+fn vnc_and_rdp() {
+    check("vnc", &["conn", "rfb"]);
+    check("rdp", &["conn", "rdp", "ssl"]);
+}
+
+#[test]
+fn modbus() {
+    check("modbus", &["conn", "modbus"]);
+}
+
+#[test]
+fn calls_of_the_port_mapper() {
+    let dir = work_dir("rpc");
+    let script = dir.join("rpc.zeek");
+    let text = r#"
+event zeek_init()
+	{
+	Analyzer::register_for_port(Analyzer::ANALYZER_PORTMAPPER, 111/tcp);
+	Analyzer::register_for_port(Analyzer::ANALYZER_PORTMAPPER, 111/udp);
+	}
+event rpc_dialogue(c: connection, prog: count, ver: count, proc: count, status: rpc_status, start_time: time, call_len: count, reply_len: count)
+	{
+	print prog, ver, proc, status;
+	}
+event pm_request_null(r: connection)
+	{
+	print "null";
+	}
+event pm_request_dump(r: connection, m: pm_mappings)
+	{
+	print m[1];
+	}
+event conn_weird(name: string, c: connection, addl: string)
+	{
+	print name;
+	}
+"#;
+    std::fs::write(&script, text).expect("the script can be written");
+    let out = tapir(&dir, &["-C", "-r", &capture("rpc.pcap"), "rpc.zeek"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let got = String::from_utf8_lossy(&out.stdout).into_owned();
+    // Addresses are asked for with version 4, whose answers are texts.
+    let asked = "100000, 4, 3, RPC_SUCCESS";
+    let want = [
+        asked,
+        "100000, 2, 4, RPC_SUCCESS",
+        "[program=100000, version=4, p=111/tcp]",
+        asked,
+        "100000, 2, 0, RPC_SUCCESS",
+        "null",
+        asked,
+    ];
+    assert_eq!(got.lines().collect::<Vec<_>>(), want);
+}
+
+#[test]
 fn dhcp() {
     check("dhcp", &["conn", "dhcp"]);
 }

@@ -48,4 +48,7 @@ event zeek_done()
 	print type_name(vector()), type_name(set());
 	print has_module_events("GLOBAL"), has_module_events("");
 	print |hexdump(string_fill(17, "a"))|;
+	print string_to_pattern("\xff", F), |cat(string_to_pattern("\xff", F))|;
+	local c = conn_id($orig_h=1.2.3.4, $orig_p=5/tcp, $resp_h=5.6.7.8, $resp_p=80/tcp);
+	print active_file(get_contents_file(c, CONTENTS_ORIG));
 	}

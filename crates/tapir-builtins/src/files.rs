@@ -121,6 +121,11 @@ fn open_file(vm: &mut Vm, name: &[u8], append: bool) -> (Rc<File>, io::Result<()
     (f, done)
 }
 
+/// The standard error stream as an open file.
+pub fn standard_error(vm: &mut Vm) -> Rc<File> {
+    open_file(vm, b"/dev/stderr", false).0
+}
+
 fn attach(vm: &mut Vm, f: &Rc<File>, out: Box<dyn Write>) {
     let by_line = Rc::new(Cell::new(false));
     let sink: Box<dyn Write> = if is_stream(&f.name) {

@@ -68,7 +68,7 @@ impl Writer<'_> {
             Value::Addr(a) => json_string(a.to_string().as_bytes(), out),
             Value::Subnet(s) => json_string(subnet_text(s).as_bytes(), out),
             Value::Str(s) => json_string(s, out),
-            Value::Pattern(p) => json_string(pattern_text(&p.text()).as_bytes(), out),
+            Value::Pattern(p) => json_string(&pattern_text(&p.text()), out),
             Value::Func(_) | Value::File(_) => json_string(&render(host, v, Style::Print), out),
             Value::Type(t) => json_string(type_text(host.types(), *t).as_bytes(), out),
             Value::Opaque(o) => {

@@ -135,8 +135,8 @@ pub fn enum_text(types: &Types, ty: TypeId, value: i64) -> &str {
 }
 
 /// The text of a pattern with its slashes.
-pub fn pattern_text(text: &str) -> String {
-    format!("/{text}/")
+pub fn pattern_text(text: &[u8]) -> Vec<u8> {
+    [b"/", text, b"/"].concat()
 }
 
 struct Renderer<'a> {
@@ -172,7 +172,7 @@ impl Renderer<'_> {
             Value::Addr(a) => self.addr(a),
             Value::Subnet(s) => self.text(&subnet_text(s)),
             Value::Str(s) => self.bytes(s),
-            Value::Pattern(p) => self.bytes(pattern_text(&p.text()).as_bytes()),
+            Value::Pattern(p) => self.bytes(&pattern_text(&p.text())),
             Value::Record(r) => self.nested(Rc::as_ptr(r) as *const u8, |me| me.record(r)),
             Value::Vector(items) => self.nested(Rc::as_ptr(items) as *const u8, |me| {
                 me.text("[");

@@ -466,8 +466,8 @@ pub struct Func {
 
 /// A compiled pattern, implemented over the automata of `tapir-signatures` by the VM's host.
 pub trait PatternObject {
-    /// The printed text between the slashes, e.g. `^?(ab+)$?`.
-    fn text(&self) -> Rc<str>;
+    /// The printed text between the slashes, e.g. `^?(ab+)$?`; any bytes.
+    fn text(&self) -> Rc<[u8]>;
     /// Whether the whole string matches (`p == s`).
     fn matches_exactly(&self, s: &[u8]) -> bool;
     /// Whether the pattern matches anywhere (`p in s`), with the oddities of the reference.

@@ -29,8 +29,8 @@ impl ScriptPattern {
 }
 
 impl PatternObject for ScriptPattern {
-    fn text(&self) -> Rc<str> {
-        String::from_utf8_lossy(self.0.borrow().text()).into()
+    fn text(&self) -> Rc<[u8]> {
+        self.0.borrow().text().into()
     }
 
     fn matches_exactly(&self, s: &[u8]) -> bool {

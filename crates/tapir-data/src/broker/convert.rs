@@ -73,7 +73,7 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
         Value::Str(s) => Data::String(s.to_vec()),
         Value::Pattern(p) => {
             let text = p.text();
-            Data::Vector(vec![Data::str(text.as_bytes()), Data::str(anywhere(&text))])
+            Data::Vector(vec![Data::str(&text), Data::str(anywhere(&text))])
         }
         Value::Record(r) => {
             if let Some(d) = wrapped(host.types(), v) {
@@ -151,13 +151,14 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
 }
 
 /// The pattern text that matches anywhere, from the one that matches exactly.
-fn anywhere(text: &str) -> String {
-    match text.strip_prefix("^?").and_then(|t| t.strip_suffix("$?")) {
-        Some(inner) => format!("^?(.|\\n)*{inner}"),
-        None => match text.strip_prefix("(?i:^?").and_then(|t| t.strip_suffix("$?)")) {
-            Some(inner) => format!("(?i:^?(.|\\n)*{inner})"),
-            None => text.into(),
-        },
+fn anywhere(text: &[u8]) -> Vec<u8> {
+    let inner = |before: &[u8], behind: &[u8]| text.strip_prefix(before)?.strip_suffix(behind);
+    if let Some(inner) = inner(b"^?", b"$?") {
+        return [b"^?(.|\\n)*", inner].concat();
+    }
+    match inner(b"(?i:^?", b"$?)") {
+        Some(inner) => [b"(?i:^?(.|\\n)*", inner, b")"].concat(),
+        None => text.into(),
     }
 }
 

@@ -385,8 +385,9 @@ fn get_contents_file(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     match f {
         Some(f) => Ok(Value::File(f)),
         None => {
+            // What the reference hands out instead is the standard error stream.
             cx.error("connection has no contents file");
-            Ok(Value::Unset)
+            Ok(Value::File(tapir_builtins::files::standard_error(cx.vm)))
         }
     }
 }

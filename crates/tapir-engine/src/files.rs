@@ -241,8 +241,11 @@ impl FileHost for InCall<'_, '_> {
             .map(|h| h.files.identify(data))
             .unwrap_or_default()
     }
-    fn raise(&mut self, _: &mut EventQueue, event: &Value, args: Vec<Value>) {
+    fn raise(&mut self, q: &mut EventQueue, event: &Value, args: Vec<Value>) {
+        // The queue that stands in the machine meanwhile is not the one that stays.
+        std::mem::swap(self.cx.queue(), q);
         raise_value(self.cx.vm, event, args);
+        std::mem::swap(self.cx.queue(), q);
     }
     fn weird(&mut self, q: &mut EventQueue, name: &str, file: Value, addl: &str) {
         if let Some(h) = self.cx.host_as::<EngineHost>() {

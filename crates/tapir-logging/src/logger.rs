@@ -248,7 +248,10 @@ enum Writer {
     Sqlite(Box<SqliteWriter>),
     /// Opened at the first batch, so that a log without rows leaves no database.
     SqlitePending(Box<WriterSpec>),
-    None,
+    /// Discards, and knows since when.
+    None {
+        since: f64,
+    },
     Failed,
 }
 
@@ -295,7 +298,7 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
                 let made = match &spec.kind {
                     WriterKind::Ascii(o) => Writer::Ascii(Box::new(AsciiWriter::new(&spec, o.clone()))),
                     WriterKind::Sqlite(_) => Writer::SqlitePending(spec),
-                    WriterKind::None => Writer::None,
+                    WriterKind::None => Writer::None { since: wall_clock() },
                 };
                 slots.push(Slot { name, writer: made });
                 (writer, Ok(()))
@@ -367,9 +370,27 @@ fn rotate(
     terminating: bool,
     outbox: &Sender<Report>,
 ) -> Result<(), String> {
-    let Writer::Ascii(w) = &mut slot.writer else {
-        let _ = outbox.send(Report::NothingToRotate { writer });
-        return Ok(());
+    let w = match &mut slot.writer {
+        Writer::Ascii(w) => w,
+        // Nothing is kept, but who has a post-processor there wants to know that an interval is over.
+        Writer::None { since } => {
+            let closed = wall_clock();
+            let opened = std::mem::replace(since, closed);
+            let nowhere = PathBuf::from("/dev/null");
+            let _ = outbox.send(Report::Rotated {
+                writer,
+                from: nowhere.clone(),
+                to: nowhere,
+                opened,
+                closed,
+                terminating,
+            });
+            return Ok(());
+        }
+        _ => {
+            let _ = outbox.send(Report::NothingToRotate { writer });
+            return Ok(());
+        }
     };
     let from = w.file_path().to_path_buf();
     let Some(opened) = w.opened_at().filter(|_| !from.starts_with("/dev/")) else {

@@ -8,12 +8,13 @@ use tapir_vm::{CallCtx, RtError, Severity};
 use super::values::{self, Separators};
 use super::{Stream, deliver, problem};
 
-fn separators(cx: &CallCtx<'_>, s: &Stream) -> Separators {
+/// The separators of a stream: those of its own configuration, else those of its reader's module.
+pub(super) fn separators(cx: &CallCtx<'_>, s: &Stream, module: &str) -> Separators {
     let get = |key: &str| -> Vec<u8> {
         if let Some(v) = s.config.get(key) {
             return v.clone().into_bytes();
         }
-        match crate::globals::get(cx, &format!("InputAscii::{key}")) {
+        match crate::globals::get(cx, &format!("{module}::{key}")) {
             Value::Str(v) => v.to_vec(),
             _ => Vec::new(),
         }
@@ -53,7 +54,7 @@ pub(super) type Place = Option<(usize, Option<usize>)>;
 /// Finds the header, and says where the columns are and where the rows begin. `None` when it does not fit, which was
 /// reported.
 pub(super) fn header(cx: &mut CallCtx<'_>, s: &Stream, text: &[u8]) -> Result<Option<(Vec<Place>, usize)>, RtError> {
-    let sep = separators(cx, s);
+    let sep = separators(cx, s, "InputAscii");
     let mut names: Option<&[u8]> = None;
     let mut at = 0;
     for raw in text.split_inclusive(|b| *b == b'\n') {
@@ -104,7 +105,7 @@ pub(super) fn header(cx: &mut CallCtx<'_>, s: &Stream, text: &[u8]) -> Result<Op
 
 /// Delivers the rows of a text.
 pub(super) fn rows(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8], places: &[Place]) -> Result<(), RtError> {
-    let sep = separators(cx, s);
+    let sep = separators(cx, s, "InputAscii");
     for line in lines(text) {
         if line.is_empty() || line.first() == Some(&b'#') {
             continue;
@@ -214,12 +215,7 @@ fn shown(cells: &[&[u8]], sep: &Separators) -> String {
 
 /// Reads a file of options: `NAME VALUE` per line.
 pub(super) fn read_config(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> Result<(), RtError> {
-    let sep = Separators {
-        separator: b"\t".to_vec(),
-        set_separator: b",".to_vec(),
-        empty_field: Vec::new(),
-        unset_field: b"-".to_vec(),
-    };
+    let sep = separators(cx, s, "InputConfig");
     for line in lines(text) {
         let shown = String::from_utf8_lossy(line).into_owned();
         let line = shown.trim();

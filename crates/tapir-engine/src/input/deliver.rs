@@ -81,7 +81,10 @@ pub(super) fn row(cx: &mut CallCtx<'_>, s: &mut Stream, values: Vec<Value>) -> R
             Ok(())
         }
         Target::Table { .. } => table_row(cx, s, values),
-        Target::Analysis => Ok(()),
+        Target::Analysis => match values.first() {
+            Some(Value::Str(text)) => super::analyse(cx, s, text),
+            _ => Ok(()),
+        },
     }
 }
 

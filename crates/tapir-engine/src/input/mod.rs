@@ -6,6 +6,7 @@
 
 mod ascii;
 mod benchmark;
+mod check;
 mod deliver;
 mod raw;
 mod sqlite;
@@ -94,6 +95,17 @@ struct Stream {
     removed: bool,
 }
 
+impl Stream {
+    /// Reads no more.
+    fn take_out(&mut self) {
+        self.removed = true;
+        self.pending = false;
+        if let Some(raw) = &mut self.raw {
+            raw.stop(self.config.contains_key("force_kill"));
+        }
+    }
+}
+
 /// What shows that a file is another one or has changed: time, length, inode.
 type Stamp = (SystemTime, u64, u64);
 
@@ -114,6 +126,17 @@ struct Tail {
 #[derive(Default)]
 pub struct Inputs {
     streams: Vec<Option<Stream>>,
+    /// The stream that is being read and so not among the others. What its reading runs, such as its predicate, may ask
+    /// for it.
+    reading: Option<Reading>,
+}
+
+struct Reading {
+    /// Its place, which stays free for it.
+    at: usize,
+    name: Str,
+    removed: bool,
+    forced: bool,
 }
 
 impl Inputs {
@@ -160,24 +183,6 @@ fn type_value(v: &Value) -> Option<TypeId> {
         Value::Type(t) => Some(*t),
         _ => None,
     }
-}
-
-/// Why an event cannot take the rows of a stream, if it cannot.
-fn misfit(cx: &CallCtx<'_>, ev: &Value, want_record: bool, cols: &[Column]) -> Option<String> {
-    let Value::Func(f) = ev else { return None };
-    let params = &cx.vm.program().functions.get(f.id.0 as usize)?.sig.params;
-    let is_record = |i: usize| params.get(i).is_some_and(|p| cx.types().record(p.ty).is_some());
-    let fits = if want_record {
-        params.len() == 3 && is_record(2)
-    } else {
-        params.len() == cols.len() + 2 && (cols.is_empty() || !is_record(2))
-    };
-    let needs = if want_record {
-        "one record ($want_record is T)".to_string()
-    } else {
-        format!("{} values ($want_record is F)", cols.len())
-    };
-    (!fits).then(|| format!("the event must take a description, the kind of event and {needs}"))
 }
 
 /// The columns of a record type, nested records flattened.
@@ -244,7 +249,8 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
     };
     let name = text(&field(cx, description, "name")?);
     let shown = String::from_utf8_lossy(&name).into_owned();
-    if of(cx)?.inputs.position(&name).is_some() {
+    let inputs = &of(cx)?.inputs;
+    if inputs.position(&name).is_some() || inputs.reading.as_ref().is_some_and(|r| r.name == name) {
         cx.error(format!("Input stream with name '{shown}' already exists!"));
         return Ok(false);
     }
@@ -271,6 +277,10 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
     } else {
         func(field(cx, description, "error_ev")?)
     };
+    if let Some(why) = error_ev.as_ref().and_then(|ev| check::error_event(cx, ev)) {
+        cx.error(format!("Input stream {shown}: {why}"));
+        return Ok(false);
+    }
     let mut cols = Vec::new();
     let target = match kind {
         Kind::Analysis => Target::Analysis,
@@ -288,7 +298,7 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
                 return Ok(false);
             };
             let want_record = matches!(field(cx, description, "want_record")?, Value::Bool(true));
-            if let Some(why) = misfit(cx, &ev, want_record, &cols) {
+            if let Some(why) = check::event(cx, &ev, ty, want_record, &cols) {
                 cx.error(format!("Input stream {shown}: {why}"));
                 return Ok(false);
             }
@@ -312,8 +322,18 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
                 }
             }
             let table = field(cx, description, "destination")?;
-            if !matches!(table, Value::Table(_)) {
-                cx.error(format!("Input stream {shown}: destination is not a table"));
+            let want_record = !matches!(field(cx, description, "want_record")?, Value::Bool(false));
+            let (ev, pred) = (field(cx, description, "ev")?, field(cx, description, "pred")?);
+            let shape = check::TableShape {
+                table: &table,
+                idx,
+                val,
+                want_record,
+                columns: &cols,
+                n_idx,
+            };
+            if let Some(why) = check::table(cx, &shape, &ev, &pred) {
+                cx.error(format!("Input stream {shown}: {why}"));
                 return Ok(false);
             }
             Target::Table {
@@ -321,13 +341,18 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
                 idx,
                 val,
                 n_idx,
-                want_record: !matches!(field(cx, description, "want_record")?, Value::Bool(false)),
-                ev: func(field(cx, description, "ev")?),
-                pred: func(field(cx, description, "pred")?),
+                want_record,
+                ev: func(ev),
+                pred: func(pred),
                 known: HashMap::new(),
             }
         }
     };
+    let rows = (kind != Kind::Analysis).then_some(&cols[..]);
+    if let Some(why) = check::reader(cx, &reader, mode, &source, rows) {
+        cx.error(format!("Input stream {shown}: {why}"));
+        return Ok(false);
+    }
     let stream = Stream {
         name,
         source,
@@ -348,7 +373,13 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
         removed: false,
     };
     let inputs = &mut of(cx)?.inputs;
-    match inputs.streams.iter().position(Option::is_none) {
+    let taken = inputs.reading.as_ref().map(|r| r.at);
+    let free = inputs.streams.iter().enumerate();
+    match free
+        .filter(|(at, s)| s.is_none() && Some(*at) != taken)
+        .map(|(at, _)| at)
+        .next()
+    {
         Some(free) => inputs.streams[free] = Some(stream),
         None => inputs.streams.push(Some(stream)),
     }
@@ -358,14 +389,14 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
 /// `Input::__remove_stream`.
 pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
+    if let Some(r) = inputs.reading.as_mut().filter(|r| &r.name[..] == name) {
+        r.removed = true;
+        return Ok(true);
+    }
     match inputs.position(name) {
         Some(at) => {
             if let Some(s) = &mut inputs.streams[at] {
-                s.removed = true;
-                s.pending = false;
-                if let Some(raw) = &mut s.raw {
-                    raw.stop(s.config.contains_key("force_kill"));
-                }
+                s.take_out();
             }
             Ok(true)
         }
@@ -382,6 +413,10 @@ pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
 /// `Input::__force_update`.
 pub fn force_update(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
+    if let Some(r) = inputs.reading.as_mut().filter(|r| &r.name[..] == name) {
+        r.forced = true;
+        return Ok(true);
+    }
     match inputs.position(name).and_then(|at| inputs.streams[at].as_mut()) {
         Some(s) if s.removed => Ok(false),
         Some(s) => {
@@ -404,12 +439,17 @@ const HEARTBEAT_SECS: f64 = 1.0;
 /// Reads what is due. Gives whether anything was delivered.
 pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
-    inputs
+    let removed: Vec<Stream> = inputs
         .streams
         .iter_mut()
-        .filter(|s| s.as_ref().is_some_and(|s| s.removed))
-        .for_each(|s| *s = None);
+        .filter_map(|s| s.take_if(|s| s.removed))
+        .collect();
     let n = inputs.streams.len();
+    for s in &removed {
+        if matches!(s.target, Target::Analysis) {
+            end_of_file(cx, s)?;
+        }
+    }
     let mut any = false;
     for at in 0..n {
         let Some(stream) = of(cx)?.inputs.streams.get_mut(at) else {
@@ -425,12 +465,20 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         }
         let Some(mut s) = stream.take() else { continue };
         s.last_poll = Some(Instant::now());
+        of(cx)?.inputs.reading = Some(Reading {
+            at,
+            name: s.name.clone(),
+            removed: false,
+            forced: false,
+        });
         let result = read(cx, &mut s);
-        // A handler may have created streams meanwhile, never in this place: it was marked as taken.
-        let keep = !of(cx)?.inputs.streams.get(at).is_some_and(Option::is_some);
-        if keep {
-            of(cx)?.inputs.streams[at] = Some(s);
+        if let Some(r) = of(cx)?.inputs.reading.take() {
+            s.pending |= r.forced;
+            if r.removed {
+                s.take_out();
+            }
         }
+        of(cx)?.inputs.streams[at] = Some(s);
         any |= result?;
     }
     Ok(any)
@@ -470,10 +518,7 @@ fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
             sqlite::read(cx, s)
         }
         "Input::READER_BENCHMARK" => benchmark::read(cx, s),
-        "Input::READER_BINARY" => {
-            s.pending = false;
-            read_binary(cx, s)
-        }
+        "Input::READER_BINARY" => read_binary(cx, s),
         other => {
             s.pending = false;
             let message = format!("no input reader implements {other}");
@@ -518,7 +563,12 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream, config: bool) -> Result<bool,
             // A file that is not there is told once, and waited for in the modes that look again.
             if !s.failed {
                 s.failed = true;
-                let fatal = crate::globals::flag(cx.vm, "InputAscii::fail_on_file_problem") == Some(true);
+                let option = if config {
+                    "InputConfig::fail_on_file_problem"
+                } else {
+                    "InputAscii::fail_on_file_problem"
+                };
+                let fatal = crate::globals::flag(cx.vm, option) == Some(true);
                 let severity = if fatal { Severity::Error } else { Severity::Warning };
                 problem(cx, s, &format!("{path}: cannot open: {e}"), severity)?;
                 s.removed |= fatal;
@@ -593,28 +643,68 @@ fn read_tail(
     Ok(!text.is_empty())
 }
 
-/// Feeds a file to file analysis.
+/// Feeds a file to file analysis: once, again whenever it changes, or what it grows by.
 fn read_binary(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
+    use std::io::{Read, Seek};
     let path = path_of(cx, s, "InputBinary::path_prefix");
-    let data = match std::fs::read(&path) {
-        Ok(d) => d,
-        Err(e) => {
-            problem(cx, s, &format!("{path}: cannot open: {e}"), Severity::Error)?;
-            return Ok(false);
-        }
+    let forced = std::mem::take(&mut s.pending);
+    let follow = s.mode == Mode::Stream;
+    let stamp = std::fs::metadata(&path).ok().as_ref().and_then(stamp_of);
+    if !forced && (stamp.is_none() || stamp == s.stamp) {
+        return Ok(false);
+    }
+    let inode = stamp.map_or(0, |(_, _, inode)| inode);
+    let start = match &s.tail {
+        Some(t) if follow && t.inode == inode && stamp.is_some_and(|(_, len, _)| t.offset <= len) => t.offset,
+        _ => 0,
     };
+    if follow && start == 0 && s.tail.is_some() {
+        // Another file has taken the place of the one that was followed.
+        end_of_file(cx, s)?;
+    }
+    let mut data = Vec::new();
+    let read = std::fs::File::open(&path).and_then(|mut f| {
+        f.seek(std::io::SeekFrom::Start(start))?;
+        f.read_to_end(&mut data)
+    });
+    if let Err(e) = read {
+        problem(cx, s, &format!("{path}: cannot open: {e}"), Severity::Error)?;
+        s.removed = true;
+        return Ok(false);
+    }
+    s.stamp = stamp;
+    if follow {
+        s.tail = Some(Tail {
+            inode,
+            offset: start + data.len() as u64,
+            places: None,
+            partial: Vec::new(),
+        });
+    }
     let chunk = crate::globals::count(cx.vm, "InputBinary::chunk_size")
         .unwrap_or(1024)
         .max(1) as usize;
-    let (manager, id) = {
-        let host = of(cx)?;
-        (host.files.manager.clone(), host.files.id(&s.name))
-    };
-    let name = String::from_utf8_lossy(&s.name).into_owned();
     for piece in data.chunks(chunk) {
-        deliver::file_piece(cx, &manager, &id, &name, piece)?;
+        analyse(cx, s, piece)?;
     }
-    deliver::file_end(cx, &manager, &id)?;
-    end_of_data(cx, s);
+    if !follow {
+        end_of_file(cx, s)?;
+        end_of_data(cx, s);
+    }
     Ok(true)
+}
+
+/// Gives a piece of the file that the stream stands for to file analysis.
+fn analyse(cx: &mut CallCtx<'_>, s: &Stream, piece: &[u8]) -> Result<(), RtError> {
+    let host = of(cx)?;
+    let (manager, id) = (host.files.manager.clone(), host.files.id(&s.name));
+    let name = String::from_utf8_lossy(&s.name).into_owned();
+    deliver::file_piece(cx, &manager, &id, &name, piece)
+}
+
+/// The file that the stream stands for is over.
+fn end_of_file(cx: &mut CallCtx<'_>, s: &Stream) -> Result<(), RtError> {
+    let host = of(cx)?;
+    let (manager, id) = (host.files.manager.clone(), host.files.id(&s.name));
+    deliver::file_end(cx, &manager, &id)
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tapir_data::value::Value;
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::{Mode, Stream, deliver, end_of_data, path_of, problem};
+use super::{Mode, Stream, Target, deliver, end_of_data, end_of_file, path_of, problem};
 
 /// An open source and what of it waits for its end of record.
 pub(super) struct RawReader {
@@ -181,7 +181,7 @@ fn read_command(cx: &mut CallCtx<'_>, s: &mut Stream, command: &str) -> Result<b
         }
         Err(e) => Err(e),
     };
-    end_of_data(cx, s);
+    finished(cx, s)?;
     let (code, by_signal) = match status {
         Ok(st) => (st.code().or(st.signal()).unwrap_or(0), st.signal().is_some()),
         Err(_) => (1, false),
@@ -255,9 +255,18 @@ fn read_file(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
         emit(cx, s, line, false)?;
     }
     if whole {
-        end_of_data(cx, s);
+        finished(cx, s)?;
         return Ok(true);
     }
     s.raw = Some(raw);
     Ok(any)
+}
+
+/// All of a source was read.
+fn finished(cx: &mut CallCtx<'_>, s: &Stream) -> Result<(), RtError> {
+    if matches!(s.target, Target::Analysis) {
+        end_of_file(cx, s)?;
+    }
+    end_of_data(cx, s);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use tapir_vm::{CallCtx, RtError, Severity};
 
 use super::ascii::make_pattern;
-use super::values::{self, Separators};
+use super::values;
 use super::{Stream, deliver, end_of_data, problem};
 
 /// Runs the stream's query and delivers its rows.
@@ -27,12 +27,7 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
             return Ok(false);
         }
     };
-    let sep = Separators {
-        separator: b"\t".to_vec(),
-        set_separator: b",".to_vec(),
-        empty_field: b"(empty)".to_vec(),
-        unset_field: b"-".to_vec(),
-    };
+    let sep = super::ascii::separators(cx, s, "InputSQLite");
     s.round += 1;
     for cells in rows {
         let mut row = Vec::new();
@@ -75,10 +70,15 @@ fn texts(path: &str, query: &str, s: &Stream) -> Result<Vec<Vec<Option<Vec<u8>>>
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
     let mut stmt = db.prepare(query).map_err(fail)?;
     let names: Vec<String> = stmt.column_names().iter().map(|n| n.to_string()).collect();
+    let find = |name: &str| names.iter().position(|n| n == name);
     let mut places = Vec::new();
     for c in &s.columns {
-        match names.iter().position(|n| *n == c.name) {
-            Some(at) => places.push(Some(at)),
+        let protocol = match &c.proto_column {
+            None => None,
+            Some(p) => Some(find(p).ok_or_else(|| format!("SQLite query for {path} does not give the column {p}"))?),
+        };
+        match find(&c.name) {
+            Some(at) => places.push(Some((at, protocol))),
             None if c.optional => places.push(None),
             None => return Err(format!("SQLite query for {path} does not give the column {}", c.name)),
         }
@@ -86,17 +86,27 @@ fn texts(path: &str, query: &str, s: &Stream) -> Result<Vec<Vec<Option<Vec<u8>>>
     let mut rows = stmt.query([]).map_err(fail)?;
     let mut out = Vec::new();
     while let Some(row) = rows.next().map_err(fail)? {
+        let text = |at: usize| -> Result<Option<Vec<u8>>, String> {
+            Ok(match row.get_ref(at).map_err(fail)? {
+                ValueRef::Null => None,
+                ValueRef::Integer(n) => Some(n.to_string().into_bytes()),
+                ValueRef::Real(x) => Some(format!("{x}").into_bytes()),
+                ValueRef::Text(t) | ValueRef::Blob(t) => Some(t.to_vec()),
+            })
+        };
         let mut cells = Vec::new();
         for place in &places {
-            let cell = match place {
+            let mut cell = match place {
                 None => None,
-                Some(at) => match row.get_ref(*at).map_err(fail)? {
-                    ValueRef::Null => None,
-                    ValueRef::Integer(n) => Some(n.to_string().into_bytes()),
-                    ValueRef::Real(x) => Some(format!("{x}").into_bytes()),
-                    ValueRef::Text(t) | ValueRef::Blob(t) => Some(t.to_vec()),
-                },
+                Some((at, _)) => text(*at)?,
             };
+            // The text of a port ends with its transport.
+            if let (Some(cell), Some((_, Some(protocol)))) = (&mut cell, place) {
+                if let Some(protocol) = text(*protocol)? {
+                    cell.push(b'/');
+                    cell.extend(protocol.to_ascii_lowercase());
+                }
+            }
             cells.push(cell);
         }
         out.push(cells);

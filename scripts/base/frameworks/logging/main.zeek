@@ -233,8 +233,11 @@ function add_filter(id: ID, filter: Filter): bool
 	if ( ! filter?$path && ! filter?$path_func )
 		filter$path_func = default_path_func;
 
+	if ( ! __add_filter(id, filter) )
+		return F;
+
 	filters[id, filter$name] = filter;
-	return __add_filter(id, filter);
+	return T;
 	}
 
 function remove_filter(id: ID, name: string): bool

@@ -196,6 +196,7 @@ impl Engine {
             let mode = crate::globals::string(&core.vm, live::CHECKSUM_MODE);
             flow_options.ignore_checksums |= mode.as_deref() == Some("AF_Packet::CHECKSUM_OFF");
         }
+        options::reporter(&core.vm, &mut core.host);
         let mut shared = Shared::new();
         core.host.nodes = shared.nodes.clone();
         options::analyzers(&core.vm, &mut shared.opts);

@@ -2,7 +2,7 @@
 
 use tapir_analyzers::core::Options as AnalyzerOptions;
 use tapir_analyzers::core::options::Texts;
-use tapir_data::value::{Proto, Value};
+use tapir_data::value::{Addr, Proto, Value};
 use tapir_files::manager::Options as FileOptions;
 use tapir_flow::{Ip, Options as FlowOptions, Wants};
 use tapir_interface::events;
@@ -13,12 +13,22 @@ use tapir_vm::Vm;
 
 use crate::contents::{Contents, PortTable};
 use crate::globals::{count, flag, int, keys, seconds};
+use crate::host::EngineHost;
 use crate::weirds::Sampler;
 
 macro_rules! read {
     ($vm:expr, $get:ident, $($target:expr => $name:literal),* $(,)?) => {
         $(if let Some(v) = $get($vm, $name) { $target = v as _; })*
     };
+}
+
+/// What the reporter shows on standard error.
+pub fn reporter(vm: &Vm, host: &mut EngineHost) {
+    read!(vm, flag,
+        host.infos_to_stderr => "Reporter::info_to_stderr",
+        host.warnings_to_stderr => "Reporter::warnings_to_stderr",
+        host.errors_to_stderr => "Reporter::errors_to_stderr",
+    );
 }
 
 /// Settings of the flow layer.
@@ -171,6 +181,15 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
         o.gnutella_max_header_length => "Gnutella::max_header_length",
         o.gnutella_max_line_length => "Gnutella::max_line_length",
     );
+    let addresses = |name| -> Vec<Addr> {
+        let addr = |k| match k {
+            Value::Addr(a) => Some(a),
+            _ => None,
+        };
+        keys(vm, name).into_iter().filter_map(addr).collect()
+    };
+    o.dns_skip_auth = addresses("dns_skip_auth");
+    o.dns_skip_addl = addresses("dns_skip_addl");
     read!(vm, flag,
         o.nfs_return_data => "NFS3::return_data",
         o.nfs_return_data_first_only => "NFS3::return_data_first_only",

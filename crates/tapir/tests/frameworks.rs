@@ -435,6 +435,78 @@ fn an_argument_adds_to_a_set() {
     assert_eq!(text(&out.stdout), "T, T\n", "{}", text(&out.stderr));
 }
 
+#[test]
+fn a_program_that_must_not_talk_says_nothing() {
+    let dir = work_dir("quiet");
+    let script = r#"
+redef Reporter::info_to_stderr = F;
+redef Reporter::warnings_to_stderr = F;
+redef Reporter::errors_to_stderr = F;
+redef exit_only_after_terminate = T;
+event go()
+	{
+	Reporter::info("one");
+	Reporter::warning("two");
+	Reporter::error("three");
+	terminate();
+	}
+event zeek_init() { schedule 1msec { go() }; }
+"#;
+    let out = run(&dir, script, &[]);
+    assert_eq!(text(&out.stderr), "");
+    let log = std::fs::read_to_string(dir.join("reporter.log")).expect("the log");
+    for word in ["one", "two", "three"] {
+        assert!(log.contains(word), "{log}");
+    }
+}
+
+/// What notices say of versions is what people write, and a blocked address is logged as blocked.
+#[test]
+fn notices_name_versions_and_what_was_done() {
+    let dir = work_dir("notice-texts");
+    let script = r#"
+@load base/frameworks/netcontrol
+@load frameworks/software/vulnerable
+@load frameworks/software/version-changes
+@load frameworks/notice/actions/drop
+redef exit_only_after_terminate = T;
+redef Software::asset_tracking = ALL_HOSTS;
+redef Software::interesting_version_changes += { "Foo" };
+redef Software::vulnerable_versions += { ["Foo"] = set([$max=[$major=2]]) };
+redef enum Software::Type += { SOME };
+redef enum Notice::Type += { Blocked };
+hook Notice::policy(n: Notice::Info)
+	{
+	if ( n$note == Blocked )
+		add n$actions[Notice::ACTION_DROP];
+	}
+event NetControl::init() { NetControl::activate(NetControl::create_debug(T), 0); }
+event stop() { terminate(); }
+event zeek_init()
+	{
+	local id = conn_id($orig_h=192.0.2.1, $orig_p=1/tcp, $resp_h=192.0.2.2, $resp_p=80/tcp);
+	Software::found(id, [$unparsed_version="Foo/1.2", $host=192.0.2.1, $software_type=SOME]);
+	Software::found(id, [$name="Foo", $version=[$major=3, $minor=0, $minor2=1, $addl="b"], $host=192.0.2.1, $software_type=SOME]);
+	NOTICE([$note=Blocked, $msg="out", $src=192.0.2.9]);
+	schedule 500msec { stop() };
+	}
+"#;
+    let out = run(&dir, script, &[]);
+    let said = text(&out.stderr);
+    let log = std::fs::read_to_string(dir.join("notice.log")).expect("the log");
+    for part in [
+        "192.0.2.1 is running Foo 1.2 which is vulnerable.\tFoo 1.2\t",
+        "'Foo' changed from 1.2 to 3.0.1-b (previously Foo 1.2)\tFoo 3.0.1-b\t",
+    ] {
+        assert!(log.contains(part), "{part} is missing in\n{log}{said}");
+    }
+    let column = |line: &str, at: usize| line.split('\t').nth(at).map(str::to_string);
+    let header = log.lines().find(|l| l.starts_with("#fields")).expect("a header");
+    let at = header.split('\t').position(|c| c == "dropped").expect("the column") - 1;
+    let blocked = log.lines().find(|l| l.contains("Blocked")).expect("the notice");
+    assert_eq!(column(blocked, at).as_deref(), Some("T"), "{log}{said}");
+}
+
 /// The alarms of an interval are mailed when it is over, although the log that tells of it keeps nothing.
 #[test]
 fn alarms_are_mailed_together() {

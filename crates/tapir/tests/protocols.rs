@@ -123,25 +123,31 @@ fn ports(from_client: bool, port: u16) -> Vec<u8> {
 
 /// Analyses a conversation; gives the folder with the logs.
 fn logs_of(name: &str, t: &Talk) -> PathBuf {
-    run(name, t, "local").0
+    logs_with(name, t, &["local"])
+}
+
+/// Analyses a conversation with these scripts; gives the folder with the logs.
+fn logs_with(name: &str, t: &Talk, scripts: &[&str]) -> PathBuf {
+    run(name, t, scripts).0
 }
 
 /// What a script prints about a conversation.
 fn printed(name: &str, t: &Talk, script: &str) -> Vec<String> {
     let file = folder(Path::new("protocols-scripts").join(name)).join("script.zeek");
     std::fs::write(&file, script).expect("the script can be written");
-    let text = run(name, t, &file.to_string_lossy()).1;
+    let text = run(name, t, &[&file.to_string_lossy()]).1;
     text.lines().map(str::to_string).collect()
 }
 
 /// Analyses a conversation; gives the folder with the logs and what was printed.
-fn run(name: &str, t: &Talk, script: &str) -> (PathBuf, String) {
+fn run(name: &str, t: &Talk, scripts: &[&str]) -> (PathBuf, String) {
     let dir = folder(Path::new("protocols").join(name));
     let mut c = Capture::new();
     c.add(t);
     std::fs::write(dir.join("talk.pcap"), &c.bytes).expect("the capture can be written");
     let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-C", "-r", "talk.pcap", script])
+        .args(["-C", "-r", "talk.pcap"])
+        .args(scripts)
         .current_dir(&dir)
         .env("TZ", "UTC")
         .env_remove("ZEEKPATH")
@@ -175,6 +181,47 @@ fn ldap(id: u8, op: &[u8]) -> Vec<u8> {
 /// The result of an LDAP operation.
 fn ldap_result(tag: u8, code: u8) -> Vec<u8> {
     ber(tag, &[&[0x0a, 1, code], &[4, 0], &[4, 0]])
+}
+
+/// Servers can be named whose further sections are of no interest.
+#[test]
+fn further_sections_of_a_name_server_can_be_skipped() {
+    let name = b"\x01a\x04test\x00";
+    let question = [
+        &b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"[..],
+        name,
+        b"\x00\x01\x00\x01",
+    ]
+    .concat();
+    let record = |kind: u8, data: &[u8]| {
+        let len = data.len() as u8;
+        [&b"\xc0\x0c"[..], &[0, kind, 0, 1, 0, 0, 0, 9, 0, len], data].concat()
+    };
+    let answer = [
+        &b"\x00\x07\x84\x00\x00\x01\x00\x01\x00\x01\x00\x01"[..],
+        name,
+        b"\x00\x01\x00\x01",
+        &record(1, &[192, 0, 2, 1]),
+        &record(2, b"\x02ns\xc0\x0e"),
+        &record(1, &[192, 0, 2, 53]),
+    ]
+    .concat();
+    let talk = udp(53, &[(true, &question), (false, &answer)]);
+    let wanted = ["id.resp_h", "answers", "auth", "addl"];
+    let all = rows(
+        &logs_with("dns-sections", &talk, &["protocols/dns/auth-addl"]),
+        "dns",
+        &wanted,
+    );
+    let server = all[0].split(' ').next().expect("an address");
+    assert_eq!(all, [format!("{server} 192.0.2.1 ns.test 192.0.2.53")]);
+    let without = |option: &str| {
+        let redef = format!("redef {option} += {{ {server} }};");
+        let scripts = ["protocols/dns/auth-addl", "-e", &redef];
+        rows(&logs_with(option, &talk, &scripts), "dns", &wanted)
+    };
+    assert_eq!(without("dns_skip_auth"), [format!("{server} 192.0.2.1 - 192.0.2.53")]);
+    assert_eq!(without("dns_skip_addl"), [format!("{server} 192.0.2.1 ns.test -")]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use tapir_data::value::Addr;
+
 /// Texts that scripts know, as a test of a line.
 #[derive(Clone, Default)]
 pub struct Texts(Option<Rc<dyn Fn(&[u8]) -> bool>>);
@@ -51,6 +53,9 @@ pub struct Options {
     pub dns_max_queries: u64,
     pub dns_skip_all_auth: bool,
     pub dns_skip_all_addl: bool,
+    /// Servers whose authority and additional sections are of no interest (`dns_skip_auth`, `dns_skip_addl`).
+    pub dns_skip_auth: Vec<Addr>,
+    pub dns_skip_addl: Vec<Addr>,
     pub dns_max_compression_chain_depth: u64,
     pub dns_session_timeout: f64,
     pub http_entity_data_delivery_size: u64,
@@ -153,6 +158,8 @@ impl Default for Options {
             dns_max_queries: 25,
             dns_skip_all_auth: true,
             dns_skip_all_addl: true,
+            dns_skip_auth: Vec::new(),
+            dns_skip_addl: Vec::new(),
             dns_max_compression_chain_depth: 20,
             dns_session_timeout: 10.0,
             http_entity_data_delivery_size: 1500,

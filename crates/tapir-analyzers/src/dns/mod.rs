@@ -5,7 +5,7 @@
 mod rr;
 mod wire;
 
-use tapir_data::value::{Str, Value};
+use tapir_data::value::{Addr, Str, Value};
 
 use crate::core::conn::Transport;
 use crate::core::{Analyzer, Cx};
@@ -137,8 +137,10 @@ impl Dns {
             }
         }
         cx.confirm();
-        let skip_auth = cx.sh.opts.dns_skip_all_auth || update;
-        let skip_addl = cx.sh.opts.dns_skip_all_addl;
+        let opts = &cx.sh.opts;
+        let of = |servers: &[Addr]| head.an > 0 && servers.contains(&cx.conn.resp_h);
+        let skip_auth = opts.dns_skip_all_auth || update || of(&opts.dns_skip_auth);
+        let skip_addl = opts.dns_skip_all_addl || of(&opts.dns_skip_addl);
         if skip_auth && skip_addl {
             return Some(());
         }

@@ -193,6 +193,7 @@ fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), St
         prefix: &str,
         steps: &mut Vec<u32>,
         out: &mut Vec<Column>,
+        overlook: bool,
     ) -> Result<(), String> {
         let types = cx.types();
         let Some(layout) = types.record(ty) else {
@@ -212,7 +213,7 @@ fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), St
                     ));
                 }
                 if steps.len() < 8 {
-                    walk(cx, f.ty, &name, steps, out)?;
+                    walk(cx, f.ty, &name, steps, out, overlook)?;
                 }
             } else if values::readable(types, f.ty) {
                 let optional = f.optional || f.default.is_some();
@@ -223,14 +224,16 @@ fn columns(cx: &CallCtx<'_>, ty: TypeId, out: &mut Vec<Column>) -> Result<(), St
                     steps: steps.clone(),
                     proto_column: f.type_column.as_deref().map(str::to_string),
                 });
-            } else if !f.optional {
+            } else if !f.optional && !overlook {
                 return Err(format!("Input stream: field '{name}' has a type that cannot be read"));
             }
             steps.pop();
         }
         Ok(())
     }
-    walk(cx, ty, "", &mut Vec::new(), out)
+    // Fields of such types stay unset then.
+    let overlook = crate::globals::flag(cx.vm, "Input::accept_unsupported_types") == Some(true);
+    walk(cx, ty, "", &mut Vec::new(), out, overlook)
 }
 
 /// Which kind of stream a description asks for.
@@ -433,9 +436,6 @@ pub fn force_update(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> 
     }
 }
 
-/// Seconds between looks at a source that may change.
-const HEARTBEAT_SECS: f64 = 1.0;
-
 /// Reads what is due. Gives whether anything was delivered.
 pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     let inputs = &mut of(cx)?.inputs;
@@ -445,6 +445,8 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         .filter_map(|s| s.take_if(|s| s.removed))
         .collect();
     let n = inputs.streams.len();
+    // Between looks at a source that may change.
+    let heartbeat = crate::globals::seconds(cx.vm, "Threading::heartbeat_interval").unwrap_or(1.0);
     for s in &removed {
         if matches!(s.target, Target::Analysis) {
             end_of_file(cx, s)?;
@@ -458,7 +460,7 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         let due = stream.as_ref().is_some_and(|s| {
             s.pending
                 || s.raw.as_ref().is_some_and(raw::RawReader::is_running)
-                || s.mode != Mode::Manual && s.last_poll.is_none_or(|t| t.elapsed().as_secs_f64() >= HEARTBEAT_SECS)
+                || s.mode != Mode::Manual && s.last_poll.is_none_or(|t| t.elapsed().as_secs_f64() >= heartbeat)
         });
         if !due {
             continue;

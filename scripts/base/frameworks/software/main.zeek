@@ -262,11 +262,21 @@ function cmp_versions(v1: Version, v2: Version): int
 	return v1?$addl == v2?$addl ? +0 : (v2?$addl ? -1 : +1);
 	}
 
-# One text for a version; unset numbers stay empty.
+# A version as people write it: numbers up to the last one known, and what follows them after a dash.
 function version_text(v: Version): string
 	{
-	return fmt("%s.%s.%s.%s-%s", v?$major ? cat(v$major) : "", v?$minor ? cat(v$minor) : "", v?$minor2 ? cat(v$minor2) : "",
-	           v?$minor3 ? cat(v$minor3) : "", v?$addl ? v$addl : "");
+	local text = cat(v?$major ? v$major : 0);
+
+	if ( v?$minor )
+		text += cat(".", v$minor);
+
+	if ( v?$minor2 )
+		text += cat(".", v$minor2);
+
+	if ( v?$minor3 )
+		text += cat(".", v$minor3);
+
+	return v?$addl && v$addl != "" ? text + "-" + v$addl : text;
 	}
 
 event Software::new(info: Info)

@@ -49,6 +49,9 @@ event zeek_init() &priority=5
 	{
 	Analyzer::register_for_ports(Analyzer::ANALYZER_KRB, udp_ports);
 	Analyzer::register_for_ports(Analyzer::ANALYZER_KRB_TCP, tcp_ports);
+	if ( KRB::keytab != "" )
+		Reporter::warning("tickets are not decrypted: KRB::keytab has no effect");
+
 	Log::create_stream(KRB::LOG, Log::Stream($columns=Info, $ev=log_krb, $path="kerberos", $policy=log_policy));
 	}
 

@@ -1,4 +1,4 @@
-##! A notice when a name of the site leads to a host elsewhere.
+##! A notice when a name that is none of the site's leads to a host of the site.
 
 @load base/frameworks/notice
 @load base/utils/site
@@ -8,7 +8,7 @@ module DNS;
 
 export {
 	redef enum Notice::Type += {
-		## A local name has a remote address.
+		## A name that is none of ours has one of our addresses.
 		External_Name
 	};
 
@@ -24,9 +24,8 @@ function check_external(c: connection, query: string, a: addr)
 	if ( |Site::local_zones| == 0 || [c$id$resp_h, c$id$resp_p] in skip_resp_host_port_pairs )
 		return;
 
-	if ( Site::is_local_addr(c$id$resp_h) && Site::is_local_name(query) && ! Site::is_local_addr(a) &&
-	     ! Site::is_neighbor_addr(a) )
-		NOTICE(Notice::Info($note=External_Name, $msg=fmt("%s is pointing to a remote host - %s.", query, a),
+	if ( Site::is_local_addr(a) && ! Site::is_local_name(query) )
+		NOTICE(Notice::Info($note=External_Name, $msg=fmt("%s is pointing to a local host - %s.", query, a),
 		       $conn=c, $identifier=cat(a, query)));
 	}
 

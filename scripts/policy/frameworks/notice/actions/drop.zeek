@@ -13,19 +13,18 @@ export {
 	};
 }
 
-hook notice(n: Notice::Info) &priority=-5
+# Before the notice is logged.
+hook notice(n: Notice::Info) &priority=-4
 	{
 	if ( ACTION_DROP !in n$actions || ! n?$src )
 		return;
 
-	local ci = NetControl::get_catch_release_info(n$src);
-
-	# A host that is known already was blocked before.
-	if ( ci$watch_until == double_to_time(0) )
-		{
-		NetControl::drop_address_catch_release(n$src, cat("Drop: ", n?$msg ? n$msg : ""));
+	# A host that is watched already was blocked before.
+	if ( NetControl::get_catch_release_info(n$src)$watch_until != double_to_time(0) )
 		n$dropped = T;
-		}
 	else
-		n$dropped = T;
+		{
+		local info = NetControl::drop_address_catch_release(n$src, cat("Drop: ", n?$msg ? n$msg : ""));
+		n$dropped = info$watch_until != double_to_time(0);
+		}
 	}

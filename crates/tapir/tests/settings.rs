@@ -77,3 +77,17 @@ fn names_on_the_white_list_pass_the_sampling_of_analyzers() {
     let global = "redef Weird::sampling_global_list += { \"bad_HTTP_request\" }; redef Weird::sampling_threshold = 1;";
     assert_eq!(prints("weirds-global", "socks.pcap", &script(global)), one);
 }
+
+#[test]
+fn mails_are_excerpted_as_long_as_the_option_says() {
+    let script = "
+@load protocols/smtp/entities-excerpt
+redef SMTP::default_entity_excerpt_len = 11;
+event mime_end_entity(c: connection) &priority=10
+	{
+	if ( c$smtp?$entity && c$smtp$entity$excerpt != \"\" )
+		print c$smtp$entity$excerpt;
+	}
+";
+    assert_eq!(prints("excerpts", "smtp.pcap", script), "#!/usr/bin/\n");
+}

@@ -172,6 +172,13 @@ fn handle(args: &[Value]) -> Option<Rc<dyn Opaque>> {
     }
 }
 
+/// Tells scripts that a backend cannot be asked any more.
+fn lost(cx: &mut CallCtx<'_>, h: &Handle, why: &str) {
+    let (tag, options) = h.what.clone();
+    let args = vec![tag, options, Value::Str(why.as_bytes().into())];
+    cx.raise(events::STORAGE_BACKEND_LOST, args);
+}
+
 fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let Some(h) = handle(args) else {
         return failed(cx, code::NOT_CONNECTED, "not a backend handle");
@@ -181,7 +188,10 @@ fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     };
     match h.inner.borrow_mut().take() {
         Some(b) => match b.store.close() {
-            Ok(()) => result(cx, code::SUCCESS, None, Value::Unset),
+            Ok(()) => {
+                lost(cx, h, "Backend closed");
+                result(cx, code::SUCCESS, None, Value::Unset)
+            }
             Err(e) => failed(cx, code::DISCONNECTION_FAILED, e),
         },
         None => failed(cx, code::NOT_CONNECTED, "Backend is closed"),
@@ -228,9 +238,7 @@ fn with_key(
     };
     if let Ok(Err(Failure::Lost(why))) = &done {
         // Nothing more can be asked of this backend.
-        let (tag, options) = h.what.clone();
-        let args = vec![tag, options, Value::Str(why.as_bytes().into())];
-        cx.raise(events::STORAGE_BACKEND_LOST, args);
+        lost(cx, h, why);
     } else {
         *h.inner.borrow_mut() = Some(b);
     }

@@ -216,6 +216,7 @@ fn shown(cells: &[&[u8]], sep: &Separators) -> String {
 /// Reads a file of options: `NAME VALUE` per line.
 pub(super) fn read_config(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> Result<(), RtError> {
     let sep = separators(cx, s, "InputConfig");
+    let before = std::mem::take(&mut s.options);
     for line in lines(text) {
         let shown = String::from_utf8_lossy(line).into_owned();
         let line = shown.trim();
@@ -266,6 +267,12 @@ pub(super) fn read_config(cx: &mut CallCtx<'_>, s: &mut Stream, text: &[u8]) -> 
         }
         match parsed {
             Ok(v) if !matches!(v, Value::Unset) => {
+                // A line that says what it said before is no news.
+                let same = before.get(name).is_some_and(|b| b == value);
+                s.options.insert(name.to_string(), value.to_string());
+                if same {
+                    continue;
+                }
                 let args = vec![
                     Value::Str(s.name.clone()),
                     Value::Str(s.source.as_bytes().into()),

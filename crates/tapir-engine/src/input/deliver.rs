@@ -49,6 +49,18 @@ fn record(cx: &CallCtx<'_>, ty: TypeId, columns: &[Column], values: &[Value]) ->
     r
 }
 
+/// The value of a column in a record.
+fn cell(record: &Rc<Record>, steps: &[u32]) -> Value {
+    let mut at = Value::Record(record.clone());
+    for &slot in steps {
+        at = match at {
+            Value::Record(r) => r.get(slot as usize),
+            _ => Value::Unset,
+        };
+    }
+    at
+}
+
 fn event_kind(cx: &CallCtx<'_>, name: &str) -> Value {
     match cx.program().names.get(name) {
         Some(tapir_script::hir::Ident::Enumerator(t, n)) => Value::Enum(*t, *n),
@@ -151,6 +163,11 @@ fn table_row(cx: &mut CallCtx<'_>, s: &mut Stream, values: Vec<Value>) -> Result
             return Ok(());
         }
     }
+    // A predicate may have changed what it was shown.
+    let key = match (&pred, &left) {
+        (Some(_), Value::Record(left)) => s.columns[..n_idx].iter().map(|c| cell(left, &c.steps)).collect(),
+        _ => key,
+    };
     let stored = right.clone().unwrap_or_default();
     cx.vm.table_set(cx.host, &table, &key, stored)?;
     if let Target::Table { known, .. } = &mut s.target {

@@ -89,10 +89,14 @@ struct Stream {
     /// How far a file that only grows was read, and where its columns are.
     tail: Option<Tail>,
     raw: Option<raw::RawReader>,
+    /// What a file of options said of each one when it was last read.
+    options: HashMap<String, String>,
     last_poll: Option<Instant>,
     failed: bool,
     /// Goes away with the next look at the streams.
     removed: bool,
+    /// Goes away when it has been read once: who removes a stream right after making it still wants what it reads.
+    closing: bool,
 }
 
 impl Stream {
@@ -371,9 +375,11 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
         stamp: None,
         tail: None,
         raw: None,
+        options: HashMap::new(),
         last_poll: None,
         failed: false,
         removed: false,
+        closing: false,
     };
     let inputs = &mut of(cx)?.inputs;
     let taken = inputs.reading.as_ref().map(|r| r.at);
@@ -399,7 +405,12 @@ pub fn remove(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> {
     match inputs.position(name) {
         Some(at) => {
             if let Some(s) = &mut inputs.streams[at] {
-                s.take_out();
+                let command = s.reader == "Input::READER_RAW" && s.source.ends_with('|');
+                if s.pending && s.round == 0 && !command {
+                    s.closing = true;
+                } else {
+                    s.take_out();
+                }
             }
             Ok(true)
         }
@@ -421,7 +432,7 @@ pub fn force_update(cx: &mut CallCtx<'_>, name: &[u8]) -> Result<bool, RtError> 
         return Ok(true);
     }
     match inputs.position(name).and_then(|at| inputs.streams[at].as_mut()) {
-        Some(s) if s.removed => Ok(false),
+        Some(s) if s.removed || s.closing => Ok(false),
         Some(s) => {
             s.pending = true;
             Ok(true)
@@ -475,8 +486,8 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         });
         let result = read(cx, &mut s);
         if let Some(r) = of(cx)?.inputs.reading.take() {
-            s.pending |= r.forced;
-            if r.removed {
+            s.pending |= r.forced && !s.closing;
+            if r.removed || s.closing {
                 s.take_out();
             }
         }

@@ -253,12 +253,16 @@ pub fn queue_size(cx: &mut CallCtx<'_>, id: i64) -> Result<i64, RtError> {
     Ok(logs.delays.queue.iter().filter(|d| d.stream == id && d.queued).count() as i64)
 }
 
-/// Lengthens a stream's longest delay; a shorter value changes nothing and is no mistake.
+/// Lengthens a stream's longest delay; shorter values are refused.
 pub fn set_max_delay(cx: &mut CallCtx<'_>, id: i64, interval: f64) -> Result<bool, RtError> {
     let Some(stream) = host(cx)?.logs.streams.get_mut(&id) else {
         return Ok(false);
     };
-    stream.max_delay = stream.max_delay.max(interval);
+    if interval < stream.max_delay {
+        cx.warning("Log::set_max_delay_interval() cannot shorten the delays of a stream");
+        return Ok(false);
+    }
+    stream.max_delay = interval;
     Ok(true)
 }
 

@@ -70,5 +70,5 @@ fn leftover(cx: &mut CallCtx<'_>, dir: &Path, shadow_name: &str) -> Result<(), R
     let _ = std::fs::remove_file(&shadow);
     let text = format!("rotated leftover log {} to {}", log.display(), to.display());
     cx.report_plain(Severity::Info, text);
-    postprocess(cx, &key, &to, opened, closed, false, post)
+    postprocess(cx, &key, &to, opened, closed, false, post).map(|_| ())
 }

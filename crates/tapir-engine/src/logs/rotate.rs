@@ -184,7 +184,11 @@ pub fn reports(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
                     continue;
                 };
                 let own = host(cx)?.logs.writers.get(&key).and_then(|w| w.postprocessor.clone());
-                postprocess(cx, &key, &to, opened, closed, terminating, own)?;
+                let done = postprocess(cx, &key, &to, opened, closed, terminating, own)?;
+                // Who refuses a rotated log wants no more of it.
+                if let (false, Some(logger)) = (done, &mut host(cx)?.logs.logger) {
+                    logger.close(writer);
+                }
             }
         }
     }
@@ -199,7 +203,7 @@ pub(super) fn postprocess(
     closed: f64,
     terminating: bool,
     own: Option<Value>,
-) -> Result<(), RtError> {
+) -> Result<bool, RtError> {
     let writer = cx.queue().bindings().enum_value(enums::log_writer::ID, key.0);
     let post = match own {
         Some(f) => Some(f),
@@ -208,7 +212,7 @@ pub(super) fn postprocess(
             _ => None,
         },
     };
-    let Some(post) = post else { return Ok(()) };
+    let Some(post) = post else { return Ok(true) };
     let info = records::LogRotationInfo {
         writer: key.0,
         fname: to.to_string_lossy().as_bytes().into(),
@@ -218,11 +222,12 @@ pub(super) fn postprocess(
         terminating,
     };
     let info: Value = info.build(cx.queue().bindings());
-    if matches!(cx.call(&post, &[info])?, Value::Bool(false)) {
+    let done = !matches!(cx.call(&post, &[info])?, Value::Bool(false));
+    if !done {
         cx.report_plain(
             Severity::Error,
             format!("rotation post-processor failed for {}", to.display()),
         );
     }
-    Ok(())
+    Ok(done)
 }

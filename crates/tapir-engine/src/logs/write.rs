@@ -145,7 +145,8 @@ pub(super) fn to_filters(
             None => plan.path.clone().unwrap_or_else(|| Str::from(&b""[..])),
             Some(f) => {
                 let suggested = plan.path.clone().unwrap_or_else(|| Str::from(&b""[..]));
-                match cx.call(f, &[id.clone(), Value::Str(suggested), Value::Record(record.clone())]) {
+                let shown = as_parameter(cx, f, record)?;
+                match cx.call(f, &[id.clone(), Value::Str(suggested), shown]) {
                     Ok(Value::Str(path)) => {
                         if plan.path.is_none() {
                             if let Some(f) = host(cx)?
@@ -172,6 +173,18 @@ pub(super) fn to_filters(
         emit(cx, id_num, i, &plan, From::Record(record), path)?;
     }
     Ok(true)
+}
+
+/// A row as the path function of its filter wants it: functions that serve several streams name only the fields that
+/// these have in common.
+fn as_parameter(cx: &mut CallCtx<'_>, f: &Value, record: &Rc<Record>) -> Result<Value, RtError> {
+    let value = Value::Record(record.clone());
+    let Value::Func(f) = f else { return Ok(value) };
+    let function = cx.vm.program().functions.get(f.id.0 as usize);
+    match function.and_then(|f| f.sig.params.get(2)).map(|p| p.ty) {
+        Some(ty) if ty != record.ty && cx.types().record(ty).is_some() => cx.vm.coerce(cx.host, &value, ty),
+        _ => Ok(value),
+    }
 }
 
 /// What one filter needs for one record, cloned out so that scripts may change the filters meanwhile.

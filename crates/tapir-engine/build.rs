@@ -1,7 +1,10 @@
-//! Embeds everything under `scripts/`, sorted by path.
+//! Embeds everything under `scripts/`, sorted by path, and notes where the bodies of functions stand in it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+
+use tapir_script::load::outline;
 
 fn collect(dir: &Path, out: &mut Vec<PathBuf>) {
     println!("cargo:rerun-if-changed={}", dir.display());
@@ -23,16 +26,36 @@ fn main() {
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();
-    let mut code = String::from("pub static FILES: &[(&str, &str)] = &[\n");
+    let texts: HashMap<&PathBuf, &'static str> = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "zeek"))
+        .filter_map(|f| Some((f, &*std::fs::read_to_string(f).ok()?.leak())))
+        .collect();
+    let callables: HashSet<String> = texts.values().flat_map(|text| outline::callables(text)).collect();
+    let mut code = String::from("pub static FILES: &[Script] = &[\n");
     for file in &files {
-        if let Ok(rel) = file.strip_prefix(&root) {
+        let Ok(rel) = file.strip_prefix(&root) else { continue };
+        let _ = writeln!(
+            code,
+            "    Script {{ path: {:?}, text: include_str!({:?}), bodies: &[",
+            rel.display().to_string(),
+            file.display().to_string()
+        );
+        for body in texts.get(file).map(|text| outline::bodies(text)).unwrap_or_default() {
+            if body.assigned.iter().any(|name| callables.contains(name)) {
+                continue;
+            }
+            let mut names = String::from(" ");
+            for name in body.names.iter().filter(|n| callables.contains(*n)) {
+                let _ = write!(names, "{name} ");
+            }
             let _ = writeln!(
                 code,
-                "    ({:?}, include_str!({:?})),",
-                rel.display().to_string(),
-                file.display().to_string()
+                "        Place {{ start: {}, end: {}, names: {names:?} }},",
+                body.start, body.end
             );
         }
+        code.push_str("    ] },\n");
     }
     code.push_str("];\n");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("scripts.rs");

@@ -41,7 +41,7 @@ fn type_aliases(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         }),
     };
     let names = match ty {
-        Some(t) => ctx.types().entries[t.0 as usize].aliases.clone(),
+        Some(t) => ctx.types().entry(t).aliases.clone(),
         None => Vec::new(),
     };
     Ok(set(ctx, names.iter().map(|n| string(n.as_bytes()))))
@@ -68,7 +68,7 @@ fn described(types: &Types, ty: TypeId) -> String {
     let named = || types.name(ty).map_or(String::new(), |n| n.to_string());
     match types.kind(ty) {
         Kind::Record(id) => {
-            let name = types.records[id.0 as usize].name.clone();
+            let name = types.layout(*id).name.clone();
             format!("record {}", name.unwrap_or_default()).trim_end().into()
         }
         Kind::Enum(_) => format!("enum {}", named()),
@@ -370,7 +370,7 @@ fn any_set_to_any_vec(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         .flat_map(|k| tapir_data::table::as_parts(k).to_vec())
         .collect();
     // The vector is made without the name of the declared result.
-    let plain = ctx.types().entries[ctx.result_type.0 as usize].canonical;
+    let plain = ctx.types().canonical(ctx.result_type);
     Ok(Value::Vector(Vector::new(plain, parts)))
 }
 

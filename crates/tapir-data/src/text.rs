@@ -356,7 +356,7 @@ pub fn kind_text(types: &Types, kind: &Kind) -> String {
         Kind::Subnet => "subnet".into(),
         Kind::Enum(id) => types.enums[id.0 as usize].name.to_string(),
         Kind::Record(id) => {
-            let layout = &types.records[id.0 as usize];
+            let layout = types.layout(*id);
             if let Some(name) = &layout.name {
                 return name.to_string();
             }

@@ -3,6 +3,10 @@
 //! Structural types (tables, vectors, functions) are interned, so two spellings of the same type share one id,
 //! except where a name was given (`type Names: vector of string`), which makes an entry of its own that compares
 //! equal by [`Types::same`]. Records and enums grow by `redef` while scripts load; slots and values only append.
+//! When the program is complete, its table can still take further types ([`Types::intern_late`] and its siblings), while
+//! others read it; [`Types::settle`] makes them ordinary ones where loading goes on.
+
+mod late;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -10,6 +14,8 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+
+use late::{Index, Late};
 
 /// A type, as an index into [`Types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,14 +210,15 @@ pub struct Entry {
 }
 
 /// All types of a program.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Types {
-    pub entries: Vec<Entry>,
-    pub records: Vec<RecordType>,
+    entries: Vec<Entry>,
+    records: Vec<RecordType>,
     pub enums: Vec<EnumType>,
     /// The structural types by what they are; the entries hold the keys.
     interned: HashTable<TypeId>,
     spellings: HashMap<(TypeId, Arc<str>), TypeId>,
+    late: Box<Late>,
 }
 
 /// Where a structural type stands in the table; what scripts declare is chosen by no attacker.
@@ -228,6 +235,7 @@ impl Types {
             enums: Vec::new(),
             interned: HashTable::new(),
             spellings: HashMap::default(),
+            late: Late::new(),
         };
         use Kind::*;
         for kind in [
@@ -278,23 +286,78 @@ impl Types {
         self.interned.find(hash, |id| self.kind(*id) == kind).copied()
     }
 
+    /// Makes room for so many types.
+    pub fn reserve(&mut self, n: usize) {
+        self.entries.reserve(n);
+    }
+
+    /// How many types there are that were not made late.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of a type.
+    #[inline]
+    pub fn entry(&self, id: TypeId) -> &Entry {
+        match self.entries.get(id.0 as usize) {
+            Some(entry) => entry,
+            None => self.late_entry(id),
+        }
+    }
+
+    #[cold]
+    fn late_entry(&self, id: TypeId) -> &Entry {
+        let at = (id.0 as usize).wrapping_sub(self.entries.len());
+        self.late.entries.get(at).expect("the type is of this table")
+    }
+
     /// What a type is.
     #[inline]
     pub fn kind(&self, id: TypeId) -> &Kind {
-        &self.entries[id.0 as usize].kind
+        &self.entry(id).kind
     }
 
     /// The name that a type was declared under, if any.
     pub fn name(&self, id: TypeId) -> Option<&Arc<str>> {
-        self.entries[id.0 as usize].name.as_ref()
+        self.entry(id).name.as_ref()
+    }
+
+    /// The type without the names that were given to it.
+    pub fn canonical(&self, id: TypeId) -> TypeId {
+        self.entry(id).canonical
+    }
+
+    /// A record's layout.
+    #[inline]
+    pub fn layout(&self, id: RecordId) -> &RecordType {
+        match self.records.get(id.0 as usize) {
+            Some(record) => record,
+            None => self.late_layout(id),
+        }
+    }
+
+    #[cold]
+    fn late_layout(&self, id: RecordId) -> &RecordType {
+        let at = (id.0 as usize).wrapping_sub(self.records.len());
+        self.late.records.get(at).expect("the record is of this table")
+    }
+
+    /// The layout of a record that is being declared or extended.
+    pub fn layout_mut(&mut self, id: RecordId) -> &mut RecordType {
+        &mut self.records[id.0 as usize]
+    }
+
+    /// A further name of an enumeration.
+    pub fn add_alias(&mut self, of: TypeId, name: Arc<str>) {
+        self.entries[of.0 as usize].aliases.push(name);
     }
 
     /// An alias of `target` under a name: an entry of its own that is the same type. Aliases of a named type know
     /// each other's names.
     pub fn alias(&mut self, target: TypeId, name: Arc<str>) -> TypeId {
         let id = TypeId(self.entries.len() as u32);
-        let canonical = self.entries[target.0 as usize].canonical;
-        let mut aliases = self.entries[target.0 as usize].aliases.clone();
+        let canonical = self.canonical(target);
+        let mut aliases = self.entry(target).aliases.clone();
         if let Some(known) = aliases.first().cloned() {
             for e in &mut self.entries {
                 if e.canonical == canonical && e.aliases.contains(&known) {
@@ -329,6 +392,99 @@ impl Types {
         });
         self.spellings.insert(key, id);
         id
+    }
+
+    fn appended(&self, index: &mut Index, kind: Kind, name: Option<Arc<str>>, canonical: Option<TypeId>) -> TypeId {
+        let id = TypeId((self.entries.len() + index.n_entries()) as u32);
+        let entry = Entry {
+            kind,
+            name,
+            canonical: canonical.unwrap_or(id),
+            aliases: Vec::new(),
+        };
+        self.late.push(index, entry);
+        id
+    }
+
+    fn intern_in(&self, index: &mut Index, kind: Kind) -> TypeId {
+        if let Some(id) = self.find(&kind).or_else(|| index.find(&kind)) {
+            return id;
+        }
+        let id = self.appended(index, kind.clone(), None, None);
+        if let Kind::Table {
+            index: keys,
+            yields: Some(_),
+        } = &kind
+        {
+            let keys = Kind::Table {
+                index: keys.clone(),
+                yields: None,
+            };
+            self.intern_in(index, keys);
+        }
+        index.remember(kind, id);
+        id
+    }
+
+    /// As [`Types::intern`], when the table may be in use elsewhere.
+    pub fn intern_late(&self, kind: Kind) -> TypeId {
+        self.late.with(|_, index| self.intern_in(index, kind))
+    }
+
+    /// As [`Types::spelled`], when the table may be in use elsewhere.
+    pub fn spelled_late(&self, structure: TypeId, text: String) -> TypeId {
+        let key = (structure, Arc::from(text));
+        if let Some(&id) = self.spellings.get(&key) {
+            return id;
+        }
+        self.late.with(|_, index| {
+            if let Some(&id) = index.spellings.as_ref().and_then(|s| s.get(&key)) {
+                return id;
+            }
+            let kind = self.kind(structure).clone();
+            let id = self.appended(index, kind, Some(key.1.clone()), Some(structure));
+            index.spellings.get_or_insert_default().insert(key, id);
+            id
+        })
+    }
+
+    /// A record type without a name with all of its fields, when the table may be in use elsewhere.
+    pub fn record_late(&self, fields: Vec<Field>) -> TypeId {
+        let slots = fields.iter().enumerate();
+        let by_name = slots.map(|(i, f)| (f.name.clone(), i as u32)).collect();
+        self.late.with(|late, index| {
+            let id = RecordId((self.records.len() + index.n_records()) as u32);
+            let record = RecordType {
+                name: None,
+                fields,
+                by_name,
+            };
+            late.push_record(index, record);
+            self.appended(index, Kind::Record(id), None, None)
+        })
+    }
+
+    /// Makes types that were made late ordinary ones, after which others can follow. Ids stay as they are.
+    pub fn settle(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        let mut late = std::mem::replace(&mut self.late, Late::new());
+        let spellings = late.with_mut().spellings.take();
+        self.spellings.extend(spellings.into_iter().flatten());
+        let (entries, records) = late.take();
+        self.records.extend(records);
+        let first = self.entries.len();
+        self.entries.extend(entries);
+        for (i, entry) in self.entries.iter().enumerate().skip(first) {
+            let id = TypeId(i as u32);
+            if entry.canonical == id {
+                let entries = &self.entries;
+                self.interned.insert_unique(self::hash(&entry.kind), id, |id| {
+                    self::hash(&entries[id.0 as usize].kind)
+                });
+            }
+        }
     }
 
     /// A new, empty record type.
@@ -386,7 +542,7 @@ impl Types {
     /// The layout of a record type, `None` when `id` is no record.
     pub fn record(&self, id: TypeId) -> Option<&RecordType> {
         match self.kind(id) {
-            Kind::Record(r) => Some(&self.records[r.0 as usize]),
+            Kind::Record(r) => Some(self.layout(*r)),
             _ => None,
         }
     }
@@ -416,19 +572,18 @@ impl Types {
     /// Whether two ids denote the same type. Named records and enums are nominal here except that records with
     /// identical fields are interchangeable.
     pub fn same(&self, a: TypeId, b: TypeId) -> bool {
-        let (ea, eb) = (&self.entries[a.0 as usize], &self.entries[b.0 as usize]);
+        let (ea, eb) = (self.entry(a), self.entry(b));
         if ea.canonical == eb.canonical {
             return true;
         }
         match (&ea.kind, &eb.kind) {
             (Kind::Record(x), Kind::Record(y)) => {
-                let (x, y) = (&self.records[x.0 as usize], &self.records[y.0 as usize]);
+                let (x, y) = (self.layout(*x), self.layout(*y));
                 x.fields.len() == y.fields.len()
                     && x.fields.iter().zip(&y.fields).all(|(f, g)| {
                         f.name == g.name
                             && f.optional == g.optional
-                            && (f.ty == g.ty
-                                || self.entries[f.ty.0 as usize].canonical == self.entries[g.ty.0 as usize].canonical)
+                            && (f.ty == g.ty || self.canonical(f.ty) == self.canonical(g.ty))
                     })
             }
             (Kind::Table { index: i, yields: y }, Kind::Table { index: j, yields: z }) => {

@@ -11,7 +11,9 @@ use tapir_data::types::TypeId;
 use tapir_data::value::{Port, Value};
 use tapir_flow::Conn;
 use tapir_interface::slots::{conn_id, connection, endpoint};
-use tapir_script::hir::{BinOp, Body, Expr, ExprKind, GlobalId, LValue, LocalId, Stmt, StmtKind, Storage, UnOp};
+use tapir_script::hir::{
+    BinOp, Body, Expr, ExprKind, GlobalId, LValue, LocalId, Program, Stmt, StmtKind, Storage, UnOp,
+};
 use tapir_vm::{Vm, plain_constant};
 
 use crate::net::{ConnExt, addr};
@@ -42,7 +44,7 @@ struct Run<'a> {
 }
 
 /// Whether a handler looks as if it may do nothing for some connections.
-pub fn is_worth_it(b: &Body) -> bool {
+pub fn is_worth_it(program: &Program, b: &Body) -> bool {
     let looks = |s: &Stmt| {
         matches!(
             &s.kind,
@@ -57,16 +59,17 @@ pub fn is_worth_it(b: &Body) -> bool {
                 })
         )
     };
-    b.params == [0] && b.captures.is_empty() && b.stmts.iter().all(looks)
+    b.params == [0] && b.captures.is_empty() && program.parts(b).is_ok_and(|parts| parts.stmts.iter().all(looks))
 }
 
 /// Whether handlers of an event would do nothing for a connection without a record.
 pub fn nothing_to_do(vm: &Vm, ty: TypeId, bodies: &[Arc<Body>], c: &Conn<ConnExt>) -> bool {
     bodies.iter().all(|b| {
-        let mut locals = vec![None; b.locals.len().max(1)];
+        let Ok(parts) = vm.program().parts(b) else { return false };
+        let mut locals = vec![None; parts.locals.len().max(1)];
         locals[0] = Some(Seen::Connection);
         let mut run = Run { vm, c, ty, locals };
-        run.block(&b.stmts).is_some()
+        run.block(&parts.stmts).is_some()
     })
 }
 

@@ -137,10 +137,9 @@ fn is_local(e: &Expr, n: u32) -> bool {
 
 impl Reader<'_> {
     fn body(&self, b: &Body, out: &mut Vec<Does>) {
-        if b.params == [0] {
-            b.stmts.iter().for_each(|s| self.stmt(s, out));
-        } else {
-            out.push(Does::Anything);
+        match self.vm.program().parts(b) {
+            Ok(parts) if b.params == [0] => parts.stmts.iter().for_each(|s| self.stmt(s, out)),
+            _ => out.push(Does::Anything),
         }
     }
 
@@ -195,7 +194,7 @@ impl Reader<'_> {
                 kind: StmtKind::Return(Some(e)),
                 ..
             },
-        ] = &body.stmts[..]
+        ] = self.vm.program().parts(body).map_or(&[][..], |parts| &parts.stmts)
         else {
             return false;
         };
@@ -281,7 +280,10 @@ fn lookers(vm: &mut Vm, event: EventId) -> Option<Rc<[Arc<Body>]>> {
         return None;
     }
     let bodies = vm.event_func(event).map(|f| vm.enabled_bodies(f))?;
-    bodies.iter().all(|b| dry::is_worth_it(b)).then(|| bodies.into())
+    bodies
+        .iter()
+        .all(|b| dry::is_worth_it(vm.program(), b))
+        .then(|| bodies.into())
 }
 
 /// Whether the handlers of an event about a connection without a record would do nothing, as things are: nothing else

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tapir_data::types::FuncType;
 use tapir_interface::Bindings;
+use tapir_script::diag::Diagnostic;
 use tapir_script::hir::{Ident, Program, Thunk};
 use tapir_script::load::{ConstEvaluator, Files, Loader, has_errors};
 use tapir_vm::{Registry, Vm};
@@ -246,8 +247,8 @@ fn machine(config: &Config, seeds: &Seeds) -> Evaluator {
     }
 }
 
-/// Reads and checks all scripts, and says what is to be said about them.
-fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator), u8> {
+/// Reads and checks all scripts. Bodies of those that come with the program wait until they are needed, if `puts_off` says so.
+fn check(config: &Config, evaluator: &mut Evaluator, puts_off: bool) -> Result<(Program, Vec<Diagnostic>), u8> {
     let fail = |text: String| {
         eprintln!("fatal error: {text}");
         1
@@ -256,7 +257,8 @@ fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator
     for (name, text) in &config.texts {
         source = source.with_text(RUN, name, text);
     }
-    let mut loader = Loader::new(Box::new(source), &mut evaluator);
+    let mut loader = Loader::new(Box::new(source), evaluator);
+    loader.puts_off(puts_off);
     loader.unused_warnings(config.unused_warnings);
     loader.usage_issues(config.usage_issues);
     for prefix in config.prefixes.iter().cloned().chain(env_prefixes()) {
@@ -295,7 +297,12 @@ fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator
     for code in &config.code {
         loader.exec_text(code);
     }
-    let (program, diagnostics) = loader.finish();
+    Ok(loader.finish())
+}
+
+/// Reads and checks all scripts, and says what is to be said about them.
+fn read(config: &Config, mut evaluator: Evaluator) -> Result<(Checked, Evaluator), u8> {
+    let (program, diagnostics) = check(config, &mut evaluator, true)?;
     let mut shown = String::new();
     for d in &diagnostics {
         shown.push_str(&d.render(&program.files));
@@ -351,7 +358,10 @@ fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
         .files
         .iter()
         .filter(|f| !is_declared(&f.path))
-        .any(|f| f.text.contains("_current_packet") || f.text.contains("get_packet_lag"));
+        .any(|f| {
+            let mentions = |name: &str| memchr::memmem::find(f.text.as_bytes(), name.as_bytes()).is_some();
+            mentions("_current_packet") || mentions("get_packet_lag")
+        });
 }
 
 fn env_prefixes() -> Vec<String> {
@@ -479,33 +489,4 @@ fn print_id(vm: &Vm, name: &str) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whether a global is declared, read by a node with a variable of its environment.
-    fn node(shared: &SharedProgram, role: &str) -> (Arc<Program>, bool) {
-        let mut config = Config {
-            bare: true,
-            program: Some(shared.clone()),
-            code: vec!["@if ( getenv(\"ROLE\") == \"a\" )\nglobal of_a = 1;\n@endif\n".into()],
-            ..Config::default()
-        };
-        config.environment.push(("ROLE".into(), role.into()));
-        let loaded = load(&config).unwrap_or_else(|status| panic!("the scripts load: {status}"));
-        let program = loaded.core.vm.shared_program().expect("the program was set");
-        let declared = program.names.contains_key("of_a");
-        (program, declared)
-    }
-
-    #[test]
-    fn nodes_share_what_they_read_when_their_conditions_come_out_alike() {
-        let shared = SharedProgram::default();
-        let (first, declared) = node(&shared, "a");
-        assert!(declared);
-        let (second, _) = node(&shared, "a");
-        assert!(Arc::ptr_eq(&first, &second));
-        let (third, declared) = node(&shared, "b");
-        assert!(!Arc::ptr_eq(&first, &third));
-        assert!(!declared);
-    }
-}
+mod tests;

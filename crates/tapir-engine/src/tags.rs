@@ -63,7 +63,7 @@ pub fn record_fields(vm: &Vm, record: &str) -> Option<usize> {
     let Kind::Record(r) = vm.types().kind(*t) else {
         return None;
     };
-    Some(vm.types().records[r.0 as usize].fields.len())
+    Some(vm.types().layout(*r).fields.len())
 }
 
 /// A type by its name.
@@ -82,7 +82,7 @@ pub fn record_slot(vm: &Vm, record: &str, field: &str) -> Option<usize> {
     let Kind::Record(r) = vm.types().kind(*t) else {
         return None;
     };
-    let slot = vm.types().records[r.0 as usize].by_name.get(field);
+    let slot = vm.types().layout(*r).by_name.get(field);
     slot.map(|n| *n as usize)
 }
 

@@ -34,6 +34,6 @@ fn main() {
         program.files.len(),
         program.globals.len(),
         program.functions.len(),
-        program.types.entries.len()
+        program.types.len()
     );
 }

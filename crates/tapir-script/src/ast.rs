@@ -9,6 +9,7 @@ use tapir_data::types::Flavor;
 use tapir_data::value::{Addr, Port, Subnet};
 
 use crate::hir::{BinOp, InitOp, Span, UnOp};
+use crate::load::outline::Place;
 use crate::symbol::Symbol;
 
 pub use crate::lex::Attr as AttrName;
@@ -66,11 +67,19 @@ pub enum DeclKind {
         name: Ident,
         sig: Signature,
         attrs: Vec<Attr>,
-        body: Vec<Stmt>,
+        body: FuncBody,
         /// From the opening brace to the closing one.
         body_span: Span,
     },
     Stmt(Stmt),
+}
+
+/// The body of a function, event or hook.
+#[derive(Debug)]
+pub enum FuncBody {
+    Stmts(Vec<Stmt>),
+    /// Passed by, to be read when it is needed.
+    Later(&'static Place),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use tapir_data::types::{DefaultId, FuncType, TypeId, Types};
 use tapir_data::value::{Addr, FuncId, Port, Subnet};
 
+use crate::check::{Later, Waiting};
 use crate::symbol::FastMap;
 
 /// A place in the sources: a file of [`Program::files`] and a byte range in it.
@@ -45,6 +46,8 @@ pub struct Program {
     pub files: Vec<SourceFile>,
     /// Files named by `@load-sigs`, resolved.
     pub signature_files: Vec<std::path::PathBuf>,
+    /// Who checks the bodies that were put off.
+    pub(crate) late: Waiting,
 }
 
 /// A file as loaded.
@@ -234,10 +237,9 @@ pub enum FunctionKind {
 /// One body, or the top-level code.
 #[derive(Default)]
 pub struct Body {
-    pub stmts: Vec<Stmt>,
+    pub content: Content,
     /// For each parameter of the body, its position among the canonical parameters (alternate prototypes).
     pub params: Vec<u32>,
-    pub locals: Vec<Local>,
     pub priority: i64,
     pub groups: Vec<Arc<str>>,
     /// The module in which the body was written; it is a group as well.
@@ -245,6 +247,57 @@ pub struct Body {
     /// Captured values are copied into these slots when the body starts and written back when they change.
     pub captures: Vec<LocalId>,
     pub span: Span,
+}
+
+/// What a body consists of.
+#[derive(Default)]
+pub struct Parts {
+    pub stmts: Vec<Stmt>,
+    pub locals: Vec<Local>,
+}
+
+/// The parts of a body, which may not have been read yet: [`Program::parts`] gives them.
+pub struct Content(Inner);
+
+enum Inner {
+    Now(Parts),
+    Later(Box<Later>),
+}
+
+impl Content {
+    /// Parts that are there.
+    pub fn now(parts: Parts) -> Self {
+        Content(Inner::Now(parts))
+    }
+
+    pub(crate) fn later(later: Later) -> Self {
+        Content(Inner::Later(Box::new(later)))
+    }
+
+    /// The parts, to be changed; those of a body that was not read yet stay out of it.
+    pub(crate) fn done_mut(&mut self) -> Option<&mut Parts> {
+        match &mut self.0 {
+            Inner::Now(parts) => Some(parts),
+            Inner::Later(later) => later.done_mut(),
+        }
+    }
+
+    /// Parts that are there, to be added to.
+    pub(crate) fn now_mut(&mut self) -> &mut Parts {
+        if let Inner::Later(_) = self.0 {
+            *self = Content::default();
+        }
+        match &mut self.0 {
+            Inner::Now(parts) => parts,
+            Inner::Later(_) => unreachable!("it was replaced"),
+        }
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content::now(Parts::default())
+    }
 }
 
 pub struct Local {
@@ -485,6 +538,12 @@ pub enum LValue {
     Whole(Box<Expr>),
 }
 
+impl Default for Program {
+    fn default() -> Self {
+        Program::new()
+    }
+}
+
 /// Default expressions referred to by record fields and parameters.
 impl Program {
     /// A program in which nothing is declared.
@@ -499,6 +558,18 @@ impl Program {
             names: FastMap::default(),
             files: Vec::new(),
             signature_files: Vec::new(),
+            late: Waiting::default(),
+        }
+    }
+
+    /// The parts of one of the program's bodies. A body that was put off is read and checked now.
+    ///
+    /// # Errors
+    /// Why that is not possible. Such bodies come with the program and have no errors, so this would be one of its own.
+    pub fn parts<'p>(&'p self, body: &'p Body) -> Result<&'p Parts, &'p str> {
+        match &body.content.0 {
+            Inner::Now(parts) => Ok(parts),
+            Inner::Later(later) => later.parts(self),
         }
     }
 

@@ -9,7 +9,8 @@ use tapir_data::text::{enum_text, port_text, subnet_text};
 use tapir_data::types::{TypeId, Types, builtin};
 
 use crate::hir::{
-    BinOp, Body, Callee, Const, EventTarget, Expr, ExprKind, LValue, Local, LocalId, Program, Stmt, StmtKind, UnOp,
+    BinOp, Body, Callee, Const, EventTarget, Expr, ExprKind, LValue, Local, LocalId, Parts, Program, Stmt, StmtKind,
+    UnOp,
 };
 
 /// A type as messages show it.
@@ -109,17 +110,30 @@ pub fn stmt(program: &Program, locals: &[Local], s: &Stmt) -> String {
 
 /// The text of a body as printing its function shows it.
 pub fn body(program: &Program, body: &Body) -> String {
+    let parts = match program.parts(body) {
+        Ok(parts) => parts,
+        Err(why) => return why.into(),
+    };
     let mut r = Renderer {
         program,
-        locals: &body.locals,
+        locals: &parts.locals,
         quotes: false,
         out: String::new(),
     };
-    if body.stmts.is_empty() {
+    if parts.stmts.is_empty() {
         return ";".into();
     }
-    r.block(&body.stmts);
+    r.block(&parts.stmts);
     r.out
+}
+
+/// The parts of a body; what cannot be read has none.
+fn parts<'p>(program: &'p Program, body: &'p Body) -> &'p Parts {
+    static NONE: Parts = Parts {
+        stmts: Vec::new(),
+        locals: Vec::new(),
+    };
+    program.parts(body).unwrap_or(&NONE)
 }
 
 struct Renderer<'a> {
@@ -713,10 +727,11 @@ impl Renderer<'_> {
             }
             StmtKind::When(w) => {
                 self.put(if w.is_return { "return when (" } else { "when (" });
-                self.with_locals(&w.cond.locals, |r| {
+                let program = self.program;
+                self.with_locals(&parts(program, &w.cond).locals, |r| {
                     r.expr(&w.cond_expr);
                     r.put(") \n");
-                    for s in &w.body.stmts {
+                    for s in &parts(program, &w.body).stmts {
                         r.stmt(s);
                     }
                 });
@@ -725,7 +740,8 @@ impl Renderer<'_> {
                     self.expr(t);
                     self.put(" ");
                     if let Some(b) = &w.timeout_body {
-                        self.with_locals(&b.locals, |r| r.block(&b.stmts));
+                        let parts = parts(program, b);
+                        self.with_locals(&parts.locals, |r| r.block(&parts.stmts));
                     }
                 }
             }

@@ -85,6 +85,8 @@ pub struct Interner {
     table: HashTable<Symbol>,
     names: Vec<Arc<str>>,
     joined: FastMap<(Symbol, Symbol), Symbol>,
+    /// Where qualified names are put together.
+    buffer: String,
 }
 
 fn hash(name: &[u8]) -> u64 {
@@ -99,7 +101,8 @@ impl Interner {
         let mut interner = Interner {
             table: HashTable::with_capacity(NAMES),
             names: Vec::with_capacity(NAMES),
-            joined: FastMap::default(),
+            joined: FastMap::with_capacity_and_hasher(NAMES / 2, Default::default()),
+            buffer: String::new(),
         };
         interner.intern("");
         interner.intern("_");
@@ -107,6 +110,16 @@ impl Interner {
             interner.intern(word);
         }
         interner
+    }
+
+    /// One that knows nothing, to stand for another.
+    pub(crate) fn blank() -> Self {
+        Interner {
+            table: HashTable::new(),
+            names: Vec::new(),
+            joined: FastMap::default(),
+            buffer: String::new(),
+        }
     }
 
     fn find(&self, name: &[u8], hash: u64) -> Option<Symbol> {
@@ -161,6 +174,12 @@ impl Interner {
         &self.names
     }
 
+    /// Whether a name is written with a module, or as one of the global namespace.
+    pub fn is_qualified(&self, name: Symbol) -> bool {
+        // Single colons are in no name.
+        memchr::memchr(b':', self.text(name).as_bytes()).is_some()
+    }
+
     /// `module::name`, or `name` itself when it is qualified or the module is the global namespace.
     pub fn qualify(&mut self, module: Symbol, name: Symbol) -> Symbol {
         if module == Symbol::EMPTY {
@@ -169,11 +188,17 @@ impl Interner {
         if let Some(&symbol) = self.joined.get(&(module, name)) {
             return symbol;
         }
-        let symbol = if self.text(name).contains("::") {
+        let symbol = if self.is_qualified(name) {
             name
         } else {
-            let joined = format!("{}::{}", self.text(module), self.text(name));
-            self.intern(&joined)
+            let mut joined = std::mem::take(&mut self.buffer);
+            joined.clear();
+            joined.push_str(self.text(module));
+            joined.push_str("::");
+            joined.push_str(self.text(name));
+            let symbol = self.intern(&joined);
+            self.buffer = joined;
+            symbol
         };
         self.joined.insert((module, name), symbol);
         symbol

@@ -77,7 +77,9 @@ fn prototypes_that_are_assigned_are_variables_everywhere() {
         let FunctionKind::Script(bodies) = &f.kind else {
             panic!("{name} is a built-in");
         };
-        let tapir_script::hir::StmtKind::Return(Some(e)) = &bodies[0].stmts[0].kind else {
+        let tapir_script::hir::StmtKind::Return(Some(e)) =
+            &program.parts(&bodies[0]).expect("it is there").stmts[0].kind
+        else {
             panic!("{name} does not return");
         };
         use tapir_script::hir::{Callee, ExprKind};

@@ -67,7 +67,8 @@ impl FromHost for Making<'_> {
         let [body] = &bodies[..] else {
             return None;
         };
-        let ty = |local: &tapir_script::hir::LocalId| Some(body.locals.get(local.0 as usize)?.ty);
+        let parts = program.parts(body).ok()?;
+        let ty = |local: &tapir_script::hir::LocalId| Some(parts.locals.get(local.0 as usize)?.ty);
         body.captures.iter().map(ty).collect()
     }
 

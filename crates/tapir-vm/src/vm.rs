@@ -667,7 +667,7 @@ impl Vm {
     pub fn run_top_level(&mut self, host: &mut dyn Host) -> Result<(), RtError> {
         self.freeze();
         let prog = self.prog();
-        if prog.top_level.stmts.is_empty() {
+        if prog.parts(&prog.top_level).is_ok_and(|parts| parts.stmts.is_empty()) {
             return Ok(());
         }
         let code = match lower::top_level(self, host, prog, &prog.top_level) {

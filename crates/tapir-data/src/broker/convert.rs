@@ -223,7 +223,7 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
         },
         (Kind::Record(_), d) if host.types().name(ty).map(|n| &**n) == Some("Broker::Data") => wrap(ty, d.clone()),
         (Kind::Record(id), Data::Vector(parts)) => {
-            let n = host.types().records[id.0 as usize].fields.len();
+            let n = host.types().layout(*id).fields.len();
             if parts.len() < n {
                 return None;
             }
@@ -232,7 +232,7 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
                 slots.push(match d {
                     Data::None => Value::Unset,
                     d => {
-                        let ty = host.types().records[id.0 as usize].fields[i].ty;
+                        let ty = host.types().layout(*id).fields[i].ty;
                         build(host, d, ty, depth + 1)?
                     }
                 });
@@ -401,7 +401,7 @@ pub fn is_of_type(types: &Types, d: &Data, ty: TypeId) -> bool {
         (Kind::Pattern, Data::Vector(p)) => matches!(&p[..], [Data::String(_), Data::String(_)]),
         (Kind::Func(_), Data::Vector(p)) => matches!(&p[..], [Data::String(_)] | [Data::String(_), Data::Vector(_)]),
         (Kind::Record(id), Data::Vector(parts)) => {
-            let fields = &types.records[id.0 as usize].fields;
+            let fields = &types.layout(*id).fields;
             parts.len() >= fields.len()
                 && parts
                     .iter()

@@ -8,7 +8,7 @@ use crate::ast::{self, AssignOp, ExprKind as A};
 use crate::diag::Diagnostic;
 use crate::hir::{self, BinOp, Expr, ExprKind, LValue, Span, Storage};
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn assign(&mut self, op: AssignOp, target: &ast::Expr, value: &ast::Expr, span: Span) -> Expr {
         let Some((lvalue, ty)) = self.lvalue(target, op == AssignOp::Set) else {
             self.expr(value, None);
@@ -352,7 +352,7 @@ impl Checker {
                     targets.push(l);
                     types.push(t);
                 }
-                let ty = self.program.types.intern(Kind::List(types));
+                let ty = self.intern(Kind::List(types));
                 Some((LValue::List(targets), ty))
             }
             _ => {

@@ -41,7 +41,7 @@ fn boxed(thunk: Thunk) -> Option<Box<Thunk>> {
     Some(Box::new(thunk))
 }
 
-impl Checker {
+impl Checker<'_> {
     fn duplicate(&mut self, attrs: &[ast::Attr]) {
         for (i, a) in attrs.iter().enumerate() {
             if a.name != N::Group && attrs[..i].iter().any(|b| b.name == a.name) {

@@ -8,7 +8,7 @@ use crate::ast::{self, ExprKind as A};
 use crate::diag::Diagnostic;
 use crate::hir::{self, Callee, Const, Expr, ExprKind, Span};
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn call(&mut self, callee: &ast::Expr, args: &[ast::Expr], want: Option<TypeId>, span: Span) -> Expr {
         if let A::Name(name) = callee.kind {
             match self.resolve(name, callee.span) {

@@ -27,7 +27,7 @@ fn rank(ty: TypeId) -> Option<u8> {
     }
 }
 
-impl Checker {
+impl Checker<'_> {
     /// The number type that two number types have in common.
     pub(super) fn common_number(&self, a: TypeId, b: TypeId) -> Option<TypeId> {
         let (a, b) = (self.canonical(a), self.canonical(b));

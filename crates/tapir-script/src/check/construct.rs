@@ -11,7 +11,7 @@ use crate::hir::{Attrs, BinOp, Expr, ExprKind, Span};
 /// The elements of one initialiser that cross products may expand to.
 const MAX_PRODUCT: usize = 100_000;
 
-impl Checker {
+impl Checker<'_> {
     /// A record of a known type from `$f = e` arguments.
     pub(super) fn record_of(&mut self, args: &[ast::Expr], ty: TypeId, span: Span, named: bool) -> Expr {
         let mut fields: Vec<(u32, Expr)> = Vec::with_capacity(args.len());
@@ -120,7 +120,7 @@ impl Checker {
         }
         let ty = if exact && !fields.is_empty() && self.program.types.record(ty).is_some_and(|r| r.name.is_some()) {
             let structure = self.canonical(ty);
-            self.program.types.spelled(structure, shown + "}")
+            self.spelled(structure, shown + "}")
         } else {
             ty
         };
@@ -133,7 +133,7 @@ impl Checker {
 
     /// `[$a=1]` without a target: a record type of its own.
     pub(super) fn anonymous_record(&mut self, args: &[ast::Expr], span: Span) -> Expr {
-        let (id, ty) = self.program.types.new_record(None);
+        let mut layout: Vec<Field> = Vec::with_capacity(args.len());
         let mut fields = Vec::with_capacity(args.len());
         let mut ok = true;
         for a in args {
@@ -146,30 +146,38 @@ impl Checker {
             let value = self.value(value, None);
             ok &= value.ty != builtin::ERROR;
             let text = self.text(name.name).clone();
-            if self.program.types.records[id.0 as usize].slot(&text).is_some() {
+            if layout.iter().any(|f| f.name == text) {
                 let text = format!("duplicate field name in record constructor: {text}");
                 self.err("duplicate-field", name.span, text);
                 ok = false;
                 continue;
             }
-            let slot = self.program.types.add_field(
-                id,
-                Field {
-                    name: text,
-                    ty: value.ty,
-                    optional: false,
-                    log: false,
-                    default: None,
-                    deprecated: None,
-                    type_column: None,
-                    shown: None,
-                },
-            );
+            let slot = layout.len() as u32;
+            layout.push(Field {
+                name: text,
+                ty: value.ty,
+                optional: false,
+                log: false,
+                default: None,
+                deprecated: None,
+                type_column: None,
+                shown: None,
+            });
             fields.push((slot, value));
         }
         if !ok {
             return self.bad(span);
         }
+        let ty = match self.program.is_lent() {
+            true => self.program.types.record_late(layout),
+            false => {
+                let (id, ty) = self.program.types.new_record(None);
+                for field in layout {
+                    self.program.types.add_field(id, field);
+                }
+                ty
+            }
+        };
         Expr {
             kind: ExprKind::Record(fields),
             ty,
@@ -208,7 +216,7 @@ impl Checker {
             types.push(e.ty);
             list.push(e);
         }
-        let ty = self.program.types.intern(Kind::List(types));
+        let ty = self.intern(Kind::List(types));
         Expr {
             kind: ExprKind::List(list),
             ty,
@@ -474,7 +482,7 @@ impl Checker {
         }
         let (index, keys) = self.infer_keys(keys, span, "table")?;
         let yields = self.common(&values, "table")?;
-        let ty = self.program.types.intern(Kind::Table {
+        let ty = self.intern(Kind::Table {
             index,
             yields: Some(yields),
         });
@@ -583,7 +591,7 @@ impl Checker {
                 let Some((index, elements)) = self.infer_keys(keys, span, "set") else {
                     return self.bad(span);
                 };
-                let ty = self.program.types.intern(Kind::Table { index, yields: None });
+                let ty = self.intern(Kind::Table { index, yields: None });
                 (ty, elements)
             }
         };
@@ -627,7 +635,7 @@ impl Checker {
                 let Some(t) = self.common(&elements, "vector") else {
                     return self.bad(span);
                 };
-                (t, self.program.types.intern(Kind::Vector(t)))
+                (t, self.intern(Kind::Vector(t)))
             }
         };
         elements = elements

@@ -9,7 +9,7 @@ use crate::diag::Diagnostic;
 use crate::hir::{self, Attrs, Expr, ExprKind, Global, GlobalId, Init, InitOp, Span, Storage, Thunk};
 use crate::symbol::Symbol;
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn declaration(&mut self, decl: Decl) {
         match decl.kind {
             DeclKind::Var {
@@ -52,7 +52,7 @@ impl Checker {
         let frame = self.top.take().unwrap_or_else(|| Frame::new(FrameKind::TopLevel, None));
         let (stmt, frame) = self.with_frame(frame, |c| c.stmt(s));
         self.top = Some(frame);
-        self.program.top_level.stmts.push(stmt);
+        self.program.top_level.content.now_mut().stmts.push(stmt);
         self.program.top_level.span = s.span;
         self.program.top_level.module = self.text(self.module).clone();
     }
@@ -186,8 +186,9 @@ impl Checker {
     ) -> GlobalId {
         let g = GlobalId(self.program.globals.len() as u32);
         let exported = self.exported;
+        let name = self.text(full).clone();
         self.program.globals.push(Global {
-            name: self.text(full).clone(),
+            name,
             ty,
             storage,
             exported,
@@ -388,7 +389,7 @@ impl Checker {
                     index: index.clone(),
                     yields: None,
                 };
-                let set = self.program.types.intern(set);
+                let set = self.intern(set);
                 if let A::Brace(elements) = &e.kind {
                     if !elements.iter().all(|x| matches!(x.kind, A::Assign(AssignOp::Set, ..))) {
                         return self.set_of(elements, &[], Some(set), e.span);

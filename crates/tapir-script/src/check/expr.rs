@@ -9,7 +9,7 @@ use crate::hir::{self, Const, Expr, ExprKind, Span, UnOp};
 /// No expression is checked deeper than this; the parser bounds what it can, lambdas within lambdas add up.
 const MAX_DEPTH: u32 = 2000;
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn node(&self, kind: ExprKind, ty: TypeId, span: Span) -> Expr {
         Expr { kind, ty, span }
     }
@@ -249,7 +249,7 @@ impl Checker {
         let ty = if element == a.ty {
             result
         } else {
-            self.program.types.intern(Kind::Vector(result))
+            self.intern(Kind::Vector(result))
         };
         self.node(ExprKind::Unary(op, Box::new(a)), ty, span)
     }
@@ -366,7 +366,7 @@ impl Checker {
             return None;
         };
         let name = self.text(field.name);
-        let record = &self.program.types.records[id.0 as usize];
+        let record = self.program.types.layout(id);
         if let Some(slot) = record.slot(name) {
             let f = &record.fields[slot as usize];
             let ty = f.ty;
@@ -422,7 +422,10 @@ impl Checker {
         }
         match (self.kind(from), self.kind(to)) {
             (Kind::Record(r), _) => {
-                return self.program.types.records[r.0 as usize]
+                return self
+                    .program
+                    .types
+                    .layout(*r)
                     .name
                     .as_deref()
                     .is_some_and(|n| n == "Broker::Data");

@@ -23,7 +23,7 @@ struct Flow<'a> {
     ended: bool,
 }
 
-impl Checker {
+impl Checker<'_> {
     /// Reports on one body. `parameters` of its locals have values from the start.
     pub(super) fn usage_of(&mut self, stmts: &[Stmt], frame: &Frame, parameters: usize) {
         let (unset, writes) = {

@@ -8,17 +8,20 @@ use tapir_data::value::FuncId;
 use super::{Checker, Frame, FrameKind, FuncInfo};
 use crate::ast;
 use crate::diag::Diagnostic;
-use crate::hir::{self, Attrs, Body, Expr, ExprKind, Function, FunctionKind, GlobalId, Init, InitOp, Span, Storage};
+use crate::hir::{
+    self, Attrs, Body, Content, Expr, ExprKind, Function, FunctionKind, GlobalId, Init, InitOp, Parts, Span, Storage,
+};
 use crate::symbol::Symbol;
 
-impl Checker {
+impl Checker<'_> {
     /// A new function under a global name.
     fn new_function(&mut self, full: Symbol, sig: FuncType, declared: bool, span: Span) -> FuncId {
-        let ty = self.program.types.intern(Kind::Func(sig.clone()));
+        let ty = self.intern(Kind::Func(sig.clone()));
         let id = FuncId(self.program.functions.len() as u32);
         let exported = self.exported;
+        let name = self.text(full).clone();
         self.program.functions.push(Function {
-            name: self.text(full).clone(),
+            name,
             ty,
             sig,
             kind: FunctionKind::Script(Vec::new()),
@@ -36,11 +39,12 @@ impl Checker {
     }
 
     /// Whether the file of a span declares what native code implements.
-    pub(super) fn is_native(&self, span: Span) -> bool {
-        self.program
-            .files
-            .get(span.file as usize)
-            .is_some_and(|f| f.path.contains("base/bif/"))
+    pub(super) fn is_native(&mut self, span: Span) -> bool {
+        if self.native.0 != span.file {
+            let of = self.program.files.get(span.file as usize);
+            self.native = (span.file, of.is_some_and(|f| f.path.contains("base/bif/")));
+        }
+        self.native.1
     }
 
     /// `global f: function(…)…;` without initial value. True when it was handled as a prototype.
@@ -170,7 +174,7 @@ impl Checker {
         name: &ast::Ident,
         sig: &ast::Signature,
         attrs: &[ast::Attr],
-        body: &[ast::Stmt],
+        body: &ast::FuncBody,
         body_span: Span,
     ) {
         let own = self.full_name(name.name);
@@ -271,7 +275,7 @@ impl Checker {
                 e.deprecated = Some(text.clone());
             }
         }
-        let mut done = self.check_body(id, flavor, &header, sig, body, body_span);
+        let mut done = self.body(id, &header, sig, body, body_span);
         done.params = params;
         done.priority = info.priority;
         done.groups = info.groups;
@@ -280,6 +284,26 @@ impl Checker {
                 bodies.clear();
             }
             bodies.push(Arc::new(done));
+        }
+    }
+
+    /// A body, checked or put off.
+    fn body(&mut self, id: FuncId, header: &FuncType, sig: &ast::Signature, body: &ast::FuncBody, span: Span) -> Body {
+        let content = match body {
+            ast::FuncBody::Stmts(stmts) => {
+                let params: Vec<_> = sig.params.iter().map(|p| (p.name.name, p.name.span)).collect();
+                Content::now(self.check_content(id, header, &params, stmts))
+            }
+            ast::FuncBody::Later(place) => self.put_off(id, header, sig, span, place),
+        };
+        Body {
+            content,
+            params: (0..header.params.len() as u32).collect(),
+            priority: 0,
+            groups: Vec::new(),
+            module: self.text(self.module).clone(),
+            captures: Vec::new(),
+            span,
         }
     }
 
@@ -292,7 +316,7 @@ impl Checker {
                 p.default = q.default;
                 p.shown = q.shown.clone();
             }
-            let ty = self.program.types.intern(Kind::Func(sig.clone()));
+            let ty = self.intern(Kind::Func(sig.clone()));
             let f = &mut self.program.functions[id.0 as usize];
             f.ty = ty;
             f.sig = sig;
@@ -330,29 +354,28 @@ impl Checker {
         found
     }
 
-    fn check_body(
+    /// The statements of a body, typed.
+    pub(super) fn check_content(
         &mut self,
         id: FuncId,
-        flavor: Flavor,
         header: &FuncType,
-        sig: &ast::Signature,
+        params: &[(Symbol, Span)],
         body: &[ast::Stmt],
-        body_span: Span,
-    ) -> Body {
-        let kind = match flavor {
+    ) -> Parts {
+        let kind = match header.flavor {
             Flavor::Function => FrameKind::Function,
             Flavor::Event => FrameKind::Event,
             Flavor::Hook => FrameKind::Hook,
         };
-        let yields = match flavor {
+        let yields = match header.flavor {
             Flavor::Function => self.program.functions[id.0 as usize].sig.yields,
             _ => builtin::VOID,
         };
         self.function = Some(id);
         self.uses.owner = Some(id);
         let (stmts, frame) = self.with_frame(Frame::new(kind, Some(yields)), |c| {
-            for (p, ast) in header.params.iter().zip(&sig.params) {
-                c.add_local(ast.name.name, p.ty, ast.name.span, true);
+            for (p, (name, span)) in header.params.iter().zip(params) {
+                c.add_local(*name, p.ty, *span, true);
             }
             c.statements(body)
         });
@@ -361,15 +384,9 @@ impl Checker {
         if self.usage_issues && self.errors == 0 {
             self.usage_of(&stmts, &frame, header.params.len());
         }
-        Body {
+        Parts {
             stmts,
-            params: (0..header.params.len() as u32).collect(),
             locals: frame.locals,
-            priority: 0,
-            groups: Vec::new(),
-            module: self.text(self.module).clone(),
-            captures: Vec::new(),
-            span: body_span,
         }
     }
 
@@ -381,7 +398,7 @@ impl Checker {
         header: FuncType,
         sig: &ast::Signature,
         attrs: &[ast::Attr],
-        body: &[ast::Stmt],
+        body: &ast::FuncBody,
         body_span: Span,
         decl_span: Span,
     ) {
@@ -410,8 +427,9 @@ impl Checker {
         }
         let info = self.body_attrs(attrs);
         let id = FuncId(self.program.functions.len() as u32);
+        let shown = self.program.globals[g.0 as usize].name.clone();
         self.program.functions.push(Function {
-            name: self.program.globals[g.0 as usize].name.clone(),
+            name: shown,
             ty,
             sig: declared,
             kind: FunctionKind::Script(Vec::new()),
@@ -425,7 +443,7 @@ impl Checker {
             is_used: true,
             ..FuncInfo::default()
         });
-        let mut done = self.check_body(id, header.flavor, &header, sig, body, body_span);
+        let mut done = self.body(id, &header, sig, body, body_span);
         done.priority = info.priority;
         done.groups = info.groups;
         self.program.functions[id.0 as usize].kind = FunctionKind::Script(vec![Arc::new(done)]);

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::ast::{self, ExprKind as A};
 use crate::hir::{Expr, ExprKind, Span, UnOp};
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn index(&mut self, a: &ast::Expr, index: &[ast::Expr], span: Span) -> Expr {
         let base = self.value(a, None);
         match self.indices(&base, index, span, false) {
@@ -51,7 +51,7 @@ impl Checker {
                 let by_pattern = matches!(types[..], [t] if self.canonical(t) == builtin::PATTERN)
                     && matches!(keys[..], [ref k] if self.canonical(k.ty) == builtin::STRING);
                 let ty = if by_pattern && !assign {
-                    self.program.types.intern(Kind::Vector(yields))
+                    self.intern(Kind::Vector(yields))
                 } else {
                     yields
                 };

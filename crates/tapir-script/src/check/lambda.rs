@@ -9,9 +9,9 @@ use super::coerce::Context;
 use super::{Checker, Frame, FrameKind, FuncInfo};
 use crate::ast;
 use crate::diag::Diagnostic;
-use crate::hir::{self, Attrs, Body, Expr, ExprKind, Function, FunctionKind, LocalId, Span};
+use crate::hir::{self, Attrs, Body, Content, Expr, ExprKind, Function, FunctionKind, LocalId, Parts, Span};
 
-impl Checker {
+impl Checker<'_> {
     /// Looks captures up in the frame that is current: outer slot, type, whether to copy.
     fn captures(&mut self, list: &[ast::Capture], what: &str) -> Vec<(ast::Ident, LocalId, TypeId, bool)> {
         let mut out: Vec<(ast::Ident, LocalId, TypeId, bool)> = Vec::with_capacity(list.len());
@@ -92,13 +92,15 @@ impl Checker {
             self.err("capture", info.span, text);
         }
         sig.yields = frame.yields.unwrap_or(builtin::VOID);
-        let ty = self.program.types.intern(Kind::Func(sig.clone()));
+        let ty = self.intern(Kind::Func(sig.clone()));
         let func = FuncId(self.program.functions.len() as u32);
         let name: Arc<str> = format!("lambda_<{}>", self.lambda_hash(lambda.body_span)).into();
         let body = Body {
-            stmts,
+            content: Content::now(Parts {
+                stmts,
+                locals: frame.locals,
+            }),
             params: (0..sig.params.len() as u32).collect(),
-            locals: frame.locals,
             priority: 0,
             groups: Vec::new(),
             module: self.text(self.module).clone(),
@@ -204,16 +206,18 @@ impl Checker {
         let locals = frame.locals;
         let make = |stmts: Vec<hir::Stmt>, module: Arc<str>| {
             Arc::new(Body {
-                stmts,
+                content: Content::now(Parts {
+                    stmts,
+                    locals: locals
+                        .iter()
+                        .map(|l| hir::Local {
+                            name: l.name.clone(),
+                            ty: l.ty,
+                            create_at_entry: l.create_at_entry,
+                        })
+                        .collect(),
+                }),
                 params: Vec::new(),
-                locals: locals
-                    .iter()
-                    .map(|l| hir::Local {
-                        name: l.name.clone(),
-                        ty: l.ty,
-                        create_at_entry: l.create_at_entry,
-                    })
-                    .collect(),
                 priority: 0,
                 groups: Vec::new(),
                 module,

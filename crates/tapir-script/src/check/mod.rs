@@ -15,6 +15,7 @@ mod flow;
 mod func;
 mod index;
 mod lambda;
+mod later;
 mod ops;
 mod rebind;
 mod stmt;
@@ -23,12 +24,14 @@ mod usage;
 
 use std::sync::Arc;
 
+pub use later::{Held, Later, Waiting};
 use tapir_data::types::{Flavor, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
 
 use crate::ast;
 use crate::diag::{Diagnostic, Severity, nearest};
 use crate::hir::{self, Const, Expr, ExprKind, GlobalId, LocalId, Program, Span};
+use crate::load::outline::Place;
 use crate::symbol::{FastMap, Interner, Symbol};
 
 /// So many errors are told; more would bury the first.
@@ -47,6 +50,8 @@ struct Entity {
     exported: bool,
     deprecated: Option<Arc<str>>,
     span: Span,
+    /// How many names there were before.
+    born: u32,
 }
 
 /// What is known about a function beside its entry in the program.
@@ -134,9 +139,9 @@ enum Found {
 }
 
 /// The state of a check that is going on.
-pub struct Checker {
+pub struct Checker<'p> {
     pub names: Interner,
-    pub program: Program,
+    pub program: Held<'p>,
     pub diagnostics: Vec<Diagnostic>,
     /// What global names mean, by symbol.
     scope: Vec<Option<Entity>>,
@@ -172,9 +177,22 @@ pub struct Checker {
     /// Where the global was declared whose index is being checked.
     indexed_global: Option<Span>,
     type_deprecations: FastMap<TypeId, Arc<str>>,
+    /// How many global names were declared.
+    births: u32,
+    /// Names that were declared when there were so many already are not seen.
+    horizon: u32,
+    /// By file: functions of which bodies were put off, and where those are.
+    later: Vec<Vec<(FuncId, &'static Place)>>,
+    /// The file that was last asked about, and whether it declares what native code implements.
+    native: (u32, bool),
 }
 
-impl Checker {
+impl Checker<'static> {
+    /// A checker that stands for one that is away.
+    fn blank() -> Self {
+        Self::of(Program::new(), Interner::blank(), 0)
+    }
+
     /// A checker of an empty program.
     pub fn new() -> Self {
         let mut program = Program::new();
@@ -182,15 +200,20 @@ impl Checker {
         program.functions.reserve(NAMES / 2);
         program.globals.reserve(NAMES / 3);
         program.inits.reserve(NAMES / 3);
-        program.types.entries.reserve(NAMES / 2);
+        program.types.reserve(NAMES / 2);
+        program.defaults.reserve(NAMES / 3);
+        Self::of(program, Interner::new(), NAMES)
+    }
+
+    fn of(program: Program, names: Interner, room: usize) -> Self {
         Checker {
-            names: Interner::new(),
-            program,
+            names,
+            program: Held::Own(Box::new(program)),
             diagnostics: Vec::new(),
-            scope: Vec::new(),
-            qualified: Vec::new(),
+            scope: Vec::with_capacity(2 * room),
+            qualified: Vec::with_capacity(2 * room),
             modules: FastMap::default(),
-            members: FastMap::with_capacity_and_hasher(NAMES, Default::default()),
+            members: FastMap::with_capacity_and_hasher(room, Default::default()),
             module: Symbol::EMPTY,
             exported: false,
             frames: Vec::new(),
@@ -209,6 +232,62 @@ impl Checker {
             function: None,
             indexed_global: None,
             type_deprecations: FastMap::default(),
+            births: 0,
+            horizon: u32::MAX,
+            later: Vec::new(),
+            native: (u32::MAX, false),
+        }
+    }
+
+    /// Gives up the program. Warnings of usage analysis come last.
+    pub fn finish(mut self, unused: bool) -> (Program, Vec<Diagnostic>) {
+        if let Some(top) = self.top.take() {
+            self.program.top_level.content.now_mut().locals = top.locals;
+        }
+        if self.errors == 0 {
+            self.rebind();
+        }
+        if unused && self.errors == 0 {
+            self.report_unused();
+        }
+        let diagnostics = std::mem::take(&mut self.diagnostics);
+        (self.into_program(), diagnostics)
+    }
+}
+
+impl<'p> Checker<'p> {
+    /// The same with another program in place of this.
+    fn hold<'q>(self, f: impl FnOnce(Held<'p>) -> Held<'q>) -> Checker<'q> {
+        Checker {
+            program: f(self.program),
+            names: self.names,
+            diagnostics: self.diagnostics,
+            scope: self.scope,
+            qualified: self.qualified,
+            modules: self.modules,
+            members: self.members,
+            module: self.module,
+            exported: self.exported,
+            frames: self.frames,
+            top: self.top,
+            funcs: self.funcs,
+            variables: self.variables,
+            values: self.values,
+            ignore_deprecations: self.ignore_deprecations,
+            fatal: self.fatal,
+            has_statements: self.has_statements,
+            usage_issues: self.usage_issues,
+            errors: self.errors,
+            uses: self.uses,
+            lambdas: self.lambdas,
+            depth: self.depth,
+            function: self.function,
+            indexed_global: self.indexed_global,
+            type_deprecations: self.type_deprecations,
+            births: self.births,
+            horizon: self.horizon,
+            later: self.later,
+            native: self.native,
         }
     }
 
@@ -299,7 +378,7 @@ impl Checker {
             self.qualified.resize(self.names.len().max(i + 1), 0);
         }
         if self.qualified[i] == 0 {
-            self.qualified[i] = 1 + u8::from(self.names.text(name).contains("::"));
+            self.qualified[i] = 1 + u8::from(self.names.is_qualified(name));
         }
         self.qualified[i] == 2
     }
@@ -317,7 +396,8 @@ impl Checker {
     }
 
     fn entity(&self, name: Symbol) -> Option<&Entity> {
-        self.scope.get(name.0 as usize)?.as_ref()
+        let entity = self.scope.get(name.0 as usize)?.as_ref()?;
+        (entity.born < self.horizon).then_some(entity)
     }
 
     /// Makes a global name known.
@@ -334,12 +414,16 @@ impl Checker {
         self.program
             .names
             .insert(self.names.text(name).clone(), meaning.clone());
+        // What becomes something else was there before.
+        let born = self.scope[i].as_ref().map_or(self.births, |e| e.born);
+        self.births += 1;
         self.scope[i] = Some(Entity {
             meaning,
             module,
             exported: exported || module == Symbol::EMPTY,
             deprecated: None,
             span,
+            born,
         });
     }
 
@@ -352,7 +436,9 @@ impl Checker {
     fn find_global(&mut self, name: Symbol) -> Option<Symbol> {
         if self.module != Symbol::EMPTY {
             if let Some(&full) = self.members.get(&(self.module, name)) {
-                return Some(full);
+                if self.entity(full).is_some() {
+                    return Some(full);
+                }
             }
         }
         if self.entity(name).is_some() {
@@ -673,20 +759,6 @@ impl Checker {
     /// The value of an expression, as far as it follows from literals and constants.
     pub fn fold(&self, e: &Expr) -> Option<Const> {
         ops::fold(e, &self.values)
-    }
-
-    /// Gives up the program. Warnings of usage analysis come last.
-    pub fn finish(mut self, unused: bool) -> (Program, Vec<Diagnostic>) {
-        if let Some(top) = self.top.take() {
-            self.program.top_level.locals = top.locals;
-        }
-        if self.errors == 0 {
-            self.rebind();
-        }
-        if unused && self.errors == 0 {
-            self.report_unused();
-        }
-        (self.program, self.diagnostics)
     }
 
     fn flavor_text(flavor: Flavor) -> &'static str {

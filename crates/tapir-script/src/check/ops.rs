@@ -8,7 +8,7 @@ use crate::ast;
 use crate::hir::{BinOp, Const, Expr, ExprKind, GlobalId, Span};
 use crate::symbol::FastMap;
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn binary(&mut self, op: BinOp, a: &ast::Expr, b: &ast::Expr, span: Span) -> Expr {
         let (a, b) = (self.value(a, None), self.value(b, None));
         self.binary_of(op, a, b, span)
@@ -130,7 +130,7 @@ impl Checker {
         let (mut a, mut b) = (a, b);
         if let Operand::Same(t) = operand {
             if self.is_number(t) {
-                let want = self.program.types.intern(Kind::Vector(t));
+                let want = self.intern(Kind::Vector(t));
                 for side in [&mut a, &mut b] {
                     if !self.fits(side.ty, want) {
                         let inner = std::mem::replace(side, fake(want));
@@ -144,7 +144,7 @@ impl Checker {
             }
         }
         let element = if compare { builtin::BOOL } else { result };
-        let ty = self.program.types.intern(Kind::Vector(element));
+        let ty = self.intern(Kind::Vector(element));
         Expr {
             kind: ExprKind::Binary(op, Box::new(a), Box::new(b)),
             ty,

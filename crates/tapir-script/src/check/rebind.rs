@@ -7,13 +7,13 @@ use tapir_data::types::TypeId;
 use tapir_data::value::FuncId;
 
 use super::Checker;
-use crate::hir::{Attrs, Callee, Expr, ExprKind, FunctionKind, GlobalId, LValue, Span, Stmt, StmtKind};
+use crate::hir::{Attrs, Callee, Content, Expr, ExprKind, FunctionKind, GlobalId, LValue, Span, Stmt, StmtKind};
 use crate::symbol::FastMap;
 
 /// Which functions became which variables, and the types of those.
 struct Rebind<'a>(&'a FastMap<FuncId, (GlobalId, TypeId)>);
 
-impl Checker {
+impl Checker<'_> {
     /// Makes mentions of functions that became variables mentions of these.
     pub(super) fn rebind(&mut self) {
         if self.variables.is_empty() {
@@ -21,13 +21,13 @@ impl Checker {
         }
         let map = std::mem::take(&mut self.variables);
         let mut r = Rebind(&map);
-        let program = &mut self.program;
+        let program = &mut *self.program;
         for f in &mut program.functions {
             if let FunctionKind::Script(bodies) = &mut f.kind {
                 for b in bodies {
                     // A body that the machine has taken already keeps what it had.
                     if let Some(b) = Arc::get_mut(b) {
-                        r.stmts(&mut b.stmts);
+                        r.content(&mut b.content);
                     }
                 }
             }
@@ -41,7 +41,7 @@ impl Checker {
         for g in &mut program.globals {
             r.attrs(&mut g.attrs);
         }
-        r.stmts(&mut program.top_level.stmts);
+        r.content(&mut program.top_level.content);
     }
 }
 
@@ -83,7 +83,14 @@ impl Rebind<'_> {
 
     fn body(&mut self, b: &mut Arc<crate::hir::Body>) {
         if let Some(b) = Arc::get_mut(b) {
-            self.stmts(&mut b.stmts);
+            self.content(&mut b.content);
+        }
+    }
+
+    /// What is checked later names the variable anyway.
+    fn content(&mut self, content: &mut Content) {
+        if let Some(parts) = content.done_mut() {
+            self.stmts(&mut parts.stmts);
         }
     }
 

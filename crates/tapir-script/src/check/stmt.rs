@@ -11,7 +11,7 @@ use crate::diag::Diagnostic;
 use crate::hir::{self, Attrs, BinOp, Const, Expr, ExprKind, LocalId, Span, Stmt, StmtKind};
 use crate::symbol::Symbol;
 
-impl Checker {
+impl Checker<'_> {
     /// Adds a local without looking at what else has its name.
     pub(super) fn add_local(&mut self, name: Symbol, ty: TypeId, span: Span, used: bool) -> LocalId {
         let mut shown: Arc<str> = self.text(name).clone();
@@ -635,7 +635,7 @@ impl Checker {
     fn castable(&self, from: TypeId, to: TypeId) -> bool {
         self.canonical(from) == builtin::ANY
             || self.fits(from, to)
-            || matches!(self.kind(from), Kind::Record(r) if self.program.types.records[r.0 as usize].name.as_deref() == Some("Broker::Data"))
+            || matches!(self.kind(from), Kind::Record(r) if self.program.types.layout(*r).name.as_deref() == Some("Broker::Data"))
     }
 
     /// The variable of `case type T as x`; several cases may use one name with different types.

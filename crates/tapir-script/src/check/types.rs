@@ -10,7 +10,23 @@ use crate::diag::Diagnostic;
 use crate::hir::{self, Span};
 use crate::symbol::Symbol;
 
-impl Checker {
+impl Checker<'_> {
+    /// The id of a structural type.
+    pub(super) fn intern(&mut self, kind: Kind) -> TypeId {
+        match self.program.is_lent() {
+            true => self.program.types.intern_late(kind),
+            false => self.program.types.intern(kind),
+        }
+    }
+
+    /// A type that shows itself by other names than its structure's.
+    pub(super) fn spelled(&mut self, structure: TypeId, text: String) -> TypeId {
+        match self.program.is_lent() {
+            true => self.program.types.spelled_late(structure, text),
+            false => self.program.types.spelled(structure, text),
+        }
+    }
+
     /// The type that was written.
     pub(super) fn ty(&mut self, t: &ast::Type) -> TypeId {
         let kind = match &t.kind {
@@ -53,7 +69,7 @@ impl Checker {
             TypeKind::Func(sig) => Kind::Func(self.signature(sig)),
             TypeKind::Name(name) => return self.named_ty(*name, t.span),
         };
-        self.program.types.intern(kind)
+        self.intern(kind)
     }
 
     fn index_ty(&mut self, t: &ast::Type) -> TypeId {
@@ -75,13 +91,12 @@ impl Checker {
             Kind::Vector(of) => Kind::Vector(self.canonical(*of)),
             other => other.clone(),
         };
-        let types = &mut self.program.types;
         if unnamed == written {
-            return types.intern(written);
+            return self.intern(written);
         }
-        let text = tapir_data::text::kind_text(types, &written);
-        let structure = types.intern(unnamed);
-        types.spelled(structure, text)
+        let text = tapir_data::text::kind_text(&self.program.types, &written);
+        let structure = self.intern(unnamed);
+        self.spelled(structure, text)
     }
 
     /// Attributes as the text of a type shows them: separated by commas, and a default makes optional.
@@ -167,7 +182,7 @@ impl Checker {
     pub(super) fn add_fields(&mut self, id: RecordId, ty: TypeId, fields: &[ast::Field], redef: bool, span: Span) {
         for f in fields {
             let name = self.text(f.name.name).clone();
-            if self.program.types.records[id.0 as usize].by_name.contains_key(&name) {
+            if self.program.types.layout(id).by_name.contains_key(&name) {
                 let record = self.type_text(ty);
                 let text = if redef {
                     format!("duplicate field name \"{name}\" in redef of record {record}")
@@ -191,7 +206,7 @@ impl Checker {
                 let d = self.with_declaration(d, ty);
                 self.report(d);
             }
-            let shown = if self.program.types.records[id.0 as usize].name.is_none() {
+            let shown = if self.program.types.layout(id).name.is_none() {
                 self.shown(&f.attrs, attrs.default, field_ty)
             } else {
                 None
@@ -313,10 +328,8 @@ impl Checker {
                 } else {
                     match self.kind(target) {
                         Kind::Enum(_) => {
-                            let canonical = self.program.types.entries[target.0 as usize].canonical;
-                            self.program.types.entries[canonical.0 as usize]
-                                .aliases
-                                .push(text.clone());
+                            let canonical = self.program.types.canonical(target);
+                            self.program.types.add_alias(canonical, text.clone());
                             target
                         }
                         _ => self.program.types.alias(target, text.clone()),
@@ -343,7 +356,7 @@ impl Checker {
     /// `&log` on a record type: every field so far.
     pub(super) fn log_all(&mut self, ty: TypeId) {
         if let Kind::Record(id) = *self.kind(ty) {
-            for f in &mut self.program.types.records[id.0 as usize].fields {
+            for f in &mut self.program.types.layout_mut(id).fields {
                 f.log = true;
             }
         }
@@ -429,10 +442,10 @@ impl Checker {
         };
         match *self.kind(ty) {
             Kind::Record(id) => {
-                let before = self.program.types.records[id.0 as usize].fields.len();
+                let before = self.program.types.layout(id).fields.len();
                 self.add_fields(id, ty, fields, true, span);
                 if attrs.iter().any(|a| a.name == AttrName::Log) {
-                    for f in &mut self.program.types.records[id.0 as usize].fields[before..] {
+                    for f in &mut self.program.types.layout_mut(id).fields[before..] {
                         f.log = true;
                     }
                 }
@@ -454,13 +467,13 @@ impl Checker {
             return;
         };
         let field_name = self.text(field.name).clone();
-        let Some(slot) = self.program.types.records[id.0 as usize].slot(&field_name) else {
+        let Some(slot) = self.program.types.layout(id).slot(&field_name) else {
             self.no_such_field(ty, field.name, field.span, &field_name);
             return;
         };
         for a in attrs {
             if a.name == AttrName::Log {
-                self.program.types.records[id.0 as usize].fields[slot as usize].log = add;
+                self.program.types.layout_mut(id).fields[slot as usize].log = add;
             } else {
                 let text = format!("redef of field attributes knows &log only, not &{}", a.name.text());
                 self.err("redef-field", a.span, text);
@@ -504,7 +517,7 @@ impl Checker {
 
     /// The unnamed entry of a type.
     pub(super) fn canonical(&self, ty: TypeId) -> TypeId {
-        self.program.types.entries[ty.0 as usize].canonical
+        self.program.types.canonical(ty)
     }
 }
 

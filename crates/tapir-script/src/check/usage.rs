@@ -5,7 +5,7 @@ use tapir_data::value::FuncId;
 
 use super::Checker;
 use crate::diag::{Diagnostic, nearest};
-use crate::hir::FunctionKind;
+use crate::hir::{Function, FunctionKind};
 use crate::symbol::Symbol;
 
 /// Who mentions which function.
@@ -27,7 +27,24 @@ impl Uses {
     }
 }
 
-impl Checker {
+/// What is reached so far.
+struct Reached {
+    next: Vec<Vec<FuncId>>,
+    known: Vec<bool>,
+}
+
+impl Reached {
+    /// Adds functions, and all that they mention.
+    fn extend(&mut self, mut todo: Vec<usize>) {
+        while let Some(i) = todo.pop() {
+            if !std::mem::replace(&mut self.known[i], true) {
+                todo.extend(self.next[i].iter().map(|f| f.0 as usize));
+            }
+        }
+    }
+}
+
+impl Checker<'static> {
     /// Whether something outside of scripts may call or raise it.
     fn is_entry(&self, i: usize) -> bool {
         let f = &self.program.functions[i];
@@ -40,22 +57,79 @@ impl Checker {
         }
     }
 
+    /// Which functions are reached from outside, by the bodies that were checked.
+    fn reached(&self) -> Reached {
+        let n = self.program.functions.len();
+        let mut reached = Reached {
+            next: vec![Vec::new(); n],
+            known: vec![false; n],
+        };
+        for &(from, to) in &self.uses.edges {
+            reached.next[from.0 as usize].push(to);
+        }
+        let roots = self.uses.roots.iter().map(|f| f.0 as usize);
+        let all = (0..n).filter(|&i| self.is_entry(i)).chain(roots);
+        reached.extend(all.collect());
+        reached
+    }
+
+    /// Whether a body that was put off names a function. Those of its own file are the most likely ones.
+    fn is_mentioned(&self, reached: &Reached, i: usize, from: impl Fn(&Reached, FuncId) -> bool) -> bool {
+        let f = &self.program.functions[i];
+        let own = self.later.get(f.span.file as usize);
+        let name = format!(" {} ", f.name.rsplit("::").next().unwrap_or(&f.name));
+        let mut bodies = own.into_iter().chain(&self.later).flatten();
+        bodies.any(|(owner, place)| place.names.contains(&name) && from(reached, *owner))
+    }
+
+    /// The same with regard to bodies that were put off. What their names tell is enough for functions that come with the
+    /// program; if it matters for one of a user's, they are checked after all.
+    fn all_reached(&mut self) -> Vec<bool> {
+        let mut reached = self.reached();
+        let is_script = |f: &Function| matches!(&f.kind, FunctionKind::Script(bodies) if !bodies.is_empty());
+        let functions = self.program.functions.iter().enumerate();
+        let mut open: Vec<usize> = functions
+            .filter(|&(i, f)| !reached.known[i] && is_script(f))
+            .map(|(i, _)| i)
+            .collect();
+        loop {
+            let before = open.len();
+            let mut rest = Vec::new();
+            for i in open {
+                let file = self.program.functions[i].span.file as usize;
+                if reached.known[i] {
+                    continue;
+                }
+                if !self.comes_with_the_program(file) {
+                    if self.is_mentioned(&reached, i, |_, _| true) {
+                        self.check_all();
+                        return self.reached().known;
+                    }
+                } else if self.is_mentioned(&reached, i, |r, owner| r.known[owner.0 as usize]) {
+                    reached.extend(vec![i]);
+                } else {
+                    rest.push(i);
+                }
+            }
+            if rest.len() == before {
+                return reached.known;
+            }
+            open = rest;
+        }
+    }
+
+    fn comes_with_the_program(&self, file: usize) -> bool {
+        let of = self.program.files.get(file);
+        of.is_some_and(|f| matches!(f.text, std::borrow::Cow::Borrowed(_)))
+    }
+
     /// Reports what cannot be reached.
     pub(super) fn report_unused(&mut self) {
         let n = self.program.functions.len();
-        let mut next: Vec<Vec<FuncId>> = vec![Vec::new(); n];
-        for &(from, to) in &self.uses.edges {
-            next[from.0 as usize].push(to);
-        }
-        let mut reached = vec![false; n];
-        let mut todo: Vec<usize> = (0..n).filter(|&i| self.is_entry(i)).collect();
-        todo.extend(self.uses.roots.iter().map(|f| f.0 as usize));
-        while let Some(i) = todo.pop() {
-            if std::mem::replace(&mut reached[i], true) {
-                continue;
-            }
-            todo.extend(next[i].iter().map(|f| f.0 as usize).filter(|&j| !reached[j]));
-        }
+        let reached = match self.later.is_empty() {
+            true => self.reached().known,
+            false => self.all_reached(),
+        };
         let mut unused: Vec<usize> = (0..n).filter(|&i| !reached[i]).collect();
         unused.sort_by(|&a, &b| self.program.functions[a].name.cmp(&self.program.functions[b].name));
         let mut warnings = Vec::new();

@@ -2,6 +2,7 @@
 //! conditionals and hands declaration after declaration to the checker.
 //! Spec: the language reference, sections 1.3 and 1.4.
 
+pub mod outline;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use outline::{Place, Script};
 pub use source::{Embedded, Files, Found, ScriptSource, Text};
 
 use crate::ast;
@@ -45,7 +47,7 @@ pub struct Loader<'e> {
 }
 
 struct Front<'e> {
-    checker: Checker,
+    checker: Checker<'static>,
     source: Box<dyn ScriptSource>,
     evaluator: &'e mut dyn ConstEvaluator,
     path: Arc<[String]>,
@@ -56,6 +58,10 @@ struct Front<'e> {
     relative: Vec<String>,
     /// Where a file was loaded from, for messages about deprecated files.
     loaded_from: HashMap<u32, Span>,
+    /// By file: the script that it is, if it comes with the program.
+    scripts: Vec<Option<&'static Script>>,
+    /// Whether bodies of those are put off. Not any more when a user has declared something, which may have a meaning in them.
+    puts_off: bool,
 }
 
 /// A file that was found.
@@ -80,6 +86,8 @@ impl<'e> Loader<'e> {
                 prefixes: Vec::new(),
                 relative: Vec::new(),
                 loaded_from: HashMap::new(),
+                scripts: Vec::new(),
+                puts_off: true,
             }),
             unused_warnings: true,
             prefixed: false,
@@ -94,6 +102,13 @@ impl<'e> Loader<'e> {
     /// Whether locals that are unused or read before they are set are warned about (`-u`).
     pub fn usage_issues(&mut self, on: bool) {
         self.parser.host.checker.usage_issues = on;
+        self.puts_off(!on);
+    }
+
+    /// Whether bodies of scripts that come with the program are checked when they are first needed, as far as that makes no
+    /// difference.
+    pub fn puts_off(&mut self, on: bool) {
+        self.parser.host.puts_off = on;
     }
 
     /// Adds a prefix (`-p`).
@@ -241,7 +256,11 @@ impl<'e> Loader<'e> {
 
     fn run(&mut self) {
         while let Some(decl) = self.parser.next_decl() {
-            self.parser.host.checker.declare(decl);
+            let front = &mut self.parser.host;
+            if front.puts_off && !front.is_harmless(&decl) {
+                front.puts_off = false;
+            }
+            front.checker.declare(decl);
         }
     }
 
@@ -472,8 +491,12 @@ impl Front<'_> {
             return None;
         }
         let file = self.checker.program.files.len() as u32;
+        let mut script = None;
         let (text, shown) = match hit.text {
-            Text::Embedded(text) => (Bytes::from_static(text.as_bytes()), Cow::Borrowed(text)),
+            Text::Embedded(of) => {
+                script = Some(of);
+                (Bytes::from_static(of.text.as_bytes()), Cow::Borrowed(of.text))
+            }
             Text::Read(text) => {
                 let shown = Cow::Owned(same_length_text(&text));
                 (text, shown)
@@ -483,6 +506,7 @@ impl Front<'_> {
             .program
             .files
             .push(SourceFile::new(&hit.path, shown, level));
+        self.scripts.push(script);
         if text.len() > 1 << 30 {
             let d = Diagnostic::fatal("too-large", from, format!("{} is too large", hit.path));
             self.checker.report(d);
@@ -504,6 +528,18 @@ impl Front<'_> {
             dir: dir.into(),
             base: base.into(),
         })
+    }
+
+    /// Whether a declaration cannot have a meaning in bodies that come with the program.
+    fn is_harmless(&self, decl: &ast::Decl) -> bool {
+        // Redefinitions change neither names nor types.
+        matches!(
+            decl.kind,
+            ast::DeclKind::Var {
+                kind: ast::VarKind::Redef,
+                ..
+            }
+        ) || matches!(self.scripts.get(decl.span.file as usize), Some(Some(_)))
     }
 
     fn dir_of(&self, span: Span) -> Option<String> {
@@ -638,7 +674,8 @@ impl Host for Front<'_> {
         if self.checker.has_errors() {
             return false;
         }
-        match self.evaluator.eval_bool(&mut self.checker.program, thunk) {
+        let evaluator = &mut *self.evaluator;
+        match self.checker.running(|program| evaluator.eval_bool(program, thunk)) {
             Ok(b) => b,
             Err(why) => {
                 let text = format!("invalid expression in @if ({shown})");
@@ -646,6 +683,13 @@ impl Host for Front<'_> {
                 false
             }
         }
+    }
+
+    fn later(&mut self, at: Span) -> Option<&'static Place> {
+        if !self.puts_off {
+            return None;
+        }
+        (*self.scripts.get(at.file as usize)?)?.body_at(at.start)
     }
 
     fn is_defined(&mut self, name: Symbol, module: Symbol) -> bool {

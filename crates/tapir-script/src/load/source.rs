@@ -6,11 +6,14 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::outline::Script;
+use crate::symbol::FastMap;
+
 /// The text of a script.
 #[derive(Clone)]
 pub enum Text {
     /// Part of the program: never copied.
-    Embedded(&'static str),
+    Embedded(&'static Script),
     Read(Bytes),
 }
 
@@ -48,13 +51,15 @@ pub trait ScriptSource {
     }
 }
 
-/// Scripts that are part of the program: a file's path below the root, and its text; sorted by path.
-pub type Embedded = &'static [(&'static str, &'static str)];
+/// Scripts that are part of the program, sorted by path.
+pub type Embedded = &'static [Script];
 
 /// The file system, with embedded scripts under a root that looks like a directory.
 pub struct Files {
     path: Vec<String>,
     embedded: Embedded,
+    /// Where each of them stands in the list.
+    places: FastMap<&'static str, usize>,
     /// The directory under which embedded scripts appear.
     root: String,
     /// Scripts of this run: full paths and texts.
@@ -69,6 +74,7 @@ impl Files {
         Files {
             path,
             embedded: &[],
+            places: FastMap::default(),
             root: String::new(),
             texts: Vec::new(),
             directories: HashMap::new(),
@@ -107,6 +113,7 @@ impl Files {
     pub fn with_embedded(mut self, root: &str, embedded: Embedded) -> Self {
         self.root = root.to_string();
         self.embedded = embedded;
+        self.places = embedded.iter().enumerate().map(|(i, e)| (e.path, i)).collect();
         self
     }
 }
@@ -134,20 +141,23 @@ impl ScriptSource for Files {
         if !self.root.is_empty() {
             if let Some(inner) = path.strip_prefix(self.root.as_str()) {
                 let inner = inner.trim_start_matches('/').trim_end_matches('/');
-                return match self.embedded.binary_search_by(|e| e.0.cmp(inner)) {
-                    Ok(i) => Some(Found::File {
-                        text: Text::Embedded(self.embedded[i].1),
+                return match self.places.get(inner) {
+                    Some(&i) => Some(Found::File {
+                        text: Text::Embedded(&self.embedded[i]),
                         canonical: path.to_string(),
                     }),
-                    Err(i) => {
-                        let next = self.embedded.get(i)?.0;
+                    // No directory has a name with this.
+                    None if inner.ends_with(".zeek") => None,
+                    None => {
+                        let i = self.embedded.partition_point(|e| e.path < inner);
+                        let next = self.embedded.get(i)?.path;
                         let below = next.strip_prefix(inner).is_some_and(|r| r.starts_with('/'));
                         // Names such as `a-b` sort between `a` and `a/…`.
                         let below = below
                             || self.embedded[i..]
                                 .iter()
-                                .take_while(|e| e.0.starts_with(inner))
-                                .any(|e| e.0[inner.len()..].starts_with('/'));
+                                .take_while(|e| e.path.starts_with(inner))
+                                .any(|e| e.path[inner.len()..].starts_with('/'));
                         below.then_some(Found::Directory)
                     }
                 };
@@ -180,7 +190,10 @@ impl ScriptSource for Files {
             if !prefix.is_empty() {
                 prefix.push('/');
             }
-            let below = self.embedded.iter().filter_map(|e| e.0.strip_prefix(prefix.as_str()));
+            let below = self
+                .embedded
+                .iter()
+                .filter_map(|e| e.path.strip_prefix(prefix.as_str()));
             let mut names: Vec<String> = below
                 .map(|rest| rest.split('/').next().unwrap_or(rest).to_string())
                 .collect();

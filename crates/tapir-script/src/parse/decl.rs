@@ -3,7 +3,7 @@
 use tapir_data::types::Flavor;
 
 use super::{Host, Parser, Result};
-use crate::ast::{Decl, DeclKind, Ident, VarKind};
+use crate::ast::{Decl, DeclKind, FuncBody, Ident, VarKind};
 use crate::diag::Diagnostic;
 use crate::hir::Span;
 use crate::lex::{Kw, Op, Tok};
@@ -318,10 +318,16 @@ impl<H: Host> Parser<H> {
             ));
             return Err(self.fail(d));
         }
-        let (body, body_span) = self.body()?;
-        if self.broken {
-            self.resync();
-        }
+        let (body, body_span) = match self.pass_body() {
+            Some((place, span)) => (FuncBody::Later(place), span),
+            None => {
+                let (body, span) = self.body()?;
+                if self.broken {
+                    self.resync();
+                }
+                (FuncBody::Stmts(body), span)
+            }
+        };
         Ok(DeclKind::Func {
             redef,
             name,

@@ -25,6 +25,7 @@ use crate::ast::{self, Ident};
 use crate::diag::Diagnostic;
 use crate::hir::Span;
 use crate::lex::{Kw, Lexer, Op, Tok, Token};
+use crate::load::outline::Place;
 use crate::symbol::{Interner, Symbol};
 
 pub use interface::parse_declarations;
@@ -58,6 +59,10 @@ pub trait Host {
     /// `@prefixes = …`, or `+=` when `add`.
     fn prefixes(&mut self, list: &str, add: bool, span: Span);
     fn condition(&mut self, cond: ast::Expr, module: Symbol) -> bool;
+    /// The body that begins at a place, if it need not be read now.
+    fn later(&mut self, _: Span) -> Option<&'static Place> {
+        None
+    }
     /// Whether `@ifdef` knows the name.
     fn is_defined(&mut self, name: Symbol, module: Symbol) -> bool;
     /// `@deprecated` in the file that is being read.

@@ -1,10 +1,12 @@
 //! Statements and bodies.
 
-use super::{Host, Parser, Result};
+use super::{Host, Input, Parser, Result};
 use crate::ast::{Attr, Case, Expr, ExprKind, Stmt, StmtKind, When};
 use crate::diag::Diagnostic;
 use crate::hir::{InitOp, Span};
 use crate::lex::{Kw, Op, Tok};
+use crate::load::outline::Place;
+use crate::symbol::Symbol;
 
 /// Attributes behind a constructor that is a whole initial value belong to what is declared.
 pub(super) fn take_attrs(init: &mut Option<(InitOp, Expr)>, attrs: &mut Vec<Attr>) {
@@ -18,6 +20,37 @@ pub(super) fn take_attrs(init: &mut Option<(InitOp, Expr)>, attrs: &mut Vec<Attr
 }
 
 impl<H: Host> Parser<H> {
+    /// Reads a body, which stands alone at a place of a text; `None` when there is an error or when it ends elsewhere.
+    pub fn body_alone(host: H, input: Input, at: Span, module: Symbol) -> Option<Vec<Stmt>> {
+        let mut parser = Parser::new(host);
+        parser.push(input);
+        parser.module = module;
+        if let Some(frame) = parser.frames.last_mut() {
+            frame.lexer.pos = at.start as usize;
+        }
+        let (stmts, span) = parser.body().ok()?;
+        (!parser.broken && parser.errors == 0 && span == at).then_some(stmts)
+    }
+
+    /// Passes by a body that need not be read now.
+    pub(super) fn pass_body(&mut self) -> Option<(&'static Place, Span)> {
+        if !self.at(Op::LBrace) {
+            return None;
+        }
+        let span = self.peek_span();
+        let place = self.host.later(span)?;
+        let frame = self.frames.last_mut().filter(|f| f.file == span.file)?;
+        frame.lexer.pos = place.end as usize;
+        self.ahead = None;
+        let end = place.end;
+        self.last = Span {
+            start: end - 1,
+            end,
+            ..span
+        };
+        Some((place, Span { end, ..span }))
+    }
+
     /// `{ statements }`.
     pub(super) fn body(&mut self) -> Result<(Vec<Stmt>, Span)> {
         let start = self.peek_span();

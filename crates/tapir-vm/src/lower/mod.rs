@@ -600,8 +600,9 @@ pub(crate) fn body(
         Flavor::Function if f.sig.yields == builtin::VOID => Flow::Nothing,
         Flavor::Function => Flow::Yields,
     };
+    let parts = prog.parts(body)?;
     let n_params = if body.params.is_empty() {
-        f.sig.params.len().min(body.locals.len())
+        f.sig.params.len().min(parts.locals.len())
     } else {
         body.params.len()
     };
@@ -612,7 +613,7 @@ pub(crate) fn body(
     };
     let mut l = Lower::new(vm, host, prog, flow);
     l.span = body.span;
-    l.declare_locals(&body.locals);
+    l.declare_locals(&parts.locals);
     l.assigned[..n_params].fill(true);
     if !body.captures.is_empty() {
         let clos = l.new_reg(true);
@@ -632,11 +633,11 @@ pub(crate) fn body(
         // A captured aggregate is not made anew; whether it holds a value is asked when it is read.
         l.assigned[c.0 as usize] = true;
     }
-    l.create_aggregates(&body.locals);
+    l.create_aggregates(&parts.locals);
     for &c in &body.captures {
         l.assigned[c.0 as usize] = own[c.0 as usize];
     }
-    l.block(&body.stmts);
+    l.block(&parts.stmts);
     l.span = body.span;
     l.emit(if flow == Flow::Yields {
         Instr::RetMissing
@@ -661,10 +662,11 @@ pub(crate) fn body(
 
 /// Compiles statements that stand outside functions.
 pub(crate) fn top_level(vm: &mut Vm, host: &mut dyn Host, prog: &Program, body: &Body) -> Result<Code, String> {
+    let parts = prog.parts(body)?;
     let mut l = Lower::new(vm, host, prog, Flow::Nothing);
-    l.declare_locals(&body.locals);
-    l.create_aggregates(&body.locals);
-    l.block(&body.stmts);
+    l.declare_locals(&parts.locals);
+    l.create_aggregates(&parts.locals);
+    l.block(&parts.stmts);
     l.emit(Instr::RetNone);
     l.finish("".into(), None, 0, body.span, kind::ANY, None)
 }
@@ -708,6 +710,7 @@ pub(crate) fn when_part(
     n_captures: usize,
     flow: Flow,
 ) -> Result<Code, String> {
+    let parts = prog.parts(body)?;
     let mut l = Lower::new(vm, host, prog, flow);
     l.declare_locals(locals);
     let n = locals.len();
@@ -715,7 +718,7 @@ pub(crate) fn when_part(
     if let Some(e) = cond {
         l.in_condition = true;
         l.span = e.span;
-        l.block(&body.stmts);
+        l.block(&parts.stmts);
         let v = l.expr(e);
         let esrc = l.consume(v);
         l.emit(Instr::Ret { esrc });
@@ -732,7 +735,7 @@ pub(crate) fn when_part(
             l.emit_empty_unless_set(local.ty, i as u16);
         }
     }
-    l.block(&body.stmts);
+    l.block(&parts.stmts);
     l.emit(if flow == Flow::Yields {
         Instr::RetMissing
     } else {

@@ -2,7 +2,9 @@
 
 use tapir_data::key::hash_value;
 use tapir_data::types::Kind;
-use tapir_script::hir::{EventTarget, Expr, ExprKind, For, LValue, Stmt, StmtKind, Switch, TypeSwitch, When};
+use tapir_script::hir::{
+    Body, EventTarget, Expr, ExprKind, For, LValue, Local, Program, Stmt, StmtKind, Switch, TypeSwitch, When,
+};
 use tapir_script::symbol::FastMap;
 
 use super::{Ctl, Flow, Lower, Opnd};
@@ -463,20 +465,28 @@ impl Lower<'_> {
             self.release(t);
         }
         let parts = [Some(&w.cond), Some(&w.body), w.timeout_body.as_ref()];
-        let longest = parts.iter().flatten().max_by_key(|b| b.locals.len()).map(|b| &b.locals);
-        let no_locals = Vec::new();
-        let longest = longest.unwrap_or(&no_locals);
+        let prog = self.prog;
+        fn known<'p>(prog: &'p Program, b: &'p Body) -> &'p [Local] {
+            prog.parts(b).map_or(&[][..], |parts| &parts.locals)
+        }
+        let longest = parts
+            .into_iter()
+            .flatten()
+            .map(|b| known(prog, b))
+            .max_by_key(|l| l.len());
+        let longest = longest.unwrap_or_default();
         let n = w.captures.len();
         let flow = if w.is_return { Flow::Yields } else { Flow::Nothing };
         // Slots that a shorter part does not know have the type that the longest knows.
-        let locals_of = |b: &tapir_script::hir::Body| {
-            let mut all: Vec<tapir_script::hir::Local> = Vec::new();
+        let locals_of = |b| {
+            let locals = known(prog, b);
+            let mut all: Vec<Local> = Vec::new();
             for (i, l) in longest.iter().enumerate() {
-                let own = b.locals.get(i).unwrap_or(l);
-                all.push(tapir_script::hir::Local {
+                let own = locals.get(i).unwrap_or(l);
+                all.push(Local {
                     name: own.name.clone(),
                     ty: own.ty,
-                    create_at_entry: own.create_at_entry && i < b.locals.len(),
+                    create_at_entry: own.create_at_entry && i < locals.len(),
                 });
             }
             all

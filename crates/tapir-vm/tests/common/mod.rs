@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tapir_data::text::{Style, render};
-use tapir_data::types::{Flavor, FuncType, Kind, Param, TypeId, Types, builtin as b};
+use tapir_data::types::{Flavor, FuncType, Kind, Param, TypeId, builtin as b};
 use tapir_data::value::{File, FuncId, PatternObject, Value};
 use tapir_script::hir::*;
 use tapir_vm::{Host, Message, PatternJoin, Vm};
@@ -48,17 +48,7 @@ impl Host for TestHost {
 }
 
 pub fn program() -> Program {
-    Program {
-        types: Types::new(),
-        globals: Vec::new(),
-        functions: Vec::new(),
-        defaults: Vec::new(),
-        inits: Vec::new(),
-        top_level: Body::default(),
-        names: Default::default(),
-        files: Vec::new(),
-        signature_files: Vec::new(),
-    }
+    Program::new()
 }
 
 pub fn e(kind: ExprKind, ty: TypeId) -> Expr {
@@ -134,20 +124,20 @@ pub fn function(
     let bodies = bodies
         .into_iter()
         .map(|(stmts, priority)| {
+            let locals = params
+                .iter()
+                .chain(locals)
+                .enumerate()
+                .map(|(i, &ty)| Local {
+                    name: format!("l{i}").into(),
+                    ty,
+                    create_at_entry: i >= params.len()
+                        && matches!(p.types.kind(ty), Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_)),
+                })
+                .collect();
             Arc::new(Body {
-                stmts,
+                content: Content::now(Parts { stmts, locals }),
                 params: (0..params.len() as u32).collect(),
-                locals: params
-                    .iter()
-                    .chain(locals)
-                    .enumerate()
-                    .map(|(i, &ty)| Local {
-                        name: format!("l{i}").into(),
-                        ty,
-                        create_at_entry: i >= params.len()
-                            && matches!(p.types.kind(ty), Kind::Table { .. } | Kind::Vector(_) | Kind::Record(_)),
-                    })
-                    .collect(),
                 priority,
                 ..Body::default()
             })

@@ -25,7 +25,7 @@ pub const FAMILY: Family = &[
     ("same_object", same_object),
     ("table_pattern_matcher_stats", table_pattern_matcher_stats),
     ("val_footprint", |ctx, a| {
-        Ok(Value::Count(footprint(ctx.types(), a.any(0)?, 0)))
+        Ok(Value::Count(footprint(ctx.types(), a.any(0)?)))
     }),
 ];
 
@@ -341,31 +341,64 @@ fn table_pattern_matcher_stats(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(record(ctx.types(), ctx.result_type, &fields))
 }
 
-/// The size of a container plus the footprints of all within; atoms count as one, keys as lists.
-pub fn footprint(types: &Types, v: &Value, depth: usize) -> u64 {
-    if depth > 100 {
-        return 1;
+/// The size of a container plus the footprints of all within; atoms count as one, keys as lists. A container within
+/// itself counts as one.
+pub fn footprint(types: &Types, v: &Value) -> u64 {
+    Footprint {
+        types,
+        path: Vec::new(),
+        left: FOOTPRINT_MAX,
     }
-    let of = |v: &Value| footprint(types, v, depth + 1);
-    match v {
-        Value::Unset => 0,
-        Value::Vector(items) => {
-            let all = items.to_vec();
-            all.len() as u64 + all.iter().map(of).sum::<u64>()
+    .of(v)
+}
+
+/// Values looked at for one footprint: structures that share their parts can have many more ways than parts.
+const FOOTPRINT_MAX: u32 = 50_000_000;
+
+/// Containers within containers are followed so far.
+const FOOTPRINT_DEPTH_MAX: usize = 500;
+
+struct Footprint<'a> {
+    types: &'a Types,
+    path: Vec<*const u8>,
+    left: u32,
+}
+
+impl Footprint<'_> {
+    fn of(&mut self, v: &Value) -> u64 {
+        let at: *const u8 = match v {
+            Value::Unset => return 0,
+            Value::Vector(x) => Rc::as_ptr(x).cast(),
+            Value::Record(x) => Rc::as_ptr(x).cast(),
+            Value::Table(x) => Rc::as_ptr(x).cast(),
+            _ => return 1,
+        };
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 || self.path.len() > FOOTPRINT_DEPTH_MAX || self.path.contains(&at) {
+            return 1;
         }
-        Value::Record(r) => {
-            let n = types.record(r.ty).map_or(r.len(), |l| l.fields.len());
-            n as u64 + (0..n).map(|i| of(&r.get(i))).sum::<u64>()
-        }
-        Value::Table(t) => {
-            let key = |k: &Value| {
-                let parts = as_parts(k);
-                parts.len() as u64 + parts.iter().map(of).sum::<u64>()
-            };
-            let entries = t.entries().into_iter();
-            t.len() as u64 + entries.map(|(k, v)| key(&k) + of(&v)).sum::<u64>()
-        }
-        _ => 1,
+        self.path.push(at);
+        let sum = match v {
+            Value::Vector(items) => {
+                let all = items.to_vec();
+                all.len() as u64 + all.iter().map(|v| self.of(v)).sum::<u64>()
+            }
+            Value::Record(r) => {
+                let n = self.types.record(r.ty).map_or(r.len(), |l| l.fields.len());
+                n as u64 + (0..n).map(|i| self.of(&r.get(i))).sum::<u64>()
+            }
+            Value::Table(t) => {
+                let mut sum = t.len() as u64;
+                for (k, v) in t.entries() {
+                    let parts = as_parts(&k);
+                    sum += parts.len() as u64 + parts.iter().map(|p| self.of(p)).sum::<u64>() + self.of(&v);
+                }
+                sum
+            }
+            _ => 1,
+        };
+        self.path.pop();
+        sum
     }
 }
 

@@ -90,7 +90,7 @@ pub fn bytes(ctx: &mut CallCtx<'_>, v: &Value) -> Result<Vec<u8>, RtError> {
         return Ok(s.to_vec());
     }
     let mut out = Vec::new();
-    binary(ctx, v, &mut out)?;
+    binary(ctx, v, &mut out, &mut Vec::new())?;
     Ok(out)
 }
 
@@ -130,7 +130,20 @@ fn name_bytes(name: &str, out: &mut Vec<u8>) {
     out.push(0);
 }
 
-fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtError> {
+/// Containers within containers that are hashed.
+const DEPTH_MAX: usize = 500;
+
+/// Enters a container; `false` if it lies within itself or too deep.
+fn enter(at: *const u8, path: &mut Vec<*const u8>, out: &mut Vec<u8>) -> bool {
+    if path.len() > DEPTH_MAX || path.contains(&at) {
+        name_bytes("<cycle>", out);
+        return false;
+    }
+    path.push(at);
+    true
+}
+
+fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>, path: &mut Vec<*const u8>) -> Result<(), RtError> {
     let ty = ctx.type_of(v);
     describe_type(ctx.types(), ty, 0, out.len().saturating_add(TYPE_BYTES), out);
     room(out.len())?;
@@ -179,19 +192,26 @@ fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtE
             out.push(0);
         }
         Value::Vector(items) => {
+            if !enter(std::rc::Rc::as_ptr(items).cast(), path, out) {
+                return Ok(());
+            }
             out.extend(b"[\0");
             for (i, item) in items.to_vec().iter().enumerate() {
                 if i > 0 {
                     out.extend(b", \0");
                 }
                 if !matches!(item, Value::Unset) {
-                    binary(ctx, item, out)?;
+                    binary(ctx, item, out, path)?;
                 }
             }
             out.extend(b"]\0");
+            path.pop();
         }
-        Value::Record(_) => {
+        Value::Record(r) => {
             ctx.materialize(v)?;
+            if !enter(std::rc::Rc::as_ptr(r).cast(), path, out) {
+                return Ok(());
+            }
             let names: Vec<String> = match ctx.types().record(ty) {
                 Some(layout) => layout.fields.iter().map(|f| f.name.to_string()).collect(),
                 None => Vec::new(),
@@ -201,9 +221,10 @@ fn binary(ctx: &mut CallCtx<'_>, v: &Value, out: &mut Vec<u8>) -> Result<(), RtE
                 name_bytes(name, out);
                 match ctx.field(v, slot)? {
                     Value::Unset => name_bytes("<uninitialized>", out),
-                    field => binary(ctx, &field, out)?,
+                    field => binary(ctx, &field, out, path)?,
                 }
             }
+            path.pop();
         }
         v => {
             out.extend(text(ctx, v)?);

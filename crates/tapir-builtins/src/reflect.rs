@@ -349,7 +349,7 @@ fn global_container_footprints(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
     let names: Vec<Arc<str>> = ctx.program().globals.iter().map(|g| g.name.clone()).collect();
     for name in names {
         if let Some(v @ (Value::Table(_) | Value::Vector(_) | Value::Record(_))) = ctx.vm.global_value(&name) {
-            let n = crate::containers::footprint(ctx.types(), &v, 0);
+            let n = crate::containers::footprint(ctx.types(), &v);
             table.insert(&[string(name.as_bytes())], Value::Count(n), 0.0);
         }
     }

@@ -28,6 +28,7 @@ pub fn to_json(host: &dyn RenderHost, v: &Value, options: &JsonOptions) -> Vec<u
         host,
         options,
         depth: 0,
+        path: Vec::new(),
     }
     .value(v, &mut out);
     out
@@ -37,6 +38,8 @@ struct Writer<'a> {
     host: &'a dyn RenderHost,
     options: &'a JsonOptions,
     depth: usize,
+    /// The containers that hold what is being written; one of them within is a cycle, and becomes `null`.
+    path: Vec<*const u8>,
 }
 
 impl Writer<'_> {
@@ -45,9 +48,23 @@ impl Writer<'_> {
             out.extend_from_slice(b"null");
             return;
         }
+        let at: Option<*const u8> = match v {
+            Value::Vector(x) => Some(Rc::as_ptr(x).cast()),
+            Value::Record(x) => Some(Rc::as_ptr(x).cast()),
+            Value::Table(x) => Some(Rc::as_ptr(x).cast()),
+            _ => None,
+        };
+        if at.is_some_and(|at| self.path.contains(&at)) {
+            out.extend_from_slice(b"null");
+            return;
+        }
+        self.path.extend(at);
         self.depth += 1;
         self.inner(v, out);
         self.depth -= 1;
+        if at.is_some() {
+            self.path.pop();
+        }
     }
 
     fn inner(&mut self, v: &Value, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use tapir_data::types::FuncType;
+use tapir_data::value::Value;
 use tapir_interface::Bindings;
 use tapir_script::diag::Diagnostic;
 use tapir_script::hir::{Ident, Program, Thunk};
@@ -94,7 +95,7 @@ struct Evaluator {
 impl Evaluator {
     fn decide(&mut self, program: &Program, n_inits: usize, cond: &Thunk) -> Result<bool, String> {
         match self.vm.evaluate_behind(&mut self.host, program, n_inits, cond) {
-            Ok(tapir_data::value::Value::Bool(b)) => Ok(b),
+            Ok(Value::Bool(b)) => Ok(b),
             Ok(_) => Err("the condition has no value".into()),
             Err(e) => Err(e.to_string()),
         }
@@ -204,6 +205,11 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
         }
         let _ = vm.report_error(&mut host, e);
         return Err(fail("errors occurred while initializing".into()));
+    }
+    if let Some(Value::Vector(list)) = vm.global_value("zeek_script_args") {
+        for arg in &config.script_args {
+            list.push(Value::Str(arg.as_bytes().into()));
+        }
     }
     set_limits(&mut vm);
     vm.freeze();

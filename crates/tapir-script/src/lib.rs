@@ -11,5 +11,6 @@ pub mod hir;
 pub mod lex;
 pub mod load;
 pub mod parse;
+pub mod quote;
 pub mod render;
 pub mod symbol;

@@ -96,6 +96,30 @@ pub fn plain(program: &Program, e: &Expr) -> String {
     r.out
 }
 
+/// The text of an expression whose locals are given, strings without quotes.
+pub fn unquoted(program: &Program, locals: &[Local], e: &Expr) -> String {
+    let mut r = Renderer {
+        program,
+        locals,
+        quotes: false,
+        out: String::new(),
+    };
+    r.expr(e);
+    r.out
+}
+
+/// The text of what is assigned to, strings without quotes.
+pub fn target(program: &Program, locals: &[Local], l: &LValue) -> String {
+    let mut r = Renderer {
+        program,
+        locals,
+        quotes: false,
+        out: String::new(),
+    };
+    r.lvalue(l);
+    r.out
+}
+
 /// The text of a statement, strings without quotes.
 pub fn stmt(program: &Program, locals: &[Local], s: &Stmt) -> String {
     let mut r = Renderer {
@@ -227,15 +251,14 @@ impl Renderer<'_> {
                 single_line,
             } => {
                 let text = String::from_utf8_lossy(text);
-                let inner = format!("^?({text})$?");
-                match (ignore_case, single_line) {
-                    (false, false) => format!("/{inner}/"),
-                    (i, s) => format!(
-                        "/(?{}{}:{inner})/",
-                        if *i { "i" } else { "" },
-                        if *s { "s" } else { "" }
-                    ),
+                let mut inner = format!("^?({text})$?");
+                if *ignore_case {
+                    inner = format!("(?i:{inner})");
                 }
+                if *single_line {
+                    inner = format!("(?s:{inner})");
+                }
+                format!("/{inner}/")
             }
             Const::Type(t) => type_text(self.types(), *t),
         };
@@ -578,6 +601,10 @@ impl Renderer<'_> {
     }
 
     fn block(&mut self, stmts: &[Stmt]) {
+        if stmts.is_empty() {
+            self.put(";");
+            return;
+        }
         self.put("{ \n");
         for s in stmts {
             if matches!(s.kind, StmtKind::Null) {

@@ -276,3 +276,69 @@ fn what_stands_in_the_wrong_place() {
         &["line 3: &default on parameter 'b' has no effect (not a event declaration)"],
     );
 }
+
+#[test]
+fn patterns_that_do_not_compile() {
+    for (pattern, why) in [
+        ("/a|/", "empty alternative in pattern /a|/"),
+        ("/*a/", "nothing to repeat in pattern /*a/"),
+        ("/a{5,2}/", "bad repetition count"),
+        ("/}/", "unbalanced `}`"),
+        ("/[[:foo:]]/", "unknown class name"),
+        ("/a(/", "unbalanced parenthesis in pattern /a(/"),
+    ] {
+        body(&format!("print {pattern};"), &["error in ./t.zeek, line 2: ", why]);
+    }
+}
+
+#[test]
+fn bit_operators_take_counts() {
+    for (expr, why) in [
+        ("1 << -1", "requires \"count\" right operand (1 << -1)"),
+        ("1 >> +1", "requires \"count\" right operand"),
+        ("-1 & 1", "requires \"count\" or compatible \"set\" operands (-1 & 1)"),
+        ("T | F", "requires \"count\" or compatible \"set\" operands (T | F)"),
+        ("1 ^ 1.0", "requires \"count\" or compatible \"set\" operands (1 ^ 1.0)"),
+    ] {
+        body(&format!("print {expr};"), &[why]);
+    }
+}
+
+#[test]
+fn enumerators() {
+    expect(
+        "type E: enum { A = 1, B = 1 };",
+        &["enumerator value in enumerated type definition already exists (1)"],
+    );
+    expect("type E: enum { };", &["syntax error, at or near \"}\""]);
+    expect(
+        "type E: enum { A };\nredef enum E += { B = 5 };",
+        &["line 3: cannot mix explicit enumerator assignment and implicit auto-increment"],
+    );
+    expect(
+        "type E: enum { A = 1,\nB };",
+        &["line 3: cannot mix explicit enumerator assignment and implicit auto-increment"],
+    );
+}
+
+#[test]
+fn limits_are_told() {
+    let list = |n: usize, f: &dyn Fn(usize) -> String| (0..n).map(f).collect::<Vec<_>>().join("");
+    body(
+        &list(8193, &|i| format!("local x{i} = 1;")),
+        &["a function has at most 8192 parameters and local variables"],
+    );
+    let fields = list(32_769, &|i| format!("f{i}: count;"));
+    expect(
+        &format!("type Q: record {{ {fields} }};"),
+        &["a record has at most 32768 fields"],
+    );
+    let args = list(8193, &|_| "1,".into());
+    body(&format!("print cat({args} 1);"), &["unknown identifier cat"]);
+    body(&format!("print fmt({args} 1);"), &["error in"]);
+    let params = list(8193, &|i| format!("p{i}: count;"));
+    expect(
+        &format!("function q({params}) {{ }}"),
+        &["a function has at most 8192 parameters"],
+    );
+}

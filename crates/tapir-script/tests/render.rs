@@ -25,8 +25,8 @@ fn bodies_are_shown_normalised() {
         Box::new(One("global n = 1;
             function g(s: string, base: count &default=10): double { return 1.0; }
             function empty() { }
-            function p(a: int, b: int): bool {
-                return (a + b) * 2 - (a - (b - 1)) > -(a * b) && ! (a < b || b < a) && (a | 1) == (b & 2 | 3);
+            function p(a: int, b: int, c: count): bool {
+                return (a + b) * 2 - (a - (b - 1)) > -(a * b) && ! (a < b || b < a) && (c | 1) == (c & 2 | 3);
             }
             function f(a: count, v: vector of string): bool {
                 if ( a >= 5 && n == 2 ) { n += a; return T; } else print a, \"text\";
@@ -50,7 +50,7 @@ fn bodies_are_shown_normalised() {
     assert_eq!(text("empty"), ";");
     assert_eq!(
         text("p"),
-        "{ \nreturn (-(a * b) < 2 * (a + b) - (a - (b - 1)) && !(a < b || b < a) && a | 1 == b & 2 | 3);\n}"
+        "{ \nreturn (-(a * b) < 2 * (a + b) - (a - (b - 1)) && !(a < b || b < a) && c | 1 == c & 2 | 3);\n}"
     );
     assert_eq!(
         text("f"),

@@ -467,10 +467,8 @@ impl Parser<'_> {
                     self.pos = start;
                     return Err(self.error("`[` without `]`"));
                 }
-                Some(b']') => {
-                    if !any {
-                        return Err(self.error("empty character class"));
-                    }
+                // The first byte of a class does not end it.
+                Some(b']') if any => {
                     self.pos += 1;
                     break;
                 }

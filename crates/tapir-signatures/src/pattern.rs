@@ -48,6 +48,19 @@ const MEMORY_MAX: usize = 8 << 20;
 impl Pattern {
     /// Compiles the text between the slashes of a literal with its flags.
     pub fn compile(text: &[u8], ignore_case: bool, single_line: bool) -> Result<Pattern, Error> {
+        let (full, node) = Pattern::parse(text, ignore_case, single_line)?;
+        Ok(Pattern::new(&full, node))
+    }
+
+    /// Whether [`compile`](Pattern::compile) takes such a literal.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(text: &[u8], ignore_case: bool, single_line: bool) -> Result<(), Error> {
+        Pattern::parse(text, ignore_case, single_line).map(|_| ())
+    }
+
+    fn parse(text: &[u8], ignore_case: bool, single_line: bool) -> Result<(Vec<u8>, Node), Error> {
         // Parsed alone first: an unbalanced `)` must not close the wrapper.
         ast::parse(text, false)?;
         let mut full = wrap(text);
@@ -60,10 +73,13 @@ impl Pattern {
             full = [b"(?s:", full.as_slice(), b")"].concat();
             shift += 4;
         }
-        Pattern::from_printed(&full).map_err(|e| Error {
-            pos: e.pos.saturating_sub(shift).min(text.len()),
-            ..e
-        })
+        match ast::parse(&full, false) {
+            Ok(node) => Ok((full, node)),
+            Err(e) => Err(Error {
+                pos: e.pos.saturating_sub(shift).min(text.len()),
+                ..e
+            }),
+        }
     }
 
     /// Compiles a printed text, such as [`text`](Pattern::text) gives, as it stands.

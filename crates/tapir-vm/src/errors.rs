@@ -4,6 +4,7 @@ use tapir_data::text::{type_text, value_type_text};
 use tapir_data::types::TypeId;
 use tapir_data::value::{FuncId, Value};
 use tapir_script::hir::{Ident, Program, Span};
+use tapir_script::quote::{self, Part};
 
 use crate::code::{Instr, kind};
 use crate::host::{Failure, Host, Location, Message, RtError, Severity};
@@ -40,6 +41,12 @@ pub(crate) fn source_text(prog: &Program, span: Span) -> String {
     }
     out
 }
+
+/// Errors about something that was read, by their texts.
+const READS: [&str; 3] = ["value used but not set", "no such index", "field value missing"];
+
+/// Bytes of an expression that a message quotes.
+const QUOTE_MAX: usize = 300;
 
 impl Vm {
     fn span_here(&self) -> Option<Span> {
@@ -118,6 +125,24 @@ impl Vm {
         }
     }
 
+    /// The normalised text of what failed at the running instruction, or else its source.
+    #[cold]
+    fn quoted(&self, part: Part) -> Option<String> {
+        let span = self.span_here()?;
+        let program = self.program();
+        // SAFETY: there is a running instruction, so there is running code.
+        let body = unsafe { (*self.cur_code).body.as_deref() };
+        let mut text = quote::failed(program, body.unwrap_or(&program.top_level), span, part)
+            .map(|t| t.replace('\n', ""))
+            .unwrap_or_else(|| source_text(program, span));
+        if text.len() > QUOTE_MAX {
+            let cut = (0..=QUOTE_MAX).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+            text.truncate(cut);
+            text.push('…');
+        }
+        Some(text)
+    }
+
     /// An expression error whose detail is the expression's text.
     #[cold]
     pub(crate) fn detailed(&mut self, pc: *const Instr, text: &str) -> RtError {
@@ -127,10 +152,8 @@ impl Vm {
 
     #[cold]
     pub(crate) fn detailed_here(&mut self, text: &str) -> RtError {
-        let detail = self
-            .span_here()
-            .map(|s| source_text(self.program(), s))
-            .unwrap_or_default();
+        let part = if READS.contains(&text) { Part::Read } else { Part::Value };
+        let detail = self.quoted(part).unwrap_or_default();
         let text = if detail.is_empty() {
             text.to_string()
         } else {
@@ -153,7 +176,7 @@ impl Vm {
             return self.detailed_here("value used but not set");
         }
         let got = value_type_text(self.types(), v);
-        let text = format!("value of type {got} where another was expected (kind {want})");
+        let text = format!("value of type {got} where {} was expected", kind::name(want));
         self.detailed_here(&text)
     }
 
@@ -175,10 +198,7 @@ impl Vm {
 
     #[cold]
     pub(crate) fn count_underflow(&mut self, host: &mut dyn Host) {
-        let detail = self
-            .span_here()
-            .map(|s| source_text(self.program(), s))
-            .unwrap_or_default();
+        let detail = self.quoted(Part::Value).unwrap_or_default();
         let location = self.location();
         self.report(
             host,
@@ -243,6 +263,17 @@ impl Vm {
             .span_here()
             .map(|s| crate::origin::notes(self.program(), s))
             .unwrap_or_default();
+        let text = match self.quoted(Part::Call) {
+            None => text,
+            // What the built-in says of an argument stands behind the call.
+            Some(call) => match text
+                .split_once(" (")
+                .and_then(|(what, of)| Some((what, of.strip_suffix(')')?)))
+            {
+                Some((what, of)) => format!("{what} ({call} and {of})"),
+                None => format!("{text} ({call})"),
+            },
+        };
         self.report_full(host, Severity::Error, text, location, notes);
     }
 

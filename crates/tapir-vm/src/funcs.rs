@@ -13,8 +13,9 @@ use tapir_interface::queue::{EventId, QueuedEvent};
 use tapir_script::hir::{Body, FunctionKind, Thunk};
 
 use crate::code::{Code, enc, kind};
+use crate::errors::location_of;
 use crate::exec::dup;
-use crate::host::{CallCtx, Host, Late, RtError, Severity};
+use crate::host::{CallCtx, Failure, Host, Late, RtError, Severity};
 use crate::lower;
 use crate::vm::Vm;
 
@@ -57,7 +58,18 @@ impl Vm {
 
     #[cold]
     fn compile_error(&mut self, name: &str, why: String) -> RtError {
-        self.located(Severity::InternalError, format!("cannot compile {name}: {why}"))
+        self.located(Severity::Error, format!("cannot compile {name}: {why}"))
+    }
+
+    /// As [`compile_error`](Vm::compile_error), at the body that does not compile.
+    #[cold]
+    fn body_error(&mut self, name: &str, body: &Body, why: String) -> RtError {
+        RtError::Fail(Box::new(Failure {
+            severity: Severity::Error,
+            text: format!("cannot compile {name}: {why}"),
+            location: location_of(self.program(), body.span),
+            stack: Vec::new(),
+        }))
     }
 
     /// Compiles a function for direct calls.
@@ -69,11 +81,14 @@ impl Vm {
             return Err(self.compile_error(&function.name, "it is a built-in".into()));
         };
         let Some(body) = bodies.first() else {
-            return Err(self.detailed_here(&format!("function {} has no body", function.name)));
+            // Only declared: a variable of function type that nothing was assigned to.
+            let text = format!("value used but not set ({})", function.name);
+            let e = self.located(Severity::ExpressionError, text);
+            return Err(self.with_location(e));
         };
         let code = match lower::body(self, host, prog, f, function, body) {
             Ok(c) => Rc::new(c),
-            Err(why) => return Err(self.compile_error(&function.name, why)),
+            Err(why) => return Err(self.body_error(&function.name, body, why)),
         };
         let at = Rc::as_ptr(&code);
         self.codes.push(code);
@@ -129,7 +144,7 @@ impl Vm {
         if let FunctionKind::Script(bodies) = &function.kind {
             for b in bodies {
                 let code = lower::body(self, host, prog, f, function, b)
-                    .map_err(|why| self.compile_error(&function.name, why))?;
+                    .map_err(|why| self.body_error(&function.name, b, why))?;
                 out.push_str(&code.disassemble());
             }
         }
@@ -347,7 +362,7 @@ impl Vm {
                 *h.code.borrow_mut() = Some(c.clone());
                 Ok(c)
             }
-            Err(why) => Err(self.compile_error(&function.name, why)),
+            Err(why) => Err(self.body_error(&function.name, &h.body, why)),
         }
     }
 

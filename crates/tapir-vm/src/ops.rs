@@ -37,6 +37,9 @@ fn float_of(v: &Value) -> Option<f64> {
     }
 }
 
+/// Containers within containers that one conversion follows.
+const COERCE_DEPTH_MAX: u32 = 500;
+
 impl Vm {
     /// A binary operation on two values that are no vectors.
     pub(crate) fn binary(&mut self, host: &mut dyn Host, op: u8, a: &Value, b: &Value) -> Result<Value, RtError> {
@@ -405,6 +408,19 @@ impl Vm {
 
     /// An implicit conversion. `Unset` comes back after an error that only skips the statement.
     pub fn coerce(&mut self, host: &mut dyn Host, v: &Value, to: TypeId) -> Result<Value, RtError> {
+        if !matches!(v, Value::Record(_) | Value::Table(_) | Value::Vector(_)) {
+            return self.converted(host, v, to);
+        }
+        if self.coercing > COERCE_DEPTH_MAX {
+            return Err(self.detailed_here("the value is nested too deeply to be converted"));
+        }
+        self.coercing += 1;
+        let converted = self.converted(host, v, to);
+        self.coercing -= 1;
+        converted
+    }
+
+    fn converted(&mut self, host: &mut dyn Host, v: &Value, to: TypeId) -> Result<Value, RtError> {
         let want = self.types().kind(to).clone();
         let v = match (v, &want) {
             (Value::Unset, _) => Value::Unset,

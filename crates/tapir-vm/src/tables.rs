@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tapir_data::copy::deep_copy;
 use tapir_data::table::{AttrValue, Table, TableAttrs};
+use tapir_data::text::value_type_text;
 use tapir_data::types::{Kind, TypeId};
 use tapir_data::value::{Subnet, Value};
 use tapir_script::hir::{Attrs, ExprKind, Thunk};
@@ -173,13 +174,24 @@ impl Vm {
         }
     }
 
-    fn complete_keys(&mut self, host: &mut dyn Host, keys: &[Value]) -> Result<(), RtError> {
+    /// Fills in the defaults of records among the index values. Whether they are fit to be a key: a record that lacks a
+    /// mandatory field is not.
+    fn complete_keys(&mut self, host: &mut dyn Host, keys: &[Value]) -> Result<bool, RtError> {
+        let mut complete = true;
         for k in keys {
             if !self.plain_key(k) {
                 self.materialize(host, k)?;
+                complete &= self.complete_key(k);
             }
         }
-        Ok(())
+        Ok(complete)
+    }
+
+    #[cold]
+    fn key_error(&mut self, host: &mut dyn Host) {
+        let location = self.location();
+        let text = "index type doesn't match table: a mandatory field of a record is not set";
+        self.report(host, crate::host::Severity::Error, text.into(), location);
     }
 
     /// The position that a look-up finds: exact, by longest prefix, or none.
@@ -213,7 +225,13 @@ impl Vm {
         let Value::Table(t) = container else {
             return Err(self.detailed_here("value used but not set"));
         };
-        self.complete_keys(host, keys)?;
+        if !self.complete_keys(host, keys)? {
+            self.key_error(host);
+            return match self.table_default(host, t, keys)? {
+                Some(v) if kind::fits(k, &v) => Ok(v),
+                _ => Err(self.detailed_here("no such index")),
+            };
+        }
         if let [Value::Str(s)] = keys
             && self.by_pattern(t)
         {
@@ -293,7 +311,15 @@ impl Vm {
 
     /// `t[keys] = v`.
     pub fn table_set(&mut self, host: &mut dyn Host, t: &Rc<Table>, keys: &[Value], v: Value) -> Result<(), RtError> {
-        self.complete_keys(host, keys)?;
+        if !self.complete_keys(host, keys)? {
+            let shown = tapir_data::text::render(self, &v, tapir_data::text::Style::Message);
+            let text = format!(
+                "table index assignment failed for invalid type '{}', value: {}",
+                value_type_text(self.types(), &v),
+                String::from_utf8_lossy(&shown)
+            );
+            return Err(self.located(crate::host::Severity::RuntimeError, text));
+        }
         let attrs = t.attrs();
         if t.iterating() && t.find(keys).is_none() {
             self.invalidation_warning(host);
@@ -378,7 +404,9 @@ impl Vm {
     pub(crate) fn contains(&mut self, host: &mut dyn Host, container: &Value, keys: &[Value]) -> Result<bool, RtError> {
         match container {
             Value::Table(t) => {
-                self.complete_keys(host, keys)?;
+                if !self.complete_keys(host, keys)? {
+                    return Ok(false);
+                }
                 if let [Value::Str(s)] = keys
                     && self.by_pattern(t)
                 {
@@ -436,7 +464,10 @@ impl Vm {
         let Value::Table(t) = container else {
             return Err(self.detailed_here("value used but not set"));
         };
-        self.complete_keys(host, keys)?;
+        if !self.complete_keys(host, keys)? {
+            self.key_error(host);
+            return Ok(());
+        }
         let present = t.contains(keys);
         if !present && t.iterating() {
             self.invalidation_warning(host);
@@ -464,7 +495,9 @@ impl Vm {
     pub fn delete_member(&mut self, host: &mut dyn Host, container: &Value, keys: &[Value]) -> Result<(), RtError> {
         match container {
             Value::Table(t) => {
-                self.complete_keys(host, keys)?;
+                if !self.complete_keys(host, keys)? {
+                    return Ok(());
+                }
                 if t.iterating() && t.contains(keys) {
                     self.invalidation_warning(host);
                 }

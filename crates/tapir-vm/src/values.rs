@@ -14,6 +14,9 @@ use crate::exec::dup;
 use crate::host::{Host, RtError};
 use crate::vm::{FieldDefault, RecordPlan, Vm};
 
+/// Defaults within defaults that a record is given before this counts as endless.
+const DEFAULT_DEPTH_MAX: u32 = 500;
+
 impl Vm {
     /// The value of a constant.
     pub(crate) fn constant_value(&mut self, host: &mut dyn Host, c: &Const) -> Result<Value, String> {
@@ -133,6 +136,12 @@ impl Vm {
         let eager = defaults
             .iter()
             .any(|d| matches!(d, FieldDefault::Thunk(id) if has_call(&self.prog().default(*id).expr)));
+        let mandatory = types.record(ty).map_or_else(Vec::new, |r| {
+            let lacks = |(i, d): (usize, &FieldDefault)| {
+                (matches!(d, FieldDefault::None) && !r.fields[i].optional).then_some(i as u32)
+            };
+            defaults.iter().enumerate().filter_map(lacks).collect()
+        });
         let constants = defaults.iter().take(last_const).map(|d| match d {
             FieldDefault::Const(v) => v.clone(),
             _ => Value::Unset,
@@ -144,6 +153,7 @@ impl Vm {
             lazy,
             eager,
             flat,
+            mandatory,
         });
         if self.plans.len() <= ty.0 as usize {
             self.plans.resize(ty.0 as usize + 1, None);
@@ -161,10 +171,40 @@ impl Vm {
     #[inline(never)]
     fn plain_aggregate(&self, k: &Value) -> bool {
         match k {
-            Value::Record(r) => matches!(self.plans.get(r.ty.0 as usize), Some(Some(p)) if p.flat),
+            Value::Record(r) => match self.plans.get(r.ty.0 as usize) {
+                Some(Some(p)) => p.flat && p.mandatory.iter().all(|slot| r.has(*slot as usize)),
+                _ => false,
+            },
             Value::Vector(_) | Value::List(_) => false,
             _ => true,
         }
+    }
+
+    /// Whether a key has all fields that it needs, after its defaults were filled in.
+    pub(crate) fn complete_key(&mut self, k: &Value) -> bool {
+        let mut seen: HashSet<*const u8> = HashSet::new();
+        let mut todo: SmallVec<[Value; 8]> = SmallVec::new();
+        todo.push(k.clone());
+        while let Some(v) = todo.pop() {
+            match &v {
+                Value::Record(r) => {
+                    if !seen.insert(Rc::as_ptr(r) as *const u8) {
+                        continue;
+                    }
+                    let plan = self.record_plan(r.ty);
+                    if !plan.mandatory.iter().all(|slot| r.has(*slot as usize)) {
+                        return false;
+                    }
+                    todo.extend((0..r.len()).map(|slot| r.get(slot)).filter(is_aggregate));
+                }
+                Value::List(l) => todo.extend(l.iter().filter(|v| is_aggregate(v)).cloned()),
+                Value::Vector(x) if self.may_hold_records(x.ty) && seen.insert(Rc::as_ptr(x) as *const u8) => {
+                    todo.extend(x.to_vec().into_iter().filter(is_aggregate));
+                }
+                _ => {}
+            }
+        }
+        true
     }
 
     /// The slots of a record that is being made: constant defaults and room for what is given.
@@ -313,9 +353,13 @@ impl Vm {
             return Ok(());
         }
         let mut seen: HashSet<*const u8> = HashSet::new();
-        let mut todo: SmallVec<[Value; 8]> = SmallVec::new();
-        todo.push(v.clone());
-        while let Some(v) = todo.pop() {
+        // Each with the number of defaults that were made within one another to come to it.
+        let mut todo: SmallVec<[(Value, u32); 8]> = SmallVec::new();
+        todo.push((v.clone(), 0));
+        while let Some((v, depth)) = todo.pop() {
+            if depth > DEFAULT_DEPTH_MAX {
+                return Err(self.detailed_here("the default of a record's field holds such a record again, without end"));
+            }
             match &v {
                 Value::Record(r) => {
                     if !seen.insert(Rc::as_ptr(r) as *const u8) {
@@ -323,14 +367,14 @@ impl Vm {
                     }
                     let plan = self.record_plan(r.ty);
                     for slot in 0..plan.defaults.len() {
-                        let x = match r.get(slot) {
+                        let (x, depth) = match r.get(slot) {
                             Value::Unset if !matches!(plan.defaults[slot], FieldDefault::None) => {
-                                self.default_of(host, r, slot)?
+                                (self.default_of(host, r, slot)?, depth + 1)
                             }
-                            x => x,
+                            x => (x, depth),
                         };
                         if is_aggregate(&x) {
-                            todo.push(x);
+                            todo.push((x, depth));
                         }
                     }
                 }
@@ -338,16 +382,17 @@ impl Vm {
                     if !self.may_hold_records(x.ty) || !seen.insert(Rc::as_ptr(x) as *const u8) {
                         continue;
                     }
-                    todo.extend(x.to_vec().into_iter().filter(is_aggregate));
+                    todo.extend(x.to_vec().into_iter().filter(is_aggregate).map(|v| (v, depth)));
                 }
                 Value::Table(t) => {
                     if !self.may_hold_records(t.ty) || !seen.insert(Rc::as_ptr(t) as *const u8) {
                         continue;
                     }
                     // Keys are snapshots that were completed when they were stored.
-                    todo.extend(t.entries().into_iter().map(|e| e.1).filter(is_aggregate));
+                    let values = t.entries().into_iter().map(|e| e.1).filter(is_aggregate);
+                    todo.extend(values.map(|v| (v, depth)));
                 }
-                Value::List(l) => todo.extend(l.iter().filter(|v| is_aggregate(v)).cloned()),
+                Value::List(l) => todo.extend(l.iter().filter(|v| is_aggregate(v)).map(|v| (v.clone(), depth))),
                 _ => {}
             }
         }

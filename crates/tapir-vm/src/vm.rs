@@ -86,6 +86,8 @@ pub(crate) struct RecordPlan {
     pub eager: bool,
     /// Whether all fields are scalars or strings and none is evaluated at first read.
     pub flat: bool,
+    /// The slots that a value must have to serve as a key: neither optional nor with a default.
+    pub mandatory: Vec<u32>,
 }
 
 /// An attribute's expression.
@@ -180,6 +182,8 @@ pub struct Vm {
     pub(crate) active: Vec<Active>,
     /// Some `when` waits, so that changes are looked at.
     pub(crate) watching: bool,
+    /// How deep the conversion that is going on has come.
+    pub(crate) coercing: u32,
 
     option_handlers: HashMap<GlobalId, Vec<(i64, Value)>>,
     options_changed: bool,
@@ -252,6 +256,7 @@ impl Vm {
             triggers: Triggers::default(),
             active: Vec::new(),
             watching: false,
+            coercing: 0,
             option_handlers: HashMap::new(),
             options_changed: false,
             cast_hook: None,

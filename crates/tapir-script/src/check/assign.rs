@@ -103,8 +103,8 @@ impl Checker<'_> {
                 self.coerce(v, ty, Context::Assign)
             }
             What::Vector(element) => {
-                let is_brace = matches!(value.kind, A::Brace(_));
-                let v = self.value(value, Some(if is_brace { ty } else { element }));
+                let whole = matches!(value.kind, A::Brace(_)) || self.is_list_of(value, element);
+                let v = self.value(value, Some(if whole { ty } else { element }));
                 if v.ty == builtin::ERROR {
                     return v;
                 }
@@ -185,6 +185,39 @@ impl Checker<'_> {
             kind: ExprKind::AddAssign(lvalue, Box::new(value)),
             ty,
             span,
+        }
+    }
+
+    /// Whether a constructor of a vector lists vectors, so that it stands for elements and not for one.
+    fn is_list_of(&mut self, value: &ast::Expr, element: TypeId) -> bool {
+        let A::Constructor(ast::Constructor::Vector, args, _) = &value.kind else {
+            return false;
+        };
+        let (Some(first), Kind::Vector(inner)) = (args.first(), self.kind(element)) else {
+            return false;
+        };
+        let (inner, ty) = (*inner, self.plain_type(first));
+        match &first.kind {
+            A::Constructor(ast::Constructor::Vector, ..) => {
+                !matches!(self.kind(inner), Kind::Vector(_) | Kind::Any) || self.is_list_of(first, inner)
+            }
+            _ => ty.is_some_and(|t| self.fits(t, element) && !self.fits(t, inner)),
+        }
+    }
+
+    /// The type of a plain variable.
+    fn plain_type(&mut self, e: &ast::Expr) -> Option<TypeId> {
+        let A::Name(name) = e.kind else {
+            return None;
+        };
+        let frame = self.frames.last()?;
+        if let Some(id) = frame.vars.get(&name) {
+            return Some(frame.info[id.0 as usize].ty);
+        }
+        let full = self.find_global(name)?;
+        match self.entity(full)?.meaning {
+            hir::Ident::Global(g) => Some(self.program.globals[g.0 as usize].ty),
+            _ => None,
         }
     }
 

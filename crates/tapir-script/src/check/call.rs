@@ -171,6 +171,11 @@ impl Checker<'_> {
         span: Span,
         what: &str,
     ) -> Option<Vec<Expr>> {
+        if args.len() > super::ARGUMENTS_MAX {
+            let text = format!("a call has at most {} arguments", super::ARGUMENTS_MAX);
+            self.err("too-many", span, text);
+            return None;
+        }
         if sig.variadic {
             // What stands before the dots has types, the rest may be anything.
             let typed = sig.params.iter().filter(|p| &*p.name != "va_args").count();

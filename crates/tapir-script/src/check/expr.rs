@@ -72,7 +72,11 @@ impl Checker<'_> {
                 ignore_case,
                 single_line,
             } => {
-                if let Some(why) = super::ops::pattern_problem(text) {
+                let problem = super::ops::pattern_problem(text).map(str::to_owned).or_else(|| {
+                    let checked = tapir_signatures::Pattern::check(text, *ignore_case, *single_line);
+                    checked.err().map(|e| e.reason)
+                });
+                if let Some(why) = problem {
                     let shown = String::from_utf8_lossy(text).into_owned();
                     return self.bad_expr("bad-pattern", span, format!("{why} in pattern /{shown}/"));
                 }

@@ -25,7 +25,7 @@ mod usage;
 use std::sync::Arc;
 
 pub use later::{Held, Later, Waiting};
-use tapir_data::types::{Flavor, Kind, TypeId, builtin};
+use tapir_data::types::{EnumId, Flavor, Kind, TypeId, builtin};
 use tapir_data::value::FuncId;
 
 use crate::ast;
@@ -138,6 +138,15 @@ enum Found {
     Nothing,
 }
 
+/// Parameters and locals of one function: what the registers of the machine hold, with room for what is computed.
+const LOCALS_MAX: usize = 8192;
+
+/// Fields of one record.
+const FIELDS_MAX: usize = 32_768;
+
+/// Arguments of one call.
+const ARGUMENTS_MAX: usize = 8192;
+
 /// The state of a check that is going on.
 pub struct Checker<'p> {
     pub names: Interner,
@@ -185,6 +194,8 @@ pub struct Checker<'p> {
     later: Vec<Vec<(FuncId, &'static Place)>>,
     /// The file that was last asked about, and whether it declares what native code implements.
     native: (u32, bool),
+    /// Whether the enumerators of an enumeration have explicit values; those of native declarations may mix.
+    explicit_enums: FastMap<EnumId, bool>,
 }
 
 impl Checker<'static> {
@@ -232,6 +243,7 @@ impl Checker<'static> {
             function: None,
             indexed_global: None,
             type_deprecations: FastMap::default(),
+            explicit_enums: FastMap::default(),
             births: 0,
             horizon: u32::MAX,
             later: Vec::new(),
@@ -284,6 +296,7 @@ impl<'p> Checker<'p> {
             function: self.function,
             indexed_global: self.indexed_global,
             type_deprecations: self.type_deprecations,
+            explicit_enums: self.explicit_enums,
             births: self.births,
             horizon: self.horizon,
             later: self.later,

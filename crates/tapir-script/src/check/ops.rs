@@ -100,7 +100,9 @@ impl Checker<'_> {
         use BinOp::*;
         let text = match op {
             Lt | Le | Eq | Ne => "illegal comparison",
-            BitAnd | BitOr | BitXor | Shl | Shr | Mod => "requires an integral operand",
+            BitAnd | BitOr | BitXor => "requires \"count\" or compatible \"set\" operands",
+            Shl | Shr if self.canonical(b.ty) == builtin::INT => "requires \"count\" right operand",
+            Shl | Shr | Mod => "requires an integral operand",
             _ => "requires arithmetic operands",
         };
         let text = format!("{text} ({})", self.op_text(op, &a, &b));
@@ -191,13 +193,10 @@ impl Checker<'_> {
                 _ => None,
             },
             Mod => number.filter(|t| integral(*t)).map(|t| (Operand::Same(t), t)),
-            Shl | Shr => {
-                let ok = integral(x) && (y == COUNT || (integral(y) && matches!(b.kind, ExprKind::Const(_))));
-                ok.then_some((Operand::AsIs, x))
-            }
+            Shl | Shr => (integral(x) && y == COUNT).then_some((Operand::AsIs, x)),
             BitAnd | BitOr if sets => Some((Operand::AsIs, x)),
             BitAnd | BitOr if x == PATTERN && y == PATTERN => Some((Operand::AsIs, PATTERN)),
-            BitAnd | BitOr | BitXor => number.filter(|t| integral(*t)).map(|t| (Operand::Same(t), t)),
+            BitAnd | BitOr | BitXor => (x == COUNT && y == COUNT).then_some((Operand::AsIs, COUNT)),
             Lt | Le => match (x, y) {
                 _ if number.is_some() => number.map(|t| (Operand::Same(t), BOOL)),
                 _ if sets => Some((Operand::AsIs, BOOL)),

@@ -18,6 +18,13 @@ impl Checker<'_> {
         if self.module != Symbol::EMPTY {
             shown = format!("{}::{shown}", self.text(self.module)).into();
         }
+        if self.frame().locals.len() == super::LOCALS_MAX {
+            let text = format!(
+                "a function has at most {} parameters and local variables",
+                super::LOCALS_MAX
+            );
+            self.err("too-many", span, text);
+        }
         let frame = self.frame();
         let id = LocalId(frame.locals.len() as u32);
         frame.locals.push(hir::Local {

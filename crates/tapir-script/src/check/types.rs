@@ -181,6 +181,11 @@ impl Checker<'_> {
     /// Adds fields to a record, at its declaration or by `redef`.
     pub(super) fn add_fields(&mut self, id: RecordId, ty: TypeId, fields: &[ast::Field], redef: bool, span: Span) {
         for f in fields {
+            if self.program.types.records[id.0 as usize].fields.len() >= super::FIELDS_MAX {
+                let text = format!("a record has at most {} fields", super::FIELDS_MAX);
+                self.err("too-many", f.name.span, text);
+                return;
+            }
             let name = self.text(f.name.name).clone();
             if self.program.types.layout(id).by_name.contains_key(&name) {
                 let record = self.type_text(ty);
@@ -240,6 +245,11 @@ impl Checker<'_> {
     pub(super) fn signature(&mut self, sig: &ast::Signature) -> FuncType {
         let mut params: Vec<Param> = Vec::with_capacity(sig.params.len());
         for p in &sig.params {
+            if params.len() == super::LOCALS_MAX {
+                let text = format!("a function has at most {} parameters", super::LOCALS_MAX);
+                self.err("too-many", p.name.span, text);
+                break;
+            }
             let ty = self.ty(&p.ty);
             let name = self.text(p.name.name).clone();
             if params.iter().any(|q| q.name == name) {
@@ -365,8 +375,9 @@ impl Checker<'_> {
     pub(super) fn enum_items(&mut self, id: EnumId, ty: TypeId, items: &[ast::EnumItem]) {
         let explicit = items.iter().filter(|i| i.value.is_some()).count();
         let native = items.first().is_some_and(|i| self.is_native(i.name.span));
-        if explicit != 0 && explicit != items.len() && !native {
-            if let Some(i) = items.first() {
+        if let Some(first) = items.first().filter(|_| !native) {
+            let ruled = *self.explicit_enums.entry(id).or_insert(first.value.is_some());
+            if let Some(i) = items.iter().find(|i| i.value.is_some() != ruled) {
                 self.err(
                     "enum-mix",
                     i.name.span,
@@ -388,10 +399,14 @@ impl Checker<'_> {
                 );
                 continue;
             }
-            let value = self
-                .program
-                .types
-                .add_enumerator(id, text, item.value.map(|v| v.0).or(unset));
+            let given = item.value.map(|v| v.0).or(unset);
+            if let (Some(v), Some(span)) = (given.filter(|_| !native), item.value.map(|v| v.1)) {
+                if self.program.types.enums[id.0 as usize].by_value.contains_key(&v) {
+                    let message = format!("enumerator value in enumerated type definition already exists ({v})");
+                    self.err("duplicate-enumerator", span, message);
+                }
+            }
+            let value = self.program.types.add_enumerator(id, text, given);
             let exported = self.exported;
             self.define(full, hir::Ident::Enumerator(ty, value), exported, item.name.span);
             if let (Some(d), Some(e)) = (&item.deprecated, self.scope[full.0 as usize].as_mut()) {

@@ -339,6 +339,7 @@ impl Front<'_> {
         } else {
             self.path.clone()
         };
+        let mut no_package = None;
         for base in bases.iter() {
             let full = join(base, name);
             for candidate in [format!("{full}.zeek"), full] {
@@ -363,11 +364,8 @@ impl Front<'_> {
                                 }));
                             }
                             // A directory that is no package does not hide a package of that name further on.
-                            _ if bases.len() > 1 && base != &bases[bases.len() - 1] => {}
                             _ => {
-                                return Err(format!(
-                                    "Failed to open package '{candidate}': missing '__load__.zeek' file"
-                                ));
+                                no_package.get_or_insert(candidate);
                             }
                         }
                     }
@@ -375,9 +373,10 @@ impl Front<'_> {
                 }
             }
         }
-        match self.declarations(name) {
-            Some(file) => self.find(&file, None),
-            None => Ok(None),
+        match (self.declarations(name), no_package) {
+            (Some(file), _) => self.find(&file, None),
+            (None, Some(dir)) => Err(format!("Failed to open package '{dir}': missing '__load__.zeek' file")),
+            (None, None) => Ok(None),
         }
     }
 

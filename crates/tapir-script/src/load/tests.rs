@@ -69,3 +69,12 @@ fn missing_files_end_the_load() {
     let (_, d) = load(&[("./a.zeek", "global a = 1;\n@load ./nothing\nglobal b = c;")]);
     assert_eq!(d, ["fatal error in ./a.zeek, line 2: can't find ./nothing"]);
 }
+
+#[test]
+fn a_directory_that_is_no_package_is_named() {
+    let (_, d) = load(&[("./a.zeek", "@load e"), ("./e/other.zeek", "")]);
+    assert_eq!(
+        d,
+        ["fatal error in ./a.zeek, line 1: Failed to open package './e': missing '__load__.zeek' file"]
+    );
+}

@@ -304,8 +304,10 @@ impl<H: Host> Parser<H> {
             d = d.suggest(habit);
         } else if starts_something(tok) {
             d = d.suggest("a \";\" seems to be missing behind what stands before");
-            d.notes
-                .push(format!("the statement before ends in {}", self.quote(before)));
+            if !self.source(before).is_empty() {
+                d.notes
+                    .push(format!("the statement before ends in {}", self.quote(before)));
+            }
             let between = Span {
                 start: before.end,
                 end: here.start,

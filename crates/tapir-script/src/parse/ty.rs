@@ -193,6 +193,9 @@ impl<H: Host> Parser<H> {
 
     pub(super) fn enum_items(&mut self) -> Result<Vec<EnumItem>> {
         let mut items = Vec::new();
+        if self.at(Op::RBrace) {
+            return Err(self.unexpected("an enumeration has at least one enumerator"));
+        }
         while !self.at(Op::RBrace) {
             let name = self.ident()?;
             let mut value = None;

@@ -94,3 +94,29 @@ pub fn of_type(types: &Types, ty: TypeId) -> u8 {
         Kind::List(_) => LIST,
     }
 }
+
+/// What values of a kind are called in messages.
+pub fn name(k: u8) -> &'static str {
+    match k {
+        BOOL => "bool",
+        INT => "int",
+        COUNT => "count",
+        DOUBLE => "double",
+        TIME => "time",
+        INTERVAL => "interval",
+        ENUM => "an enumerator",
+        PORT => "port",
+        ADDR => "addr",
+        SUBNET => "subnet",
+        STR => "string",
+        PATTERN => "pattern",
+        RECORD => "a record",
+        TABLE => "a table or set",
+        VECTOR => "a vector",
+        FUNC => "a function",
+        FILE => "file",
+        OPAQUE => "an opaque value",
+        TYPE => "a type",
+        _ => "another type",
+    }
+}

@@ -358,7 +358,9 @@ impl Vm {
         todo.push((v.clone(), 0));
         while let Some((v, depth)) = todo.pop() {
             if depth > DEFAULT_DEPTH_MAX {
-                return Err(self.detailed_here("the default of a record's field holds such a record again, without end"));
+                return Err(
+                    self.detailed_here("the default of a record's field holds such a record again, without end")
+                );
             }
             match &v {
                 Value::Record(r) => {

@@ -360,14 +360,10 @@ fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
     }
     // Keeping a copy of each packet costs; only scripts that name these functions need it. The first two declare and wrap them.
     let is_declared = |path: &str| path.contains("/base/bif/") || path.ends_with("/base/utils/time.zeek");
-    node.keeps_packets = program
-        .files
-        .iter()
-        .filter(|f| !is_declared(&f.path))
-        .any(|f| {
-            let mentions = |name: &str| memchr::memmem::find(f.text.as_bytes(), name.as_bytes()).is_some();
-            mentions("_current_packet") || mentions("get_packet_lag")
-        });
+    node.keeps_packets = program.files.iter().filter(|f| !is_declared(&f.path)).any(|f| {
+        let mentions = |name: &str| memchr::memmem::find(f.text.as_bytes(), name.as_bytes()).is_some();
+        mentions("_current_packet") || mentions("get_packet_lag")
+    });
 }
 
 fn env_prefixes() -> Vec<String> {

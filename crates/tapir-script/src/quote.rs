@@ -18,9 +18,10 @@ pub enum Part {
 
 /// The text of what failed at a place within a body, strings without quotes; `None` if nothing stands there.
 pub fn failed(program: &Program, body: &Body, at: Span, part: Part) -> Option<String> {
-    let locals = &body.locals;
+    let parts = program.parts(body).ok()?;
+    let locals = &parts.locals;
     let mut finder = Finder { at, part, found: None };
-    finder.stmts(&body.stmts);
+    finder.stmts(&parts.stmts);
     Some(match finder.found? {
         Found::Expr(e) => match part {
             Part::Read => read_part(program, locals, e),

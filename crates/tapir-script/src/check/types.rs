@@ -181,7 +181,7 @@ impl Checker<'_> {
     /// Adds fields to a record, at its declaration or by `redef`.
     pub(super) fn add_fields(&mut self, id: RecordId, ty: TypeId, fields: &[ast::Field], redef: bool, span: Span) {
         for f in fields {
-            if self.program.types.records[id.0 as usize].fields.len() >= super::FIELDS_MAX {
+            if self.program.types.layout(id).fields.len() >= super::FIELDS_MAX {
                 let text = format!("a record has at most {} fields", super::FIELDS_MAX);
                 self.err("too-many", f.name.span, text);
                 return;

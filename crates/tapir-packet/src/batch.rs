@@ -12,17 +12,17 @@ struct Entry {
     ts_usec: u32,
     len: u32,
     link_type: u32,
+    buffer: u32,
     start: u32,
-    end: u32,
-    /// Whatever who fills the batch has to say of the packet.
-    note: u16,
+    n: u32,
 }
 
-/// Packets in their order, and a number about each, which means something to those who fill and empty the batch.
+/// Packets in their order.
 #[derive(Debug, Default)]
 pub struct Batch {
     entries: Vec<Entry>,
-    bytes: Vec<u8>,
+    /// The bytes of all packets; kept when the batch is emptied.
+    buffers: Vec<Vec<u8>>,
 }
 
 impl Batch {
@@ -38,56 +38,74 @@ impl Batch {
 
     /// Bytes of all packets.
     pub fn n_bytes(&self) -> usize {
-        self.bytes.len()
+        match self.entries.len() {
+            0 => 0,
+            _ => self.buffers.iter().map(Vec::len).sum(),
+        }
     }
 
     /// Forgets all packets, and keeps the memory only.
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.bytes.clear();
     }
 
     /// Copies a packet in. A batch is not meant for more than 4 GB.
-    pub fn push(&mut self, raw: &RawPacket<'_>, note: u16) {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(raw.data);
+    pub fn push(&mut self, raw: &RawPacket<'_>) {
+        self.buffers.resize_with(1, Vec::new);
+        if let Some(bytes) = self.buffers.first_mut() {
+            if self.entries.is_empty() {
+                bytes.clear();
+            }
+            let start = bytes.len();
+            bytes.extend_from_slice(raw.data);
+            self.refer(raw, raw.data.len(), (0, start));
+        }
+    }
+
+    /// Takes note of a packet of which `n` bytes stand in one of the buffers that the batch will [have](Self::buffers).
+    #[inline]
+    pub(crate) fn refer(&mut self, raw: &RawPacket<'_>, n: usize, (buffer, start): (usize, usize)) {
         self.entries.push(Entry {
             ts_sec: raw.ts_sec,
             ts_usec: raw.ts_usec,
             len: raw.len,
             link_type: raw.link_type,
-            start,
-            end: self.bytes.len() as u32,
-            note,
+            buffer: buffer as u32,
+            start: start as u32,
+            n: n as u32,
         });
     }
 
-    fn bytes(&self, e: &Entry) -> &[u8] {
-        self.bytes.get(e.start as usize..e.end as usize).unwrap_or_default()
+    /// The buffers that the packets stand in.
+    pub(crate) fn buffers(&mut self) -> &mut Vec<Vec<u8>> {
+        &mut self.buffers
     }
 
-    /// Which of some packets are somebody's, as bits from the lowest, and brings their first bytes here.
+    #[inline]
+    fn bytes(&self, e: &Entry) -> &[u8] {
+        let buffer = self.buffers.get(e.buffer as usize);
+        let bytes = buffer.and_then(|b| b.get(e.start as usize..)?.get(..e.n as usize));
+        bytes.unwrap_or_default()
+    }
+
+    /// Brings the first bytes of some packets here.
     ///
     /// The bytes were written by another processor. Asking for the headers of many packets at once takes hardly longer
     /// than asking for those of one, and has them here when their turn comes.
     #[inline]
-    pub fn fetch(&self, from: usize, mut is_wanted: impl FnMut(u16) -> bool) -> u16 {
+    pub fn fetch(&self, places: impl Iterator<Item = usize>) {
         /// What one look brings.
         const LINE: usize = 64;
-        let (mut wanted, mut sum) = (0, 0u8);
-        for (i, e) in self.entries.iter().skip(from).take(FETCH).enumerate() {
-            if is_wanted(e.note) {
-                wanted |= 1 << i;
-                let bytes = self.bytes(e);
-                let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-                sum ^= at(0) ^ at(LINE);
-            }
+        let mut sum = 0u8;
+        for e in places.take(FETCH).filter_map(|i| self.entries.get(i)) {
+            let bytes = self.bytes(e);
+            let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
+            sum ^= at(0) ^ at(LINE);
         }
         std::hint::black_box(sum);
-        wanted
     }
 
-    /// After how many packets [`fetch`](Self::fetch) is to be called again.
+    /// How many packets [`fetch`](Self::fetch) brings at most.
     pub const FETCH: usize = FETCH;
 
     /// A packet by its place.
@@ -107,7 +125,7 @@ impl Batch {
     pub fn packets(&self) -> impl Iterator<Item = RawPacket<'_>> {
         (0..self.len()).map_while(|i| {
             if i.is_multiple_of(FETCH) {
-                self.fetch(i, |_| true);
+                self.fetch(i..self.len());
             }
             self.get(i)
         })
@@ -130,15 +148,14 @@ mod tests {
                     data: &vec![i; usize::from(i)],
                     link_type: 1,
                 };
-                batch.push(&raw, u16::from(i) % 3);
+                batch.push(&raw);
             }
             for (i, raw) in batch.packets().enumerate() {
                 assert_eq!(raw.data, vec![i as u8; i], "round {round}");
                 assert_eq!((raw.ts_sec, raw.ts_usec, raw.len, raw.link_type), (i as i64, 7, 99, 1));
             }
-            assert_eq!(batch.fetch(3, |note| note == 0), 0b1001_0010_0100_1001);
-            assert_eq!(batch.fetch(39, |_| true), 1);
-            assert_eq!(batch.fetch(40, |_| true), 0);
+            // Places beyond the end are nobody's.
+            batch.fetch(30..99);
             batch.clear();
             assert!(batch.is_empty() && batch.n_bytes() == 0 && batch.get(0).is_none());
         }

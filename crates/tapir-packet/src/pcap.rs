@@ -2,7 +2,7 @@
 //! and Kuznetzov variants, and captures that break off.
 
 use crate::bytes::{be32, le32};
-use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
+use crate::source::{Buffered, PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
 /// Larger records mean that the file is broken; the same bound as libpcap's for ordinary link types.
@@ -86,6 +86,12 @@ fn link_type_of_dlt(dlt: u32) -> u32 {
         // DLT_RAW of BSD systems and of Linux.
         12 | 14 => 101,
         other => other,
+    }
+}
+
+impl Buffered for PcapReader {
+    fn buffer(&mut self) -> &mut PacketBuffer {
+        &mut self.input
     }
 }
 

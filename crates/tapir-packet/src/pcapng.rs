@@ -1,7 +1,7 @@
 //! The pcapng file format (draft-ietf-opsawg-pcapng): section headers, interface descriptions, enhanced and simple
 //! packet blocks; other blocks are skipped.
 
-use crate::source::{PacketBuffer, RawPacket, Source, SourceError, Take};
+use crate::source::{Buffered, PacketBuffer, RawPacket, Source, SourceError, Take};
 use crate::types::Weirds;
 
 const BLOCK_LEN_MAX: usize = 16 << 20;
@@ -145,6 +145,12 @@ impl PcapngReader {
         if self.interfaces.len() < INTERFACES_MAX {
             self.interfaces.push(interface);
         }
+    }
+}
+
+impl Buffered for PcapngReader {
+    fn buffer(&mut self) -> &mut PacketBuffer {
+        &mut self.input
     }
 }
 

@@ -108,6 +108,11 @@ pub trait Source {
     }
 }
 
+/// A source whose packets stand in a buffer that may be taken away with them.
+pub(crate) trait Buffered: Source {
+    fn buffer(&mut self) -> &mut PacketBuffer;
+}
+
 /// What the system counted for a live source.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SourceStats {
@@ -146,6 +151,14 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read + Send>, SourceError> {
 ///
 /// When the first bytes are not those of a capture.
 pub fn read_capture(input: Box<dyn Read + Send>, name: String) -> Result<Box<dyn Source + Send>, SourceError> {
+    Ok(read_buffered(input, name)?)
+}
+
+/// The same for who wants to have the buffers.
+pub(crate) fn read_buffered(
+    input: Box<dyn Read + Send>,
+    name: String,
+) -> Result<Box<dyn Buffered + Send>, SourceError> {
     let mut input = PacketBuffer::new(input);
     let magic = match input.take(4, &name)? {
         Take::Bytes(b) => [b[0], b[1], b[2], b[3]],
@@ -172,6 +185,9 @@ pub(crate) struct PacketBuffer {
     end: usize,
     /// Where the bytes of the last [`take`](Self::take) begin.
     taken: usize,
+    /// Whether what was taken is to stay where it is until the buffers are given away, and full buffers that do.
+    keeps: bool,
+    full: Vec<Vec<u8>>,
 }
 
 /// Large enough that system calls do not matter, small enough for the bytes to stay in the processor's cache.
@@ -194,7 +210,41 @@ impl PacketBuffer {
             start: 0,
             end: 0,
             taken: 0,
+            keeps: false,
+            full: Vec::new(),
         }
+    }
+
+    /// What is taken from now on stays where it is until [`give_away`](Self::give_away).
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Where a byte of what was taken last stands: in which of the buffers that would be given away now, and how far from
+    /// its beginning.
+    #[inline]
+    pub(crate) fn place_of(&self, byte: *const u8) -> (usize, usize) {
+        (self.full.len(), byte.addr().wrapping_sub(self.buf.as_ptr().addr()))
+    }
+
+    /// Puts the buffers with all that was taken in the place of others, which are used again from now on.
+    pub(crate) fn give_away(&mut self, buffers: &mut Vec<Vec<u8>>) {
+        let spare = buffers.pop().filter(|b| b.len() == BUFFER);
+        buffers.clear();
+        self.begin_another(spare);
+        buffers.append(&mut self.full);
+    }
+
+    /// Goes on in another buffer, which begins with what was not taken yet.
+    fn begin_another(&mut self, spare: Option<Vec<u8>>) {
+        let mut other = spare.unwrap_or_else(|| vec![0; BUFFER]);
+        let rest = self.start..self.end;
+        if other.len() < rest.len() {
+            other.resize(rest.len(), 0);
+        }
+        other[..rest.len()].copy_from_slice(&self.buf[rest.clone()]);
+        self.full.push(std::mem::replace(&mut self.buf, other));
+        (self.start, self.end, self.taken) = (0, rest.len(), 0);
     }
 
     /// Takes `n` bytes; the slice is valid until the next call.
@@ -218,10 +268,14 @@ impl PacketBuffer {
     /// Reads until at least `n` bytes wait to be taken, or the stream ends.
     #[cold]
     fn fill(&mut self, n: usize, what: &str) -> Result<(), SourceError> {
-        self.buf.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        self.taken = 0;
+        if !self.keeps {
+            self.buf.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            (self.start, self.taken) = (0, 0);
+        } else if self.start > 0 && self.start + n > self.buf.len() {
+            self.begin_another(None);
+        }
+        let n = self.start + n;
         let buf = &mut self.buf;
         while self.end < n {
             if self.end == buf.len() {
@@ -287,6 +341,34 @@ mod tests {
             at += n;
             n = (n * 3 / 2 + 1) % (2 * BUFFER);
         }
+    }
+
+    #[test]
+    fn what_is_kept_stays_until_it_is_given_away() {
+        let all: Vec<u8> = (0..20 * BUFFER + 11).map(|i| (i % 251) as u8).collect();
+        let mut b = PacketBuffer::new(Box::new(Trickle(all.clone(), 0)));
+        b.keep();
+        let (mut at, mut n, mut ended) = (0, 1, false);
+        let mut buffers = Vec::new();
+        while !ended {
+            let mut taken = Vec::new();
+            for _ in 0..at % 50 + 1 {
+                let Take::Bytes(bytes) = b.take(n, "x").unwrap() else {
+                    ended = true;
+                    break;
+                };
+                let first = bytes.as_ptr();
+                taken.push((b.place_of(first), at, n));
+                at += n;
+                n = (n * 3 / 2 + 1) % (2 * BUFFER);
+            }
+            b.give_away(&mut buffers);
+            for ((buffer, start), at, n) in taken {
+                assert_eq!(buffers[buffer][start..start + n], all[at..at + n]);
+            }
+            assert!(buffers.iter().all(|b| b.len() <= 2 * BUFFER));
+        }
+        assert!(at > 10 * BUFFER);
     }
 
     #[test]

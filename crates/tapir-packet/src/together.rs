@@ -1,8 +1,8 @@
 //! One capture read by several side by side, each of whom analyses its share.
 //!
-//! Who is ahead reads the capture, notes of each packet which pair of addresses it belongs to, and leaves it in a batch
-//! until the last one has it. So the file is read, cut into packets and looked at once, and a packet that is somebody
-//! else's costs next to nothing. How far ahead one may be is bounded, and so is the memory.
+//! Who is ahead reads the capture, finds out whose each packet is, and leaves it in a batch until the last one has it. So the
+//! file is read, cut into packets and looked at once, and a reader goes from one packet of its own to the next without
+//! touching those in between. How far ahead one may be is bounded, and so is the memory.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -10,57 +10,105 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::batch::Batch;
-use crate::share::{Claims, Sharer};
-use crate::source::{RawPacket, Source, SourceError, read_capture};
+use crate::share::Claims;
+use crate::source::{Buffered, RawPacket, SourceError, read_buffered};
 use crate::types::{Weird, Weirds};
 
-/// Packets in one batch.
-const BATCH_PACKETS: usize = 1024;
-/// Bytes in one batch; one packet may exceed it.
-const BATCH_BYTES: usize = 256 << 10;
-/// Batches that may wait for somebody, about 16 MB.
+/// Batches that may wait for somebody. In one is what was read at once, 256 KB unless a packet is larger.
 const BATCHES: usize = 64;
-/// Spare batches to keep.
+/// Bytes that may wait, together with one batch more.
+const BYTES: usize = 32 << 20;
+/// Who is more batches behind gets nothing that is new.
+const BEHIND: u64 = 8;
+/// Spare batches to keep, unless they are larger than this.
 const SPARE: usize = 16;
+const SPARE_BYTES: usize = 1 << 20;
 /// How long to wait for others before looking whether the run is to stop.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Packets, and what was odd before each.
+/// Packets, whose they are, and what was odd before each.
 #[derive(Default)]
 struct Portion {
     batch: Batch,
+    /// The latest time so far in the capture, at each packet.
+    latest: Vec<f64>,
+    /// The places of each reader's packets, in order.
+    shares: Vec<Vec<u32>>,
     /// Oddities of the capture, each with the place of the packet that came next.
     weirds: Vec<(usize, Weird)>,
+    /// Memory of the packets.
+    n_bytes: usize,
+}
+
+impl Portion {
+    fn clear(&mut self) {
+        self.batch.clear();
+        self.latest.clear();
+        self.shares.iter_mut().for_each(Vec::clear);
+        self.weirds.clear();
+    }
+
+    /// The places of a reader's packets.
+    fn share(&self, reader: u16) -> &[u32] {
+        self.shares.get(usize::from(reader)).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The capture, and what is needed to look at it.
 struct Origin {
-    source: Box<dyn Source + Send>,
-    sharer: Sharer,
+    source: Box<dyn Buffered + Send>,
+    claims: Claims,
+    n_readers: usize,
+    /// The latest time so far.
+    latest: f64,
     weirds: Weirds,
 }
 
 impl Origin {
-    /// Reads on until a portion is full, or nothing more is there at once. Gives how the capture ended, if it did.
-    fn fill(&mut self, portion: &mut Portion) -> Option<Result<(), SourceError>> {
-        let batch = &mut portion.batch;
-        let ended = loop {
-            let has_some = !batch.is_empty();
-            if batch.len() >= BATCH_PACKETS || batch.n_bytes() >= BATCH_BYTES || has_some && self.source.would_wait() {
+    /// Reads on, once; what is new is for those who are able to take it. Gives how the capture ended, if it did.
+    fn fill(&mut self, portion: &mut Portion, able: &[u16]) -> Option<Result<(), SourceError>> {
+        portion.shares.resize_with(self.n_readers, Vec::new);
+        let ended = self.packets(portion, able);
+        self.source.buffer().give_away(portion.batch.buffers());
+        portion.n_bytes = portion.batch.n_bytes();
+        ended
+    }
+
+    /// Finds the packets of a portion.
+    fn packets(&mut self, portion: &mut Portion, able: &[u16]) -> Option<Result<(), SourceError>> {
+        let Portion {
+            batch,
+            latest,
+            shares,
+            weirds,
+            ..
+        } = portion;
+        loop {
+            if !batch.is_empty() && self.source.would_wait() {
                 return None;
             }
-            let next = self.source.next_packet(&mut self.weirds);
             let here = batch.len();
-            match next {
-                Ok(Some(raw)) => batch.push(&raw, self.sharer.home(&raw)),
-                Ok(None) => break Ok(()),
-                Err(e) => break Err(e),
+            let next = self.source.next_packet(&mut self.weirds);
+            let found = next.map(|raw| {
+                raw.map(|raw| {
+                    let owner = self.claims.owner(&raw, able);
+                    (RawPacket { data: &[], ..raw }, owner, raw.data.len(), raw.data.as_ptr())
+                })
+            });
+            weirds.extend(self.weirds.drain().map(|w| (here, w)));
+            match found {
+                Ok(Some((raw, owner, n, first))) => {
+                    if let Some(share) = shares.get_mut(usize::from(owner)) {
+                        share.push(here as u32);
+                    }
+                    self.latest = self.latest.max(raw.ts());
+                    latest.push(self.latest);
+                    batch.refer(&raw, n, self.source.buffer().place_of(first));
+                }
+                Ok(None) => return Some(Ok(())),
+                Err(e) => return Some(Err(e)),
             }
-            portion.weirds.extend(self.weirds.drain().map(|w| (here, w)));
-        };
-        let here = batch.len();
-        portion.weirds.extend(self.weirds.drain().map(|w| (here, w)));
-        Some(ended)
+        }
     }
 }
 
@@ -68,6 +116,8 @@ struct State {
     /// The capture; absent while somebody reads it.
     origin: Option<Origin>,
     waiting: VecDeque<Arc<Portion>>,
+    /// Bytes of those that wait.
+    n_bytes: usize,
     /// The number of the first portion that waits.
     first: u64,
     /// The number of the portion that each reader takes next; `None` when it takes no more.
@@ -79,6 +129,21 @@ struct State {
 }
 
 impl State {
+    /// Whether more may be read before somebody has caught up.
+    fn has_room(&self) -> bool {
+        self.waiting.len() < BATCHES && self.n_bytes < BYTES
+    }
+
+    /// Who is not far behind a portion.
+    fn able(&self, portion: u64) -> Vec<u16> {
+        let is_near = |next: &Option<u64>| next.is_some_and(|next| next + BEHIND >= portion);
+        (0..)
+            .zip(&self.next)
+            .filter(|(_, next)| is_near(next))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
     /// Forgets what all have taken.
     fn forget(&mut self) {
         let all_have = self.next.iter().flatten().min().copied().unwrap_or(u64::MAX);
@@ -87,6 +152,7 @@ impl State {
                 break;
             };
             self.first += 1;
+            self.n_bytes -= portion.n_bytes;
             self.recycle(portion);
         }
     }
@@ -94,10 +160,10 @@ impl State {
     /// Keeps the memory of a portion that nobody else has any more.
     fn recycle(&mut self, portion: Arc<Portion>) {
         if self.spare.len() < SPARE
+            && portion.n_bytes <= SPARE_BYTES
             && let Some(mut portion) = Arc::into_inner(portion)
         {
-            portion.batch.clear();
-            portion.weirds.clear();
+            portion.clear();
             self.spare.push(portion);
         }
     }
@@ -106,7 +172,6 @@ impl State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    claims: Claims,
 }
 
 impl Shared {
@@ -126,12 +191,12 @@ pub struct SharedPacket<'a> {
 /// One reader's view of a capture.
 pub struct Reader {
     shared: Arc<Shared>,
-    me: usize,
+    me: u16,
     portion: Arc<Portion>,
     /// The next packet's place in the portion.
     at: usize,
-    /// Which of the packets from there on are this reader's, as bits from the lowest.
-    mine: u16,
+    /// The next packet of this reader, counted among its own in the portion.
+    own: usize,
 }
 
 /// Lets `n` readers each see all packets of a capture; `name` stands in messages. One that goes too far ahead waits for the
@@ -139,29 +204,33 @@ pub struct Reader {
 ///
 /// # Errors
 /// When it is no capture.
-pub fn read_together(input: Box<dyn Read + Send>, name: String, n: usize) -> Result<Vec<Reader>, SourceError> {
+pub fn read_together(input: Box<dyn Read + Send>, name: String, n: u16) -> Result<Vec<Reader>, SourceError> {
+    let mut source = read_buffered(input, name)?;
+    source.buffer().keep();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             origin: Some(Origin {
-                source: read_capture(input, name)?,
-                sharer: Sharer::new(1),
+                source,
+                claims: Claims::new(),
+                n_readers: usize::from(n),
+                latest: 0.0,
                 weirds: Weirds::default(),
             }),
             waiting: VecDeque::new(),
+            n_bytes: 0,
             first: 0,
-            next: vec![Some(0); n],
+            next: vec![Some(0); usize::from(n)],
             spare: Vec::new(),
             ended: None,
         }),
         changed: Condvar::new(),
-        claims: Claims::new(),
     });
     let reader = |me| Reader {
         shared: shared.clone(),
         me,
         portion: Arc::default(),
         at: 0,
-        mine: 0,
+        own: 0,
     };
     Ok((0..n).map(reader).collect())
 }
@@ -185,15 +254,48 @@ impl Reader {
             }
         }
         let i = self.at;
-        if i.is_multiple_of(Batch::FETCH) {
-            let me = self.me as u16;
-            let claims = &self.shared.claims;
-            self.mine = self.portion.batch.fetch(i, |home| claims.is_for(home, me));
+        let is_mine = self.next_own() == i;
+        if is_mine {
+            if self.own.is_multiple_of(Batch::FETCH) {
+                let own = self.portion.share(self.me).iter().skip(self.own);
+                self.portion.batch.fetch(own.map(|i| *i as usize));
+            }
+            self.own += 1;
         }
-        let is_mine = self.mine & 1 != 0;
-        self.mine >>= 1;
         self.at += 1;
         Ok(self.portion.batch.get(i).map(|raw| SharedPacket { raw, is_mine }))
+    }
+
+    /// The place of this reader's next packet in the portion; the portion's end when there is none.
+    #[inline]
+    fn next_own(&self) -> usize {
+        let own = self.portion.share(self.me).get(self.own);
+        own.map_or(self.portion.batch.len(), |i| *i as usize)
+    }
+
+    /// Whether packets of others come next, of which nothing is to be told but the time.
+    #[inline]
+    pub fn has_others(&self) -> bool {
+        self.at < self.next_own() && self.portion.weirds.is_empty()
+    }
+
+    /// Passes over packets of others, as long as none of this reader comes, at most `most` of them, and while the latest time
+    /// so far is still such that they may be. Gives the latest time at each.
+    #[inline]
+    pub fn pass_over(&mut self, most: usize, may_pass: impl Fn(f64) -> bool) -> &[f64] {
+        if !self.has_others() {
+            return &[];
+        }
+        let from = self.at;
+        let until = self.next_own().min(from.saturating_add(most));
+        let times = self.portion.latest.get(from..until).unwrap_or_default();
+        // Times of all at once, as a rule.
+        let n = match times.last() {
+            Some(last) if may_pass(*last) => times.len(),
+            _ => times.partition_point(|t| may_pass(*t)),
+        };
+        self.at += n;
+        times.get(..n).unwrap_or_default()
     }
 
     /// Tells what was odd before the next packet.
@@ -208,16 +310,16 @@ impl Reader {
     fn advance(&mut self) -> Result<bool, SourceError> {
         let shared = self.shared.clone();
         let done = std::mem::take(&mut self.portion);
-        self.at = 0;
+        (self.at, self.own) = (0, 0);
         let mut state = shared.lock();
         state.recycle(done);
         loop {
-            let number = state.next[self.me].unwrap_or(u64::MAX);
+            let number = state.next[usize::from(self.me)].unwrap_or(u64::MAX);
             let there = usize::try_from(number - state.first).ok();
             if let Some(portion) = there.and_then(|i| state.waiting.get(i)) {
                 self.portion = portion.clone();
-                state.next[self.me] = Some(number + 1);
-                let was_full = state.waiting.len() >= BATCHES;
+                state.next[usize::from(self.me)] = Some(number + 1);
+                let was_full = !state.has_room();
                 state.forget();
                 if was_full {
                     shared.changed.notify_all();
@@ -232,15 +334,16 @@ impl Reader {
             if crate::signals::stop_requested() {
                 return Ok(false);
             }
-            let room = state.waiting.len() < BATCHES;
-            match if room { state.origin.take() } else { None } {
+            match if state.has_room() { state.origin.take() } else { None } {
                 Some(mut origin) => {
                     let mut portion = state.spare.pop().unwrap_or_default();
+                    let able = state.able(number);
                     drop(state);
-                    let ended = origin.fill(&mut portion);
+                    let ended = origin.fill(&mut portion, &able);
                     state = shared.lock();
                     state.origin = Some(origin);
                     state.ended = ended;
+                    state.n_bytes += portion.n_bytes;
                     state.waiting.push_back(Arc::new(portion));
                     shared.changed.notify_all();
                 }
@@ -256,7 +359,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.next[self.me] = None;
+        state.next[usize::from(self.me)] = None;
         state.forget();
         drop(state);
         self.shared.changed.notify_all();
@@ -305,7 +408,7 @@ mod tests {
         }
     }
 
-    fn readers(packets: u32, fails: bool, n: usize) -> Vec<Reader> {
+    fn readers(packets: u32, fails: bool, n: u16) -> Vec<Reader> {
         let bytes = io::Cursor::new(capture(packets));
         read_together(Box::new(Torn { bytes, fails }), "numbers".into(), n).unwrap()
     }
@@ -339,7 +442,7 @@ mod tests {
     }
 
     /// Far more than may wait.
-    const ALL: u32 = 3 * (BATCHES * BATCH_BYTES / 734) as u32;
+    const ALL: u32 = 3 * (BYTES / 734) as u32;
 
     #[test]
     fn all_see_everything_and_each_packet_is_somebodys() {
@@ -372,6 +475,43 @@ mod tests {
             let state = shared.lock();
             assert!(state.waiting.is_empty() && state.spare.len() <= SPARE);
         }
+    }
+
+    #[test]
+    fn passing_over_leaves_out_nothing_but_what_is_of_others() {
+        let readers = readers(ALL, false, 3);
+        let skips = |mut reader: Reader| {
+            let (mut mine, mut n, mut latest) = (Vec::new(), 0, 0.0);
+            for round in 0.. {
+                let until = latest + f64::from(round % 50);
+                let times = reader.pass_over(round as usize % 9, |t| t < until);
+                assert!(times.len() < 9 && times.is_sorted() && times.last() < Some(&until));
+                assert!(times.first().is_none_or(|t| *t > latest));
+                n += times.len();
+                let Some(p) = reader.next_packet(&mut Weirds::default()).unwrap() else {
+                    break;
+                };
+                (n, latest) = (n + 1, p.raw.ts());
+                if p.is_mine {
+                    mine.push(p.raw.ts_sec);
+                }
+            }
+            (mine, n)
+        };
+        let threads: Vec<_> = readers
+            .into_iter()
+            .map(|r| std::thread::spawn(move || skips(r)))
+            .collect();
+        let seen: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        let mut mine: Vec<_> = seen.iter().flat_map(|(mine, _)| mine.clone()).collect();
+        mine.sort_unstable();
+        assert!(
+            mine.iter().eq((0..i64::from(ALL))
+                .filter(|t| t % 1000 != 999)
+                .collect::<Vec<_>>()
+                .iter())
+        );
+        assert!(seen.iter().all(|(_, n)| *n == mine.len()));
     }
 
     #[test]

@@ -328,6 +328,12 @@ impl Engine {
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;
         let failure = loop {
+            if pace.is_none() && capture.has_others() {
+                // Moments that matter to nobody.
+                let due = *due.get_or_insert_with(|| self.next_due());
+                let passed = capture.pass_over(seat.n_free(), |latest| latest < due && seat.is_free(latest));
+                seat.passes_all(passed);
+            }
             let SharedPacket { raw, is_mine } = match capture.next_packet(&mut self.weirds) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break None,

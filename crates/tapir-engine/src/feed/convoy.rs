@@ -1,9 +1,8 @@
 //! The workers of a capture, which read it side by side.
 //!
-//! Each worker goes through the whole capture and analyses its share: the pairs of hosts that it came across first. So work
-//! goes to who has time for it, and nobody hands packets out. Every node's
-//! clock ticks at all packets, as that of a single worker does, and timers run at the same moments; to nodes that read
-//! nothing the times are told.
+//! Each worker goes through the whole capture and analyses its share of the pairs of hosts. Every node's clock ticks at all
+//! packets, as that of a single worker does, and timers run at the same moments; to nodes that read nothing the times are
+//! told.
 //!
 //! Clocks must not run ahead of what nodes tell each other: a manager that forgets after a day must hear of the morning
 //! before its evening. So nobody goes far ahead of anybody, in packets or in time, and where time makes large steps all
@@ -42,6 +41,8 @@ const SPAN: f64 = 30.0;
 /// as by one worker.
 const SPAN_EARLY: f64 = 0.25;
 const EARLY_PACKETS: u64 = 4096;
+// Between two looks it does not change what a span is.
+const _: () = assert!(EARLY_PACKETS.is_multiple_of(LOOK));
 /// How often nodes are asked at one moment whether they have more to say; scripts may go on for ever.
 const ROUNDS: usize = 100;
 /// How long a worker waits for the others before it looks after something else.
@@ -96,8 +97,7 @@ pub struct Seat {
     since: Option<f64>,
     began: u64,
     began_before: u64,
-    /// The time of the packet before, and the latest so far.
-    last: f64,
+    /// The latest time so far.
     latest: f64,
     /// Times that were not told yet.
     times: Vec<f64>,
@@ -113,10 +113,8 @@ impl Seat {
     #[inline]
     pub fn before(&mut self, ts: f64) -> Pause {
         let early = self.n < EARLY_PACKETS;
-        let ends = self
-            .since
-            .is_some_and(|since| ts - since >= if early { SPAN_EARLY } else { SPAN });
-        let settles = ends && (early || ts - self.last >= SPAN);
+        let ends = self.since.is_some_and(|since| ts - since >= self.span());
+        let settles = ends && (early || ts - self.latest >= SPAN);
         if ends || self.since.is_none() {
             self.since = Some(ts);
             self.began_before = std::mem::replace(&mut self.began, self.n);
@@ -130,11 +128,43 @@ impl Seat {
         }
     }
 
+    /// How many packets more have nothing before them that is to be done, as far as that hangs on their number.
+    #[inline]
+    pub fn n_free(&self) -> usize {
+        match self.n % LOOK {
+            0 => 0,
+            since => (LOOK - since) as usize,
+        }
+    }
+
+    /// Whether nothing is to be done before such packets when the latest time so far is this one.
+    #[inline]
+    pub fn is_free(&self, latest: f64) -> bool {
+        self.since.is_some_and(|since| latest - since < self.span())
+    }
+
+    /// How long it takes until others are to be waited for.
+    #[inline]
+    fn span(&self) -> f64 {
+        if self.n < EARLY_PACKETS { SPAN_EARLY } else { SPAN }
+    }
+
+    /// Takes note of packets of others by the latest time at each.
+    #[inline]
+    pub fn passes_all(&mut self, latest: &[f64]) {
+        let before = self.n;
+        self.n += latest.len() as u64;
+        self.latest = latest.last().copied().unwrap_or(self.latest);
+        if self.convoy.teller.load(Ordering::Relaxed) == self.me {
+            let told = self.convoy.told.load(Ordering::Relaxed).saturating_sub(before);
+            self.times.extend(latest.iter().skip(told as usize));
+        }
+    }
+
     /// Takes note of a packet by its time, whoever's it is.
     #[inline]
     pub fn passes(&mut self, ts: f64) {
-        self.last = ts;
-        self.latest = self.latest.max(self.last);
+        self.latest = self.latest.max(ts);
         self.n += 1;
         if self.convoy.teller.load(Ordering::Relaxed) == self.me && self.n > self.convoy.told.load(Ordering::Relaxed) {
             self.times.push(self.latest);
@@ -226,7 +256,7 @@ impl Guide {
     /// # Errors
     /// When it is no capture.
     pub fn new(path: &Path, n: usize, others: usize) -> Result<(Self, Vec<(Feed, Seat)>, Vec<Feed>), SourceError> {
-        let n = n.min(usize::from(u16::MAX) - 1);
+        let n = n.min(usize::from(u16::MAX) - 1) as u16;
         let readers = read_together(open_input(path)?, path.display().to_string(), n)?;
         Ok(Self::seat(readers, others))
     }
@@ -253,7 +283,6 @@ impl Guide {
             since: None,
             began: 0,
             began_before: 0,
-            last: 0.0,
             latest: 0.0,
             times: Vec::new(),
         };
@@ -358,7 +387,7 @@ mod tests {
         file
     }
 
-    fn seated(per_second: u32, workers: usize, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
+    fn seated(per_second: u32, workers: u16, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
         let input = Box::new(std::io::Cursor::new(capture(per_second)));
         Guide::seat(read_together(input, "numbers".into(), workers).unwrap(), others)
     }

@@ -131,7 +131,7 @@ impl LiveDispatcher {
             if worker.gone || worker.is_full() {
                 worker.losses.queue.fetch_add(1, Ordering::Relaxed);
             } else {
-                worker.batch.push(&raw, 0);
+                worker.batch.push(&raw);
             }
         }
         Ok(true)

@@ -32,6 +32,8 @@ pub fn may_be_tunnel(protocol: u8, payload: &[u8]) -> bool {
 const IP4: u8 = 4;
 const IP6: u8 = 41;
 const GRE: u8 = 47;
+/// Extension headers that are passed.
+const EXTENSIONS: usize = 8;
 
 /// The tunnel that a UDP datagram belongs to by its ports.
 #[inline]
@@ -107,10 +109,25 @@ fn header(packet: &[u8]) -> Option<(u8, &[u8], (Ip, Ip))> {
         }
         6 => {
             let pair = (Ip::from_slice(packet.get(8..24)?), Ip::from_slice(packet.get(24..40)?));
-            Some((u8_at(packet, 6)?, packet.get(40..)?, pair))
+            let (protocol, payload) = behind_extensions(u8_at(packet, 6)?, packet.get(40..)?)?;
+            Some((protocol, payload, pair))
         }
         _ => None,
     }
+}
+
+/// The protocol behind the extension headers of IPv6 (RFC 8200), and what follows them.
+fn behind_extensions(mut protocol: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
+    for _ in 0..EXTENSIONS {
+        let len = match protocol {
+            proto::HOPOPTS | proto::ROUTING | proto::DSTOPTS => (usize::from(u8_at(rest, 1)?) + 1) * 8,
+            proto::FRAGMENT if be16(rest, 2)? & 0xfff8 == 0 => 8,
+            proto::FRAGMENT => return None,
+            _ => break,
+        };
+        (protocol, rest) = (u8_at(rest, 0)?, rest.get(len..)?);
+    }
+    Some((protocol, rest))
 }
 
 /// The IP packet that another one carries, and in what.

@@ -261,6 +261,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tunnel_behind_a_routing_header_has_the_place_of_its_flow() {
+        let address = |last: u8| [0xfc, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let ip6 = |next: u8, from: u8, to: u8, rest: &[u8]| {
+            let mut p = vec![0x60, 0, 0, 0, 0, rest.len() as u8, next, 64];
+            p.extend([address(from), address(to)].concat());
+            p.extend(rest);
+            p
+        };
+        let framed = |packet: Vec<u8>| [&[0; 12][..], &[0x86, 0xdd], &packet].concat();
+        let mut places = Places::new();
+        for i in 0..20 {
+            let flow = ip6(6, 100 + i, 200, &[0; 20]);
+            // Segment routing with one segment (RFC 8754), which carries IPv6.
+            let mut routed = vec![41, 2, 4, 0, 0, 0, 0, 0];
+            routed.extend(address(50 + i));
+            routed.extend(ip6(6, 200, 100 + i, &[0; 20]));
+            let before = of(&mut places, &framed(flow.clone()));
+            assert_eq!(of(&mut places, &framed(ip6(43, 1 + i, 50 + i, &routed))), before);
+        }
+    }
+
+    #[test]
     fn tunnels_of_a_teredo_client_have_one_place() {
         let mut places = Places::new();
         let client = [192, 168, 2, 16];

@@ -5,6 +5,8 @@
 //! `builtin::ERROR` type remains in a program whose check gave no error.
 //! A program only grows: the VM may run initialisers of what is loaded so far (for `@if`) and go on later.
 
+mod walk;
+
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};

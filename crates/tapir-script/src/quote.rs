@@ -2,7 +2,7 @@
 //!
 //! Must not know how programs run.
 
-use crate::hir::{Body, Callee, Expr, ExprKind, LValue, Local, Program, Span, Stmt, StmtKind};
+use crate::hir::{Body, Expr, ExprKind, LValue, Local, Program, Span, Stmt, StmtKind};
 use crate::render;
 
 /// Which part of an expression failed.
@@ -126,7 +126,7 @@ impl<'a> Finder<'a> {
                 self.stmts(&x.blocks);
             }
             StmtKind::Add(l) | StmtKind::Delete(l) => {
-                self.target(l);
+                l.each_child(&mut |e| self.expr(e));
                 if self.found.is_none() && s.span == self.at {
                     self.found = Some(Found::Target(l));
                 }
@@ -155,35 +155,6 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn target(&mut self, l: &'a LValue) {
-        match l {
-            LValue::Local(_) | LValue::Global(_) => {}
-            LValue::Field(e, _) | LValue::Whole(e) => self.expr(e),
-            LValue::Index(e, index) => {
-                self.expr(e);
-                self.exprs(index);
-            }
-            LValue::Slice(e, low, high) => {
-                self.expr(e);
-                self.exprs_of(low.as_deref());
-                self.exprs_of(high.as_deref());
-            }
-            LValue::List(list) => list.iter().for_each(|l| self.target(l)),
-        }
-    }
-
-    fn exprs_of(&mut self, e: Option<&'a Expr>) {
-        if let Some(e) = e {
-            self.expr(e);
-        }
-    }
-
-    fn callee(&mut self, c: &'a Callee) {
-        if let Callee::Value(e) = c {
-            self.expr(e);
-        }
-    }
-
     fn expr(&mut self, e: &'a Expr) {
         if self.found.is_some() || e.span.file == self.at.file && !holds(e.span, self.at) {
             return;
@@ -195,57 +166,6 @@ impl<'a> Finder<'a> {
                 return;
             }
         }
-        match &e.kind {
-            ExprKind::Const(_) | ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Func(_) | ExprKind::Lambda(_) => {
-            }
-            ExprKind::Unary(_, a)
-            | ExprKind::Field(a, _)
-            | ExprKind::HasField(a, _)
-            | ExprKind::Coerce(a)
-            | ExprKind::Cast(a)
-            | ExprKind::CanCast(a, _)
-            | ExprKind::Is(a, _)
-            | ExprKind::WhenLocal(_, a) => self.expr(a),
-            ExprKind::Binary(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => {
-                self.expr(a);
-                self.expr(b);
-            }
-            ExprKind::Cond(a, b, c) => {
-                self.expr(a);
-                self.expr(b);
-                self.expr(c);
-            }
-            ExprKind::Index(a, list) | ExprKind::In(list, a) => {
-                self.expr(a);
-                self.exprs(list);
-            }
-            ExprKind::Slice(a, low, high) => {
-                self.expr(a);
-                self.exprs_of(low.as_deref());
-                self.exprs_of(high.as_deref());
-            }
-            ExprKind::Call(c, args) | ExprKind::HookCall(c, args) => {
-                self.callee(c);
-                self.exprs(args);
-            }
-            ExprKind::Assign(l, v) | ExprKind::AddAssign(l, v) | ExprKind::SubAssign(l, v) => {
-                self.expr(v);
-                self.target(l);
-            }
-            ExprKind::Incr(l) | ExprKind::Decr(l) => self.target(l),
-            ExprKind::Record(fields) => fields.iter().for_each(|(_, e)| self.expr(e)),
-            ExprKind::Table(entries, _) => {
-                for (key, value) in entries {
-                    self.exprs(key);
-                    self.expr(value);
-                }
-            }
-            ExprKind::Set(elements, _) => elements.iter().for_each(|key| self.exprs(key)),
-            ExprKind::Vector(list) | ExprKind::List(list) => self.exprs(list),
-            ExprKind::Schedule(delay, _, args) => {
-                self.expr(delay);
-                self.exprs(args);
-            }
-        }
+        e.each_child(&mut |e| self.expr(e));
     }
 }

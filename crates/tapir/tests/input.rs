@@ -1,13 +1,14 @@
 //! Input streams of every reader: what they read, what they refuse, and the files of options that rest on them.
 
+mod background;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use background::folder;
+
 fn work_dir(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("input").join(name);
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).expect("a folder for the test");
-    dir
+    folder(Path::new("input").join(name))
 }
 
 fn run(dir: &Path, script: &str, args: &[&str]) -> Output {

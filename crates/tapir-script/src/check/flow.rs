@@ -2,7 +2,7 @@
 
 use super::{Checker, Frame};
 use crate::diag::Diagnostic;
-use crate::hir::{Callee, Expr, ExprKind, LValue, LocalId, Span, Stmt, StmtKind};
+use crate::hir::{Expr, ExprKind, LValue, LocalId, Span, Stmt, StmtKind};
 
 /// Whether a local has a value at a point.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -243,19 +243,7 @@ impl Flow<'_> {
 
     fn expr(&mut self, e: &Expr) {
         match &e.kind {
-            ExprKind::Const(_) | ExprKind::Global(_) | ExprKind::Func(_) => {}
             ExprKind::Local(id) => self.read(*id, e.span),
-            ExprKind::Unary(_, a)
-            | ExprKind::Field(a, _)
-            | ExprKind::HasField(a, _)
-            | ExprKind::Coerce(a)
-            | ExprKind::Cast(a)
-            | ExprKind::CanCast(a, _)
-            | ExprKind::Is(a, _) => self.expr(a),
-            ExprKind::Binary(_, a, b) => {
-                self.expr(a);
-                self.expr(b);
-            }
             ExprKind::And(a, b) | ExprKind::Or(a, b) => {
                 self.expr(a);
                 self.optional(|f| f.expr(b));
@@ -267,26 +255,6 @@ impl Flow<'_> {
                 let after = std::mem::replace(&mut self.state, before);
                 self.expr(b);
                 self.join(after, false);
-            }
-            ExprKind::Index(a, l) => {
-                self.expr(a);
-                l.iter().for_each(|i| self.expr(i));
-            }
-            ExprKind::Slice(a, low, high) => {
-                self.expr(a);
-                for b in [low, high].into_iter().flatten() {
-                    self.expr(b);
-                }
-            }
-            ExprKind::In(l, a) => {
-                l.iter().for_each(|i| self.expr(i));
-                self.expr(a);
-            }
-            ExprKind::Call(c, l) | ExprKind::HookCall(c, l) => {
-                if let Callee::Value(v) = c {
-                    self.expr(v);
-                }
-                l.iter().for_each(|a| self.expr(a));
             }
             ExprKind::Assign(l, v) => {
                 self.expr(v);
@@ -306,28 +274,16 @@ impl Flow<'_> {
                     self.read(*id, e.span);
                 }
             }
-            ExprKind::Record(l) => l.iter().for_each(|f| self.expr(&f.1)),
-            ExprKind::Table(l, _) => {
-                for (k, v) in l {
-                    k.iter().for_each(|e| self.expr(e));
-                    self.expr(v);
-                }
-            }
-            ExprKind::Set(l, _) => l.iter().flatten().for_each(|e| self.expr(e)),
-            ExprKind::Vector(l) | ExprKind::List(l) => l.iter().for_each(|e| self.expr(e)),
             ExprKind::Lambda(l) => {
                 for (id, _) in &l.captures {
                     self.read(*id, e.span);
                 }
             }
-            ExprKind::Schedule(d, _, l) => {
-                self.expr(d);
-                l.iter().for_each(|a| self.expr(a));
-            }
             ExprKind::WhenLocal(id, v) => {
                 self.expr(v);
                 self.write(*id, v, e.span);
             }
+            _ => e.each_child(&mut |e| self.expr(e)),
         }
     }
 }

@@ -711,24 +711,20 @@ fn ends(s: &ast::Stmt) -> bool {
 /// Whether evaluating an expression does nothing but yield its value.
 fn is_pure(e: &Expr) -> bool {
     match &e.kind {
-        ExprKind::Const(_) | ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Func(_) | ExprKind::Lambda(_) => true,
-        ExprKind::Unary(_, a)
-        | ExprKind::Field(a, _)
-        | ExprKind::HasField(a, _)
-        | ExprKind::Coerce(a)
-        | ExprKind::Cast(a)
-        | ExprKind::CanCast(a, _)
-        | ExprKind::Is(a, _) => is_pure(a),
-        ExprKind::Binary(op, a, b) => !matches!(op, BinOp::SetSub) && is_pure(a) && is_pure(b),
-        ExprKind::And(a, b) | ExprKind::Or(a, b) => is_pure(a) && is_pure(b),
-        ExprKind::Cond(a, b, c) => is_pure(a) && is_pure(b) && is_pure(c),
-        ExprKind::Index(a, l) => is_pure(a) && l.iter().all(is_pure),
-        ExprKind::In(l, a) => is_pure(a) && l.iter().all(is_pure),
-        ExprKind::Slice(a, b, c) => is_pure(a) && b.as_deref().is_none_or(is_pure) && c.as_deref().is_none_or(is_pure),
-        ExprKind::Vector(l) | ExprKind::List(l) => l.iter().all(is_pure),
-        ExprKind::Record(l) => l.iter().all(|f| is_pure(&f.1)),
-        ExprKind::Set(l, _) => l.iter().all(|k| k.iter().all(is_pure)),
-        ExprKind::Table(l, _) => l.iter().all(|(k, v)| k.iter().all(is_pure) && is_pure(v)),
-        _ => false,
+        ExprKind::Call(..)
+        | ExprKind::HookCall(..)
+        | ExprKind::Assign(..)
+        | ExprKind::AddAssign(..)
+        | ExprKind::SubAssign(..)
+        | ExprKind::Incr(_)
+        | ExprKind::Decr(_)
+        | ExprKind::Schedule(..)
+        | ExprKind::WhenLocal(..)
+        | ExprKind::Binary(BinOp::SetSub, ..) => false,
+        _ => {
+            let mut pure = true;
+            e.each_child(&mut |child| pure = pure && is_pure(child));
+            pure
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use tapir_data::types::{Kind, TypeId};
-use tapir_script::hir::{Callee, Const, Expr, ExprKind, LValue, LocalId};
+use tapir_script::hir::{Const, Expr, ExprKind, LValue, LocalId};
 
 use super::{Lower, Opnd};
 use crate::code::{Instr, LambdaSite, RecordSite, Site, TableSite, enc, kind};
@@ -742,37 +742,18 @@ pub(super) fn key_parts(idx: &[Expr]) -> Vec<&Expr> {
 
 /// Whether evaluating may write a local.
 pub(super) fn assigns(e: &Expr) -> bool {
-    let any = |l: &[Expr]| l.iter().any(assigns);
     match &e.kind {
-        ExprKind::Const(_) | ExprKind::Local(_) | ExprKind::Global(_) | ExprKind::Func(_) | ExprKind::Lambda(_) => {
-            false
-        }
-        ExprKind::Unary(_, a)
-        | ExprKind::Field(a, _)
-        | ExprKind::HasField(a, _)
-        | ExprKind::Coerce(a)
-        | ExprKind::Cast(a)
-        | ExprKind::CanCast(a, _)
-        | ExprKind::Is(a, _) => assigns(a),
-        ExprKind::Binary(_, a, b) | ExprKind::And(a, b) | ExprKind::Or(a, b) => assigns(a) || assigns(b),
-        ExprKind::Cond(a, b, c) => assigns(a) || assigns(b) || assigns(c),
-        ExprKind::Index(a, l) => assigns(a) || any(l),
-        ExprKind::In(l, a) => assigns(a) || any(l),
-        ExprKind::Slice(a, b, c) => {
-            assigns(a) || b.as_deref().is_some_and(assigns) || c.as_deref().is_some_and(assigns)
-        }
-        ExprKind::Call(c, l) | ExprKind::HookCall(c, l) => any(l) || matches!(c, Callee::Value(v) if assigns(v)),
         ExprKind::Assign(..)
         | ExprKind::AddAssign(..)
         | ExprKind::SubAssign(..)
         | ExprKind::Incr(_)
         | ExprKind::Decr(_)
         | ExprKind::WhenLocal(..) => true,
-        ExprKind::Record(l) => l.iter().any(|f| assigns(&f.1)),
-        ExprKind::Table(l, _) => l.iter().any(|(k, v)| any(k) || assigns(v)),
-        ExprKind::Set(l, _) => l.iter().any(|k| any(k)),
-        ExprKind::Vector(l) | ExprKind::List(l) => any(l),
-        ExprKind::Schedule(a, _, l) => assigns(a) || any(l),
+        _ => {
+            let mut any = false;
+            e.each_child(&mut |child| any = any || assigns(child));
+            any
+        }
     }
 }
 

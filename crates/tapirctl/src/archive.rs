@@ -15,7 +15,7 @@ use crate::install::make_dir;
 /// How rotation writes times.
 const TIME: &str = "%y-%m-%d_%H.%M.%S";
 
-/// Puts a log into the archive and removes it.
+/// Puts a log into the archive and removes it. Devices are left alone: the writer that keeps nothing rotates `/dev/null`.
 ///
 /// # Errors
 /// When something cannot be read or written; the log stays then.
@@ -27,6 +27,10 @@ pub fn archive(
     close: &str,
     suffix: &str,
 ) -> Result<PathBuf, String> {
+    let kind = file.metadata().map(|m| m.file_type());
+    if kind.is_ok_and(|k| !k.is_file()) {
+        return Ok(file.to_path_buf());
+    }
     let time = |text: &str| {
         NaiveDateTime::parse_from_str(text, TIME).map_err(|_| format!("'{text}' is no time such as 25-03-01_13.00.00"))
     };
@@ -238,6 +242,9 @@ mod tests {
         assert_eq!(to, base.join("logs/2025-03-01/conn.13:00:00-14:00:00.log.gz"));
         assert!(to.is_file() && !file.exists());
         assert!(archive(&options, &file, "conn", "x", "y", "").is_err());
+        let _no_log = std::os::unix::net::UnixListener::bind(&file).unwrap();
+        let to = archive(&options, &file, "conn", "25-03-01_13.00.00", "25-03-01_14.00.00", "").unwrap();
+        assert!(to == file && file.exists());
         std::fs::remove_dir_all(&base).unwrap();
     }
 

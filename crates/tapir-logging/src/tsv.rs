@@ -11,7 +11,10 @@ pub fn row(out: &mut Vec<u8>, reader: &mut RowReader<'_>, n_columns: usize, o: &
     let start = out.len();
     for i in 0..n_columns {
         if i > 0 {
-            out.extend_from_slice(&o.separator);
+            match o.separator[..] {
+                [one] => out.push(one),
+                _ => out.extend_from_slice(&o.separator),
+            }
         }
         let cell = reader.cell()?;
         match cell {
@@ -42,7 +45,10 @@ fn hex(b: u8) -> [u8; 4] {
 /// Renders one scalar cell; `in_container` adds the set separator to what is escaped.
 pub fn value(out: &mut Vec<u8>, cell: CellRef<'_>, o: &AsciiOptions, in_container: bool) {
     match cell {
-        CellRef::Unset => out.extend_from_slice(&o.unset_field),
+        CellRef::Unset => match o.unset_field[..] {
+            [one] => out.push(one),
+            _ => out.extend_from_slice(&o.unset_field),
+        },
         CellRef::Str(b"") => out.extend_from_slice(&o.empty_field),
         CellRef::Str(s) => {
             if s == o.unset_field || s == o.empty_field {
@@ -80,13 +86,18 @@ pub fn scalar(out: &mut Vec<u8>, cell: CellRef<'_>) {
 /// An address in standard text.
 pub fn addr(out: &mut Vec<u8>, a: &[u8; 16]) {
     if a[..10] == [0; 10] && a[10..12] == [0xff, 0xff] {
-        let mut digits = itoa::Buffer::new();
-        for (i, b) in a[12..].iter().enumerate() {
-            if i > 0 {
-                out.push(b'.');
+        let (mut text, mut n) = ([b'.'; 16], 0);
+        for b in &a[12..] {
+            for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+                if *b >= least {
+                    text[n] = b'0' + b / unit % 10;
+                    n += 1;
+                }
             }
-            out.extend_from_slice(digits.format(*b).as_bytes());
+            // The array holds a point here already.
+            n += 1;
         }
+        out.extend_from_slice(&text[..n - 1]);
     } else {
         // Rust prints ::a.b.c.d forms of the deprecated v4-compatible range in hexadecimal groups, as wanted, and only
         // v4-mapped addresses as dotted quads, which were handled above.
@@ -152,12 +163,41 @@ pub(crate) fn unsuitable(c: char) -> bool {
         || (0xfff0..=0xffff).contains(&c)
 }
 
+fn plain(b: u8) -> bool {
+    (0x20..0x7f).contains(&b) && b != b'\\'
+}
+
+/// Whether all bytes are plain and neither of two others.
+#[inline]
+fn all_plain(s: &[u8], a: u8, b: u8) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // Eight bytes at once; the high bit of a byte that is zero comes out set, and perhaps ones above it.
+    let zero = |x: u64| x.wrapping_sub(EACH) & !x;
+    let is = |x: u64, byte: u8| zero(x ^ (EACH * u64::from(byte)));
+    let odd = |bytes: &[u8; 8]| {
+        let x = u64::from_le_bytes(*bytes);
+        let below = x.wrapping_sub(EACH * 0x20) & !x;
+        (x | below | is(x, 0x7f) | is(x, b'\\') | is(x, a) | is(x, b)) & HIGH != 0
+    };
+    let (words, rest) = s.as_chunks::<8>();
+    match s.last_chunk::<8>() {
+        // The last eight once more, instead of what is left one by one.
+        Some(last) => !words.iter().any(odd) && (rest.is_empty() || !odd(last)),
+        None => s.iter().all(|c| plain(*c) && *c != a && *c != b),
+    }
+}
+
 /// Text with the escaping of tab-separated logs.
 pub fn escaped(out: &mut Vec<u8>, s: &[u8], o: &AsciiOptions, in_container: bool) {
     let sep = &o.separator[..];
     let set_sep = if in_container { &o.set_separator[..] } else { &[] };
-    let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'\\' && !sep.contains(b) && !set_sep.contains(b);
-    if s.iter().all(plain) {
+    let is_plain = match (sep, set_sep) {
+        ([a], []) => all_plain(s, *a, *a),
+        ([a], [b]) => all_plain(s, *a, *b),
+        _ => s.iter().all(|b| plain(*b) && !sep.contains(b) && !set_sep.contains(b)),
+    };
+    if is_plain {
         out.extend_from_slice(s);
         return;
     }
@@ -248,6 +288,30 @@ mod tests {
             4e15,
         ] {
             assert_eq!(text(|o| fixed6(o, v)), format!("{v:.6}"), "{v}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_plain_are_found_wherever_they_stand() {
+        for len in 0..30 {
+            let mut s = vec![b'~'; len];
+            assert!(all_plain(&s, b'\t', b','));
+            for at in 0..len {
+                for byte in 0..=255 {
+                    s[at] = byte;
+                    let wanted = (0x20..0x7f).contains(&byte) && !b"\\,;".contains(&byte);
+                    assert_eq!(all_plain(&s, b',', b';'), wanted, "{byte} at {at} of {len}");
+                }
+                s[at] = b' ';
+            }
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let v4 = |a: [u8; 4]| std::net::Ipv4Addr::from(a);
+        for a in [[0, 9, 10, 99], [100, 109, 110, 199], [200, 255, 1, 0]] {
+            assert_eq!(text(|o| addr(o, &v4(a).to_ipv6_mapped().octets())), v4(a).to_string());
         }
     }
 

@@ -83,14 +83,12 @@ impl Batch {
 
     #[inline]
     fn bytes(&self, e: &Entry) -> &[u8] {
-        let buffer = self.buffers.get(e.buffer as usize);
-        let bytes = buffer.and_then(|b| b.get(e.start as usize..)?.get(..e.n as usize));
-        bytes.unwrap_or_default()
+        bytes_in(&self.buffers, e)
     }
 
-    /// Brings the first bytes of some packets here.
+    /// Brings what is known of some packets here, and their first bytes if the batch has them.
     ///
-    /// The bytes were written by another processor. Asking for the headers of many packets at once takes hardly longer
+    /// Another processor wrote that. Asking for the headers of many packets at once takes hardly longer
     /// than asking for those of one, and has them here when their turn comes.
     #[inline]
     pub fn fetch(&self, places: impl Iterator<Item = usize>) {
@@ -111,13 +109,19 @@ impl Batch {
     /// A packet by its place.
     #[inline]
     pub fn get(&self, i: usize) -> Option<RawPacket<'_>> {
+        self.get_in(&self.buffers, i)
+    }
+
+    /// A packet by its place, whose bytes stand in a copy of the batch's buffers; without bytes where the copy has none.
+    #[inline]
+    pub(crate) fn get_in<'a>(&self, buffers: &'a [Vec<u8>], i: usize) -> Option<RawPacket<'a>> {
         let e = self.entries.get(i)?;
         Some(RawPacket {
             ts_sec: e.ts_sec,
             ts_usec: e.ts_usec,
             len: e.len,
             link_type: e.link_type,
-            data: self.bytes(e),
+            data: bytes_in(buffers, e),
         })
     }
 
@@ -130,6 +134,13 @@ impl Batch {
             self.get(i)
         })
     }
+}
+
+#[inline]
+fn bytes_in<'a>(buffers: &'a [Vec<u8>], e: &Entry) -> &'a [u8] {
+    let buffer = buffers.get(e.buffer as usize);
+    let bytes = buffer.and_then(|b| b.get(e.start as usize..)?.get(..e.n as usize));
+    bytes.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -138,11 +138,15 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read + Send>, SourceError> {
     if path.as_os_str() == "-" {
         return Ok(Box::new(io::stdin()));
     }
-    let opened = File::open(path).map_err(|error| SourceError::Io {
+    Ok(Box::new(open_file(path)?))
+}
+
+/// Opens a file to read it.
+pub(crate) fn open_file(path: &Path) -> Result<File, SourceError> {
+    File::open(path).map_err(|error| SourceError::Io {
         what: path.display().to_string(),
         error,
-    });
-    Ok(Box::new(opened?))
+    })
 }
 
 /// Reads a capture from anything readable; `name` stands in messages.
@@ -180,6 +184,8 @@ pub(crate) fn read_buffered(
 pub(crate) struct PacketBuffer {
     input: Box<dyn Read + Send>,
     buf: Vec<u8>,
+    /// Where in the stream the buffer begins.
+    base: u64,
     /// What was read and not yet taken.
     start: usize,
     end: usize,
@@ -187,7 +193,15 @@ pub(crate) struct PacketBuffer {
     taken: usize,
     /// Whether what was taken is to stay where it is until the buffers are given away, and full buffers that do.
     keeps: bool,
-    full: Vec<Vec<u8>>,
+    full: Vec<Kept>,
+}
+
+/// A buffer with bytes that were taken.
+pub(crate) struct Kept {
+    pub(crate) bytes: Vec<u8>,
+    /// Where they stand in the stream: from the buffer's beginning, so many.
+    pub(crate) base: u64,
+    pub(crate) n: usize,
 }
 
 /// Large enough that system calls do not matter, small enough for the bytes to stay in the processor's cache.
@@ -207,6 +221,7 @@ impl PacketBuffer {
         PacketBuffer {
             input,
             buf: vec![0; BUFFER],
+            base: 0,
             start: 0,
             end: 0,
             taken: 0,
@@ -215,7 +230,7 @@ impl PacketBuffer {
         }
     }
 
-    /// What is taken from now on stays where it is until [`give_away`](Self::give_away).
+    /// What is taken from now on stays where it is until it is [given away](Self::give_away).
     pub(crate) fn keep(&mut self) {
         self.keeps = true;
     }
@@ -227,24 +242,34 @@ impl PacketBuffer {
         (self.full.len(), byte.addr().wrapping_sub(self.buf.as_ptr().addr()))
     }
 
-    /// Puts the buffers with all that was taken in the place of others, which are used again from now on.
-    pub(crate) fn give_away(&mut self, buffers: &mut Vec<Vec<u8>>) {
-        let spare = buffers.pop().filter(|b| b.len() == BUFFER);
-        buffers.clear();
-        self.begin_another(spare);
-        buffers.append(&mut self.full);
+    /// Goes on in a buffer that somebody lends, which then is given away with what was taken.
+    pub(crate) fn borrow(&mut self, buffer: Option<Vec<u8>>) {
+        let usual = buffer.filter(|b| b.len() == BUFFER);
+        self.begin_in(usual.unwrap_or_default(), BUFFER);
     }
 
-    /// Goes on in another buffer, which begins with what was not taken yet.
-    fn begin_another(&mut self, spare: Option<Vec<u8>>) {
-        let mut other = spare.unwrap_or_else(|| vec![0; BUFFER]);
+    /// Gives all buffers away that anything was taken of. Only what was not taken yet stays.
+    pub(crate) fn give_away(&mut self) -> Vec<Kept> {
+        let kept = self.begin_in(Vec::new(), 0);
+        self.full.push(kept);
+        std::mem::take(&mut self.full)
+    }
+
+    /// Goes on in another buffer of some size at least, which begins with what was not taken yet. Gives the one so far.
+    fn begin_in(&mut self, mut other: Vec<u8>, least: usize) -> Kept {
         let rest = self.start..self.end;
-        if other.len() < rest.len() {
-            other.resize(rest.len(), 0);
+        if other.len() < rest.len().max(least) {
+            other.resize(rest.len().max(least), 0);
         }
         other[..rest.len()].copy_from_slice(&self.buf[rest.clone()]);
-        self.full.push(std::mem::replace(&mut self.buf, other));
+        let kept = Kept {
+            bytes: std::mem::replace(&mut self.buf, other),
+            base: self.base,
+            n: self.start,
+        };
+        self.base += self.start as u64;
         (self.start, self.end, self.taken) = (0, rest.len(), 0);
+        kept
     }
 
     /// Takes `n` bytes; the slice is valid until the next call.
@@ -271,16 +296,18 @@ impl PacketBuffer {
         if !self.keeps {
             self.buf.copy_within(self.start..self.end, 0);
             self.end -= self.start;
+            self.base += self.start as u64;
             (self.start, self.taken) = (0, 0);
         } else if self.start > 0 && self.start + n > self.buf.len() {
-            self.begin_another(None);
+            let kept = self.begin_in(Vec::new(), BUFFER);
+            self.full.push(kept);
         }
         let n = self.start + n;
         let buf = &mut self.buf;
         while self.end < n {
             if self.end == buf.len() {
                 // A length that no packet has may be claimed; memory comes with the bytes, not with the claim.
-                buf.resize(n.min(buf.len() * 2), 0);
+                buf.resize(n.min(buf.len() * 2).max(BUFFER), 0);
             }
             match self.input.read(&mut buf[self.end..]) {
                 Ok(0) => break,
@@ -349,9 +376,10 @@ mod tests {
         let mut b = PacketBuffer::new(Box::new(Trickle(all.clone(), 0)));
         b.keep();
         let (mut at, mut n, mut ended) = (0, 1, false);
-        let mut buffers = Vec::new();
+        let mut spare = None;
         while !ended {
             let mut taken = Vec::new();
+            b.borrow(spare.take());
             for _ in 0..at % 50 + 1 {
                 let Take::Bytes(bytes) = b.take(n, "x").unwrap() else {
                     ended = true;
@@ -362,11 +390,14 @@ mod tests {
                 at += n;
                 n = (n * 3 / 2 + 1) % (2 * BUFFER);
             }
-            b.give_away(&mut buffers);
+            let kept = b.give_away();
             for ((buffer, start), at, n) in taken {
-                assert_eq!(buffers[buffer][start..start + n], all[at..at + n]);
+                let of = &kept[buffer];
+                assert_eq!(of.bytes[start..start + n], all[at..at + n]);
+                assert!(of.base as usize + start == at && start + n <= of.n);
             }
-            assert!(buffers.iter().all(|b| b.len() <= 2 * BUFFER));
+            assert!(kept.iter().all(|k| k.bytes.len() <= 2 * BUFFER) && b.buf.len() <= 2 * BUFFER);
+            spare = kept.into_iter().next_back().map(|k| k.bytes);
         }
         assert!(at > 10 * BUFFER);
     }

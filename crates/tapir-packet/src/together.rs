@@ -1,22 +1,28 @@
 //! One capture read by several side by side, each of whom analyses its share.
 //!
 //! Who is ahead reads the capture, finds out whose each packet is, and leaves it in a batch until the last one has it. So the
-//! file is read, cut into packets and looked at once, and a reader goes from one packet of its own to the next without
+//! capture is cut into packets and looked at once, and a reader goes from one packet of its own to the next without
 //! touching those in between. How far ahead one may be is bounded, and so is the memory.
+//!
+//! Bytes of a plain file are not left to others, who read them once more, each into memory of its own: the system has them
+//! still, and copies them faster than one processor gets them from another. Nor does anybody keep them then.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::batch::Batch;
 use crate::share::Claims;
-use crate::source::{Buffered, RawPacket, SourceError, read_buffered};
+use crate::source::{Buffered, Kept, RawPacket, SourceError, open_file, open_input, read_buffered};
 use crate::types::{Weird, Weirds};
 
 /// Batches that may wait for somebody. In one is what was read at once, 256 KB unless a packet is larger.
 const BATCHES: usize = 64;
-/// Bytes that may wait, together with one batch more.
+/// Bytes that may wait, together with one batch more, where they wait.
 const BYTES: usize = 32 << 20;
 /// Who is more batches behind gets nothing that is new.
 const BEHIND: u64 = 8;
@@ -36,6 +42,8 @@ struct Portion {
     shares: Vec<Vec<u32>>,
     /// Oddities of the capture, each with the place of the packet that came next.
     weirds: Vec<(usize, Weird)>,
+    /// Where in the file the bytes of each buffer stand, and how many, if the batch is without them.
+    places: Vec<(u64, usize)>,
     /// Memory of the packets.
     n_bytes: usize,
 }
@@ -46,6 +54,7 @@ impl Portion {
         self.latest.clear();
         self.shares.iter_mut().for_each(Vec::clear);
         self.weirds.clear();
+        self.places.clear();
     }
 
     /// The places of a reader's packets.
@@ -65,11 +74,27 @@ struct Origin {
 }
 
 impl Origin {
-    /// Reads on, once; what is new is for those who are able to take it. Gives how the capture ended, if it did.
-    fn fill(&mut self, portion: &mut Portion, able: &[u16]) -> Option<Result<(), SourceError>> {
+    /// Reads on, once; what is new is for those who are able to take it. Gives how the capture ended, if it did. The bytes
+    /// come into the buffers of a reader, if it has ones of its own, or else into those of the batch.
+    fn fill(
+        &mut self,
+        portion: &mut Portion,
+        able: &[u16],
+        own: Option<&mut Vec<Vec<u8>>>,
+    ) -> Option<Result<(), SourceError>> {
         portion.shares.resize_with(self.n_readers, Vec::new);
+        let is_shared = own.is_none();
+        let mut of_batch = std::mem::take(portion.batch.buffers());
+        let buffers = own.unwrap_or(&mut of_batch);
+        self.source.buffer().borrow(buffers.pop());
         let ended = self.packets(portion, able);
-        self.source.buffer().give_away(portion.batch.buffers());
+        let kept = self.source.buffer().give_away();
+        buffers.clear();
+        if !is_shared {
+            portion.places.extend(kept.iter().map(|k| (k.base, k.n)));
+        }
+        buffers.extend(kept.into_iter().map(|Kept { bytes, .. }| bytes));
+        *portion.batch.buffers() = of_batch;
         portion.n_bytes = portion.batch.n_bytes();
         ended
     }
@@ -183,6 +208,7 @@ impl Shared {
 /// A packet of a shared capture.
 #[derive(Clone, Copy, Debug)]
 pub struct SharedPacket<'a> {
+    /// The packet; without its bytes, perhaps, when it is not for this reader.
     pub raw: RawPacket<'a>,
     /// Whether it is for this reader, and for nobody else.
     pub is_mine: bool,
@@ -197,6 +223,29 @@ pub struct Reader {
     at: usize,
     /// The next packet of this reader, counted among its own in the portion.
     own: usize,
+    /// The file, if it is one.
+    file: Option<Arc<File>>,
+    name: Arc<str>,
+    /// The bytes of this reader's packets in the portion, and perhaps of others', if they come from a file.
+    bytes: Vec<Vec<u8>>,
+}
+
+/// Lets `n` readers each see all packets of a capture by its path, as [`read_together`] does.
+///
+/// # Errors
+/// When there is no such file, it may not be read, or it is no capture.
+pub fn open_together(path: &Path, n: u16) -> Result<Vec<Reader>, SourceError> {
+    let name = path.display().to_string();
+    if path.as_os_str() == "-" {
+        return read_together(open_input(path)?, name, n);
+    }
+    let file = open_file(path)?;
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        // Of a pipe there is only one reading.
+        return read_together(Box::new(file), name, n);
+    }
+    let file = Arc::new(file);
+    readers(Box::new(file.clone()), Some(file), name, n)
 }
 
 /// Lets `n` readers each see all packets of a capture; `name` stands in messages. One that goes too far ahead waits for the
@@ -205,7 +254,18 @@ pub struct Reader {
 /// # Errors
 /// When it is no capture.
 pub fn read_together(input: Box<dyn Read + Send>, name: String, n: u16) -> Result<Vec<Reader>, SourceError> {
-    let mut source = read_buffered(input, name)?;
+    readers(input, None, name, n)
+}
+
+/// The readers of an input, which may be a file from its beginning.
+fn readers(
+    input: Box<dyn Read + Send>,
+    file: Option<Arc<File>>,
+    name: String,
+    n: u16,
+) -> Result<Vec<Reader>, SourceError> {
+    let mut source = read_buffered(input, name.clone())?;
+    let name: Arc<str> = name.into();
     source.buffer().keep();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -231,6 +291,9 @@ pub fn read_together(input: Box<dyn Read + Send>, name: String, n: u16) -> Resul
         portion: Arc::default(),
         at: 0,
         own: 0,
+        file: file.clone(),
+        name: name.clone(),
+        bytes: Vec::new(),
     };
     Ok((0..n).map(reader).collect())
 }
@@ -263,7 +326,13 @@ impl Reader {
             self.own += 1;
         }
         self.at += 1;
-        Ok(self.portion.batch.get(i).map(|raw| SharedPacket { raw, is_mine }))
+        let batch = &self.portion.batch;
+        let raw = match &self.file {
+            None => batch.get(i),
+            Some(_) if is_mine => batch.get_in(&self.bytes, i),
+            Some(_) => batch.get_in(&[], i),
+        };
+        Ok(raw.map(|raw| SharedPacket { raw, is_mine }))
     }
 
     /// The place of this reader's next packet in the portion; the portion's end when there is none.
@@ -311,6 +380,10 @@ impl Reader {
         let shared = self.shared.clone();
         let done = std::mem::take(&mut self.portion);
         (self.at, self.own) = (0, 0);
+        // What a large packet left behind is not kept.
+        self.bytes.truncate(1);
+        self.bytes.retain(|b| b.len() <= SPARE_BYTES);
+        let mut has_read = false;
         let mut state = shared.lock();
         state.recycle(done);
         loop {
@@ -321,8 +394,12 @@ impl Reader {
                 state.next[usize::from(self.me)] = Some(number + 1);
                 let was_full = !state.has_room();
                 state.forget();
+                drop(state);
                 if was_full {
                     shared.changed.notify_all();
+                }
+                if !has_read {
+                    self.read_again()?;
                 }
                 return Ok(true);
             }
@@ -339,7 +416,9 @@ impl Reader {
                     let mut portion = state.spare.pop().unwrap_or_default();
                     let able = state.able(number);
                     drop(state);
-                    let ended = origin.fill(&mut portion, &able);
+                    let own = self.file.is_some().then_some(&mut self.bytes);
+                    let ended = origin.fill(&mut portion, &able, own);
+                    has_read = true;
                     state = shared.lock();
                     state.origin = Some(origin);
                     state.ended = ended;
@@ -353,6 +432,32 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Reads the bytes of a portion that somebody else has cut into packets, if any of them is this reader's.
+    fn read_again(&mut self) -> Result<(), SourceError> {
+        let Some(file) = self.file.as_ref().filter(|_| !self.portion.share(self.me).is_empty()) else {
+            return Ok(());
+        };
+        let places = &self.portion.places;
+        self.bytes.resize_with(places.len(), Vec::new);
+        for (bytes, (base, n)) in self.bytes.iter_mut().zip(places) {
+            if bytes.len() < *n {
+                bytes.resize(*n, 0);
+            }
+            file.read_exact_at(&mut bytes[..*n], *base)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => SourceError::Truncated {
+                        what: self.name.to_string(),
+                        detail: "it became shorter while it was read".into(),
+                    },
+                    _ => SourceError::Io {
+                        what: self.name.to_string(),
+                        error,
+                    },
+                })?;
+        }
+        Ok(())
     }
 }
 
@@ -368,7 +473,7 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -408,14 +513,26 @@ mod tests {
         }
     }
 
-    fn readers(packets: u32, fails: bool, n: u16) -> Vec<Reader> {
+    fn streamed(packets: u32, fails: bool, n: u16) -> Vec<Reader> {
         let bytes = io::Cursor::new(capture(packets));
         read_together(Box::new(Torn { bytes, fails }), "numbers".into(), n).unwrap()
     }
 
+    /// A file that is gone when nobody has it open any more.
+    fn filed(bytes: &[u8], n: u16) -> (Vec<Reader>, File) {
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let n_files = FILES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tapir-together-{}-{n_files}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let readers = open_together(&path, n).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        (readers, file)
+    }
+
     #[derive(Debug, Default)]
     struct Seen {
-        packets: Vec<(i64, usize)>,
+        packets: Vec<i64>,
         mine: Vec<i64>,
         weirds: Vec<(i64, String)>,
         error: Option<String>,
@@ -427,9 +544,12 @@ mod tests {
         loop {
             match r.next_packet(&mut weirds) {
                 Ok(Some(p)) => {
-                    seen.packets.push((p.raw.ts_sec, p.raw.data.len()));
+                    let number = p.raw.ts_sec;
+                    seen.packets.push(number);
                     if p.is_mine {
-                        seen.mine.push(p.raw.ts_sec);
+                        seen.mine.push(number);
+                        assert_eq!(p.raw.data.len() as i64, 34 + number % 1400);
+                        assert_eq!((i64::from(p.raw.data[29]), p.raw.data[14]), (number % 200, 0x45));
                     }
                     seen.weirds
                         .extend(weirds.drain().map(|w| (p.raw.ts_sec, w.name.to_string())));
@@ -446,8 +566,11 @@ mod tests {
 
     #[test]
     fn all_see_everything_and_each_packet_is_somebodys() {
-        for fails in [false, true] {
-            let readers = readers(ALL, fails, 3);
+        for (fails, is_file) in [(false, false), (true, false), (false, true)] {
+            let readers = match is_file {
+                true => filed(&capture(ALL), 3).0,
+                false => streamed(ALL, fails, 3),
+            };
             let shared = readers[0].shared.clone();
             let threads: Vec<_> = readers
                 .into_iter()
@@ -462,7 +585,7 @@ mod tests {
             }
             let mut mine: Vec<_> = seen.iter().flat_map(|s| s.mine.clone()).collect();
             mine.sort_unstable();
-            assert!(mine.iter().eq(seen[0].packets.iter().map(|(t, _)| t)));
+            assert_eq!(mine, seen[0].packets);
             // Before the packet that comes next, once.
             assert_eq!(seen[0].weirds.len(), (ALL / 1000) as usize);
             assert!(
@@ -479,7 +602,7 @@ mod tests {
 
     #[test]
     fn passing_over_leaves_out_nothing_but_what_is_of_others() {
-        let readers = readers(ALL, false, 3);
+        let readers = streamed(ALL, false, 3);
         let skips = |mut reader: Reader| {
             let (mut mine, mut n, mut latest) = (Vec::new(), 0, 0.0);
             for round in 0.. {
@@ -516,7 +639,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_one_that_is_gone() {
-        let mut readers = readers(ALL, false, 2);
+        let mut readers = streamed(ALL, false, 2);
         let mut gone = readers.remove(1);
         assert!(gone.next_packet(&mut Weirds::default()).unwrap().is_some());
         let reader = readers.remove(0);
@@ -526,6 +649,23 @@ mod tests {
         }
         drop(gone);
         assert_eq!(other.join().unwrap().packets.len(), (ALL - ALL / 1000) as usize);
+    }
+
+    #[test]
+    fn a_file_that_becomes_shorter_ends_for_those_who_are_behind() {
+        let (mut readers, file) = filed(&capture(10_000), 2);
+        let mut weirds = Weirds::default();
+        for _ in 0..5000 {
+            assert!(readers[0].next_packet(&mut weirds).unwrap().is_some());
+        }
+        file.set_len(400_000).unwrap();
+        let behind = read(readers.remove(1));
+        let error = behind.error.unwrap();
+        assert!(
+            error.ends_with("is truncated: it became shorter while it was read"),
+            "{error}"
+        );
+        assert!(behind.packets.len() > 300 && behind.packets.len() < 5000);
     }
 
     #[test]

@@ -16,8 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapir_packet::SourceError;
-use tapir_packet::source::open_input;
-use tapir_packet::together::{Reader, read_together};
+use tapir_packet::together::{Reader, open_together};
 
 use super::Ends;
 use super::line::{Feed, Inlet, Message, line};
@@ -257,7 +256,7 @@ impl Guide {
     /// When it is no capture.
     pub fn new(path: &Path, n: usize, others: usize) -> Result<(Self, Vec<(Feed, Seat)>, Vec<Feed>), SourceError> {
         let n = n.min(usize::from(u16::MAX) - 1) as u16;
-        let readers = read_together(open_input(path)?, path.display().to_string(), n)?;
+        let readers = open_together(path, n)?;
         Ok(Self::seat(readers, others))
     }
 
@@ -363,6 +362,8 @@ impl Ends for Guide {
 
 #[cfg(test)]
 mod tests {
+    use tapir_packet::together::read_together;
+
     use super::super::line::Taken;
     use super::*;
 

@@ -67,20 +67,31 @@ impl Default for Outgoing {
 
 /// Adds a row to its buffer, and sends the buffer if it is full.
 pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8]) -> Result<(), RtError> {
-    let writer = writers::writer_name(cx, id, i)?;
-    let h = host(cx)?;
-    let logs = &mut h.logs;
-    let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) else {
+    let filter = |h: &EngineHost| Some(h.logs.streams.get(&id)?.filters.get(i)?.name.clone());
+    let Some(name) = filter(host(cx)?) else {
         return Ok(());
     };
-    let key = (id, f.name.clone(), path);
-    let buffer = logs.outgoing.buffers.entry(key.clone()).or_insert_with(|| Buffer {
-        stream: s.name.clone(),
-        writer,
-        columns: f.columns.clone(),
-        n_rows: 0,
-        rows: Vec::new(),
-    });
+    let key = (id, name, path);
+    if !host(cx)?.logs.outgoing.buffers.contains_key(&key) {
+        let writer = writers::writer_name(cx, id, i)?;
+        let logs = &mut host(cx)?.logs;
+        let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) else {
+            return Ok(());
+        };
+        let buffer = Buffer {
+            stream: s.name.clone(),
+            writer,
+            columns: f.columns.clone(),
+            n_rows: 0,
+            rows: Vec::new(),
+        };
+        logs.outgoing.buffers.insert(key.clone(), buffer);
+    }
+    let h = host(cx)?;
+    let logs = &mut h.logs;
+    let Some(buffer) = logs.outgoing.buffers.get_mut(&key) else {
+        return Ok(());
+    };
     buffer.rows.extend_from_slice(row);
     buffer.n_rows += 1;
     let bytes_max = match h.cluster.is_in_process() && h.cluster.is_running() {
@@ -88,7 +99,8 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
         false => BYTES_MAX,
     };
     let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= bytes_max;
-    if full || !s.buffered || h.terminating {
+    let buffered = logs.streams.get(&id).is_some_and(|s| s.buffered);
+    if full || !buffered || h.terminating {
         send(h, &key);
     }
     Ok(())

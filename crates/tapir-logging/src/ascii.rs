@@ -59,7 +59,7 @@ pub struct AsciiWriter {
     buffered: bool,
 }
 
-const BUFFER_BYTES: usize = 1 << 18;
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// Seconds since the epoch by the wall clock.
 pub fn wall_clock() -> f64 {

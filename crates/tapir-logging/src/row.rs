@@ -138,6 +138,8 @@ impl<'a> RowReader<'a> {
     }
 
     /// The next cell; `None` at the end or where the bytes are no cell.
+    // Each row has many, and a call with its answer in memory takes longer than most of them.
+    #[inline(always)]
     pub fn cell(&mut self) -> Option<CellRef<'a>> {
         let [t] = self.array::<1>()?;
         Some(match t {

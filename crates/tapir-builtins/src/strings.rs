@@ -395,26 +395,27 @@ pub fn unescape_uri(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(string(out))
 }
 
-/// A path without empty and `.` parts, and with `..` resolved as far as possible.
-pub fn normalize_path(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
+/// A path without empty and `.` parts, and with `..` resolved as far as possible. It need not be text.
+pub fn normalize_path(path: &[u8]) -> Vec<u8> {
+    let absolute = path.starts_with(b"/");
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
         match part {
-            "" => {}
-            "." if !parts.is_empty() || absolute => {}
-            ".." if parts.last().is_some_and(|p| *p != ".." && *p != ".") => {
+            b"" => {}
+            b"." if !parts.is_empty() || absolute => {}
+            b".." if parts.last().is_some_and(|p| *p != b".." && *p != b".") => {
                 parts.pop();
             }
             p => parts.push(p),
         }
     }
-    let joined = parts.join("/");
-    if absolute { format!("/{joined}") } else { joined }
+    let mut out = if absolute { b"/".to_vec() } else { Vec::new() };
+    out.extend(parts.join(&b'/'));
+    out
 }
 
 fn compress_path(_: &mut CallCtx<'_>, a: &[Value]) -> Res {
-    Ok(string(normalize_path(&lossy(a.str(0)?))))
+    Ok(string(normalize_path(a.str(0)?)))
 }
 
 #[cfg(test)]
@@ -426,6 +427,7 @@ mod tests {
         assert_eq!(pad(b"42", 5, b'0', false).unwrap(), b"00042");
         assert_eq!(escape(b"a\\\x01'", b"\\").unwrap(), br"a\\\x01'");
         assert_eq!(escape_pattern(b"a.b/"), br"a\.b\/");
-        assert_eq!(normalize_path("/a/./b/../c"), "/a/c");
+        assert_eq!(normalize_path(b"/a/./b/../c"), b"/a/c");
+        assert_eq!(normalize_path(b"./\xff/../\xfe//x"), b"./\xfe/x");
     }
 }

@@ -545,6 +545,7 @@ impl Engine {
             },
             _ => None,
         };
+        self.core.borrow_mut().host.node.source_link_type = source.as_ref().and_then(|s| s.link_type());
         if let Err(status) = self.start(config) {
             return self.leave(status);
         }

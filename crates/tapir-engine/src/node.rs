@@ -35,6 +35,8 @@ pub struct Node {
     /// Whether this is a node of a cluster.
     pub in_cluster: bool,
     pub link_type: u32,
+    /// The link type of the capture that is about to be read, if it has one for all packets.
+    pub source_link_type: Option<u32>,
     pub keeps_packets: bool,
     pub packet: Option<KeptPacket>,
     pub n_packets: u64,
@@ -70,6 +72,7 @@ impl Default for Node {
             interface: None,
             in_cluster: false,
             link_type: 1,
+            source_link_type: None,
             keeps_packets: false,
             packet: None,
             n_packets: 0,

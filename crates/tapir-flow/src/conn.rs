@@ -204,6 +204,8 @@ pub struct Conn<X> {
     pub(crate) uid: Option<Uid>,
     pub(crate) timer_generation: u16,
     pub(crate) app_timers: u16,
+    /// How many connections there were before it.
+    pub(crate) serial: u32,
     pub(crate) first_ack_told: bool,
     pub(crate) finish_told: bool,
     /// Something final was reported: finished, rejected, reset or attempted.

@@ -64,7 +64,7 @@ pub struct Options {
     pub max_ip_tunnels: usize,
     /// Timers of application analyzers per connection at most.
     pub max_app_timers: u16,
-    /// At the end, remove connections in the order of their keys (a fixed seed is set) rather than of their slots.
+    /// At the end, remove connections in the order of their keys (a fixed seed is set) rather than the newest first.
     pub sorted_removal: bool,
     /// Seed of the hash function of the connection table.
     pub hash_seed: u64,

@@ -504,6 +504,7 @@ impl<X: Default> FlowTable<X> {
             skip: false,
             uid: None,
             timer_generation: 0,
+            serial: 0,
             app_timers: 0,
             first_ack_told: false,
             finish_told: false,

@@ -73,6 +73,11 @@ fn spread(hash: u32) -> u64 {
 /// Boxes of connections that are gone and wait for new ones, at most.
 const BOXES_MAX: usize = 1024;
 
+/// The sizes at which a chained table grows: it tells in which order scripts meet what is left at the end.
+const SIZES: [usize; 16] = [
+    1, 13, 29, 59, 127, 257, 541, 1109, 2357, 5087, 10_273, 20_753, 42_043, 85_229, 172_933, 351_061,
+];
+
 /// All connections of an engine.
 pub struct FlowTable<X> {
     pub options: Options,
@@ -105,6 +110,10 @@ pub struct FlowTable<X> {
     /// Identifiers without a child: how often they came, and since when that is counted.
     pub(crate) unknown_seen: HashMap<(Layer, u32), (u64, f64), FixedState>,
     shed_hand: usize,
+    /// Of the next connection.
+    serial: u32,
+    /// Those that made the table exceed each of [`SIZES`].
+    growths: Vec<u32>,
 }
 
 impl<X: Default> FlowTable<X> {
@@ -135,6 +144,8 @@ impl<X: Default> FlowTable<X> {
             notes: PacketNotes::default(),
             unknown_seen: HashMap::with_hasher(hasher),
             shed_hand: 0,
+            serial: 0,
+            growths: Vec::new(),
             options,
         }
     }
@@ -341,7 +352,7 @@ impl<X: Default> FlowTable<X> {
             slot,
             generation: self.slots[slot as usize].generation,
         };
-        let c = match self.boxes.pop() {
+        let mut c = match self.boxes.pop() {
             Some(mut c) => {
                 *c = make(id);
                 c
@@ -362,6 +373,11 @@ impl<X: Default> FlowTable<X> {
             Transport::Unknown => self.stats.other_conns += 1,
         }
         self.stats.conns_max = self.stats.conns_max.max(self.index.len());
+        c.serial = self.serial;
+        if SIZES.get(self.growths.len()).is_some_and(|n| self.index.len() > *n) {
+            self.growths.push(self.serial);
+        }
+        self.serial = self.serial.wrapping_add(1);
         let t = c.transport as usize;
         self.stats.current[t] += 1;
         self.stats.most[t] = self.stats.most[t].max(self.stats.current[t]);
@@ -603,14 +619,29 @@ impl<X: Default> FlowTable<X> {
         }
     }
 
-    /// The connections that are left when the input ends: sorted by their keys if `sorted_removal` is set.
+    /// The connections that are left when the input ends: sorted by their keys if `sorted_removal` is set. Otherwise
+    /// they come as from the chained table that scripts have always met here: the newest first, save that those which were
+    /// there when it grew have changed their order.
     pub fn finish_order(&self) -> Vec<ConnId> {
-        if !self.options.sorted_removal {
-            return self.iter().map(|c| c.id).collect();
+        if self.options.sorted_removal {
+            let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
+            ids.sort_unstable();
+            return ids.into_iter().map(|(_, id)| id).collect();
         }
-        let mut ids: Vec<(Key, ConnId)> = self.iter().map(|c| (c.tuple().key(), c.id)).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
+        let mut ids: Vec<(u32, ConnId)> = self.iter().map(|c| (c.serial, c.id)).collect();
+        ids.sort_unstable_by_key(|(n, _)| *n);
+        let mut growths = self.growths.iter().peekable();
+        let mut order = VecDeque::with_capacity(ids.len());
+        for (n, id) in ids {
+            while growths.next_if(|g| **g <= n).is_some() {
+                order.make_contiguous().reverse();
+            }
+            order.push_front(id);
+        }
+        for _ in growths {
+            order.make_contiguous().reverse();
+        }
+        order.into()
     }
 
     /// Ends a connection at the end of the input.

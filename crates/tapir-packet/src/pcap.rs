@@ -167,6 +167,10 @@ impl Source for PcapReader {
         !self.done && len.is_none_or(|len| there.len() < len)
     }
 
+    fn link_type(&self) -> Option<u32> {
+        Some(self.link_type)
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -99,6 +99,11 @@ pub trait Source {
         let _ = timeout;
     }
 
+    /// The link type of all packets, if the source has one.
+    fn link_type(&self) -> Option<u32> {
+        None
+    }
+
     /// What the source is called in messages: the path or the interface.
     fn name(&self) -> &str;
 

@@ -10,6 +10,7 @@ use super::benc::{self, Benc};
 use crate::core::Cx;
 use crate::raise;
 use crate::util::dialogue::{Dialogue, LineProtocol, Next};
+use crate::util::inflate::Inflate;
 use crate::util::lines::Lines;
 use crate::util::text::{digits, ieq, istarts, trim};
 
@@ -85,7 +86,8 @@ impl Exchange {
         Next::Line
     }
 
-    fn reply_over(&mut self, cx: &mut Cx, m: Message) -> Next {
+    fn reply_over(&mut self, cx: &mut Cx, mut m: Message) -> Next {
+        unpack(&mut m);
         let table = headers(cx, &m);
         if m.status != 200 {
             raise!(cx, bt_tracker_response_not_ok, m.status, table);
@@ -119,6 +121,26 @@ impl Exchange {
         raise!(cx, bt_tracker_response, m.status, table, peers, values);
         Next::Line
     }
+}
+
+/// Undoes the compression that the headers name.
+fn unpack(m: &mut Message) {
+    let coding = m.headers.iter().find(|h| ieq(&h.0, b"Content-Encoding"));
+    if !coding.is_some_and(|h| ieq(&h.1, b"gzip") || ieq(&h.1, b"x-gzip") || ieq(&h.1, b"deflate")) {
+        return;
+    }
+    let mut body = Vec::new();
+    let mut z = Inflate::default();
+    for part in m.body.chunks(4096) {
+        z.feed(part, |d| {
+            let room = (MAX_BODY as usize).saturating_sub(body.len());
+            body.extend_from_slice(&d[..d.len().min(room)]);
+        });
+        if body.len() as u64 == MAX_BODY {
+            break;
+        }
+    }
+    m.body = body;
 }
 
 fn headers(cx: &Cx, m: &Message) -> Value {

@@ -42,6 +42,8 @@ pub struct Session {
     starttls: Option<i64>,
     /// How much of the content of an unfinished SASL buffer is handled.
     told: [usize; 2],
+    /// How far into an unfinished message is known not to be nested too deeply.
+    walks: [ber::Walk; 2],
 }
 
 /// The enumerators have the numbers that stand in messages (RFC 4511, 2891, 3909, 3928, 4370, 4528).
@@ -240,10 +242,7 @@ impl Session {
                 return Some(());
             }
             Err(filter::Bad::Form) if nesting(&f) > MAX_NESTING => {
-                cx.violation(&grammar::at(
-                    "ASN.1 exceeded max recursion depth",
-                    "ldap/asn1.spicy:267:13-267:55",
-                ));
+                too_deep(cx);
                 self.mode = Mode::Dead;
                 return Some(());
             }
@@ -329,6 +328,16 @@ impl Session {
 /// Elements within elements beyond this are nothing that anybody means.
 const MAX_NESTING: usize = 100;
 
+/// The elements that a message itself and its operation are.
+const MESSAGE_LEVELS: usize = 2;
+
+fn too_deep(cx: &mut Cx) {
+    cx.violation(&grammar::at(
+        "ASN.1 exceeded max recursion depth",
+        "ldap/asn1.spicy:267:13-267:55",
+    ));
+}
+
 /// How many elements stand within each other, going by the first of each.
 fn nesting(t: &Tlv) -> usize {
     std::iter::successors(Some(*t), |t| t.constructed().then(|| t.inner()).flatten())
@@ -391,9 +400,16 @@ impl Units for Session {
             Ok(None) if b[0] == 0x30 => return Step::More,
             _ => return Step::refuse(cx, "LDAP message expected"),
         };
+        let walk = &mut self.walks[is_orig as usize];
         let Some(m) = b.get(..n) else {
-            return Step::More;
+            // Nobody waits for the end of what cannot be read.
+            if walk.go_on(b, MESSAGE_LEVELS + MAX_NESTING) {
+                return Step::More;
+            }
+            too_deep(cx);
+            return Step::Stop;
         };
+        *walk = ber::Walk::default();
         if self.message(cx, is_orig, m).is_none() {
             return Step::refuse(cx, "LDAP message does not parse");
         }

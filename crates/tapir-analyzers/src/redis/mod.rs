@@ -116,12 +116,7 @@ impl Units for Conversation {
             return Step::Used(n + 2);
         }
         let max = cx.sh.opts.redis_max_aggregate_elements;
-        if is_orig
-            && !matches!(
-                b[0],
-                b'*' | b'$' | b'+' | b':' | b'-' | b'%' | b'~' | b'|' | b'>' | b'_' | b'#' | b','
-            )
-        {
+        if is_orig && b[0] != b'*' {
             // An inline command.
             let Some(n) = b.iter().position(|&x| x == b'\n') else {
                 return Step::More;
@@ -329,7 +324,7 @@ fn inline_words(line: &[u8]) -> Vec<Vec<u8>> {
             if b == quote {
                 quote = 0;
             }
-        } else if b == b' ' || b == b'\t' {
+        } else if matches!(b, 0 | b' ' | b'\t'..=b'\r') {
             if !cur.is_empty() {
                 out.push(std::mem::take(&mut cur));
             }

@@ -273,10 +273,24 @@ impl Rpc {
             Program::Nfs => nfs::dialogue(cx, call, reply, &mut self.told),
         };
         match rest {
+            None if reply.status == Status::Success && !self.is_valid(call) => {
+                cx.weird("successful_RPC_reply_to_invalid_request", "");
+            }
             None => cx.weird("RPC_underflow", ""),
             Some(0) => {}
             Some(_) if reply.status == Status::Success => cx.weird("excess_RPC", ""),
             Some(_) => {}
+        }
+    }
+
+    /// Whether the arguments that a procedure needs were there.
+    fn is_valid(&self, call: &Call) -> bool {
+        let mut a = Cursor::new(&call.args);
+        match self.program {
+            Program::PortMapper => portmap::is_valid(call.proc, &mut a),
+            // All procedures that have any begin with a directory, or a handle.
+            Program::Mount => !matches!(call.proc, 1 | 3) || opaque(&mut a).is_some(),
+            Program::Nfs => call.proc == 0 || opaque(&mut a).is_some(),
         }
     }
 

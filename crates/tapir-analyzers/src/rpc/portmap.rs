@@ -53,6 +53,15 @@ fn mapping_value(cx: &mut Cx, m: &Mapping) -> Value {
     .build(cx.q.bindings())
 }
 
+/// Whether these are arguments of a procedure.
+pub(super) fn is_valid(proc: u64, a: &mut Cursor) -> bool {
+    match proc {
+        1..=3 => mapping(a).is_some(),
+        5 => (0..3).all(|_| word(a).is_some()) && opaque(a).is_some(),
+        _ => true,
+    }
+}
+
 /// A finished call; gives the bytes of arguments and results that nothing was made of.
 pub(super) fn dialogue(cx: &mut Cx, call: &Call, reply: &Reply) -> Option<usize> {
     if call.version != VERSION && call.proc != 0 {

@@ -140,6 +140,47 @@ pub fn frame(b: &[u8]) -> Result<Option<usize>, BadLength> {
     Ok(Some(2 + n + bytes.iter().fold(0usize, |v, x| v << 8 | *x as usize)))
 }
 
+/// How far an element that is still coming in has been looked at for elements within elements.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    at: usize,
+    /// Where the elements around this place end.
+    ends: Vec<usize>,
+}
+
+impl Walk {
+    /// Goes on to the end of `b`, which begins with the outermost element. False if more than `max` sequences, sets and
+    /// constructed elements of applications stand within each other.
+    pub fn go_on(&mut self, b: &[u8], max: usize) -> bool {
+        loop {
+            while self.ends.last().is_some_and(|e| self.at >= *e) {
+                self.ends.pop();
+            }
+            let Some(rest) = b.get(self.at..).filter(|r| !r.is_empty()) else {
+                return true;
+            };
+            let len = match frame(rest) {
+                Ok(Some(n)) if rest[0] & 0x1f != 0x1f => n,
+                Ok(None) => return true,
+                // What is wrong with it is said when all of it is there.
+                _ => {
+                    self.at = usize::MAX;
+                    return true;
+                }
+            };
+            if rest[0] & 0xa0 == 0x20 {
+                if self.ends.len() == max {
+                    return false;
+                }
+                self.ends.push(self.at.saturating_add(len));
+                self.at += 2 + if rest[1] < 0x80 { 0 } else { (rest[1] & 0x7f) as usize };
+            } else {
+                self.at = self.at.saturating_add(len);
+            }
+        }
+    }
+}
+
 /// An object identifier in dotted form; `None` when a component is too long.
 pub fn oid(b: &[u8]) -> Option<String> {
     use std::fmt::Write as _;
@@ -180,6 +221,16 @@ mod tests {
         let t = read(&mut Cursor::new(&b)).unwrap();
         let v: Vec<_> = t.children().collect();
         assert_eq!((v[0].int(), v[1].body, frame(&b)), (Some(-1), &b"hi"[..], Ok(Some(9))));
+        let mut deep = vec![0x30, 0x82, 0x10, 0x00];
+        for n in 1..=20u8 {
+            deep.extend([0x30, 0x82, 0x0f, 0xff - n]);
+        }
+        for step in [1, 3, deep.len()] {
+            let (mut high, mut low) = (Walk::default(), Walk::default());
+            let parts: Vec<usize> = (0..deep.len()).step_by(step).chain([deep.len()]).collect();
+            assert!(parts.iter().all(|n| high.go_on(&deep[..*n], 21)));
+            assert!(!parts.iter().all(|n| low.go_on(&deep[..*n], 20)));
+        }
         assert_eq!(oid(&[0x2b, 6, 1, 4, 1, 0x8f, 0x51]).unwrap(), "1.3.6.1.4.1.2001");
     }
 }

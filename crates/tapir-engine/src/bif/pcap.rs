@@ -16,6 +16,11 @@ fn check(text: &str) -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
+/// Whether a filter can be used for packets of this link type.
+fn fits(text: &str, link_type: Option<u32>) -> bool {
+    link_type.is_none_or(|l| tapir_packet::filter::Filter::compile(text).is_ok_and(|f| f.fits(l)))
+}
+
 fn precompile(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let (id, filter) = (number(args.first()), text(args.get(1)));
     let outcome = check(&filter);
@@ -28,6 +33,10 @@ fn install(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let id = number(args.first());
     let node = &mut of(cx)?.node;
     match node.filters.get(&id) {
+        Some((filter, Ok(()))) if !fits(filter, node.source_link_type) => {
+            node.filter_error = "link-layer type filtering not implemented".into();
+            Ok(Value::Bool(false))
+        }
         Some((filter, Ok(()))) => {
             node.installed = Some(filter.clone());
             node.filter_changed = true;

@@ -40,6 +40,46 @@ impl Filter {
         }
     }
 
+    /// Whether network protocols can be told from each other in the packets of a link type, which all filters need that
+    /// have a text. Others, such as USB, Bluetooth, CAN or IEEE 802.15.4, only have layers of their own, and no filter can be
+    /// installed for them.
+    pub fn fits(&self, link_type: u32) -> bool {
+        self.root.is_none()
+            || matches!(
+                link_type,
+                0 | 1
+                    | 6..=10
+                    | 50
+                    | 51
+                    | 99..=101
+                    | 104
+                    | 105
+                    | 107..=109
+                    | 113
+                    | 114
+                    | 117
+                    | 119
+                    | 122
+                    | 123
+                    | 127
+                    | 129..=138
+                    | 163
+                    | 165
+                    | 166
+                    | 178..=181
+                    | 183
+                    | 192
+                    | 194
+                    | 204..=206
+                    | 226
+                    | 228
+                    | 229
+                    | 239..=241
+                    | 246
+                    | 276
+            )
+    }
+
     /// The text that was compiled.
     pub fn text(&self) -> &str {
         &self.text

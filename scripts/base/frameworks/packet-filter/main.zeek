@@ -79,7 +79,7 @@ global filter_plugins: vector of FilterPlugin = vector();
 global filter_changed = F;
 global installed_before = F;
 
-event zeek_init() &priority=6
+event zeek_init() &priority=5
 	{
 	Log::create_stream(PacketFilter::LOG, Log::Stream($columns=Info, $path="packet_filter", $policy=log_policy));
 

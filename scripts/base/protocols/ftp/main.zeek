@@ -104,17 +104,33 @@ function set_session(c: connection)
 	add_pending_cmd(c$ftp$pending_commands, ++c$ftp$command_seq, "<init>", "");
 	}
 
-function shorten(c: connection, s: string, max: count, weird: string): string
+function too_long(c: connection, s: string, max: count, weird: string): bool
 	{
 	if ( |s| <= max )
-		return s;
+		return F;
 
 	Reporter::conn_weird(weird, c, cat(|s|), "FTP");
-	return s[:max];
+	return T;
+	}
+
+# Cuts what is about to be logged.
+function shorten(c: connection, rec: Info)
+	{
+	if ( too_long(c, rec$user, max_user_length, "FTP_user_too_long") )
+		rec$user = rec$user[:max_user_length];
+
+	if ( rec?$password && too_long(c, rec$password, max_password_length, "FTP_password_too_long") )
+		rec$password = rec$password[:max_password_length];
+
+	if ( rec?$arg && too_long(c, rec$arg, max_arg_length, "FTP_arg_too_long") )
+		rec$arg = rec$arg[:max_arg_length];
+
+	if ( rec?$reply_msg && too_long(c, rec$reply_msg, max_reply_msg_length, "FTP_reply_msg_too_long") )
+		rec$reply_msg = rec$reply_msg[:max_reply_msg_length];
 	}
 
 # Writes the command that is over; the next one has begun.
-function write_message(rec: Info)
+function write_message(c: connection, rec: Info)
 	{
 	local ca = rec$cmdarg;
 	rec$ts = ca$ts;
@@ -126,6 +142,8 @@ function write_message(rec: Info)
 		rec$arg = build_url_ftp(rec);
 	else if ( ca$arg == "" )
 		delete rec$arg;
+
+	shorten(c, rec);
 
 	if ( rec?$password && ! rec$capture_password && to_lower(rec$user) !in guest_ids )
 		{
@@ -149,12 +167,12 @@ function forget_command(rec: Info)
 	}
 
 # The replies to a command are complete.
-function end_command(rec: Info)
+function end_command(c: connection, rec: Info)
 	{
 	remove_pending_cmd(rec$pending_commands, rec$cmdarg);
 
 	if ( rec$cmdarg$cmd in logged_commands )
-		write_message(rec);
+		write_message(c, rec);
 
 	forget_command(rec);
 	delete rec$cmdarg;
@@ -249,7 +267,7 @@ event ftp_request(c: connection, command: string, arg: string) &priority=5
 
 	# All replies to the command before are in.
 	if ( rec?$cmdarg && rec?$reply_code )
-		end_command(rec);
+		end_command(c, rec);
 
 	if ( |rec$pending_commands| >= max_pending_commands )
 		{
@@ -265,17 +283,16 @@ event ftp_request(c: connection, command: string, arg: string) &priority=5
 		delete rec$pending_commands[oldest];
 		}
 
-	arg = shorten(c, arg, max_arg_length, "FTP_arg_too_long");
 	rec$cmdarg = add_pending_cmd(rec$pending_commands, ++rec$command_seq, command, arg);
 
 	switch ( command )
 		{
 		case "USER":
-			rec$user = shorten(c, arg, max_user_length, "FTP_user_too_long");
+			rec$user = arg;
 			break;
 
 		case "PASS":
-			rec$password = shorten(c, arg, max_password_length, "FTP_password_too_long");
+			rec$password = arg;
 			break;
 
 		case "PORT", "EPRT":
@@ -292,8 +309,6 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 	{
 	set_session(c);
 	local rec = c$ftp;
-
-	msg = shorten(c, msg, max_reply_msg_length, "FTP_reply_msg_too_long");
 
 	# Lines in between have no code that would tell what they belong to.
 	if ( cont_resp )
@@ -380,7 +395,7 @@ event ftp_reply(c: connection, code: count, msg: string, cont_resp: bool) &prior
 		--waiting;
 
 	if ( waiting > 1 )
-		end_command(c$ftp);
+		end_command(c, c$ftp);
 	}
 
 event ftp_starttls(c: connection) &priority=5
@@ -440,5 +455,5 @@ hook finalize_ftp(c: connection)
 		return;
 
 	if ( rec$cmdarg$cmd in logged_commands || (log_at_least_one_command && ! rec$logged_command_seen) )
-		write_message(rec);
+		write_message(c, rec);
 	}

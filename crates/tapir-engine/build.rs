@@ -1,4 +1,4 @@
-//! Embeds everything under `scripts/`, sorted by path, and notes where the bodies of functions stand in it.
+//! Embeds everything under `scripts/`, sorted by path, and notes where the bodies of functions and the tokens outside of them stand in it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -32,7 +32,16 @@ fn main() {
         .filter_map(|f| Some((f, &*std::fs::read_to_string(f).ok()?.leak())))
         .collect();
     let callables: HashSet<String> = texts.values().flat_map(|text| outline::callables(text)).collect();
+    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let write = |name: &str, bytes: &[u8]| {
+        let path = out.join(name);
+        if let Err(e) = std::fs::write(&path, bytes) {
+            panic!("{}: {e}", path.display());
+        }
+    };
     let mut code = String::from("pub static FILES: &[Script] = &[\n");
+    let mut writer = outline::Writer::default();
+    let mut tokens = Vec::new();
     for file in &files {
         let Ok(rel) = file.strip_prefix(&root) else { continue };
         let _ = writeln!(
@@ -41,10 +50,10 @@ fn main() {
             rel.display().to_string(),
             file.display().to_string()
         );
-        for body in texts.get(file).map(|text| outline::bodies(text)).unwrap_or_default() {
-            if body.assigned.iter().any(|name| callables.contains(name)) {
-                continue;
-            }
+        let text = texts.get(file);
+        let mut bodies = text.map(|text| outline::bodies(text)).unwrap_or_default();
+        bodies.retain(|body| !body.assigned.iter().any(|name| callables.contains(name)));
+        for body in &bodies {
             let mut names = String::from(" ");
             for name in body.names.iter().filter(|n| callables.contains(*n)) {
                 let _ = write!(names, "{name} ");
@@ -55,11 +64,22 @@ fn main() {
                 body.start, body.end
             );
         }
-        code.push_str("    ] },\n");
+        if let Some(text) = text {
+            outline::tokens(text, bodies.iter(), &mut writer);
+        }
+        let of_file = writer.take();
+        let _ = writeln!(
+            code,
+            "    ], tokens: outline::part(TOKENS, {}, {}), names: &NAMES }},",
+            tokens.len(),
+            of_file.len()
+        );
+        tokens.extend(of_file);
     }
     code.push_str("];\n");
-    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("scripts.rs");
-    if let Err(e) = std::fs::write(&out, code) {
-        panic!("{}: {e}", out.display());
+    let (names, ends) = writer.names();
+    for (name, bytes) in [("tokens", &*tokens), ("names", names.as_bytes()), ("ends", &*ends)] {
+        write(name, bytes);
     }
+    write("scripts.rs", code.as_bytes());
 }

@@ -74,8 +74,8 @@ pub struct Config {
     pub shared_profile: Option<Arc<crate::watch::Profile>>,
     /// Whether packets are written to parts of files, which whoever starts the nodes joins.
     pub writes_parts: bool,
-    /// The program that this node shares with others of this process; a node alone reads its own.
-    pub program: Option<crate::load::SharedProgram>,
+    /// Programs that this node shares with others of this process, those of most nodes first; a node alone reads its own.
+    pub programs: Vec<crate::load::SharedProgram>,
     /// Data stores that the nodes of this process share; a node alone has its own.
     pub stores: Option<crate::stores::Shelf>,
 }
@@ -147,7 +147,7 @@ impl Default for Config {
             said: None,
             shared_profile: None,
             writes_parts: false,
-            program: None,
+            programs: Vec::new(),
             stores: None,
         }
     }

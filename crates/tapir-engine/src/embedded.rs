@@ -3,7 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use tapir_script::load::outline::{Place, Script};
+use tapir_script::load::outline::{self, Names, Place, Script};
+
+static TOKENS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tokens"));
+static NAMES: Names = Names {
+    text: include_str!(concat!(env!("OUT_DIR"), "/names")),
+    ends: include_bytes!(concat!(env!("OUT_DIR"), "/ends")),
+};
 
 include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
 

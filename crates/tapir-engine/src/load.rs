@@ -58,8 +58,9 @@ impl std::fmt::Debug for SharedProgram {
 }
 
 impl SharedProgram {
-    /// The program, with a machine that has decided its conditions.
-    fn read(&self, config: &Config, machine: impl Fn() -> Evaluator) -> Result<(Arc<Program>, Evaluator), u8> {
+    /// The program, with a machine that has decided its conditions: nothing if they come out differently, or if who read it
+    /// was told of errors.
+    fn take(&self, config: &Config, machine: impl Fn() -> Evaluator) -> Option<Result<(Arc<Program>, Evaluator), u8>> {
         let mut first = None;
         let shared = self.0.get_or_init(|| match read(config, machine()) {
             Ok((checked, evaluator)) => {
@@ -71,17 +72,14 @@ impl SharedProgram {
                 None
             }
         });
-        if let Some(first) = first {
+        if first.is_some() {
             return first;
         }
-        if let Some(shared) = shared {
-            let mut evaluator = machine();
-            if evaluator.agrees(shared) {
-                return Ok((shared.program.clone(), evaluator));
-            }
-        }
-        let (checked, evaluator) = read(config, machine())?;
-        Ok((checked.program, evaluator))
+        let shared = shared.as_ref()?;
+        let mut evaluator = machine();
+        evaluator
+            .agrees(shared)
+            .then(|| Ok((shared.program.clone(), evaluator)))
     }
 }
 
@@ -140,11 +138,16 @@ pub fn search_path() -> Vec<String> {
     path
 }
 
+/// All built-ins. Nodes of one process share them.
 fn registry() -> Registry {
-    let mut r = Registry::new();
-    tapir_builtins::register(&mut r);
-    crate::bif::register(&mut r);
-    r
+    static ALL: OnceLock<Registry> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let mut r = Registry::new();
+        tapir_builtins::register(&mut r);
+        crate::bif::register(&mut r);
+        r
+    });
+    all.clone()
 }
 
 /// The seeds that a configuration asks for. They are saved if it says so.
@@ -178,8 +181,9 @@ pub fn load(config: &Config) -> Result<Loaded, u8> {
     };
     let seeds = seeds(config).map_err(fail)?.of_node(config.node_index);
     let machine = || machine(config, &seeds);
-    let (program, evaluator) = match &config.program {
-        Some(shared) => shared.read(config, machine)?,
+    let shared = config.programs.iter().find_map(|shared| shared.take(config, machine));
+    let (program, evaluator) = match shared {
+        Some(taken) => taken?,
         None => {
             let (checked, evaluator) = read(config, machine())?;
             (checked.program, evaluator)
@@ -253,8 +257,9 @@ fn machine(config: &Config, seeds: &Seeds) -> Evaluator {
     }
 }
 
-/// Reads and checks all scripts. Bodies of those that come with the program wait until they are needed, if `puts_off` says so.
-fn check(config: &Config, evaluator: &mut Evaluator, puts_off: bool) -> Result<(Program, Vec<Diagnostic>), u8> {
+/// Reads and checks all scripts. With `prepared`, what the build has found out about those that come with the program is
+/// used: their tokens, and where bodies are that wait until they are needed.
+fn check(config: &Config, evaluator: &mut Evaluator, prepared: bool) -> Result<(Program, Vec<Diagnostic>), u8> {
     let fail = |text: String| {
         eprintln!("fatal error: {text}");
         1
@@ -264,7 +269,8 @@ fn check(config: &Config, evaluator: &mut Evaluator, puts_off: bool) -> Result<(
         source = source.with_text(RUN, name, text);
     }
     let mut loader = Loader::new(Box::new(source), evaluator);
-    loader.puts_off(puts_off);
+    loader.puts_off(prepared);
+    loader.takes_tokens(prepared);
     loader.unused_warnings(config.unused_warnings);
     loader.usage_issues(config.usage_issues);
     for prefix in config.prefixes.iter().cloned().chain(env_prefixes()) {

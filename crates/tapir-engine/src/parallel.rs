@@ -103,9 +103,11 @@ impl Drop for Ending {
 const MANAGER: &str = "manager";
 const PROXY: &str = "proxy-1";
 
-fn layout(workers: usize, acts_as_one: bool) -> String {
+/// The scripts' layout of the cluster.
+pub(crate) fn layout(workers: usize, acts_as_one: bool) -> String {
     let mut text = format!(
         "redef Cluster::manager_is_logger = T;\n\
+         redef Cluster::has_one_program = T;\n\
          redef Cluster::acts_as_one = {};\n\
          redef Cluster::nodes = {{\n\
          [\"{MANAGER}\"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1],\n\
@@ -215,10 +217,13 @@ impl Running {
             n_nodes,
         };
         let config = cluster.config.clone();
+        // What nodes read is the same, as far as their scripts do not ask what they are. Those that do ask for the manager most
+        // of the time, and not for the names of workers.
+        cluster.config.programs = vec![SharedProgram::default()];
         let manager = cluster.spawn(MANAGER, hub.logger(MANAGER), manager)?;
+        cluster.config.programs.push(SharedProgram::default());
         let proxy = cluster.spawn(PROXY, hub.node(PROXY), proxy)?;
-        // What workers read is the same, as far as their scripts do not ask for their names.
-        cluster.config.program = Some(SharedProgram::default());
+        cluster.config.programs.push(SharedProgram::default());
         let mut threads = Vec::new();
         for (i, fed) in workers.into_iter().enumerate() {
             let name = format!("worker-{}", i + 1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::lex::Kw;
+use crate::lex::ready::Names;
 
 /// An interned name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +88,10 @@ pub struct Interner {
     joined: FastMap<(Symbol, Symbol), Symbol>,
     /// Where qualified names are put together.
     buffer: String,
+    /// The names whose symbols are in `ready`.
+    ready_names: &'static Names,
+    /// The symbols of those that were met, by number; what others have is `EMPTY`.
+    ready: Vec<Symbol>,
 }
 
 fn hash(name: &[u8]) -> u64 {
@@ -103,6 +108,8 @@ impl Interner {
             names: Vec::with_capacity(NAMES),
             joined: FastMap::with_capacity_and_hasher(NAMES / 2, Default::default()),
             buffer: String::new(),
+            ready_names: Names::NONE,
+            ready: Vec::new(),
         };
         interner.intern("");
         interner.intern("_");
@@ -119,6 +126,8 @@ impl Interner {
             names: Vec::new(),
             joined: FastMap::default(),
             buffer: String::new(),
+            ready_names: Names::NONE,
+            ready: Vec::new(),
         }
     }
 
@@ -151,6 +160,24 @@ impl Interner {
         match self.find(name, hash) {
             Some(symbol) => symbol,
             None => self.add(&String::from_utf8_lossy(name), hash),
+        }
+    }
+
+    /// The symbol of a name of scripts that come with the program, by its number, if it was met before.
+    #[inline]
+    pub(crate) fn known_ready(&self, names: &'static Names, i: usize) -> Option<Symbol> {
+        let symbol = *self.ready.get(i)?;
+        (symbol != Symbol::EMPTY && std::ptr::eq(names, self.ready_names)).then_some(symbol)
+    }
+
+    /// Remembers it.
+    pub(crate) fn note_ready(&mut self, names: &'static Names, i: usize, symbol: Symbol) {
+        if self.ready.is_empty() {
+            self.ready_names = names;
+            self.ready.resize(names.len(), Symbol::EMPTY);
+        }
+        if let Some(place) = self.ready.get_mut(i).filter(|_| std::ptr::eq(names, self.ready_names)) {
+            *place = symbol;
         }
     }
 

@@ -4,7 +4,7 @@
 //! packet of each direction, feeds data by [`Kind`], and reports the end. What fires is given back in order; the
 //! engine then raises events and attaches analyzers. A rule fires at most once per connection.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -68,7 +68,29 @@ pub struct RuleSet {
     /// First pattern number of each rule; its patterns are consecutive.
     first_pattern: Vec<u32>,
     /// One per kind; payload has one for TCP, UDP and the rest.
-    matchers: Vec<Option<RefCell<Matcher>>>,
+    matchers: Vec<Option<Automaton>>,
+}
+
+/// A matcher that is built when the first data come: nodes of a cluster that see no traffic never do it, and many
+/// captures have no data of some kinds.
+struct Automaton {
+    /// The patterns, as long as it was not built.
+    patterns: RefCell<Vec<(u32, Node)>>,
+    matcher: OnceCell<RefCell<Matcher>>,
+}
+
+impl Automaton {
+    fn of(patterns: Vec<(u32, Node)>) -> Self {
+        Automaton {
+            patterns: RefCell::new(patterns),
+            matcher: OnceCell::new(),
+        }
+    }
+
+    fn get(&self) -> &RefCell<Matcher> {
+        self.matcher
+            .get_or_init(|| RefCell::new(Matcher::new(&self.patterns.take())))
+    }
 }
 
 const SLOTS: usize = N_KINDS + 2;
@@ -234,7 +256,7 @@ impl RuleSet {
         set.groups.finish();
         for (slot, list) in nodes.into_iter().enumerate() {
             if !list.is_empty() {
-                set.matchers[slot] = Some(RefCell::new(Matcher::new(&list)));
+                set.matchers[slot] = Some(Automaton::of(list));
             }
         }
         set.rules = rules;
@@ -265,7 +287,7 @@ impl RuleSet {
     pub fn stats(&self) -> Stats {
         let mut s = Stats::default();
         for m in self.matchers.iter().flatten() {
-            let m = m.borrow();
+            let m = m.get().borrow();
             s.matchers += 1;
             s.dfa_states += m.n_states() as u64;
             s.nfa_states += m.n_nfa_states() as u64;
@@ -282,11 +304,13 @@ impl RuleSet {
             return out;
         };
         let mut matched: Vec<u32> = Vec::new();
-        m.borrow_mut().feed(&mut Stream::default(), data, true, false, |p, at| {
-            if self.patterns[p as usize].1.is_none_or(|d| at as u64 <= d) && !matched.contains(&p) {
-                matched.push(p);
-            }
-        });
+        m.get()
+            .borrow_mut()
+            .feed(&mut Stream::default(), data, true, false, |p, at| {
+                if self.patterns[p as usize].1.is_none_or(|d| at as u64 <= d) && !matched.contains(&p) {
+                    matched.push(p);
+                }
+            });
         matched.sort_unstable();
         for &p in &matched {
             let rule_index = self.patterns[p as usize].0;
@@ -373,22 +397,25 @@ impl RuleSet {
         }
         let base = stream.2;
         let mut candidates: Vec<(u32, u64)> = Vec::new();
-        matcher.borrow_mut().feed(&mut stream.1, data, begin, end, |p, at| {
-            let (rule, depth) = self.patterns[p as usize];
-            if !self.group_holds(dir, rule) {
-                return;
-            }
-            if depth.is_some_and(|d| base + at as u64 > d) {
-                return;
-            }
-            let matched = dir.matched();
-            if let Err(i) = matched.patterns.binary_search(&p) {
-                matched.patterns.insert(i, p);
-                if self.all_matched(rule, &matched.patterns) {
-                    candidates.push((rule, at as u64));
+        matcher
+            .get()
+            .borrow_mut()
+            .feed(&mut stream.1, data, begin, end, |p, at| {
+                let (rule, depth) = self.patterns[p as usize];
+                if !self.group_holds(dir, rule) {
+                    return;
                 }
-            }
-        });
+                if depth.is_some_and(|d| base + at as u64 > d) {
+                    return;
+                }
+                let matched = dir.matched();
+                if let Err(i) = matched.patterns.binary_search(&p) {
+                    matched.patterns.insert(i, p);
+                    if self.all_matched(rule, &matched.patterns) {
+                        candidates.push((rule, at as u64));
+                    }
+                }
+            });
         stream.2 += data.len() as u64;
         // Datagrams are matched anew, each to its end.
         if !(kind == Kind::Payload && facts.transport == Transport::Udp && end) {

@@ -23,7 +23,8 @@ pub type BuiltinFn = fn(&mut CallCtx<'_>, args: &[Value]) -> Result<Value, RtErr
 /// Built-ins by script name (`fmt`, `Log::__write`).
 #[derive(Default, Clone)]
 pub struct Registry {
-    by_name: FastMap<&'static str, BuiltinFn>,
+    /// Machines of one process share it.
+    by_name: Arc<FastMap<&'static str, BuiltinFn>>,
 }
 
 impl Registry {
@@ -34,14 +35,12 @@ impl Registry {
 
     /// Adds a built-in; a later one of the same name replaces the earlier.
     pub fn add(&mut self, name: &'static str, f: BuiltinFn) {
-        self.by_name.insert(name, f);
+        Arc::make_mut(&mut self.by_name).insert(name, f);
     }
 
     /// Adds many.
     pub fn add_all(&mut self, list: &[(&'static str, BuiltinFn)]) {
-        for &(name, f) in list {
-            self.add(name, f);
-        }
+        Arc::make_mut(&mut self.by_name).extend(list.iter().copied());
     }
 
     /// The built-in of a name.

@@ -9,7 +9,7 @@ use super::*;
 fn node(shared: &SharedProgram, role: &str) -> (Arc<Program>, bool) {
     let mut config = Config {
         bare: true,
-        program: Some(shared.clone()),
+        programs: vec![shared.clone()],
         code: vec!["@if ( getenv(\"ROLE\") == \"a\" )\nglobal of_a = 1;\n@endif\n".into()],
         ..Config::default()
     };
@@ -30,6 +30,32 @@ fn nodes_share_what_they_read_when_their_conditions_come_out_alike() {
     let (third, declared) = node(&shared, "b");
     assert!(!Arc::ptr_eq(&first, &third));
     assert!(!declared);
+}
+
+#[test]
+fn all_nodes_of_one_process_have_one_program() {
+    let shared = SharedProgram::default();
+    let mut scripts: Vec<String> = vec!["frameworks/cluster/backend/inproc/capture".into(), "local".into()];
+    scripts.push("frameworks/cluster/experimental".into());
+    scripts.push("frameworks/cluster/backend/inproc".into());
+    let read = |node: &str| {
+        let mut config = Config {
+            scripts: scripts.clone(),
+            programs: vec![shared.clone()],
+            ..Config::default()
+        };
+        config.environment.push(("CLUSTER_NODE".into(), node.into()));
+        let layout = crate::parallel::layout(2, true);
+        config.texts.push(("cluster-layout.zeek".into(), layout));
+        let loaded = load(&config).unwrap_or_else(|status| panic!("the scripts load: {status}"));
+        let logs_here = crate::globals::flag(&loaded.core.vm, "Log::enable_local_logging");
+        assert_eq!(logs_here, Some(node == "manager"), "{node}");
+        loaded.core.vm.shared_program().expect("the program was set")
+    };
+    let first = read("worker-1");
+    for node in ["worker-2", "proxy-1", "manager"] {
+        assert!(Arc::ptr_eq(&first, &read(node)), "{node} reads for itself");
+    }
 }
 
 /// What a configuration loads, in full: what is said about it, and everything that functions consist of.

@@ -251,6 +251,7 @@ impl Checker<'_> {
             text: Bytes::from_static(text.as_bytes()),
             dir: dir.into(),
             base: base.into(),
+            script: None,
         };
         let mut diagnostics = Vec::new();
         let host = Alone {

@@ -5,6 +5,7 @@
 //! Spec: the language reference, sections 1.1 to 1.3.
 
 mod literal;
+pub mod ready;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use tapir_data::value::{Addr, Port, Subnet};
 use crate::symbol::{Interner, Symbol};
 
 pub use literal::{decode_string, split_pattern};
+use ready::Ready;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,6 +128,7 @@ pub struct Token {
 pub struct Lexer {
     pub src: Bytes,
     pub pos: usize,
+    ready: Ready,
 }
 
 #[inline]
@@ -152,7 +155,16 @@ fn is_ident(b: u8) -> bool {
 impl Lexer {
     /// A lexer at the beginning of a text.
     pub fn new(src: Bytes) -> Self {
-        Lexer { src, pos: 0 }
+        Lexer {
+            src,
+            pos: 0,
+            ready: Ready::NONE,
+        }
+    }
+
+    /// Of these tokens it is known where they stand.
+    pub fn knows(&mut self, tokens: &'static [u8], names: &'static ready::Names) {
+        self.ready = Ready::new(tokens, names);
     }
 
     #[inline]
@@ -179,7 +191,15 @@ impl Lexer {
     }
 
     /// The next token.
+    #[inline]
     pub fn next(&mut self, names: &mut Interner) -> Token {
+        match self.take_ready(names) {
+            Some(token) => token,
+            None => self.next_in_text(names),
+        }
+    }
+
+    fn next_in_text(&mut self, names: &mut Interner) -> Token {
         self.skip_blank();
         let start = self.pos;
         let tok = if start >= self.src.len() {

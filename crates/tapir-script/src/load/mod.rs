@@ -62,6 +62,8 @@ struct Front<'e> {
     scripts: Vec<Option<&'static Script>>,
     /// Whether bodies of those are put off. Not any more when a user has declared something, which may have a meaning in them.
     puts_off: bool,
+    /// Whether the tokens of those are taken as the build has found them.
+    takes_tokens: bool,
 }
 
 /// A file that was found.
@@ -88,6 +90,7 @@ impl<'e> Loader<'e> {
                 loaded_from: HashMap::new(),
                 scripts: Vec::new(),
                 puts_off: true,
+                takes_tokens: true,
             }),
             unused_warnings: true,
             prefixed: false,
@@ -109,6 +112,11 @@ impl<'e> Loader<'e> {
     /// difference.
     pub fn puts_off(&mut self, on: bool) {
         self.parser.host.puts_off = on;
+    }
+
+    /// Whether the tokens of such scripts are those that the build has found; else their texts are read as all others are.
+    pub fn takes_tokens(&mut self, on: bool) {
+        self.parser.host.takes_tokens = on;
     }
 
     /// Adds a prefix (`-p`).
@@ -526,6 +534,7 @@ impl Front<'_> {
             text,
             dir: dir.into(),
             base: base.into(),
+            script: script.filter(|_| self.takes_tokens),
         })
     }
 

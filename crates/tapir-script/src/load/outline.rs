@@ -1,10 +1,11 @@
-//! Where the bodies of functions, events and hooks stand in scripts that come with the program. The build finds out, so that
-//! nobody has to read a body before it is needed.
+//! Where the bodies of functions, events and hooks stand in scripts that come with the program, and the tokens outside of
+//! them. The build finds out, so that nobody has to read a body before it is needed, or to look for the rest in the text.
 
 use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 
+pub use crate::lex::ready::{Names, Writer};
 use crate::lex::{Directive, Kw, Lexer, Op, Tok, Token};
 use crate::symbol::Interner;
 
@@ -16,6 +17,15 @@ pub struct Script {
     pub text: &'static str,
     /// The bodies that can be checked at their first use, by place.
     pub bodies: &'static [Place],
+    /// What a [`Writer`] has written of the tokens outside of these.
+    pub tokens: &'static [u8],
+    /// The names that these mention.
+    pub names: &'static Names,
+}
+
+/// A part of something that the build has written.
+pub const fn part(all: &'static [u8], at: usize, len: usize) -> &'static [u8] {
+    all.split_at(at).1.split_at(len).0
 }
 
 /// A body: from its opening brace up to behind the closing one.
@@ -83,6 +93,26 @@ pub fn callables(text: &'static str) -> HashSet<String> {
         before = [before[1], tok];
     }
     out
+}
+
+/// Writes the tokens of a text down, but for those in bodies that are put off.
+pub fn tokens<'f>(text: &'static str, later: impl Iterator<Item = &'f Found>, to: &mut Writer) {
+    let mut later = later.peekable();
+    let mut scan = Scan::new(text);
+    while scan.next().is_some() {
+        let mut token = scan.last;
+        if text.as_bytes().get(token.start as usize) == Some(&b'/') {
+            // Who reads it decides whether it is a pattern.
+            token.tok = Tok::Op(Op::Slash);
+            token.end = token.start + 1;
+        }
+        to.token(token, &text[token.start as usize..token.end as usize]);
+        if let Some(body) = later.next_if(|body| body.start == token.start) {
+            to.gap(body.start + 1, body.end);
+            scan.lexer.pos = body.end as usize;
+            scan.last.tok = Tok::Op(Op::RBrace);
+        }
+    }
 }
 
 /// Tokens without a grammar.

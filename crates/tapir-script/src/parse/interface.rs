@@ -169,6 +169,7 @@ pub fn parse_declarations(text: &str) -> (Vec<Decl>, Vec<Diagnostic>) {
         text: Bytes::copy_from_slice(text.as_bytes()),
         dir: "".into(),
         base: "".into(),
+        script: None,
     });
     let file = source_file("", text);
     let mut out = Vec::new();

@@ -25,7 +25,7 @@ use crate::ast::{self, Ident};
 use crate::diag::Diagnostic;
 use crate::hir::Span;
 use crate::lex::{Kw, Lexer, Op, Tok, Token};
-use crate::load::outline::Place;
+use crate::load::outline::{Place, Script};
 use crate::symbol::{Interner, Symbol};
 
 pub use interface::parse_declarations;
@@ -45,6 +45,8 @@ pub struct Input {
     /// Directory and base name for `@DIR` and `@FILENAME`.
     pub dir: Arc<str>,
     pub base: Arc<str>,
+    /// The script that it is, if it comes with the program and its tokens are wanted.
+    pub script: Option<&'static Script>,
 }
 
 /// Who decides what directives mean and collects what is wrong.
@@ -141,8 +143,12 @@ impl<H: Host> Parser<H> {
 
     /// Puts a text before everything else; it starts in the current module.
     pub fn push(&mut self, input: Input) {
+        let mut lexer = Lexer::new(input.text);
+        if let Some(script) = input.script {
+            lexer.knows(script.tokens, script.names);
+        }
         self.frames.push(Frame {
-            lexer: Lexer::new(input.text),
+            lexer,
             file: input.file,
             dir: input.dir,
             base: input.base,

@@ -24,6 +24,10 @@ redef peer_description = Cluster::node;
 @load ./setup-connections
 @load ./setup-subscriptions
 
+@if ( Cluster::has_one_program )
+@load ./nodes/together
+@else
+
 @if ( Cluster::local_node_type() == Cluster::MANAGER )
 @load ./nodes/manager
 @endif
@@ -40,5 +44,6 @@ redef peer_description = Cluster::node;
 @load ./nodes/worker
 @endif
 
+@endif
 @endif
 @endif

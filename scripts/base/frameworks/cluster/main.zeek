@@ -28,6 +28,9 @@ export {
 	## of everything in the order of the capture.
 	const acts_as_one: bool = F &redef;
 
+	## Whether all nodes are to load the same, as those of one process do, which have one program between them then.
+	const has_one_program: bool = F &redef;
+
 	## How nodes talk to each other, and how events and logs are encoded for it.
 	const backend: BackendTag = CLUSTER_BACKEND_NONE &redef;
 	const event_serializer: EventSerializerTag = EVENT_SERIALIZER_BROKER_BIN_V1 &redef;

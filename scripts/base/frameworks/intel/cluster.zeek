@@ -8,62 +8,48 @@ module Intel;
 # The data of the manager for a node that has just come up.
 global new_min_data_store: event(store: MinDataStore);
 
-@if ( Cluster::local_node_type() != Cluster::MANAGER )
-redef have_full_data = F;
-@endif
+function is_manager(): bool
+	{
+	return Cluster::local_node_type() == Cluster::MANAGER;
+	}
 
-@if ( Cluster::local_node_type() == Cluster::MANAGER )
+function is_worker(): bool
+	{
+	return Cluster::local_node_type() == Cluster::WORKER;
+	}
+
+redef have_full_data = is_manager();
+
+# What nodes do differs by their kind, what they load does not, so that those of one process can share it.
 
 event Cluster::node_up(name: string, id: string)
 	{
-	if ( name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
+	if ( is_manager() && name in Cluster::nodes && Cluster::nodes[name]$node_type == Cluster::WORKER )
 		Cluster::publish(Cluster::node_topic(name), Intel::new_min_data_store, min_data_store);
 	}
 
 event Intel::insert_item(item: Item) &priority=5
 	{
-	event Intel::new_item(item);
-	}
-
-# One proxy passes it on, which takes work from the manager.
-event Intel::insert_indicator(item: Item) &priority=5
-	{
-	local topic = Cluster::rr_topic(Cluster::proxy_pool, "Intel::insert_rr_key");
-	Cluster::publish(topic == "" ? Cluster::worker_topic : topic, Intel::insert_indicator, item);
-	}
-
-event Intel::remove_indicator(item: Item) &priority=5
-	{
-	Cluster::publish(Cluster::worker_topic, Intel::remove_indicator, item);
-	}
-
-event Intel::match_remote(s: Seen) &priority=5
-	{
-	# The data may have changed on its way.
-	if ( find(s) )
-		event Intel::match(s, get_items(s));
-	}
-
-@endif
-
-@if ( Cluster::local_node_type() == Cluster::WORKER )
-
-event Intel::match_remote(s: Seen) &priority=5
-	{
-	# The connection is of this node alone.
-	Cluster::publish(Cluster::manager_topic, Intel::match_remote, s);
-	}
-
-event Intel::insert_item(item: Item) &priority=5
-	{
-	if ( ! is_remote_event() )
+	if ( is_manager() )
+		event Intel::new_item(item);
+	else if ( is_worker() && ! is_remote_event() )
 		Cluster::publish(Cluster::manager_topic, Intel::insert_item, item);
 	}
 
 event Intel::remove_item(item: Item, purge_indicator: bool) &priority=5
 	{
-	if ( ! is_remote_event() )
+	if ( is_worker() && ! is_remote_event() )
 		Cluster::publish(Cluster::manager_topic, Intel::remove_item, item, purge_indicator);
+	}
+
+event Intel::match_remote(s: Seen) &priority=5
+	{
+	# The connection is of this node alone.
+	if ( is_worker() )
+		Cluster::publish(Cluster::manager_topic, Intel::match_remote, s);
+	# The data may have changed on its way.
+	else if ( is_manager() && find(s) )
+		event Intel::match(s, get_items(s));
 	}
 
 # Whether an indicator is known here.
@@ -99,6 +85,9 @@ function indicators_of(store: MinDataStore): set[string, Type]
 # The data of a manager that is new may lack what the one before had.
 event Intel::new_min_data_store(store: MinDataStore)
 	{
+	if ( ! is_worker() )
+		return;
+
 	local before = indicators_of(min_data_store);
 	local now = indicators_of(store);
 	min_data_store = store;
@@ -112,7 +101,8 @@ event Intel::new_min_data_store(store: MinDataStore)
 			hook Intel::indicator_removed(old, old_type);
 	}
 
-event Intel::insert_indicator(item: Item) &priority=5
+# A worker keeps what it is told of.
+function store_item(item: Item)
 	{
 	local is_new = ! is_known(item$indicator, item$indicator_type);
 
@@ -132,20 +122,28 @@ event Intel::insert_indicator(item: Item) &priority=5
 		hook Intel::indicator_inserted(item$indicator, item$indicator_type);
 	}
 
-# Before it is forgotten.
-event Intel::remove_indicator(item: Item) &priority=5
-	{
-	if ( is_known(item$indicator, item$indicator_type) )
-		hook Intel::indicator_removed(item$indicator, item$indicator_type);
-	}
-
-@endif
-
-@if ( Cluster::local_node_type() == Cluster::PROXY )
-
 event Intel::insert_indicator(item: Item) &priority=5
 	{
-	Cluster::publish(Cluster::worker_topic, Intel::insert_indicator, item);
+	switch ( Cluster::local_node_type() ) {
+	case Cluster::MANAGER:
+		# One proxy passes it on, which takes work from the manager.
+		local topic = Cluster::rr_topic(Cluster::proxy_pool, "Intel::insert_rr_key");
+		Cluster::publish(topic == "" ? Cluster::worker_topic : topic, Intel::insert_indicator, item);
+		break;
+	case Cluster::PROXY:
+		Cluster::publish(Cluster::worker_topic, Intel::insert_indicator, item);
+		break;
+	case Cluster::WORKER:
+		store_item(item);
+		break;
+	}
 	}
 
-@endif
+event Intel::remove_indicator(item: Item) &priority=5
+	{
+	if ( is_manager() )
+		Cluster::publish(Cluster::worker_topic, Intel::remove_indicator, item);
+	# Before it is forgotten.
+	else if ( is_worker() && is_known(item$indicator, item$indicator_type) )
+		hook Intel::indicator_removed(item$indicator, item$indicator_type);
+	}

@@ -15,15 +15,20 @@ export {
 # Rules of other nodes get ids there.
 global local_rule_count: count = 1;
 
+function is_manager(): bool
+	{
+	return Cluster::local_node_type() == Cluster::MANAGER;
+	}
+
 function activate(p: PluginState, priority: int)
 	{
-	if ( Cluster::local_node_type() == Cluster::MANAGER )
+	if ( is_manager() )
 		activate_impl(p, priority);
 	}
 
 function add_rule(r: Rule): string
 	{
-	if ( Cluster::local_node_type() == Cluster::MANAGER )
+	if ( is_manager() )
 		return add_rule_impl(r);
 
 	if ( r$id == "" )
@@ -35,7 +40,7 @@ function add_rule(r: Rule): string
 
 function delete_rule(id: string, reason: string &default=""): bool
 	{
-	if ( Cluster::local_node_type() == Cluster::MANAGER )
+	if ( is_manager() )
 		return delete_rule_impl(id, reason);
 
 	Cluster::publish(Cluster::manager_topic, NetControl::cluster_netcontrol_delete_rule, id, reason);
@@ -44,46 +49,47 @@ function delete_rule(id: string, reason: string &default=""): bool
 
 function remove_rule(id: string, reason: string &default=""): bool
 	{
-	if ( Cluster::local_node_type() == Cluster::MANAGER )
+	if ( is_manager() )
 		return remove_rule_impl(id, reason);
 
 	Cluster::publish(Cluster::manager_topic, NetControl::cluster_netcontrol_remove_rule, id, reason);
 	return T;
 	}
 
-@if ( Cluster::local_node_type() == Cluster::MANAGER )
-
 event NetControl::cluster_netcontrol_add_rule(r: Rule)
 	{
-	add_rule_impl(r);
+	if ( is_manager() )
+		add_rule_impl(r);
 	}
 
 event NetControl::cluster_netcontrol_delete_rule(id: string, reason: string)
 	{
-	delete_rule_impl(id, reason);
+	if ( is_manager() )
+		delete_rule_impl(id, reason);
 	}
 
 event NetControl::cluster_netcontrol_remove_rule(id: string, reason: string)
 	{
-	remove_rule_impl(id, reason);
+	if ( is_manager() )
+		remove_rule_impl(id, reason);
 	}
 
 event NetControl::rule_new(r: Rule)
 	{
-	Cluster::publish(Cluster::worker_topic, NetControl::rule_new, r);
+	if ( is_manager() )
+		Cluster::publish(Cluster::worker_topic, NetControl::rule_new, r);
 	}
 
 event NetControl::rule_destroyed(r: Rule)
 	{
-	Cluster::publish(Cluster::worker_topic, NetControl::rule_destroyed, r);
+	if ( is_manager() )
+		Cluster::publish(Cluster::worker_topic, NetControl::rule_destroyed, r);
 	}
-
-@else
 
 # Workers know the rules as well, to answer questions.
 event NetControl::rule_new(r: Rule) &priority=5
 	{
-	if ( r$id in rules )
+	if ( is_manager() || r$id in rules )
 		return;
 
 	rules[r$id] = r;
@@ -93,12 +99,10 @@ event NetControl::rule_new(r: Rule) &priority=5
 
 event NetControl::rule_destroyed(r: Rule) &priority=5
 	{
-	if ( r$id !in rules )
+	if ( is_manager() || r$id !in rules )
 		return;
 
 	remove_subnet_entry(r);
 	delete rule_entities[r$entity, r$ty];
 	delete rules[r$id];
 	}
-
-@endif

@@ -64,10 +64,11 @@ function lookup_controller(name: string): vector of Controller
 	return lookup_controller_impl(name);
 	}
 
-@if ( Cluster::local_node_type() == Cluster::MANAGER )
-
 event OpenFlow::cluster_flow_mod(name: string, match: ofp_match, flow_mod: ofp_flow_mod)
 	{
+	if ( ! is_manager() )
+		return;
+
 	if ( name in name_to_controller )
 		OpenFlow::flow_mod(name_to_controller[name], match, flow_mod);
 	else
@@ -76,10 +77,11 @@ event OpenFlow::cluster_flow_mod(name: string, match: ofp_match, flow_mod: ofp_f
 
 event OpenFlow::cluster_flow_clear(name: string)
 	{
+	if ( ! is_manager() )
+		return;
+
 	if ( name in name_to_controller )
 		OpenFlow::flow_clear(name_to_controller[name]);
 	else
 		Reporter::error(fmt("there is no OpenFlow controller %s", name));
 	}
-
-@endif

@@ -214,27 +214,35 @@ function minimal_info(s: Info): Info
 	return rec;
 	}
 
+# Whether this node has no connections of its own, and tells those that have.
+function passes_on(): bool
+	{
+	local here = Cluster::local_node_type();
+	return here == Cluster::PROXY || here == Cluster::MANAGER;
+	}
+
 event sync_add_expected_data(s: FTP::Info, chan: FTP::ExpectedDataChannel)
 	{
-	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+	if ( passes_on() )
+		{
 		Cluster::publish(Cluster::worker_topic, sync_add_expected_data, s, chan);
-	@else
-		# The worker that has the session hears of it as well, and knows more.
-		if ( [chan$resp_h, chan$resp_p] in ftp_data_expected || |ftp_data_expected| >= max_expected_data_channels )
-			return;
+		return;
+		}
 
-		ftp_data_expected[chan$resp_h, chan$resp_p] = s;
-		Analyzer::schedule_analyzer(chan$orig_h, chan$resp_h, chan$resp_p, Analyzer::ANALYZER_FTP_DATA, 5mins);
-	@endif
+	# The worker that has the session hears of it as well, and knows more.
+	if ( [chan$resp_h, chan$resp_p] in ftp_data_expected || |ftp_data_expected| >= max_expected_data_channels )
+		return;
+
+	ftp_data_expected[chan$resp_h, chan$resp_p] = s;
+	Analyzer::schedule_analyzer(chan$orig_h, chan$resp_h, chan$resp_p, Analyzer::ANALYZER_FTP_DATA, 5mins);
 	}
 
 event sync_remove_expected_data(resp_h: addr, resp_p: port)
 	{
-	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+	if ( passes_on() )
 		Cluster::publish(Cluster::worker_topic, sync_remove_expected_data, resp_h, resp_p);
-	@else
+	else
 		delete ftp_data_expected[resp_h, resp_p];
-	@endif
 	}
 
 @endif

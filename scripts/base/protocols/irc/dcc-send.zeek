@@ -44,26 +44,34 @@ function tell_workers(e: Cluster::Event)
 		Cluster::publish(Cluster::manager_topic, e);
 	}
 
+# Whether this node has no connections of its own, and tells those that have.
+function passes_on(): bool
+	{
+	local here = Cluster::local_node_type();
+	return here == Cluster::PROXY || here == Cluster::MANAGER;
+	}
+
 event dcc_transfer_add(host: addr, p: port, info: IRC::Info)
 	{
-	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+	if ( passes_on() )
+		{
 		Cluster::publish(Cluster::worker_topic, dcc_transfer_add, host, p, info);
-	@else
-		if ( [host, p] in dcc_expected_transfers || |dcc_expected_transfers| >= max_dcc_expected_transfers )
-			return;
+		return;
+		}
 
-		dcc_expected_transfers[host, p] = info;
-		Analyzer::schedule_analyzer(0.0.0.0, host, p, Analyzer::ANALYZER_IRC_DATA, 5min);
-	@endif
+	if ( [host, p] in dcc_expected_transfers || |dcc_expected_transfers| >= max_dcc_expected_transfers )
+		return;
+
+	dcc_expected_transfers[host, p] = info;
+	Analyzer::schedule_analyzer(0.0.0.0, host, p, Analyzer::ANALYZER_IRC_DATA, 5min);
 	}
 
 event dcc_transfer_remove(host: addr, p: port)
 	{
-	@if ( Cluster::local_node_type() == Cluster::PROXY || Cluster::local_node_type() == Cluster::MANAGER )
+	if ( passes_on() )
 		Cluster::publish(Cluster::worker_topic, dcc_transfer_remove, host, p);
-	@else
+	else
 		delete dcc_expected_transfers[host, p];
-	@endif
 	}
 
 @endif

@@ -16,7 +16,7 @@ export {
 
 @if ( Cluster::is_enabled() )
 
-@if ( Cluster::local_node_type() == Cluster::MANAGER )
+@if ( Cluster::has_one_program || Cluster::local_node_type() == Cluster::MANAGER )
 @load ./nodes-experimental/manager
 @endif
 

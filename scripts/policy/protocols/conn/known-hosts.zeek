@@ -120,9 +120,8 @@ event known_host_add(info: HostsInfo)
 
 	add hosts[info$host];
 
-	@if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
+	if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
 		Log::write(Known::HOSTS_LOG, info);
-	@endif
 	}
 
 event Cluster::node_up(name: string, id: string)

@@ -197,9 +197,8 @@ event known_service_add(info: ServicesInfo)
 	if ( use_service_store || enable_services_persistence || ! new_services(info) )
 		return;
 
-	@if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
+	if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
 		Log::write(Known::SERVICES_LOG, info);
-	@endif
 	}
 
 event Cluster::node_up(name: string, id: string)

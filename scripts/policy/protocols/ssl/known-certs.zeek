@@ -134,9 +134,8 @@ event known_cert_add(info: CertsInfo, hash: string)
 
 	add certs[info$host, hash];
 
-	@if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
+	if ( ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::PROXY )
 		Log::write(Known::CERTS_LOG, info);
-	@endif
 	}
 
 event Cluster::node_up(name: string, id: string)

@@ -197,6 +197,7 @@ impl Engine {
             flow_options.ignore_checksums |= mode.as_deref() == Some("AF_Packet::CHECKSUM_OFF");
         }
         options::reporter(&core.vm, &mut core.host);
+        core.host.node.drops_by_default = crate::globals::flag(&core.vm, "packet_filter_default") == Some(true);
         let mut shared = Shared::new();
         core.host.nodes = shared.nodes.clone();
         options::analyzers(&core.vm, &mut shared.opts);
@@ -204,6 +205,7 @@ impl Engine {
         shared.tag_values = core.host.tag_values.clone();
         let no_ctx_fields = tags::record_fields(&core.vm, "conn_id_ctx") == Some(0);
         shared.empty_ctx = no_ctx_fields.then(|| records::ConnIdCtx {}.build(core.vm.queue().bindings()));
+        shared.conn_sizes = crate::globals::flag(&core.vm, "use_conn_size_analyzer") != Some(false);
         shared.conn_slots = tags::record_slot(&core.vm, "connection", "conn").map_or(0, |slot| slot + 1);
         core.host.plain_ids =
             no_ctx_fields && tags::record_fields(&core.vm, "conn_id") == Some(slots::conn_id::CTX + 1);
@@ -326,14 +328,14 @@ impl Engine {
 
     /// Runs something on flows and analyzers, with everything that it needs taken out of the core.
     fn with_sink<R>(&mut self, f: impl FnOnce(&mut FlowTable<ConnExt>, &mut Sink<'_>) -> R) -> Option<R> {
-        let (mut net, drops, lazy) = {
+        let (mut net, drops, drops_by_default, lazy) = {
             let core = &mut *self.core.borrow_mut();
             std::mem::swap(core.vm.queue(), &mut self.spare);
             self.spare.set_now(core.vm.network_time());
             let net = core.host.net.take()?;
             core.host.node.flow_stats = net.flow.stats;
             let lazy = lazy::judgement(&mut core.vm, &mut core.host);
-            (net, core.host.node.drops.clone(), lazy)
+            (net, core.host.node.drops.clone(), core.host.node.drops_by_default, lazy)
         };
         let core = self.core.clone();
         let hook = self.timing_out.clone();
@@ -366,10 +368,11 @@ impl Engine {
             self.wants_changes = Some(self.spare.changes());
             flow.wants = options::wants(&self.spare, &flow.wants);
         }
-        flow.wants.packet_filter = !drops.is_empty();
+        flow.wants.packet_filter = drops_by_default || !drops.is_empty();
         flow.wants.packet_not_processed |= self.unprocessed.is_some();
         let mut sink = Sink {
             drops,
+            drops_by_default,
             q: &mut self.spare,
             shared,
             sampler: &self.sampler,

@@ -80,6 +80,7 @@ impl Fresh {
 #[derive(Clone, Default)]
 pub struct RecordParts {
     conn_slots: usize,
+    unsized_conns: bool,
     empty_ctx: Option<Value>,
     ctx_vlan_slots: Option<(usize, usize)>,
 }
@@ -89,6 +90,7 @@ impl RecordParts {
     pub fn of(shared: &Shared) -> Self {
         RecordParts {
             conn_slots: shared.conn_slots,
+            unsized_conns: !shared.conn_sizes,
             empty_ctx: shared.empty_ctx.clone(),
             ctx_vlan_slots: shared.ctx_vlan_slots,
         }
@@ -97,6 +99,7 @@ impl RecordParts {
     fn stand_in(&self, plan: Option<Rc<Plan>>) -> Shared {
         let mut shared = Shared::new();
         shared.conn_slots = self.conn_slots;
+        shared.conn_sizes = !self.unsized_conns;
         shared.empty_ctx = self.empty_ctx.clone();
         shared.ctx_vlan_slots = self.ctx_vlan_slots;
         shared.begin_record = plan.and_then(conn_log::beginner);
@@ -214,14 +217,15 @@ impl Reader<'_> {
     }
 }
 
-/// Whether there is a handler that is told of all events.
-fn is_told_of_all(vm: &mut Vm) -> bool {
-    vm.func_id("new_event").is_some_and(|f| vm.is_handled(f))
+/// Whether connections need their records: there is a handler that is told of all events, or they do not tell their sizes.
+fn needs_records(vm: &mut Vm) -> bool {
+    crate::globals::flag(vm, "use_conn_size_analyzer") == Some(false)
+        || vm.func_id("new_event").is_some_and(|f| vm.is_handled(f))
 }
 
-/// What the handlers of an event would do, in order; `None` when it is told to handlers of all events as well.
+/// What the handlers of an event would do, in order; `None` when connections need their records.
 fn deeds(vm: &mut Vm, plan: Option<&Plan>, event: &str) -> Option<Vec<Does>> {
-    if is_told_of_all(vm) {
+    if needs_records(vm) {
         return None;
     }
     let bodies = vm.func_id(event).map(|f| vm.enabled_bodies(f)).unwrap_or_default();
@@ -276,7 +280,7 @@ pub fn judgement(vm: &mut Vm, host: &mut EngineHost) -> Judgement {
 }
 
 fn lookers(vm: &mut Vm, event: EventId) -> Option<Rc<[Arc<Body>]>> {
-    if is_told_of_all(vm) {
+    if needs_records(vm) {
         return None;
     }
     let bodies = vm.event_func(event).map(|f| vm.enabled_bodies(f))?;

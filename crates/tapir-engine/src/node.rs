@@ -20,8 +20,8 @@ pub struct DropEntry {
     pub net: ([u8; 16], u8),
     pub source: bool,
     pub tcp_flags: u64,
-    /// Chance of dropping, in percent.
-    pub percent: f64,
+    /// Chance of dropping, up to 1.
+    pub chance: f64,
 }
 
 /// What the node is and has counted.
@@ -45,6 +45,8 @@ pub struct Node {
     /// Packets that the system lost because nobody took them in time.
     pub n_dropped: u64,
     pub drops: Vec<DropEntry>,
+    /// Whether packets are dropped that no filter is about.
+    pub drops_by_default: bool,
     /// Packet extraction is suspended.
     pub suspended: bool,
     /// Packet filters by their script number: text and whether it compiled.
@@ -80,6 +82,7 @@ impl Default for Node {
             n_filtered: 0,
             n_dropped: 0,
             drops: Vec::new(),
+            drops_by_default: false,
             suspended: false,
             filters: std::collections::HashMap::new(),
             installed: None,

@@ -298,8 +298,10 @@ impl Telemetry {
 
     fn labels(&self, f: &Family, values: &[String]) -> String {
         let own = f.labels.iter().cloned().zip(values.iter().cloned());
-        let all = self.endpoint.iter().cloned().chain(own);
+        let mut all: Vec<_> = self.endpoint.iter().cloned().chain(own).collect();
+        all.sort();
         let shown: Vec<_> = all
+            .into_iter()
             .map(|(k, v)| {
                 let v = v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
                 format!("{}=\"{v}\"", k.replace('-', "_"))

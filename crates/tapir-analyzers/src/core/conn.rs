@@ -220,8 +220,10 @@ impl ConnInfo {
                     let e = self.endpoint(is_orig);
                     r.set(end_slot::SIZE, Value::Count(e.size));
                     r.set(end_slot::STATE, Value::Count(e.state.into()));
-                    r.set(end_slot::NUM_PKTS, Value::Count(e.num_pkts));
-                    r.set(end_slot::NUM_BYTES_IP, Value::Count(e.num_bytes_ip));
+                    if sh.conn_sizes {
+                        r.set(end_slot::NUM_PKTS, Value::Count(e.num_pkts));
+                        r.set(end_slot::NUM_BYTES_IP, Value::Count(e.num_bytes_ip));
+                    }
                     r.set(end_slot::FLOW_LABEL, Value::Count(e.flow_label.into()));
                     if let (Some(mac), true) = (e.l2, flipped || !r.has(end_slot::L2_ADDR)) {
                         r.set(end_slot::L2_ADDR, sh.mac_text(mac));
@@ -247,8 +249,8 @@ impl ConnInfo {
             let v = records::Endpoint {
                 size: e.size,
                 state: e.state.into(),
-                num_pkts: Some(e.num_pkts),
-                num_bytes_ip: Some(e.num_bytes_ip),
+                num_pkts: sh.conn_sizes.then_some(e.num_pkts),
+                num_bytes_ip: sh.conn_sizes.then_some(e.num_bytes_ip),
                 flow_label: e.flow_label.into(),
                 l2_addr: None,
             }

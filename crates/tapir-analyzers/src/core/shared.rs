@@ -63,6 +63,8 @@ pub struct Shared {
     pub(crate) detectors: (Option<Tag>, Option<Tag>),
     /// Slots that `connection` records are made with, so that the fields every connection gets need no move.
     pub conn_slots: usize,
+    /// Whether connections tell how many packets and bytes they had (`use_conn_size_analyzer`).
+    pub conn_sizes: bool,
     /// Does to a new `connection` record what `new_connection` would have done, where that was not raised.
     pub begin_record: Option<Box<dyn Fn(&Record)>>,
     /// The `conn_id_ctx` of all connections, when scripts gave it no fields.
@@ -108,6 +110,7 @@ impl Shared {
             detects: true,
             detectors: (registry::tag("PIA_TCP"), registry::tag("PIA_UDP")),
             conn_slots: 0,
+            conn_sizes: true,
             begin_record: None,
             empty_ctx: None,
             macs: HashMap::default(),

@@ -119,15 +119,15 @@ fn add_drop(cx: &mut CallCtx<'_>, args: &[Value], source: bool) -> Out {
     let Some(net) = net(args.first()) else {
         return Ok(Value::Bool(false));
     };
-    let percent = match args.get(2) {
+    let chance = match args.get(2) {
         Some(Value::Double(p)) => *p,
-        _ => 100.0,
+        _ => 1.0,
     };
     let entry = DropEntry {
         net,
         source,
         tcp_flags: number(args.get(1)),
-        percent,
+        chance,
     };
     let drops = &mut of(cx)?.node.drops;
     drops.retain(|d| d.net != net || d.source != source);

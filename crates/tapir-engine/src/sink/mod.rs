@@ -45,6 +45,7 @@ pub struct Sink<'a> {
     pub packet_tags: &'a HashMap<String, Value>,
     /// Dynamic packet filters.
     pub drops: Vec<crate::node::DropEntry>,
+    pub drops_by_default: bool,
     /// Asked by the `connection_timing_out` hook; `None` when the hook has no bodies.
     pub timing_out: Option<&'a mut dyn FnMut(&mut EventQueue, Value) -> bool>,
     /// What can go without a record.
@@ -306,7 +307,7 @@ impl FlowSink<ConnExt> for Sink<'_> {
     }
 
     fn drop_packet(&mut self, _: &mut Table, ip: &IpPacket<'_>) -> bool {
-        packets::dropped(&self.drops, ip)
+        packets::dropped(&self.drops, self.drops_by_default, ip)
     }
 
     fn discard(&mut self, _: &mut Table, ip: &IpPacket<'_>) -> bool {

@@ -272,25 +272,35 @@ pub fn discarded(
     ask(q, which, header, data.get(skip..).unwrap_or(&[]))
 }
 
-/// Whether a dynamic filter drops a packet. A chance below 100 percent is decided by the packet's own bytes, so that runs
-/// repeat.
-pub fn dropped(drops: &[crate::node::DropEntry], ip: &IpPacket<'_>) -> bool {
-    drops.iter().any(|d| {
-        let at = if d.source { ip.src } else { ip.dst };
-        if !at.in_prefix(&tapir_flow::Ip(d.net.0), d.net.1) {
-            return false;
-        }
+/// Whether a dynamic filter drops a packet: sources come first, narrow networks come before wide ones, and what no
+/// filter is about is dropped if `by_default`. A chance is decided by the packet's own bytes, so that runs repeat.
+pub fn dropped(drops: &[crate::node::DropEntry], by_default: bool, ip: &IpPacket<'_>) -> bool {
+    let of_side = |source: bool| {
+        let at = if source { ip.src } else { ip.dst };
+        let concerned = drops
+            .iter()
+            .filter(move |d| d.source == source && at.in_prefix(&tapir_flow::Ip(d.net.0), d.net.1));
+        concerned.max_by_key(|d| d.net.1)
+    };
+    let judge = |d: &crate::node::DropEntry| {
         // Segments with one of the given flags are let through.
         if d.tcp_flags != 0 && ip.proto == 6 && byte(ip.payload(), 13) & d.tcp_flags != 0 {
             return false;
         }
-        if d.percent >= 100.0 {
+        if d.chance >= 1.0 {
             return true;
         }
         let mix = ip
             .data
             .iter()
             .fold(0u32, |h, b| h.wrapping_mul(16_777_619) ^ u32::from(*b));
-        f64::from(mix % 10_000) / 100.0 < d.percent
-    })
+        f64::from(mix % 10_000) / 10_000.0 < d.chance
+    };
+    if drops.is_empty() {
+        return by_default;
+    }
+    match (of_side(true), of_side(false)) {
+        (None, None) => by_default,
+        (source, destination) => source.is_some_and(judge) || destination.is_some_and(judge),
+    }
 }

@@ -283,17 +283,6 @@ hook extend_match(info: Info, s: Seen, items: set[Item]) &priority=5
 		}
 	}
 
-function insert(item: Item)
-	{
-	if ( ! hook filter_item(item) )
-		return;
-
-	if ( have_full_data )
-		event Intel::new_item(item);
-	else
-		event Intel::insert_item(item);
-	}
-
 # Takes an item in; T if its indicator is new.
 function keep(item: Item): bool
 	{
@@ -329,15 +318,31 @@ function keep(item: Item): bool
 	return is_new;
 	}
 
+# Takes an item in, and tells of its indicator if that is new.
+function take_in(item: Item)
+	{
+	if ( ! keep(item) )
+		return;
+
+	hook Intel::indicator_inserted(item$indicator, item$indicator_type);
+	event Intel::insert_indicator(item);
+	}
+
 event Intel::new_item(item: Item) &priority=5
 	{
-	local is_new = keep(item);
+	take_in(item);
+	}
 
-	if ( is_new )
-		{
-		hook Intel::indicator_inserted(item$indicator, item$indicator_type);
-		event Intel::insert_indicator(item);
-		}
+# Whoever has the data can use what is inserted at once.
+function insert(item: Item)
+	{
+	if ( ! hook filter_item(item) )
+		return;
+
+	if ( have_full_data )
+		take_in(item);
+	else
+		event Intel::insert_item(item);
 	}
 
 # Forgets what an indicator is recognized by.
@@ -365,13 +370,11 @@ function drop_meta(metas: MetaDataTable, source: string, all_of_it: bool): bool
 
 function remove(item: Item, purge_indicator: bool &default=F)
 	{
-	event Intel::remove_item(item, purge_indicator);
-	}
-
-event Intel::remove_item(item: Item, purge_indicator: bool)
-	{
 	if ( ! have_full_data )
+		{
+		event Intel::remove_item(item, purge_indicator);
 		return;
+		}
 
 	local gone = F;
 
@@ -414,6 +417,12 @@ event Intel::remove_item(item: Item, purge_indicator: bool)
 		hook Intel::indicator_removed(item$indicator, item$indicator_type);
 		event Intel::remove_indicator(item);
 		}
+	}
+
+event Intel::remove_item(item: Item, purge_indicator: bool)
+	{
+	if ( have_full_data )
+		remove(item, purge_indicator);
 	}
 
 event Intel::remove_indicator(item: Item)

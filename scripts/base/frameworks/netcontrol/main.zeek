@@ -107,6 +107,9 @@ global rule_counter: count = 1;
 global plugins_waiting = 0;
 global initialized = F;
 
+# Whether all who have plugins were asked for them.
+global all_asked = F;
+
 event zeek_init() &priority=5
 	{
 	Log::create_stream(NetControl::LOG, Log::Stream($columns=Info, $ev=log_netcontrol, $path="netcontrol", $policy=log_policy));
@@ -114,7 +117,7 @@ event zeek_init() &priority=5
 
 function entity_to_info(info: Info, e: Entity)
 	{
-	info$entity_type = sub(fmt("%s", e$ty), /^.*::/, "");
+	info$entity_type = cat(e$ty);
 
 	switch ( e$ty ) {
 	case ADDRESS:
@@ -244,9 +247,13 @@ function quarantine_host(infected: addr, dns: addr, quarantine: addr, t: interva
 
 function check_init()
 	{
-	if ( ! initialized && plugins_waiting == 0 )
+	if ( all_asked && ! initialized && plugins_waiting == 0 )
 		{
 		initialized = T;
+
+		if ( |plugins| > 0 )
+			Log::write(LOG, Info($ts=network_time(), $category=MESSAGE, $msg="plugin initialization done"));
+
 		event NetControl::init_done();
 		}
 	}
@@ -296,6 +303,7 @@ event zeek_init() &priority=-5
 
 event NetControl::init() &priority=-20
 	{
+	all_asked = T;
 	check_init();
 	}
 
@@ -489,6 +497,10 @@ function delete_rule_impl(id: string, reason: string): bool &is_used
 
 event rule_expire(r: Rule, p: PluginState)
 	{
+	# What is scheduled comes early at the end: the rules' time is not over.
+	if ( zeek_is_terminating() )
+		return;
+
 	if ( r$id !in rules || p$_id !in rules[r$id]$_active_plugin_ids )
 		return;
 

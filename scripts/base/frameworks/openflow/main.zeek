@@ -40,9 +40,10 @@ export {
 
 global name_to_controller: table[string] of Controller = table();
 
-# A cookie is a fixed beginning of 16 bits, a group of 16 bits and a number of 32 bits.
-const cookie_magic = 0x4242000000000000;
+# A cookie is a fixed beginning, a group of 8 bits and a number of 32 bits.
+const cookie_magic = 0x0000040000000000;
 const cookie_group = 0x0000000100000000;
+const cookie_groups = 0x100;
 
 function match_conn(id: conn_id, reverse: bool &default=F): ofp_match
 	{
@@ -66,7 +67,7 @@ function generate_cookie(cookie: count &default=0): count
 
 function is_valid_cookie(cookie: count): bool
 	{
-	if ( cookie / 0x1000000000000 == 0x4242 )
+	if ( cookie / (cookie_group * cookie_groups) == cookie_magic / (cookie_group * cookie_groups) )
 		return T;
 
 	Reporter::error(fmt("cookie %d is not one of ours", cookie));
@@ -80,7 +81,7 @@ function get_cookie_uid(cookie: count): count
 
 function get_cookie_gid(cookie: count): count
 	{
-	return is_valid_cookie(cookie) ? (cookie / cookie_group) % 0x10000 : INVALID_COOKIE;
+	return is_valid_cookie(cookie) ? (cookie / cookie_group) % cookie_groups : INVALID_COOKIE;
 	}
 
 function controller_init_done(controller: Controller)

@@ -62,14 +62,15 @@ export {
 	## A host that is watched went out of the watch.
 	global catch_release_forgotten: event(a: addr, bi: BlockInfo);
 
-	## Whether connections of watched hosts are enough to block them again.
+	## Whether connections of watched hosts, attempts included, are enough to block
+	## them again.
 	const watch_connections = T &redef;
 
 	## Whether packets from blocked hosts are worth a warning.
 	option catch_release_warn_blocked_ip_encountered = F;
 
-	## How long a host is watched after each block; the block is as long as the
-	## interval before.
+	## How long a host is blocked, first, again, and so on. From its block on it is
+	## watched as long as it would be blocked the next time.
 	const catch_release_intervals: vector of interval = vector(10mins, 1hr, 1day, 7days) &redef;
 
 	## Raised for each record that is written.
@@ -121,7 +122,7 @@ function is_manager(): bool
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER;
 	}
 
-function log_action(a: addr, action: CatchReleaseActions, bi: BlockInfo, message: string)
+function log_action(a: addr, action: CatchReleaseActions, bi: BlockInfo, message: string, plugin: string &default="")
 	{
 	local rec = CatchReleaseInfo($ts=network_time(), $ip=a, $action=action);
 
@@ -148,6 +149,9 @@ function log_action(a: addr, action: CatchReleaseActions, bi: BlockInfo, message
 	if ( message != "" )
 		rec$message = message;
 
+	if ( plugin != "" )
+		rec$plugin = plugin;
+
 	Log::write(CATCH_RELEASE, rec);
 	}
 
@@ -159,7 +163,7 @@ function block(a: addr, bi: BlockInfo)
 	local watch_for = n + 1 < |catch_release_intervals| ? catch_release_intervals[n + 1] : block_for;
 
 	bi$block_until = network_time() + block_for;
-	bi$watch_until = bi$block_until + watch_for;
+	bi$watch_until = network_time() + watch_for;
 	bi$current_block_id = drop_address(a, block_for, bi?$location ? bi$location : "");
 	blocks[a] = bi;
 
@@ -280,19 +284,46 @@ event rule_added(r: Rule, p: PluginState, msg: string &default="")
 	local a = subnet_to_addr(r$entity$ip);
 
 	if ( a in blocks && blocks[a]$current_block_id == r$id )
-		log_action(a, DROPPED, blocks[a], msg);
+		log_action(a, DROPPED, blocks[a], msg, p$plugin$name(p));
+	}
+
+function watched(c: connection)
+	{
+	if ( watch_connections )
+		catch_release_seen(c$id$orig_h);
+	}
+
+event new_connection(c: connection)
+	{
+	watched(c);
 	}
 
 event connection_established(c: connection)
 	{
-	if ( ! watch_connections )
-		return;
+	watched(c);
+	}
 
-	catch_release_seen(c$id$orig_h);
+event partial_connection(c: connection)
+	{
+	watched(c);
 	}
 
 event connection_attempt(c: connection)
 	{
-	if ( watch_connections )
-		catch_release_seen(c$id$orig_h);
+	watched(c);
+	}
+
+event connection_rejected(c: connection)
+	{
+	watched(c);
+	}
+
+event connection_reset(c: connection)
+	{
+	watched(c);
+	}
+
+event connection_pending(c: connection)
+	{
+	watched(c);
 	}

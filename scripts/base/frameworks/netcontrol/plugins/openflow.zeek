@@ -205,13 +205,16 @@ function openflow_add_rule(p: PluginState, r: Rule): bool
 
 	for ( i, m in matches )
 		{
-		if ( OpenFlow::flow_mod(p$of_controller, m, fm) )
+		if ( OpenFlow::flow_mod(p$of_controller, m, copy(fm)) )
 			{
 			of_messages[r$cid, fm$command] = OfTable($p=p, $r=r, $c=i + 1);
 			of_flows[r$cid] = OfTable($p=p, $r=r, $c=i + 1);
 			}
 		else
 			event NetControl::rule_error(r, p, "Error while executing OpenFlow::flow_mod");
+
+		# Both directions of a rule have a cookie.
+		++fm$cookie;
 		}
 
 	return T;
@@ -224,13 +227,19 @@ function openflow_remove_rule(p: PluginState, r: Rule, reason: string): bool
 
 	local fm = OpenFlow::ofp_flow_mod($cookie=OpenFlow::generate_cookie(r$cid * 2), $command=OpenFlow::OFPFC_DELETE);
 
-	if ( ! OpenFlow::flow_mod(p$of_controller, OpenFlow::ofp_match(), fm) )
+	# Entries are found by their cookies.
+	for ( i in entity_to_match(p, r$entity) )
 		{
-		event NetControl::rule_error(r, p, "Error while executing OpenFlow::flow_mod");
-		return F;
+		if ( ! OpenFlow::flow_mod(p$of_controller, OpenFlow::ofp_match(), copy(fm)) )
+			{
+			event NetControl::rule_error(r, p, "Error while executing OpenFlow::flow_mod");
+			return F;
+			}
+
+		of_messages[r$cid, fm$command] = OfTable($p=p, $r=r, $c=i + 1);
+		++fm$cookie;
 		}
 
-	of_messages[r$cid, fm$command] = OfTable($p=p, $r=r);
 	return T;
 	}
 
@@ -261,7 +270,11 @@ event OpenFlow::flow_mod_success(name: string, match: OpenFlow::ofp_match, flow_
 	if ( flow_mod$command == OpenFlow::OFPFC_ADD )
 		event NetControl::rule_added(entry$r, entry$p, msg);
 	else if ( flow_mod$command == OpenFlow::OFPFC_DELETE || flow_mod$command == OpenFlow::OFPFC_DELETE_STRICT )
+		{
+		# The switch will also tell that the entries are gone.
+		delete of_flows[id];
 		event NetControl::rule_removed(entry$r, entry$p, msg);
+		}
 	}
 
 event OpenFlow::flow_mod_failure(name: string, match: OpenFlow::ofp_match, flow_mod: OpenFlow::ofp_flow_mod, msg: string) &priority=3

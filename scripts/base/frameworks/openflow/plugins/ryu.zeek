@@ -76,6 +76,13 @@ function ryu_flow_mod(state: ControllerState, match: ofp_match, flow_mod: OpenFl
 	                             $hard_timeout=flow_mod$hard_timeout, $priority=flow_mod$priority, $flags=flow_mod$flags,
 	                             $match=match, $actions=actions);
 
+	# Without a mask, entries of others would go as well.
+	if ( flow_mod$command == OFPFC_DELETE || flow_mod$command == OFPFC_DELETE_STRICT )
+		mod$cookie_mask = 0xffffffffffffffff;
+
+	if ( flow_mod?$table_id )
+		mod$table_id = flow_mod$table_id;
+
 	if ( flow_mod?$out_port )
 		mod$out_port = flow_mod$out_port;
 

@@ -24,7 +24,7 @@ hook notice(n: Notice::Info) &priority=-4
 		n$dropped = T;
 	else
 		{
-		local info = NetControl::drop_address_catch_release(n$src, cat("Drop: ", n?$msg ? n$msg : ""));
+		local info = NetControl::drop_address_catch_release(n$src, cat("ACTION_DROP: ", n?$msg));
 		n$dropped = info$watch_until != double_to_time(0);
 		}
 	}

@@ -223,6 +223,30 @@ impl Inproc {
             member.logger = on;
         }
     }
+
+    /// Sends rows to all processes that subscribe to a topic.
+    pub(crate) fn hand_out(&mut self, topic: &[u8], batch: &LogBatch) -> Result<(), Refused> {
+        let rows = u64::from(batch.n_rows);
+        let mut shared = lock(&self.hub.shared);
+        let (mut taken, mut refused) = (false, false);
+        for other in shared.matching(topic).iter() {
+            if let Some(node) = shared.nodes.get(other).filter(|n| n.link) {
+                match node.inbox.logs(batch.clone()) {
+                    None => taken = true,
+                    Some(_) => refused = true,
+                }
+            }
+        }
+        drop(shared);
+        if taken {
+            add(&self.inbox.tally.log_rows_out, rows);
+        }
+        if refused {
+            add(&self.inbox.tally.log_row_drops, rows);
+            return Err(Refused::Full);
+        }
+        if taken { Ok(()) } else { Err(Refused::Nobody) }
+    }
 }
 
 /// A node of a [`Hub`].

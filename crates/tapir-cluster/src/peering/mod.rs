@@ -41,6 +41,8 @@ pub struct Config {
     pub peer_buffer: usize,
     /// Who subscribes to this topic takes rows.
     pub logger_topic: String,
+    /// Without loggers, rows go to all who subscribe to this followed by their stream.
+    pub log_prefix: String,
     /// Keep rows while there is no logger: there will be one.
     pub expects_loggers: bool,
 }
@@ -316,7 +318,11 @@ impl Backend for Peering {
     fn ship(&mut self, batch: LogBatch) -> Result<(), Refused> {
         self.send_pending();
         if !self.shared.config.expects_loggers {
-            return self.local.ship(batch);
+            let topic = format!("{}{}", self.shared.config.log_prefix, batch.stream);
+            return match self.local.ship(batch.clone()) {
+                Err(Refused::Nobody) => self.local.hand_out(topic.as_bytes(), &batch),
+                other => other,
+            };
         }
         if self.pending.is_empty() {
             match self.local.ship(batch.clone()) {

@@ -9,6 +9,7 @@ fn node(id: &str) -> Peering {
         node_id: id.into(),
         peer_buffer: 100,
         logger_topic: "logger".into(),
+        log_prefix: "logs/".into(),
         expects_loggers: true,
     });
     node.start().unwrap();

@@ -236,12 +236,15 @@ pub fn peers(cx: &mut CallCtx<'_>) -> Result<Result<Peers, String>, RtError> {
         node_id: id.clone(),
         peer_buffer: globals::count(cx.vm, "Broker::peer_buffer_size").map_or(8192, |n| n as usize),
         logger_topic: globals::string(cx.vm, "Cluster::logger_topic").unwrap_or_default(),
+        log_prefix: globals::string(cx.vm, "Broker::default_log_topic_prefix").unwrap_or_default(),
         expects_loggers: in_cluster,
     });
     let peers = peering.peers();
-    let cluster = &mut of(cx)?.cluster;
-    cluster.run(Box::new(peering), id).map_err(RtError::new)?;
-    cluster.peers = Some(peers.clone());
+    let host = of(cx)?;
+    host.cluster.run(Box::new(peering), id).map_err(RtError::new)?;
+    host.cluster.peers = Some(peers.clone());
+    // Peers may want rows, whether this is a cluster or not.
+    host.ships_logs = true;
     Ok(Ok(peers))
 }
 

@@ -10,11 +10,11 @@
 # Requests come from peers.
 event zeek_init() &priority=10
 	{
-	if ( ! SupervisorControl::enable_listen )
-		return;
-
+	# Scripts may listen themselves.
 	Cluster::subscribe(SupervisorControl::topic_prefix);
-	Broker::listen(Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address);
+
+	if ( SupervisorControl::enable_listen )
+		Broker::listen(Broker::default_listen_address == "" ? "127.0.0.1" : Broker::default_listen_address);
 	}
 
 @endif

@@ -58,6 +58,8 @@ pub struct EngineHost {
     pub node: crate::node::Node,
     /// Broker data stores by name.
     pub stores: crate::stores::Shelf,
+    /// Those whose masters are elsewhere.
+    pub clones: crate::cluster::stores::Clones,
     /// What the nodes of this process have said that is said once; a node alone sees to that itself.
     pub said: Option<crate::config::Said>,
     /// Files of `dump_packet`.
@@ -113,6 +115,7 @@ impl EngineHost {
             telemetry: Default::default(),
             node: Default::default(),
             stores: Default::default(),
+            clones: Default::default(),
             said: None,
             dumpers: Default::default(),
             disabling_hook: None,

@@ -251,3 +251,143 @@ event done()
         all[i].ends();
     }
 }
+
+#[test]
+fn rows_go_to_peers_that_subscribe_to_their_topic() {
+    let [port] = ports();
+    let stream = "
+module Rows;
+export {
+	redef enum Log::ID += { LOG };
+	type Info: record { msg: string &log; num: count &log; };
+}
+event zeek_init() &priority=5 { Log::create_stream(Rows::LOG, [$columns=Info, $path=\"test\"]); }
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string) { terminate(); }
+";
+    let writer = format!(
+        r#"{stream}
+redef Log::enable_local_logging = F;
+event zeek_init() {{ Broker::peer("127.0.0.1", {port}/tcp, 100msec); }}
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{
+	Log::write(Rows::LOG, [$msg="a", $num=1]);
+	Log::write(Rows::LOG, [$msg="b", $num=2]);
+	}}
+"#
+    );
+    let reader = format!(
+        r#"{stream}
+redef Log::enable_remote_logging = F;
+event zeek_init() {{ Broker::subscribe("zeek/logs"); Broker::listen("127.0.0.1", {port}/tcp); }}
+"#
+    );
+    let mut reader = process("rows", "reader", &reader);
+    let writer = process("rows", "writer", &writer);
+    reader.until("test.log", "b\t2");
+    assert!(reader.read("test.log").contains("a\t1\n"));
+    assert!(!writer.dir.join("test.log").exists());
+    signal("-TERM", writer.child.id());
+    reader.ends();
+}
+
+#[test]
+fn clones_follow_the_master_of_their_store() {
+    let [port] = ports();
+    let master = format!(
+        r#"
+redef exit_only_after_terminate = T;
+global h: opaque of Broker::Store;
+global look: event();
+
+event zeek_init()
+	{{
+	h = Broker::create_master("s");
+	Broker::put(h, "early", 1);
+	Broker::listen("127.0.0.1", {port}/tcp);
+	schedule 50msec {{ look() }};
+	}}
+
+# The clone's changes come here, and what is changed here goes to the clone.
+event look()
+	{{
+	when ( local r = Broker::get(h, "set") )
+		{{
+		if ( r$status == Broker::SUCCESS )
+			{{
+			print "set", r$result as set[count];
+			Broker::increment(h, "early", 4);
+			Broker::erase(h, "taken");
+			Broker::put(h, "last", "word");
+			}}
+		else
+			schedule 50msec {{ look() }};
+		}}
+	timeout 10sec {{ print "timeout"; }}
+	}}
+
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string) {{ terminate(); }}
+"#
+    );
+    let clone = format!(
+        r#"
+global h: opaque of Broker::Store;
+global look: event();
+
+# Before there is a connection: all of it waits for the master.
+event zeek_init()
+	{{
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
+	h = Broker::create_clone("s");
+	Broker::insert_into_set(h, "taken", 7);
+	Broker::insert_into_set(h, "set", 7);
+
+	when ( local r = Broker::get(h, "early") )
+		{{ print "early", r$result as count; event look(); }}
+	timeout 60sec {{ print "timeout"; }}
+
+	when ( local u = Broker::put_unique(h, "early", 9) )
+		{{ print "unique", u$result as bool; }}
+	timeout 60sec {{ print "timeout"; }}
+
+	when ( local v = Broker::put_unique(h, "mine", 9) )
+		{{ print "unique", v$result as bool; }}
+	timeout 60sec {{ print "timeout"; }}
+	}}
+
+event look()
+	{{
+	when ( local last = Broker::exists(h, "last") )
+		{{
+		if ( ! (last$result as bool) )
+			{{
+			schedule 50msec {{ look() }};
+			return;
+			}}
+
+		when ( local early = Broker::get(h, "early") )
+			{{
+			print "early", early$result as count;
+
+			when ( local keys = Broker::keys(h) )
+				{{
+				print keys$result as set[string];
+				terminate();
+				}}
+			timeout 10sec {{ print "timeout"; }}
+			}}
+		timeout 10sec {{ print "timeout"; }}
+		}}
+	timeout 10sec {{ print "timeout"; }}
+	}}
+"#
+    );
+    let mut clone = process("stores", "clone", &clone);
+    let mut master = process("stores", "master", &master);
+    let told = clone.ends();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines[0], "early, 1", "{told}");
+    assert!(lines.contains(&"unique, F") && lines.contains(&"unique, T"), "{told}");
+    assert!(told.ends_with("early, 5\n{\nearly,\nlast,\nmine,\nset\n}\n"), "{told}");
+    assert_eq!(master.ends(), "set, {\n7\n}\n");
+    assert_eq!(clone.read("err"), "");
+}

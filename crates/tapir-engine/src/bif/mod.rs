@@ -2,6 +2,7 @@
 
 mod analyzers;
 mod cluster;
+pub(crate) use cluster::stores as cluster_stores;
 pub(crate) mod conn_log;
 mod connections;
 mod files;

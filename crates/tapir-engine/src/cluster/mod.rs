@@ -10,6 +10,7 @@ mod order;
 mod peers;
 mod receive;
 mod start;
+pub mod stores;
 mod websocket;
 
 use std::collections::{HashMap, HashSet};
@@ -293,6 +294,7 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         }
     }
     changes::send_due(cx)?;
+    stores::look_after(cx)?;
     let cluster = &mut of(cx)?.cluster;
     cluster.inbox = inbox;
     Ok(any)

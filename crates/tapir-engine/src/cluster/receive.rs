@@ -10,14 +10,16 @@ use tapir_data::value::Value;
 use tapir_interface::queue::{EventId, QueuedEvent, REMOTE};
 use tapir_vm::{CallCtx, RtError, Severity};
 
-use super::{Known, complain, metrics, peers, websocket};
+use super::{Known, complain, metrics, peers, stores, websocket};
 use crate::host::of;
 
 /// Handles one message.
 pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtError> {
     match message {
+        Incoming::Event { event, .. } if event.name == crate::stores::EVENT => stores::take(cx, &event),
         Incoming::Event { topic, event } => queue(cx, &topic, &event),
         Incoming::Subscribed(topic) => {
+            stores::noticed(cx, &topic, true)?;
             // Repetitions mean nothing: only whether anybody subscribes.
             if of(cx)?.cluster.seen.insert(topic.clone()) {
                 raise_topic(cx, "Cluster::Backend::ZeroMQ::subscription", topic);
@@ -25,6 +27,7 @@ pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtErro
             Ok(())
         }
         Incoming::Unsubscribed(topic) => {
+            stores::noticed(cx, &topic, false)?;
             of(cx)?.cluster.seen.remove(&topic);
             raise_topic(cx, "Cluster::Backend::ZeroMQ::unsubscription", topic);
             Ok(())

@@ -2,9 +2,11 @@
 //!
 //! A store belongs to the process. Its master keeps the data, in memory or in an SQLite file as well; clones are further
 //! handles to the same data, on any node that lives in this process. A clone that comes before its master holds the data
-//! until the master takes it over. Must not know: scripts and their values; those are in `bif/cluster/stores.rs`.
+//! until the master takes it over. Clones in other processes have a store of their own, which `cluster/stores.rs` keeps like
+//! that of the master. Must not know: scripts and their values; those are in `bif/cluster/stores.rs`.
 
 mod change;
+mod messages;
 mod persistent;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tapir_data::broker::Data;
 
-pub(crate) use change::{Change, Why, at_index};
+pub(crate) use change::{Change, Why};
+
+use change::at_index;
+pub(crate) use messages::{Deed, EVENT, Message, clone_topic, master_topic, store_of};
 pub(crate) use persistent::{Persistent, PersistentOptions};
 
 /// All stores of a process by name.
@@ -30,6 +35,16 @@ struct Entry {
     value: Data,
     /// When it is over.
     expires: Option<f64>,
+}
+
+/// What can be asked of a store.
+#[derive(Clone, Debug)]
+pub(crate) enum Query {
+    Exists(Data),
+    Get(Data),
+    /// What a value has at an index.
+    At(Data, Data),
+    Keys,
 }
 
 /// One store.
@@ -118,6 +133,36 @@ impl Store {
     pub(crate) fn get(&mut self, key: &Data, now: f64) -> Result<Option<&Data>, String> {
         self.sweep(now)?;
         Ok(self.entries.get(key).map(|e| &e.value))
+    }
+
+    /// The answer to a query, if there is one.
+    pub(crate) fn ask(&mut self, query: &Query, now: f64) -> Result<Option<Data>, String> {
+        Ok(match query {
+            Query::Exists(key) => Some(Data::Bool(self.get(key, now)?.is_some())),
+            Query::Get(key) => self.get(key, now)?.cloned(),
+            Query::At(key, index) => self.get(key, now)?.and_then(|v| at_index(v, index)),
+            Query::Keys => Some(Data::Set(self.keys(now)?)),
+        })
+    }
+
+    /// All entries, and for how long they last.
+    pub(crate) fn all(&mut self, now: f64) -> Result<Vec<(Data, Data, Option<f64>)>, String> {
+        self.sweep(now)?;
+        let entry = |(k, e): (&Data, &Entry)| (k.clone(), e.value.clone(), e.expires.map(|at| at - now));
+        Ok(self.entries.iter().map(entry).collect())
+    }
+
+    /// Makes a change; what it sets lasts until a time, or for ever.
+    ///
+    /// # Errors
+    /// Why all is as it was.
+    pub(crate) fn carry_out(&mut self, deed: Deed, expires: Option<f64>, now: f64) -> Result<(), Why> {
+        match deed {
+            Deed::Put(key, value) => self.put(key, value, expires, now).map_err(Why::File),
+            Deed::Erase(key) => self.erase(&key).map_err(Why::File),
+            Deed::Clear => self.clear().map_err(Why::File),
+            Deed::Change(key, how) => self.change(key, how, expires, now),
+        }
     }
 
     /// All keys, in order.

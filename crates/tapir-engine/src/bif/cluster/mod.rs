@@ -3,7 +3,7 @@
 //! A node without a backend is a cluster of one: subscriptions are noted, publishing reaches nobody.
 
 mod broker;
-mod stores;
+pub(crate) mod stores;
 
 use tapir_data::table::Table;
 use tapir_data::value::Value;

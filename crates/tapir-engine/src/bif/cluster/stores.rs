@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tapir_data::broker::{Data, convert};
 use tapir_data::text::enum_text;
@@ -13,7 +14,8 @@ use tapir_vm::{CallCtx, Registry, RtError};
 use super::{Out, text, truth};
 use crate::host::of;
 use crate::logs::field;
-use crate::stores::{Change, Persistent, PersistentOptions, SharedStore, Why, at_index, lock};
+use crate::cluster::stores as remote;
+use crate::stores::{Change, Deed, Persistent, PersistentOptions, Query, SharedStore, lock};
 
 /// What a script holds of a store.
 struct Handle {
@@ -61,8 +63,8 @@ fn open_store(cx: &mut CallCtx<'_>, args: &[Value]) -> Option<(SharedStore, Stri
     }
 }
 
-/// Entries end by the time of a capture while one is read, and by the clock otherwise.
-fn now(cx: &mut CallCtx<'_>) -> Result<f64, RtError> {
+/// The time of stores: entries end by the time of a capture while one is read, and by the clock otherwise.
+pub(crate) fn now(cx: &mut CallCtx<'_>) -> Result<f64, RtError> {
     if of(cx)?.node.trace.is_some() {
         return Ok(cx.network_time());
     }
@@ -143,6 +145,7 @@ fn create_master(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     if let Err(why) = taken {
         cx.error(format!("Broker store '{name}': {why}"));
     }
+    remote::add_master(cx, &name, &store)?;
     Ok(new_handle(name, store, true))
 }
 
@@ -150,11 +153,20 @@ fn create_clone(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let name = text(args.first());
     let h = of(cx)?;
     let shared = h.cluster.is_in_process();
+    let alone = !h.cluster.is_running() && !h.node.in_cluster;
     let store = lock(&h.stores).entry(name.clone()).or_default().clone();
     if !shared && !lock(&store).has_master() {
-        cx.warning(format!(
-            "the clone of Broker store '{name}' has no master in this process: what is put into it stays here"
-        ));
+        if alone {
+            cx.warning(format!(
+                "the clone of Broker store '{name}' has no master in this process, and there are no peers: what is put \
+                 into it stays here"
+            ));
+        }
+        let patience = match args.get(3) {
+            Some(Value::Interval(s)) => Duration::try_from_secs_f64(*s).unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        remote::add_clone(cx, &name, &store, patience)?;
     }
     Ok(new_handle(name, store, false))
 }
@@ -205,17 +217,17 @@ fn data(cx: &mut CallCtx<'_>, args: &[Value], i: usize, what: &str) -> Result<Op
     })
 }
 
-/// When an entry is over that lives for the interval at a position.
-fn expires(args: &[Value], i: usize, now: f64) -> Option<f64> {
+/// How many seconds an entry lives whose interval is at a position.
+fn lasts(args: &[Value], i: usize) -> Option<f64> {
     match args.get(i) {
-        Some(Value::Interval(s)) if *s > 0.0 => Some(now + s),
+        Some(Value::Interval(s)) if *s > 0.0 => Some(*s),
         _ => None,
     }
 }
 
 // ---- queries ----
 
-fn answer(cx: &mut CallCtx<'_>, found: Option<Data>) -> Result<Value, RtError> {
+pub(crate) fn answer(cx: &mut CallCtx<'_>, found: Option<Data>) -> Result<Value, RtError> {
     let Some(ty) = cx.vm.type_id("Broker::Data") else {
         return Err(RtError::new("there is no type Broker::Data"));
     };
@@ -230,26 +242,20 @@ fn answer(cx: &mut CallCtx<'_>, found: Option<Data>) -> Result<Value, RtError> {
     Ok(r.build(cx.queue().bindings()))
 }
 
-/// Runs a query, whose answer the condition of a `when` finds at its next look.
-fn query(
-    cx: &mut CallCtx<'_>,
-    args: &[Value],
-    f: impl FnOnce(&mut CallCtx<'_>, &SharedStore, f64) -> Result<Result<Option<Data>, String>, RtError>,
-) -> Out {
-    let Some((store, name)) = open_store(cx, args) else {
-        return answer(cx, None);
-    };
+/// Whether queries can be made now; an error tells why not.
+fn may_ask(cx: &mut CallCtx<'_>) -> bool {
     let wrong = match cx.vm.condition_under_evaluation() {
         None => "queries of Broker stores can only be called inside a when-condition",
         Some(false) => "queries of Broker stores must specify a timeout block",
-        Some(true) => "",
+        Some(true) => return true,
     };
-    if !wrong.is_empty() {
-        cx.error(wrong);
-        return answer(cx, None);
-    }
-    let now = now(cx)?;
-    let found = match f(cx, &store, now)? {
+    cx.error(wrong);
+    false
+}
+
+/// Gives an answer, which the condition of a `when` finds at its next look.
+fn give(cx: &mut CallCtx<'_>, name: &str, found: Result<Option<Data>, String>) -> Out {
+    let found = match found {
         Ok(found) => found,
         Err(why) => {
             cx.error(format!("Broker store '{name}': {why}"));
@@ -266,108 +272,112 @@ fn query(
     }
 }
 
+/// Runs a query; those of a clone wait for the entries of its master.
+fn query(
+    cx: &mut CallCtx<'_>,
+    args: &[Value],
+    make: impl FnOnce(&mut CallCtx<'_>) -> Result<Option<Query>, RtError>,
+) -> Out {
+    let Some((store, name)) = open_store(cx, args) else {
+        return answer(cx, None);
+    };
+    if !may_ask(cx) {
+        return answer(cx, None);
+    }
+    let Some(query) = make(cx)? else {
+        return give(cx, &name, Ok(None));
+    };
+    if remote::waits(cx, &name, &store, &query)? {
+        return Err(RtError::Pending);
+    }
+    let now = now(cx)?;
+    let found = lock(&store).ask(&query, now);
+    give(cx, &name, found)
+}
+
 fn exists(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    query(cx, args, |cx, store, now| {
-        let Some(key) = data(cx, args, 1, "key")? else {
-            return Ok(Ok(None));
-        };
-        Ok(lock(store).get(&key, now).map(|v| Some(Data::Bool(v.is_some()))))
-    })
+    query(cx, args, |cx| Ok(data(cx, args, 1, "key")?.map(Query::Exists)))
 }
 
 fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    query(cx, args, |cx, store, now| {
-        let Some(key) = data(cx, args, 1, "key")? else {
-            return Ok(Ok(None));
-        };
-        Ok(lock(store).get(&key, now).map(|v| v.cloned()))
-    })
+    query(cx, args, |cx| Ok(data(cx, args, 1, "key")?.map(Query::Get)))
 }
 
 fn get_index_from_value(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    query(cx, args, |cx, store, now| {
-        let (Some(key), Some(index)) = (data(cx, args, 1, "key")?, data(cx, args, 2, "index")?) else {
-            return Ok(Ok(None));
-        };
-        Ok(lock(store).get(&key, now).map(|v| v.and_then(|v| at_index(v, &index))))
-    })
-}
-
-fn put_unique(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    query(cx, args, |cx, store, now| {
-        let (Some(key), Some(value)) = (data(cx, args, 1, "key")?, data(cx, args, 2, "value")?) else {
-            return Ok(Ok(None));
-        };
-        let done = lock(store).put_unique(key, value, expires(args, 3, now), now);
-        Ok(done.map(|new| Some(Data::Bool(new))))
+    query(cx, args, |cx| {
+        let (key, index) = (data(cx, args, 1, "key")?, data(cx, args, 2, "index")?);
+        Ok(key.zip(index).map(|(k, i)| Query::At(k, i)))
     })
 }
 
 fn keys(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    query(cx, args, |_, store, now| {
-        Ok(lock(store).keys(now).map(|keys| Some(Data::Set(keys))))
-    })
+    query(cx, args, |_| Ok(Some(Query::Keys)))
+}
+
+fn put_unique(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    let Some((store, name)) = open_store(cx, args) else {
+        return answer(cx, None);
+    };
+    if !may_ask(cx) {
+        return answer(cx, None);
+    }
+    let (Some(key), Some(value)) = (data(cx, args, 1, "key")?, data(cx, args, 2, "value")?) else {
+        return give(cx, &name, Ok(None));
+    };
+    let (entry, lasts) = ((key, value), lasts(args, 3));
+    if remote::put_unique(cx, &name, &store, entry.clone(), lasts)? {
+        return Err(RtError::Pending);
+    }
+    let now = now(cx)?;
+    let (key, value) = entry.clone();
+    let new = lock(&store).put_unique(key, value, lasts.map(|s| now + s), now);
+    if new == Ok(true) {
+        remote::was_put(cx, &name, &store, entry, lasts)?;
+    }
+    give(cx, &name, new.map(|new| Some(Data::Bool(new))))
 }
 
 // ---- changes ----
 
-fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+/// Makes a change. As the master of a store may be elsewhere, a script does not learn whether the change could be made;
+/// who reads the messages does.
+fn deed(
+    cx: &mut CallCtx<'_>,
+    args: &[Value],
+    expiry: Option<usize>,
+    make: impl FnOnce(&mut CallCtx<'_>) -> Result<Option<Deed>, RtError>,
+) -> Out {
     let Some((store, name)) = open_store(cx, args) else {
         return truth(false);
     };
-    let (Some(key), Some(value)) = (data(cx, args, 1, "key")?, data(cx, args, 2, "value")?) else {
+    let Some(deed) = make(cx)? else {
         return truth(false);
     };
-    let now = now(cx)?;
-    let done = lock(&store).put(key, value, expires(args, 3, now), now);
-    told(cx, &name, done)
+    let lasts = expiry.and_then(|i| lasts(args, i));
+    let done = remote::change(cx, &name, &store, deed, lasts)?;
+    truth(done)
+}
+
+fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
+    deed(cx, args, Some(3), |cx| {
+        let (key, value) = (data(cx, args, 1, "key")?, data(cx, args, 2, "value")?);
+        Ok(key.zip(value).map(|(k, v)| Deed::Put(k, v)))
+    })
 }
 
 fn erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let Some((store, name)) = open_store(cx, args) else {
-        return truth(false);
-    };
-    let Some(key) = data(cx, args, 1, "key")? else {
-        return truth(false);
-    };
-    let done = lock(&store).erase(&key);
-    told(cx, &name, done)
+    deed(cx, args, None, |cx| Ok(data(cx, args, 1, "key")?.map(Deed::Erase)))
 }
 
 fn clear(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    let Some((store, name)) = open_store(cx, args) else {
-        return truth(false);
-    };
-    let done = lock(&store).clear();
-    told(cx, &name, done)
+    deed(cx, args, None, |_| Ok(Some(Deed::Clear)))
 }
 
-fn told(cx: &mut CallCtx<'_>, name: &str, done: Result<(), String>) -> Out {
-    if let Err(why) = &done {
-        cx.error(format!("Broker store '{name}': {why}"));
-    }
-    truth(done.is_ok())
-}
-
-/// Makes a change. As the master of a store may be elsewhere, a script does not learn whether the change could be made;
-/// who reads the messages does.
 fn change(cx: &mut CallCtx<'_>, args: &[Value], how: Option<Change>, expiry: usize) -> Out {
-    let Some((store, name)) = open_store(cx, args) else {
-        return truth(false);
-    };
-    let (Some(key), Some(how)) = (data(cx, args, 1, "key")?, how) else {
-        return truth(false);
-    };
-    let now = now(cx)?;
-    let done = lock(&store).change(key, how, expires(args, expiry, now), now);
-    match done {
-        Ok(()) => truth(true),
-        Err(Why::File(why)) => told(cx, &name, Err(why)),
-        Err(why) => {
-            cx.warning(format!("a value of Broker store '{name}' was not changed: {why}"));
-            truth(true)
-        }
-    }
+    deed(cx, args, Some(expiry), |cx| {
+        let key = data(cx, args, 1, "key")?;
+        Ok(key.zip(how).map(|(k, how)| Deed::Change(k, how)))
+    })
 }
 
 fn increment(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {

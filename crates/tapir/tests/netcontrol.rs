@@ -82,7 +82,14 @@ event zeek_init() {{ NetControl::drop_address_catch_release(127.0.0.9, \"why\");
     let what = rows(
         &dir,
         log,
-        &["action", "block_interval", "watch_interval", "num_blocked", "location", "plugin"],
+        &[
+            "action",
+            "block_interval",
+            "watch_interval",
+            "num_blocked",
+            "location",
+            "plugin",
+        ],
     );
     assert_eq!(what[0], "NetControl::DROP_REQUESTED 600.000000 3600.000000 1 why -");
 }
@@ -105,11 +112,21 @@ event NetControl::init_done()
 	}}"
     );
     let (dir, printed) = on_capture("switch", "empty.pcap", &script);
-    assert!(printed.contains("ip=192.168.17.2/32") && !printed.contains("10.0.0.1"), "{printed}");
+    assert!(
+        printed.contains("ip=192.168.17.2/32") && !printed.contains("10.0.0.1"),
+        "{printed}"
+    );
     let what = rows(
         &dir,
         "openflow.log",
-        &["dpid", "match.nw_src", "match.nw_dst", "flow_mod.cookie", "flow_mod.command", "flow_mod.hard_timeout"],
+        &[
+            "dpid",
+            "match.nw_src",
+            "match.nw_dst",
+            "flow_mod.cookie",
+            "flow_mod.command",
+            "flow_mod.hard_timeout",
+        ],
     );
     assert_eq!(
         what,
@@ -235,7 +252,13 @@ event NetControl::acld_remove_rule(id: count, r: NetControl::Rule, ar: NetContro
     let mut daemon = process("acld", "daemon", &daemon);
     assert_eq!(
         sorted(&client.ends()),
-        ["added, 2, done", "error, 3, full", "refused, T", "refused, T", "removed, 2, undone"]
+        [
+            "added, 2, done",
+            "error, 3, full",
+            "refused, T",
+            "refused, T",
+            "removed, 2, undone"
+        ]
     );
     assert_eq!(
         sorted(&daemon.ends()),
@@ -346,7 +369,12 @@ event OpenFlow::broker_flow_mod(name: string, dpid: count, match: OpenFlow::ofp_
     let mut controller = process("openflow", "controller", &controller);
     assert_eq!(
         sorted(&client.ends()),
-        ["added, 2, done", "added, 3, done", "removed, 2, done", "timeout, 3, 5, 7"]
+        [
+            "added, 2, done",
+            "added, 3, done",
+            "removed, 2, done",
+            "timeout, 3, 5, 7"
+        ]
     );
     // Addresses have an entry for each direction, and both go.
     assert_eq!(
@@ -370,9 +398,13 @@ fn answer(stream: &mut TcpStream, status: &str) -> std::io::Result<String> {
         got.extend_from_slice(&part[..n]);
         let text = String::from_utf8_lossy(&got).into_owned();
         let body = text.split_once("\r\n\r\n");
-        let length = text
-            .lines()
-            .find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+        let length = text.lines().find_map(|l| {
+            l.to_ascii_lowercase()
+                .strip_prefix("content-length: ")?
+                .trim()
+                .parse::<usize>()
+                .ok()
+        });
         if n == 0 || body.is_some_and(|(_, b)| b.len() >= length.unwrap_or(0)) {
             let said = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             stream.write_all(said.as_bytes())?;
@@ -427,7 +459,10 @@ event OpenFlow::flow_mod_failure(name: string, match: OpenFlow::ofp_match, flow_
 "#
         ),
     );
-    assert_eq!(client.ends(), "success, OpenFlow::OFPFC_ADD\nfailure, OpenFlow::OFPFC_DELETE\n");
+    assert_eq!(
+        client.ends(),
+        "success, OpenFlow::OFPFC_ADD\nfailure, OpenFlow::OFPFC_DELETE\n"
+    );
     let [add, delete] = asked.join().expect("two requests");
     assert!(add.starts_with("POST /stats/flowentry/add HTTP"), "{add}");
     for part in [
@@ -435,7 +470,10 @@ event OpenFlow::flow_mod_failure(name: string, match: OpenFlow::ofp_match, flow_
         "\"nw_src\":\"192.0.2.1/32\"",
         "\"actions\":[{\"type\":\"OUTPUT\",\"port\":3},{\"type\":\"OUTPUT\",\"port\":7}]",
     ] {
-        assert!(add.replace(": ", ":").replace(", ", ",").contains(part), "{part} in {add}");
+        assert!(
+            add.replace(": ", ":").replace(", ", ",").contains(part),
+            "{part} in {add}"
+        );
     }
     assert!(delete.starts_with("POST /stats/flowentry/delete HTTP"), "{delete}");
     assert!(delete.contains("cookie_mask"), "{delete}");

@@ -238,7 +238,12 @@ pub fn was_put(
     if of(cx)?.cluster.is_in_process() || !lock(store).has_master() {
         return Ok(());
     }
-    tell(cx, &clone_topic(name), &Message::Deed(Deed::Put(key, value), lasts), name)
+    tell(
+        cx,
+        &clone_topic(name),
+        &Message::Deed(Deed::Put(key, value), lasts),
+        name,
+    )
 }
 
 /// Somebody subscribes to a topic, or nobody does any more: the master of a clone is there, or away.

@@ -47,7 +47,9 @@ pub(crate) fn clone_topic(store: &str) -> Vec<u8> {
 
 /// The store whose master hears a topic.
 pub(crate) fn store_of(topic: &[u8]) -> Option<&str> {
-    std::str::from_utf8(topic).ok()?.strip_prefix("zeek/broker/store/master/")
+    std::str::from_utf8(topic)
+        .ok()?
+        .strip_prefix("zeek/broker/store/master/")
 }
 
 fn lasts(seconds: Option<f64>) -> Data {
@@ -142,7 +144,9 @@ impl Message {
             (b"unique", [Data::String(who), Data::Count(n), k, v, t]) => {
                 Message::Unique(text(who)?, *n, k.clone(), v.clone(), seconds(t)?)
             }
-            (b"answer", [Data::String(who), Data::Count(n), Data::Bool(done)]) => Message::Answer(text(who)?, *n, *done),
+            (b"answer", [Data::String(who), Data::Count(n), Data::Bool(done)]) => {
+                Message::Answer(text(who)?, *n, *done)
+            }
             (b"state", [Data::Vector(entries)]) => {
                 let entry = |d: &Data| match d {
                     Data::Vector(parts) => match parts.as_slice() {

@@ -12,9 +12,9 @@ use tapir_interface::records;
 use tapir_vm::{CallCtx, Registry, RtError};
 
 use super::{Out, text, truth};
+use crate::cluster::stores as remote;
 use crate::host::of;
 use crate::logs::field;
-use crate::cluster::stores as remote;
 use crate::stores::{Change, Deed, Persistent, PersistentOptions, Query, SharedStore, lock};
 
 /// What a script holds of a store.

@@ -276,12 +276,12 @@ event zeek_init() {{ Telemetry::histogram_family_observe(sizes, vector(), 3.0); 
     );
     assert_eq!(other.as_deref(), Some("metrics are at /metrics\n"));
     for part in [
-        "my_things_total{node=\"here\",a_b=\"x\\\"y\"} ",
+        "my_things_total{a_b=\"x\\\"y\",node=\"here\"} ",
         "my_sizes_bytes_bucket{node=\"here\",le=\"10\"} 1\n",
         "my_sizes_bytes_sum{node=\"here\"} 3\n",
-        "zeek_version_info{node=\"here\",",
+        "zeek_version_info{beta=\"",
         "process_resident_memory_bytes{node=\"here\"} ",
-        "zeek_event_handler_invocations_total{node=\"here\",name=\"zeek_init\"} 1\n",
+        "zeek_event_handler_invocations_total{name=\"zeek_init\",node=\"here\"} 1\n",
     ] {
         assert!(body.contains(part), "{part} is missing in\n{body}");
     }
@@ -728,4 +728,38 @@ event dce_rpc_response_stub(c: connection, fid: count, ctx_id: count, opnum: cou
     let log = std::fs::read_to_string(dir.join("dce_rpc.log")).expect("the log");
     let lines = log.lines().filter(|l| !l.starts_with('#')).count();
     assert_eq!(lines, said.lines().filter(|l| l.ends_with("data")).count(), "{log}");
+}
+
+#[test]
+fn intelligence_is_known_as_soon_as_it_is_inserted() {
+    let dir = work_dir("intel-at-once");
+    let script = r#"
+event Intel::match(s: Intel::Seen, items: set[Intel::Item]) { print "match", s$host, |items|; }
+hook Intel::indicator_inserted(indicator: string, t: Intel::Type) { print "inserted", indicator; }
+hook Intel::indicator_removed(indicator: string, t: Intel::Type) { print "removed", indicator; }
+
+function item(source: string): Intel::Item
+	{
+	return Intel::Item($indicator="192.0.2.1", $indicator_type=Intel::ADDR, $meta=Intel::MetaData($source=source));
+	}
+
+event zeek_init()
+	{
+	local seen = Intel::Seen($host=192.0.2.1, $where=Intel::IN_ANYWHERE);
+	Intel::insert(item("one"));
+	Intel::insert(item("two"));
+	Intel::seen(copy(seen));
+	Intel::remove(item("one"));
+	Intel::seen(copy(seen));
+	Intel::remove(item("two"));
+	Intel::seen(copy(seen));
+	}
+"#;
+    let out = run(&dir, script, &[]);
+    assert_eq!(
+        text(&out.stdout),
+        "inserted, 192.0.2.1\nremoved, 192.0.2.1\nmatch, 192.0.2.1, 2\nmatch, 192.0.2.1, 1\n",
+        "{}",
+        text(&out.stderr)
+    );
 }

@@ -91,3 +91,68 @@ event mime_end_entity(c: connection) &priority=10
 ";
     assert_eq!(prints("excerpts", "smtp.pcap", script), "#!/usr/bin/\n");
 }
+
+#[test]
+fn packets_are_dropped_as_filters_and_the_default_say() {
+    let count = |name: &str, more: &str| {
+        let script = format!(
+            "global n = 0;
+            event new_packet(c: connection, p: pkt_hdr) {{ ++n; }}
+            event zeek_done() {{ print n; }}
+            {more}"
+        );
+        prints(name, "http.pcap", &script)
+            .trim()
+            .parse::<u64>()
+            .expect("a number")
+    };
+    let all = count("drop-none", "");
+    assert!(all > 10);
+    let nobody = "redef packet_filter_default = T;";
+    assert_eq!(count("drop-default", nobody), 0);
+    let pass =
+        "event zeek_init() { install_src_net_filter(0.0.0.0/0, 0, 0.0); install_src_net_filter([::]/0, 0, 0.0); }";
+    assert_eq!(count("drop-but", &format!("{nobody} {pass}")), all);
+    let certain =
+        "event zeek_init() { install_src_net_filter(0.0.0.0/0, 0, 1.0); install_dst_net_filter([::]/0, 0, 1.0); }";
+    assert_eq!(count("drop-all", certain), 0);
+    let plugin = "
+event NetControl::init() { NetControl::activate(NetControl::create_packetfilter(), 0); }
+event NetControl::init_done()
+	{
+	for ( _, net in vector(0.0.0.0/0, [::]/0) )
+		{
+		local e = NetControl::Entity($ty=NetControl::ADDRESS, $ip=net);
+		NetControl::add_rule(NetControl::Rule($ty=NetControl::DROP, $target=NetControl::MONITOR, $entity=e));
+		}
+	}
+";
+    assert_eq!(count("drop-plugin", plugin), 0);
+}
+
+#[test]
+fn connections_tell_no_sizes_if_the_option_says_so() {
+    let script = "
+redef use_conn_size_analyzer = F;
+event Conn::log_conn(rec: Conn::Info) { print rec?$orig_pkts, rec?$resp_ip_bytes, rec?$orig_bytes; }
+event connection_state_remove(c: connection) { print c$orig?$num_pkts; }
+";
+    let said = prints("no-sizes", "http.pcap", script);
+    assert!(said.lines().all(|l| l == "F" || l.starts_with("F, F, ")), "{said}");
+    assert!(said.contains("F, F, T\n"), "{said}");
+    // Rows that no script sees are made in another way.
+    let quiet = "
+redef use_conn_size_analyzer = F;
+redef LogAscii::output_to_stdout = T;
+redef LogAscii::include_meta = F;
+event zeek_init()
+	{
+	local f = Log::get_filter(Conn::LOG, \"default\");
+	f$include = set(\"orig_pkts\", \"resp_ip_bytes\");
+	Log::add_filter(Conn::LOG, f);
+	}
+";
+    let said = prints("no-sizes-quiet", "http.pcap", quiet);
+    let rows: Vec<_> = said.lines().filter(|l| l.split('\t').count() == 2).collect();
+    assert!(!rows.is_empty() && rows.iter().all(|l| *l == "-\t-"), "{said}");
+}

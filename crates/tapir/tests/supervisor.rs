@@ -391,3 +391,56 @@ fn mistakes_are_named() {
     assert!(run(&["-j"]).contains("name a script"));
     assert!(run(&["-j", "-r", "x.pcap", "local"]).contains("pcap_file"));
 }
+
+/// Scripts may listen themselves: peers' requests are heard all the same.
+#[test]
+fn requests_of_peers() {
+    let [port] = ports();
+    let mut s = supervisor(
+        "supervisor/peers",
+        &format!(
+            r#"
+event zeek_init()
+	{{
+	if ( Supervisor::is_supervisor() )
+		Broker::listen("127.0.0.1", {port}/tcp);
+	}}
+"#
+        ),
+    );
+    let dir = folder("supervisor/peers-client");
+    let script = format!(
+        r#"
+event zeek_init()
+	{{
+	Broker::subscribe(SupervisorControl::topic_prefix);
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
+	}}
+
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{
+	local node = Supervisor::NodeConfig($name="one");
+	Broker::publish(SupervisorControl::topic_prefix, SupervisorControl::create_request, "1", node);
+	}}
+
+event SupervisorControl::create_response(reqid: string, result: string)
+	{{
+	print "created", reqid, result;
+	Broker::publish(SupervisorControl::topic_prefix, SupervisorControl::restart_request, "2", "");
+	}}
+
+event SupervisorControl::restart_response(reqid: string, result: bool)
+	{{
+	print "restarted", reqid, result;
+	Broker::publish(SupervisorControl::topic_prefix, SupervisorControl::stop_request);
+	}}
+
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string)
+	{{ terminate(); }}
+"#
+    );
+    std::fs::write(dir.join("run.zeek"), script).expect("a script");
+    let mut client = Background::tapir(dir, |c| c.arg("run.zeek"));
+    assert_eq!(client.ends(), "created, 1, \nrestarted, 2, T\n");
+    s.ends();
+}

@@ -1,6 +1,7 @@
 //! What scripts ask of the machine that runs them: options, event groups, metadata, recursion, backtraces, time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tapir_data::broker::convert;
 use tapir_data::copy::deep_copy;
@@ -312,13 +313,13 @@ fn current_event_time(ctx: &mut CallCtx<'_>, _: &[Value]) -> Res {
 ///
 /// # Errors
 /// Those of conversions between record types.
-pub fn event_call(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Result<Option<(String, Vec<Value>)>, RtError> {
+pub fn event_call(ctx: &mut CallCtx<'_>, a: &[Value], what: &str) -> Result<Option<(Arc<str>, Vec<Value>)>, RtError> {
     let Some(Value::Func(f)) = a.first() else {
         ctx.error(format!("{what} expects an event as its first argument"));
         return Ok(None);
     };
     let function = &ctx.program().functions[f.id.0 as usize];
-    let (name, sig) = (function.name.to_string(), function.sig.clone());
+    let (name, sig) = (function.name.clone(), function.sig.clone());
     if sig.flavor != Flavor::Event {
         ctx.error(format!("{what} expects an event as its first argument, got {name}"));
         return Ok(None);
@@ -380,7 +381,7 @@ fn broker_make_event(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
     Ok(record(
         ctx.types(),
         ty,
-        &[("name", string(name)), ("args", list(wrapped))],
+        &[("name", string(&*name)), ("args", list(wrapped))],
     ))
 }
 

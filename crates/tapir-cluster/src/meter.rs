@@ -3,7 +3,7 @@
 //! Names are counted as they come; who shows the figures may show several under one name. Must not know: metrics.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Kinds of events that are told apart; more are counted as one.
 const FLOWS_MAX: usize = 10_000;
@@ -17,7 +17,7 @@ pub struct Flow {
     pub app: Option<String>,
     pub topic: Vec<u8>,
     /// The event's name.
-    pub handler: String,
+    pub handler: Arc<str>,
     /// Where in a script it was published, if by one.
     pub location: Option<String>,
 }

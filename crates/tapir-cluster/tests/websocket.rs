@@ -50,7 +50,7 @@ impl Node {
                             format!("added {} {:?} {:?}", client.id.len(), client.application, subscriptions)
                         }
                         Incoming::ClientLost { code, reason, .. } => format!("lost {code} {reason}"),
-                        Incoming::ClientEvent(e) if e.event.name == "demo::seen" => {
+                        Incoming::ClientEvent(e) if &*e.event.name == "demo::seen" => {
                             e.accept(&e.event.clone()).unwrap();
                             continue;
                         }

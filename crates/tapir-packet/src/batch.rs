@@ -3,26 +3,74 @@
 use crate::source::RawPacket;
 
 /// Packets whose first bytes are fetched together.
-const FETCH: usize = 16;
+pub(crate) const FETCH: usize = 16;
 
-/// Where a packet stands in its batch, and what is known of it.
+/// A packet but for its bytes, which stand somewhere else.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub(crate) struct Entry {
     ts_sec: i64,
     ts_usec: u32,
     len: u32,
     link_type: u32,
+    /// In which buffer, where it begins there, and how many bytes.
     buffer: u32,
     start: u32,
     n: u32,
+}
+
+impl Entry {
+    /// A packet of which `n` bytes stand in a buffer of some number from a place on.
+    #[inline]
+    pub(crate) fn new(raw: &RawPacket<'_>, n: usize, (buffer, start): (usize, usize)) -> Self {
+        Entry {
+            ts_sec: raw.ts_sec,
+            ts_usec: raw.ts_usec,
+            len: raw.len,
+            link_type: raw.link_type,
+            buffer: buffer as u32,
+            start: start as u32,
+            n: n as u32,
+        }
+    }
+
+    /// The packet with its bytes; without them where the buffers have none.
+    #[inline]
+    pub(crate) fn of<'a>(&self, buffers: &'a [Vec<u8>]) -> RawPacket<'a> {
+        let buffer = buffers.get(self.buffer as usize);
+        let bytes = buffer.and_then(|b| b.get(self.start as usize..)?.get(..self.n as usize));
+        RawPacket {
+            ts_sec: self.ts_sec,
+            ts_usec: self.ts_usec,
+            len: self.len,
+            link_type: self.link_type,
+            data: bytes.unwrap_or_default(),
+        }
+    }
+}
+
+/// Brings the first bytes of some packets here, [`FETCH`] at most.
+///
+/// Another processor wrote them. Asking for the headers of many packets at once takes hardly longer than asking for those of
+/// one, and has them here when their turn comes.
+#[inline]
+pub(crate) fn fetch<'a>(entries: impl Iterator<Item = &'a Entry>, buffers: &[Vec<u8>]) {
+    /// What one look brings.
+    const LINE: usize = 64;
+    let mut sum = 0u8;
+    for e in entries.take(FETCH) {
+        let bytes = e.of(buffers).data;
+        let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
+        sum ^= at(0) ^ at(LINE);
+    }
+    std::hint::black_box(sum);
 }
 
 /// Packets in their order.
 #[derive(Debug, Default)]
 pub struct Batch {
     entries: Vec<Entry>,
-    /// The bytes of all packets; kept when the batch is emptied.
-    buffers: Vec<Vec<u8>>,
+    /// One buffer with the bytes of all packets, or none yet.
+    bytes: Vec<Vec<u8>>,
 }
 
 impl Batch {
@@ -38,109 +86,33 @@ impl Batch {
 
     /// Bytes of all packets.
     pub fn n_bytes(&self) -> usize {
-        match self.entries.len() {
-            0 => 0,
-            _ => self.buffers.iter().map(Vec::len).sum(),
-        }
+        self.bytes.iter().map(Vec::len).sum()
     }
 
     /// Forgets all packets, and keeps the memory only.
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.bytes.iter_mut().for_each(Vec::clear);
     }
 
     /// Copies a packet in. A batch is not meant for more than 4 GB.
     pub fn push(&mut self, raw: &RawPacket<'_>) {
-        self.buffers.resize_with(1, Vec::new);
-        if let Some(bytes) = self.buffers.first_mut() {
-            if self.entries.is_empty() {
-                bytes.clear();
-            }
-            let start = bytes.len();
+        self.bytes.resize_with(1, Vec::new);
+        if let Some(bytes) = self.bytes.first_mut() {
+            self.entries.push(Entry::new(raw, raw.data.len(), (0, bytes.len())));
             bytes.extend_from_slice(raw.data);
-            self.refer(raw, raw.data.len(), (0, start));
         }
-    }
-
-    /// Takes note of a packet of which `n` bytes stand in one of the buffers that the batch will [have](Self::buffers).
-    #[inline]
-    pub(crate) fn refer(&mut self, raw: &RawPacket<'_>, n: usize, (buffer, start): (usize, usize)) {
-        self.entries.push(Entry {
-            ts_sec: raw.ts_sec,
-            ts_usec: raw.ts_usec,
-            len: raw.len,
-            link_type: raw.link_type,
-            buffer: buffer as u32,
-            start: start as u32,
-            n: n as u32,
-        });
-    }
-
-    /// The buffers that the packets stand in.
-    pub(crate) fn buffers(&mut self) -> &mut Vec<Vec<u8>> {
-        &mut self.buffers
-    }
-
-    #[inline]
-    fn bytes(&self, e: &Entry) -> &[u8] {
-        bytes_in(&self.buffers, e)
-    }
-
-    /// Brings what is known of some packets here, and their first bytes if the batch has them.
-    ///
-    /// Another processor wrote that. Asking for the headers of many packets at once takes hardly longer
-    /// than asking for those of one, and has them here when their turn comes.
-    #[inline]
-    pub fn fetch(&self, places: impl Iterator<Item = usize>) {
-        /// What one look brings.
-        const LINE: usize = 64;
-        let mut sum = 0u8;
-        for e in places.take(FETCH).filter_map(|i| self.entries.get(i)) {
-            let bytes = self.bytes(e);
-            let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-            sum ^= at(0) ^ at(LINE);
-        }
-        std::hint::black_box(sum);
-    }
-
-    /// How many packets [`fetch`](Self::fetch) brings at most.
-    pub const FETCH: usize = FETCH;
-
-    /// A packet by its place.
-    #[inline]
-    pub fn get(&self, i: usize) -> Option<RawPacket<'_>> {
-        self.get_in(&self.buffers, i)
-    }
-
-    /// A packet by its place, whose bytes stand in a copy of the batch's buffers; without bytes where the copy has none.
-    #[inline]
-    pub(crate) fn get_in<'a>(&self, buffers: &'a [Vec<u8>], i: usize) -> Option<RawPacket<'a>> {
-        let e = self.entries.get(i)?;
-        Some(RawPacket {
-            ts_sec: e.ts_sec,
-            ts_usec: e.ts_usec,
-            len: e.len,
-            link_type: e.link_type,
-            data: bytes_in(buffers, e),
-        })
     }
 
     /// The packets in order.
     pub fn packets(&self) -> impl Iterator<Item = RawPacket<'_>> {
-        (0..self.len()).map_while(|i| {
+        self.entries.iter().enumerate().map(|(i, e)| {
             if i.is_multiple_of(FETCH) {
-                self.fetch(i..self.len());
+                fetch(self.entries.iter().skip(i), &self.bytes);
             }
-            self.get(i)
+            e.of(&self.bytes)
         })
     }
-}
-
-#[inline]
-fn bytes_in<'a>(buffers: &'a [Vec<u8>], e: &Entry) -> &'a [u8] {
-    let buffer = buffers.get(e.buffer as usize);
-    let bytes = buffer.and_then(|b| b.get(e.start as usize..)?.get(..e.n as usize));
-    bytes.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -165,10 +137,9 @@ mod tests {
                 assert_eq!(raw.data, vec![i as u8; i], "round {round}");
                 assert_eq!((raw.ts_sec, raw.ts_usec, raw.len, raw.link_type), (i as i64, 7, 99, 1));
             }
-            // Places beyond the end are nobody's.
-            batch.fetch(30..99);
+            assert_eq!((batch.len(), batch.n_bytes()), (40, 39 * 40 / 2));
             batch.clear();
-            assert!(batch.is_empty() && batch.n_bytes() == 0 && batch.get(0).is_none());
+            assert!(batch.is_empty() && batch.n_bytes() == 0 && batch.packets().next().is_none());
         }
     }
 }

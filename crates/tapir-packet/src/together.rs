@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::batch::Batch;
+use crate::batch::{Entry, FETCH, fetch};
 use crate::share::Claims;
 use crate::source::{Buffered, Kept, RawPacket, SourceError, open_file, open_input, read_buffered};
 use crate::types::{Weird, Weirds};
@@ -32,17 +32,27 @@ const SPARE_BYTES: usize = 1 << 20;
 /// How long to wait for others before looking whether the run is to stop.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// A packet of somebody.
+struct Own {
+    packet: Entry,
+    /// Its place in the portion.
+    place: u32,
+    /// The latest time in the capture before it.
+    before: f64,
+}
+
 /// Packets, whose they are, and what was odd before each.
 #[derive(Default)]
 struct Portion {
-    batch: Batch,
-    /// The latest time so far in the capture, at each packet.
-    latest: Vec<f64>,
-    /// The places of each reader's packets, in order.
-    shares: Vec<Vec<u32>>,
+    /// The time of each packet, and the latest time so far in the capture.
+    times: Vec<(f64, f64)>,
+    /// Each reader's packets, in order.
+    shares: Vec<Vec<Own>>,
+    /// The bytes of all packets, if they are not read again from a file.
+    buffers: Vec<Vec<u8>>,
     /// Oddities of the capture, each with the place of the packet that came next.
     weirds: Vec<(usize, Weird)>,
-    /// Where in the file the bytes of each buffer stand, and how many, if the batch is without them.
+    /// Where in the file the bytes of each buffer stand, and how many, if they are.
     places: Vec<(u64, usize)>,
     /// Memory of the packets.
     n_bytes: usize,
@@ -50,15 +60,15 @@ struct Portion {
 
 impl Portion {
     fn clear(&mut self) {
-        self.batch.clear();
-        self.latest.clear();
+        self.times.clear();
         self.shares.iter_mut().for_each(Vec::clear);
         self.weirds.clear();
         self.places.clear();
     }
 
-    /// The places of a reader's packets.
-    fn share(&self, reader: u16) -> &[u32] {
+    /// The packets of a reader.
+    #[inline]
+    fn share(&self, reader: u16) -> &[Own] {
         self.shares.get(usize::from(reader)).map_or(&[], Vec::as_slice)
     }
 }
@@ -75,7 +85,7 @@ struct Origin {
 
 impl Origin {
     /// Reads on, once; what is new is for those who are able to take it. Gives how the capture ended, if it did. The bytes
-    /// come into the buffers of a reader, if it has ones of its own, or else into those of the batch.
+    /// come into the buffers of a reader, if it has ones of its own, or else into those of the portion.
     fn fill(
         &mut self,
         portion: &mut Portion,
@@ -84,8 +94,8 @@ impl Origin {
     ) -> Option<Result<(), SourceError>> {
         portion.shares.resize_with(self.n_readers, Vec::new);
         let is_shared = own.is_none();
-        let mut of_batch = std::mem::take(portion.batch.buffers());
-        let buffers = own.unwrap_or(&mut of_batch);
+        let mut of_all = std::mem::take(&mut portion.buffers);
+        let buffers = own.unwrap_or(&mut of_all);
         self.source.buffer().borrow(buffers.pop());
         let ended = self.packets(portion, able);
         let kept = self.source.buffer().give_away();
@@ -94,25 +104,21 @@ impl Origin {
             portion.places.extend(kept.iter().map(|k| (k.base, k.n)));
         }
         buffers.extend(kept.into_iter().map(|Kept { bytes, .. }| bytes));
-        *portion.batch.buffers() = of_batch;
-        portion.n_bytes = portion.batch.n_bytes();
+        portion.buffers = of_all;
+        portion.n_bytes = portion.buffers.iter().map(Vec::len).sum();
         ended
     }
 
     /// Finds the packets of a portion.
     fn packets(&mut self, portion: &mut Portion, able: &[u16]) -> Option<Result<(), SourceError>> {
         let Portion {
-            batch,
-            latest,
-            shares,
-            weirds,
-            ..
+            times, shares, weirds, ..
         } = portion;
         loop {
-            if !batch.is_empty() && self.source.would_wait() {
+            if !times.is_empty() && self.source.would_wait() {
                 return None;
             }
-            let here = batch.len();
+            let here = times.len();
             let next = self.source.next_packet(&mut self.weirds);
             let found = next.map(|raw| {
                 raw.map(|raw| {
@@ -124,11 +130,14 @@ impl Origin {
             match found {
                 Ok(Some((raw, owner, n, first))) => {
                     if let Some(share) = shares.get_mut(usize::from(owner)) {
-                        share.push(here as u32);
+                        share.push(Own {
+                            packet: Entry::new(&raw, n, self.source.buffer().place_of(first)),
+                            place: here as u32,
+                            before: self.latest,
+                        });
                     }
                     self.latest = self.latest.max(raw.ts());
-                    latest.push(self.latest);
-                    batch.refer(&raw, n, self.source.buffer().place_of(first));
+                    times.push((raw.ts(), self.latest));
                 }
                 Ok(None) => return Some(Ok(())),
                 Err(e) => return Some(Err(e)),
@@ -207,11 +216,20 @@ impl Shared {
 
 /// A packet of a shared capture.
 #[derive(Clone, Copy, Debug)]
-pub struct SharedPacket<'a> {
-    /// The packet; without its bytes, perhaps, when it is not for this reader.
-    pub raw: RawPacket<'a>,
-    /// Whether it is for this reader, and for nobody else.
-    pub is_mine: bool,
+pub enum SharedPacket<'a> {
+    /// It is for this reader, and for nobody else.
+    Mine(RawPacket<'a>),
+    /// The time of one for somebody else.
+    Other(f64),
+}
+
+/// Packets of others that were passed over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Passed<'a> {
+    /// The latest time so far in the capture, at the last one of them.
+    pub latest: f64,
+    /// The time of each, and the latest so far.
+    pub times: &'a [(f64, f64)],
 }
 
 /// One reader's view of a capture.
@@ -309,62 +327,60 @@ impl Reader {
             if self.me == 0 && !self.portion.weirds.is_empty() {
                 self.tell(weirds);
             }
-            if self.at < self.portion.batch.len() {
+            if self.at < self.portion.times.len() {
                 break;
             }
             if !self.advance()? {
                 return Ok(None);
             }
         }
-        let i = self.at;
-        let is_mine = self.next_own() == i;
-        if is_mine {
-            if self.own.is_multiple_of(Batch::FETCH) {
-                let own = self.portion.share(self.me).iter().skip(self.own);
-                self.portion.batch.fetch(own.map(|i| *i as usize));
-            }
-            self.own += 1;
-        }
+        let here = self.at;
         self.at += 1;
-        let batch = &self.portion.batch;
-        let raw = match &self.file {
-            None => batch.get(i),
-            Some(_) if is_mine => batch.get_in(&self.bytes, i),
-            Some(_) => batch.get_in(&[], i),
+        let share = self.portion.share(self.me);
+        let Some(own) = share.get(self.own).filter(|own| own.place as usize == here) else {
+            return Ok(self.portion.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
         };
-        Ok(raw.map(|raw| SharedPacket { raw, is_mine }))
+        let buffers = match &self.file {
+            Some(_) => &self.bytes,
+            None => &self.portion.buffers,
+        };
+        if self.file.is_none() && self.own.is_multiple_of(FETCH) {
+            fetch(share.iter().skip(self.own).map(|own| &own.packet), buffers);
+        }
+        self.own += 1;
+        Ok(Some(SharedPacket::Mine(own.packet.of(buffers))))
     }
 
-    /// The place of this reader's next packet in the portion; the portion's end when there is none.
+    /// Passes over packets of others, as long as none of this reader comes and nothing is to be told of them but their time,
+    /// at most `most` of them, and while the latest time so far is still such that they may be.
     #[inline]
-    fn next_own(&self) -> usize {
+    pub fn pass_over(&mut self, most: usize, mut may_pass: impl FnMut(f64) -> bool) -> Option<Passed<'_>> {
+        let Portion { times, weirds, .. } = &*self.portion;
         let own = self.portion.share(self.me).get(self.own);
-        own.map_or(self.portion.batch.len(), |i| *i as usize)
-    }
-
-    /// Whether packets of others come next, of which nothing is to be told but the time.
-    #[inline]
-    pub fn has_others(&self) -> bool {
-        self.at < self.next_own() && self.portion.weirds.is_empty()
-    }
-
-    /// Passes over packets of others, as long as none of this reader comes, at most `most` of them, and while the latest time
-    /// so far is still such that they may be. Gives the latest time at each.
-    #[inline]
-    pub fn pass_over(&mut self, most: usize, may_pass: impl Fn(f64) -> bool) -> &[f64] {
-        if !self.has_others() {
-            return &[];
+        let next_own = own.map_or(times.len(), |own| own.place as usize);
+        if self.at >= next_own || !weirds.is_empty() {
+            return None;
         }
         let from = self.at;
-        let until = self.next_own().min(from.saturating_add(most));
-        let times = self.portion.latest.get(from..until).unwrap_or_default();
-        // Times of all at once, as a rule.
-        let n = match times.last() {
-            Some(last) if may_pass(*last) => times.len(),
-            _ => times.partition_point(|t| may_pass(*t)),
+        let until = next_own.min(from.saturating_add(most));
+        let passed = times.get(from..until)?;
+        let latest = match own {
+            // What is there already need not be fetched.
+            Some(own) if until == next_own => own.before,
+            _ => passed.last()?.1,
         };
+        // Times of all at once, as a rule.
+        if may_pass(latest) {
+            self.at = until;
+            return Some(Passed { latest, times: passed });
+        }
+        let n = passed.partition_point(|(_, latest)| may_pass(*latest));
         self.at += n;
-        times.get(..n).unwrap_or_default()
+        let passed = &passed[..n];
+        Some(Passed {
+            latest: passed.last()?.1,
+            times: passed,
+        })
     }
 
     /// Tells what was odd before the next packet.
@@ -538,21 +554,27 @@ mod tests {
         error: Option<String>,
     }
 
+    fn number(p: &SharedPacket<'_>) -> i64 {
+        match p {
+            SharedPacket::Mine(raw) => raw.ts_sec,
+            SharedPacket::Other(ts) => *ts as i64,
+        }
+    }
+
     fn read(mut r: Reader) -> Seen {
         let mut seen = Seen::default();
         let mut weirds = Weirds::default();
         loop {
             match r.next_packet(&mut weirds) {
                 Ok(Some(p)) => {
-                    let number = p.raw.ts_sec;
+                    let number = number(&p);
                     seen.packets.push(number);
-                    if p.is_mine {
+                    if let SharedPacket::Mine(raw) = p {
                         seen.mine.push(number);
-                        assert_eq!(p.raw.data.len() as i64, 34 + number % 1400);
-                        assert_eq!((i64::from(p.raw.data[29]), p.raw.data[14]), (number % 200, 0x45));
+                        assert_eq!(raw.data.len() as i64, 34 + number % 1400);
+                        assert_eq!((i64::from(raw.data[29]), raw.data[14]), (number % 200, 0x45));
                     }
-                    seen.weirds
-                        .extend(weirds.drain().map(|w| (p.raw.ts_sec, w.name.to_string())));
+                    seen.weirds.extend(weirds.drain().map(|w| (number, w.name.to_string())));
                 }
                 Ok(None) => break,
                 Err(e) => break seen.error = Some(e.to_string()),
@@ -607,16 +629,18 @@ mod tests {
             let (mut mine, mut n, mut latest) = (Vec::new(), 0, 0.0);
             for round in 0.. {
                 let until = latest + f64::from(round % 50);
-                let times = reader.pass_over(round as usize % 9, |t| t < until);
-                assert!(times.len() < 9 && times.is_sorted() && times.last() < Some(&until));
-                assert!(times.first().is_none_or(|t| *t > latest));
-                n += times.len();
+                if let Some(Passed { latest: at_last, times }) = reader.pass_over(round as usize % 9, |t| t < until) {
+                    assert!(times.len() < 9 && times.is_sorted() && at_last < until);
+                    assert!(times.iter().all(|(t, so_far)| t == so_far && *t > latest));
+                    assert_eq!(times.last(), Some(&(at_last, at_last)));
+                    n += times.len();
+                }
                 let Some(p) = reader.next_packet(&mut Weirds::default()).unwrap() else {
                     break;
                 };
-                (n, latest) = (n + 1, p.raw.ts());
-                if p.is_mine {
-                    mine.push(p.raw.ts_sec);
+                (n, latest) = (n + 1, number(&p) as f64);
+                if let SharedPacket::Mine(_) = p {
+                    mine.push(number(&p));
                 }
             }
             (mine, n)

@@ -17,6 +17,27 @@ use crate::vm::{FieldDefault, RecordPlan, Vm};
 /// Defaults within defaults that a record is given before this counts as endless.
 const DEFAULT_DEPTH_MAX: u32 = 500;
 
+/// Values that were come to. Mostly they are few, and looked through sooner than hashed.
+#[derive(Default)]
+struct Seen {
+    first: SmallVec<[*const u8; 16]>,
+    others: HashSet<*const u8>,
+}
+
+impl Seen {
+    /// Whether a value was not come to before.
+    fn is_new(&mut self, at: *const u8) -> bool {
+        if self.first.contains(&at) {
+            return false;
+        }
+        if self.first.len() == self.first.inline_size() {
+            return self.others.insert(at);
+        }
+        self.first.push(at);
+        true
+    }
+}
+
 impl Vm {
     /// The value of a constant.
     pub(crate) fn constant_value(&mut self, host: &mut dyn Host, c: &Const) -> Result<Value, String> {
@@ -182,13 +203,13 @@ impl Vm {
 
     /// Whether a key has all fields that it needs, after its defaults were filled in.
     pub(crate) fn complete_key(&mut self, k: &Value) -> bool {
-        let mut seen: HashSet<*const u8> = HashSet::new();
+        let mut seen = Seen::default();
         let mut todo: SmallVec<[Value; 8]> = SmallVec::new();
         todo.push(k.clone());
         while let Some(v) = todo.pop() {
             match &v {
                 Value::Record(r) => {
-                    if !seen.insert(Rc::as_ptr(r) as *const u8) {
+                    if !seen.is_new(Rc::as_ptr(r).cast()) {
                         continue;
                     }
                     let plan = self.record_plan(r.ty);
@@ -198,7 +219,7 @@ impl Vm {
                     todo.extend((0..r.len()).map(|slot| r.get(slot)).filter(is_aggregate));
                 }
                 Value::List(l) => todo.extend(l.iter().filter(|v| is_aggregate(v)).cloned()),
-                Value::Vector(x) if self.may_hold_records(x.ty) && seen.insert(Rc::as_ptr(x) as *const u8) => {
+                Value::Vector(x) if self.may_hold_records(x.ty) && seen.is_new(Rc::as_ptr(x).cast()) => {
                     todo.extend(x.to_vec().into_iter().filter(is_aggregate));
                 }
                 _ => {}
@@ -352,7 +373,7 @@ impl Vm {
         if !is_aggregate(v) {
             return Ok(());
         }
-        let mut seen: HashSet<*const u8> = HashSet::new();
+        let mut seen = Seen::default();
         // Each with the number of defaults that were made within one another to come to it.
         let mut todo: SmallVec<[(Value, u32); 8]> = SmallVec::new();
         todo.push((v.clone(), 0));
@@ -364,7 +385,7 @@ impl Vm {
             }
             match &v {
                 Value::Record(r) => {
-                    if !seen.insert(Rc::as_ptr(r) as *const u8) {
+                    if !seen.is_new(Rc::as_ptr(r).cast()) {
                         continue;
                     }
                     let plan = self.record_plan(r.ty);
@@ -381,13 +402,13 @@ impl Vm {
                     }
                 }
                 Value::Vector(x) => {
-                    if !self.may_hold_records(x.ty) || !seen.insert(Rc::as_ptr(x) as *const u8) {
+                    if !self.may_hold_records(x.ty) || !seen.is_new(Rc::as_ptr(x).cast()) {
                         continue;
                     }
                     todo.extend(x.to_vec().into_iter().filter(is_aggregate).map(|v| (v, depth)));
                 }
                 Value::Table(t) => {
-                    if !self.may_hold_records(t.ty) || !seen.insert(Rc::as_ptr(t) as *const u8) {
+                    if !self.may_hold_records(t.ty) || !seen.is_new(Rc::as_ptr(t).cast()) {
                         continue;
                     }
                     // Keys are snapshots that were completed when they were stored.

@@ -180,7 +180,7 @@ fn two_that_connect_to_each_other_keep_one_connection() {
         a.poll(100, &mut out);
         for m in out {
             match m {
-                Incoming::Event { event, .. } if event.name == "x" => n += 1,
+                Incoming::Event { event, .. } if &*event.name == "x" => n += 1,
                 Incoming::Event { .. } => break 'all,
                 _ => {}
             }

@@ -10,7 +10,7 @@ pub const NETWORK_TIMESTAMP: u64 = 1;
 /// An event on its way: name, arguments, metadata by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventMessage {
-    pub name: String,
+    pub name: Arc<str>,
     /// Shared: an event for several nodes of one process is one.
     pub args: Arc<[Data]>,
     pub metadata: Vec<(u64, Data)>,
@@ -18,7 +18,7 @@ pub struct EventMessage {
 
 impl EventMessage {
     /// An event without metadata.
-    pub fn new(name: impl Into<String>, args: Vec<Data>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, args: Vec<Data>) -> Self {
         EventMessage {
             name: name.into(),
             args: args.into(),
@@ -28,7 +28,7 @@ impl EventMessage {
 
     /// The envelope.
     pub fn to_data(&self) -> Data {
-        let mut content = vec![Data::str(&self.name), Data::Vector(self.args.to_vec())];
+        let mut content = vec![Data::str(&*self.name), Data::Vector(self.args.to_vec())];
         if !self.metadata.is_empty() {
             let pair = |(id, v): &(u64, Data)| Data::Vector(vec![Data::Count(*id), v.clone()]);
             content.push(Data::Vector(self.metadata.iter().map(pair).collect()));
@@ -65,7 +65,7 @@ impl EventMessage {
             Some(_) => return None,
         }
         Some(EventMessage {
-            name: String::from_utf8(name).ok()?,
+            name: std::str::from_utf8(&name).ok()?.into(),
             args: args.into(),
             metadata,
         })

@@ -101,7 +101,10 @@ impl Counted {
         let mut all: BTreeMap<(bool, Vec<(&str, String)>), Sizes> = BTreeMap::new();
         for (flow, sizes) in meter.read() {
             let mut labels: Vec<(&str, String)> = flow.app.map(|a| ("app", a)).into_iter().collect();
-            labels.extend([("topic", self.topic(&flow.topic)), ("handler", flow.handler)]);
+            labels.extend([
+                ("topic", self.topic(&flow.topic)),
+                ("handler", flow.handler.to_string()),
+            ]);
             if counting.verbose {
                 all.entry((flow.outgoing, labels.clone())).or_default().merge(&sizes);
             }

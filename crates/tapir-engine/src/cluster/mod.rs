@@ -15,6 +15,7 @@ mod websocket;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::websocket::Servers;
@@ -460,7 +461,7 @@ impl RenderHost for InOrder<'_> {
 ///
 /// # Errors
 /// Those of field defaults that scripts compute.
-pub fn message(cx: &mut CallCtx<'_>, name: String, args: &[Value]) -> Result<Option<event::EventMessage>, RtError> {
+pub fn message(cx: &mut CallCtx<'_>, name: Arc<str>, args: &[Value]) -> Result<Option<event::EventMessage>, RtError> {
     let mut data = Vec::with_capacity(args.len());
     let keeps_order = of(cx)?.cluster.tells_times;
     for v in args {

@@ -328,18 +328,20 @@ impl Engine {
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;
         let failure = loop {
-            if pace.is_none() && capture.has_others() {
+            if pace.is_none() {
                 // Moments that matter to nobody.
-                let due = *due.get_or_insert_with(|| self.next_due());
-                let passed = capture.pass_over(seat.n_free(), |latest| latest < due && seat.is_free(latest));
-                seat.passes_all(passed);
+                let mut is_nothing =
+                    |latest| latest < *due.get_or_insert_with(|| self.next_due()) && seat.is_free(latest);
+                if let Some(passed) = capture.pass_over(seat.n_free(), &mut is_nothing) {
+                    seat.passes_all(&passed);
+                }
             }
-            let SharedPacket { raw, is_mine } = match capture.next_packet(&mut self.weirds) {
-                Ok(Some(packet)) => packet,
+            let (ts, mine) = match capture.next_packet(&mut self.weirds) {
+                Ok(Some(SharedPacket::Mine(raw))) => (raw.ts(), Some(raw)),
+                Ok(Some(SharedPacket::Other(ts))) => (ts, None),
                 Ok(None) => break None,
                 Err(e) => break Some(e.to_string()),
             };
-            let ts = raw.ts();
             while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
                 self.catch_up(seat);
                 seat.announce(true);
@@ -357,7 +359,7 @@ impl Engine {
                 }
             }
             seat.passes(ts);
-            if is_mine {
+            if let Some(raw) = mine {
                 due = None;
                 self.come_to(seat.n_packets());
                 if let Some(latest) = seat.latest().filter(|t| *t > ts) {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapir_packet::SourceError;
-use tapir_packet::together::{Reader, open_together};
+use tapir_packet::together::{Passed, Reader, open_together};
 
 use super::Ends;
 use super::line::{Feed, Inlet, Message, line};
@@ -148,15 +148,16 @@ impl Seat {
         if self.n < EARLY_PACKETS { SPAN_EARLY } else { SPAN }
     }
 
-    /// Takes note of packets of others by the latest time at each.
+    /// Takes note of packets of others.
     #[inline]
-    pub fn passes_all(&mut self, latest: &[f64]) {
+    pub fn passes_all(&mut self, passed: &Passed<'_>) {
         let before = self.n;
-        self.n += latest.len() as u64;
-        self.latest = latest.last().copied().unwrap_or(self.latest);
+        self.n += passed.times.len() as u64;
+        self.latest = passed.latest;
         if self.convoy.teller.load(Ordering::Relaxed) == self.me {
             let told = self.convoy.told.load(Ordering::Relaxed).saturating_sub(before);
-            self.times.extend(latest.iter().skip(told as usize));
+            let untold = passed.times.iter().skip(told as usize);
+            self.times.extend(untold.map(|(_, latest)| *latest));
         }
     }
 
@@ -362,7 +363,7 @@ impl Ends for Guide {
 
 #[cfg(test)]
 mod tests {
-    use tapir_packet::together::read_together;
+    use tapir_packet::together::{SharedPacket, read_together};
 
     use super::super::line::Taken;
     use super::*;
@@ -436,13 +437,16 @@ mod tests {
         let mut weirds = tapir_packet::Weirds::default();
         assert!(pause(&feed, &mut seat, Pause::Settle, &|| {}));
         while let Some(packet) = capture.next_packet(&mut weirds).unwrap() {
-            let ts = packet.raw.ts();
+            let (ts, is_mine) = match packet {
+                SharedPacket::Mine(raw) => (raw.ts(), true),
+                SharedPacket::Other(ts) => (ts, false),
+            };
             match seat.before(ts) {
                 Pause::None => {}
                 what => assert!(pause(&feed, &mut seat, what, &|| {})),
             }
             seat.passes(ts);
-            if packet.is_mine {
+            if is_mine {
                 mine.push(seat.n_packets());
             }
             seen(&seat);

@@ -190,13 +190,14 @@ function is_elsewhere(session: conn_id, orig_h: addr, resp_h: addr): bool
 	          (orig_h == session$resp_h && resp_h == session$orig_h));
 	}
 
-# Hands an event to all workers, through somebody who reaches them.
-function tell_workers(e: Cluster::Event)
+# Where to publish what all workers are to hear, perhaps through somebody who reaches them.
+function way_to_workers(): string
 	{
 	if ( Cluster::workers_reach_workers )
-		Cluster::publish(Cluster::worker_topic, e);
-	else if ( ! Cluster::publish_rr(Cluster::proxy_pool, "FTP", e) )
-		Cluster::publish(Cluster::manager_topic, e);
+		return Cluster::worker_topic;
+
+	local proxy = Cluster::rr_topic(Cluster::proxy_pool, "FTP");
+	return proxy == "" ? Cluster::manager_topic : proxy;
 	}
 
 # What other workers need of a session to tell of its files.
@@ -264,7 +265,7 @@ function expect_data_channel(c: connection, chan: ExpectedDataChannel)
 	# Another worker may be the one that sees the data.
 	@if ( Cluster::is_enabled() )
 		if ( is_elsewhere(c$id, chan$orig_h, chan$resp_h) )
-			tell_workers(Cluster::make_event(sync_add_expected_data, minimal_info(c$ftp), chan));
+			Cluster::publish(way_to_workers(), sync_add_expected_data, minimal_info(c$ftp), chan);
 	@endif
 	}
 
@@ -448,7 +449,7 @@ hook finalize_ftp_data(c: connection)
 
 	@if ( Cluster::is_enabled() )
 		if ( is_elsewhere(session, c$id$orig_h, c$id$resp_h) )
-			tell_workers(Cluster::make_event(sync_remove_expected_data, c$id$resp_h, c$id$resp_p));
+			Cluster::publish(way_to_workers(), sync_remove_expected_data, c$id$resp_h, c$id$resp_p);
 	@endif
 	}
 

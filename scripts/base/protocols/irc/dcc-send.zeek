@@ -35,13 +35,14 @@ global dcc_expected_transfers: table[addr, port] of Info &read_expire=5mins;
 
 @if ( Cluster::is_enabled() )
 
-# Hands an event to all workers, through somebody who reaches them.
-function tell_workers(e: Cluster::Event)
+# Where to publish what all workers are to hear, perhaps through somebody who reaches them.
+function way_to_workers(): string
 	{
 	if ( Cluster::workers_reach_workers )
-		Cluster::publish(Cluster::worker_topic, e);
-	else if ( ! Cluster::publish_rr(Cluster::proxy_pool, "IRC", e) )
-		Cluster::publish(Cluster::manager_topic, e);
+		return Cluster::worker_topic;
+
+	local proxy = Cluster::rr_topic(Cluster::proxy_pool, "IRC");
+	return proxy == "" ? Cluster::manager_topic : proxy;
 	}
 
 # Whether this node has no connections of its own, and tells those that have.
@@ -100,7 +101,7 @@ event irc_dcc_message(c: connection, is_orig: bool, prefix: string, target: stri
 
 	# Another worker may be the one that sees the file.
 	@if ( Cluster::is_enabled() )
-		tell_workers(Cluster::make_event(dcc_transfer_add, address, p, c$irc));
+		Cluster::publish(way_to_workers(), dcc_transfer_add, address, p, c$irc);
 	@endif
 	}
 
@@ -131,6 +132,6 @@ hook finalize_irc_data(c: connection)
 	delete dcc_expected_transfers[c$id$resp_h, c$id$resp_p];
 
 	@if ( Cluster::is_enabled() )
-		tell_workers(Cluster::make_event(dcc_transfer_remove, c$id$resp_h, c$id$resp_p));
+		Cluster::publish(way_to_workers(), dcc_transfer_remove, c$id$resp_h, c$id$resp_p);
 	@endif
 	}

@@ -5,6 +5,8 @@
 mod broker;
 pub(crate) mod stores;
 
+use std::sync::Arc;
+
 use tapir_data::table::Table;
 use tapir_data::value::Value;
 use tapir_interface::queue::REMOTE;
@@ -22,7 +24,7 @@ fn truth(b: bool) -> Out {
 
 /// Name and arguments of what is to be published: an event with its arguments, or a record of one. `None` after a
 /// report.
-fn event_of(cx: &mut CallCtx<'_>, what: &str, args: &[Value]) -> Result<Option<(String, Vec<Value>)>, RtError> {
+fn event_of(cx: &mut CallCtx<'_>, what: &str, args: &[Value]) -> Result<Option<(Arc<str>, Vec<Value>)>, RtError> {
     match args {
         [] => {
             cx.error("publish needs an event or a record of an event");
@@ -33,7 +35,7 @@ fn event_of(cx: &mut CallCtx<'_>, what: &str, args: &[Value]) -> Result<Option<(
             let values = crate::logs::field(cx, record, "args")?;
             match (event, values) {
                 (Value::Func(f), Value::Vector(values)) => {
-                    let name = cx.program().functions[f.id.0 as usize].name.to_string();
+                    let name = cx.program().functions[f.id.0 as usize].name.clone();
                     Ok(Some((name, values.to_vec())))
                 }
                 _ => {

@@ -132,7 +132,7 @@ function description(name: string, numbers: string, unparsed: string): Descripti
 function parse_mozilla(unparsed: string): Description
 	{
 	if ( /Opera [0-9.]+$/ in unparsed )
-		return description("Opera", find_last(unparsed, /[0-9]+(\.[0-9]+)*/), unparsed);
+		return description("Opera", find_first(unparsed, /Opera [0-9.]+$/), unparsed);
 
 	if ( /^Opera\// in unparsed )
 		{
@@ -189,7 +189,7 @@ function additional(rest: string): string
 		return sub(inside, /_[a-zA-Z].*$/, "");
 		}
 
-	return sub(text, /[\-._, ;(\[{].*$/, "");
+	return sub(text, /[\-._, ;(\[{)\]}].*$/, "");
 	}
 
 function parse(text: string): Description

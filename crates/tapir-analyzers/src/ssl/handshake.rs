@@ -34,6 +34,7 @@ pub(crate) struct Handshake {
     pub client_random: [u8; 32],
     pub server_random: [u8; 32],
     seen_hello: bool,
+    seen_client_hello: bool,
 }
 
 /// Whether a version is TLS 1.3 or one of its drafts.
@@ -53,6 +54,7 @@ impl Handshake {
             client_random: [0; 32],
             server_random: [0; 32],
             seen_hello: false,
+            seen_client_hello: false,
         }
     }
 
@@ -129,6 +131,7 @@ impl Handshake {
         }
         let ciphers = c.vec16()?;
         let comp = c.vec8()?;
+        self.seen_client_hello = true;
         self.seen_hello = true;
         if !c.is_empty() {
             let ext = c.vec16()?;
@@ -170,7 +173,10 @@ impl Handshake {
             let ext = c.vec16()?;
             self.extensions(cx, client, false, true, ext)?;
         }
-        cx.confirm();
+        // As recorded: an answer to a hello that nobody saw is not taken for certain.
+        if self.seen_client_hello {
+            cx.confirm();
+        }
         raise!(
             cx,
             ssl_server_hello,

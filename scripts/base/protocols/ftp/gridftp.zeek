@@ -7,6 +7,9 @@
 @load ./info
 @load ./main
 
+# Raised when a candidate did not prove to be a data channel in time.
+global gridftp_possibility_timeout: event(c: connection);
+
 module GridFTP;
 
 export {
@@ -43,28 +46,6 @@ event ssl_established(c: connection) &priority=4
 		add c$service["gridftp"];
 	}
 
-function watch_size(c: connection, cnt: count): interval
-	{
-	if ( c$orig$size > size_threshold || c$resp$size > size_threshold )
-		{
-		add c$service["gridftp-data"];
-		event GridFTP::data_channel_detected(c);
-
-		if ( skip_data )
-			skip_further_processing(c$id);
-
-		return -1sec;
-		}
-
-	# Looks rarely at what is slow.
-	local wait = 1sec * (cnt + 1);
-
-	if ( network_time() - c$start_time + wait > max_time )
-		return -1sec;
-
-	return wait;
-	}
-
 function data_channel_initial_criteria(c: connection): bool
 	{
 	return c?$ssl && c$ssl?$client_subject && c$ssl?$subject && c$ssl?$cipher && /WITH_NULL/ in c$ssl$cipher;
@@ -73,6 +54,32 @@ function data_channel_initial_criteria(c: connection): bool
 event ssl_established(c: connection) &priority=-3
 	{
 	# Once per connection, while its handshake is fresh.
-	if ( data_channel_initial_criteria(c) )
-		ConnPolling::watch(c, watch_size, 0, 0secs);
+	if ( ! data_channel_initial_criteria(c) )
+		return;
+
+	ConnThreshold::set_bytes_threshold(c, size_threshold, T);
+	ConnThreshold::set_bytes_threshold(c, size_threshold, F);
+	schedule max_time { gridftp_possibility_timeout(c) };
+	}
+
+event ConnThreshold::bytes_threshold_crossed(c: connection, threshold: count, is_orig: bool)
+	{
+	if ( threshold < size_threshold || "gridftp-data" in c$service || ! data_channel_initial_criteria(c) )
+		return;
+
+	add c$service["gridftp-data"];
+	event GridFTP::data_channel_detected(c);
+
+	if ( skip_data )
+		skip_further_processing(c$id);
+	}
+
+# What was slow for so long carries no bulk data.
+event gridftp_possibility_timeout(c: connection)
+	{
+	if ( ! connection_exists(c$id) )
+		return;
+
+	ConnThreshold::delete_bytes_threshold(c, size_threshold, T);
+	ConnThreshold::delete_bytes_threshold(c, size_threshold, F);
 	}

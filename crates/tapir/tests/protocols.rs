@@ -513,6 +513,67 @@ event net_weird(name: string, addl: string, source: string)
 }
 
 #[test]
+fn changes_and_ends_of_gtp_contexts() {
+    const SCRIPT: &str = r#"
+event gtpv1_update_pdp_ctx_request(c: connection, hdr: gtpv1_hdr, e: gtp_update_pdp_ctx_request_elements)
+	{
+	print "update", e$imsi, e$rai, e$recovery, e$data1, e$cp, e$nsapi, e$trace_ref, e$trace_type, e$cp_addr$ip,
+	      e$user_addr$ip, e$qos_prof, e$tft, e$end_user_addr$pdp_ip, e$ext;
+	}
+event gtpv1_update_pdp_ctx_response(c: connection, hdr: gtpv1_hdr, e: gtp_update_pdp_ctx_response_elements)
+	{
+	print "updated", e$cause, e$recovery, e$data1, e$cp, e$charging_id, e$cp_addr$ip, e$user_addr$ip, e$qos_prof$data,
+	      e$charge_gateway;
+	}
+event gtpv1_delete_pdp_ctx_request(c: connection, hdr: gtpv1_hdr, e: gtp_delete_pdp_ctx_request_elements)
+	{
+	print "delete", e$teardown_ind, e$nsapi;
+	}
+event gtpv1_delete_pdp_ctx_response(c: connection, hdr: gtpv1_hdr, e: gtp_delete_pdp_ctx_response_elements)
+	{
+	print "deleted", e$cause;
+	}
+"#;
+    // Numbers of elements as in 3GPP TS 29.060, table 37, in their order.
+    let addresses = b"\x85\0\x04\x0a\0\0\x01\x85\0\x04\x0a\0\0\x02";
+    let quality = b"\x87\0\x03\x02qq";
+    let update = [
+        &b"\x02\x21\x43\x65\x87\x09\x21\x43\xf5\x03\x12\xf3\x45\0\x07\x08\x0e\x09"[..],
+        b"\x10\0\0\0\x0b\x11\0\0\0\x0c\x14\x05\x1b\0\x0d\x1c\0\x0e\x80\0\x06\xf1\x21\xc0\0\x02\x01",
+        addresses,
+        quality,
+        b"\x89\0\x02tf\xff\0\x05\0\x01ext",
+    ]
+    .concat();
+    let updated = [
+        &b"\x01\x80\x0e\x09\x10\0\0\0\x0b\x11\0\0\0\x0c\x7f\0\0\0\x0f"[..],
+        addresses,
+        quality,
+        b"\xfb\0\x04\x0a\0\0\x03",
+    ]
+    .concat();
+    let t = udp(
+        2123,
+        &[
+            (true, &gtp(18, &update)),
+            (false, &gtp(19, &updated)),
+            (true, &gtp(20, b"\x13\xff\x14\x05")),
+            (false, &gtp(21, b"\x01\x80")),
+        ],
+    );
+    assert_eq!(
+        printed("gtp-changes", &t, SCRIPT),
+        [
+            "update, 123456789012345, [mcc=213, mnc=54, lac=7, rac=8], 9, 11, 12, 5, 13, 14, 10.0.0.1, 10.0.0.2, \
+             [priority=2, data=qq], tf, 192.0.2.1, [id=1, value=ext]",
+            "updated, 128, 9, 11, 12, 15, 10.0.0.1, 10.0.0.2, qq, 10.0.0.3",
+            "delete, T, 5",
+            "deleted, 128",
+        ]
+    );
+}
+
+#[test]
 fn an_unknown_protocol_is_told_of_with_all_around_it() {
     const SCRIPT: &str = r#"
 event unknown_protocol(name: string, protocol: count, first: string, history: string_vec)

@@ -142,6 +142,13 @@ impl<'a> Found<'a> {
         self.nth(kind, 0).map(be)
     }
 
+    /// The subscriber's identity: up to fifteen decimal digits, the low half of each byte first; what is none fills up.
+    fn subscriber(&self) -> Option<u64> {
+        let v = self.nth(2, 0)?;
+        let digits = v.iter().take(8).flat_map(|b| [b & 0xf, b >> 4]);
+        Some(digits.take_while(|d| *d < 10).fold(0, |n, d| n * 10 + u64::from(d)))
+    }
+
     fn routing_area(&self, q: &EventQueue) -> Value {
         let Some([a, b, c, lac @ .., rac]) = self.nth(3, 0).filter(|v| v.len() == 6) else {
             return Value::Unset;
@@ -210,7 +217,7 @@ fn elements(q: &EventQueue, g: &Gtp<'_>) -> Value {
     let nsapi = || f.number(20).unwrap_or(0) & 0xf;
     match g.msg_type {
         16 => records::GtpCreatePdpCtxRequestElements {
-            imsi: f.number(2),
+            imsi: f.subscriber(),
             rai: f.routing_area(q),
             recovery: f.number(14),
             select_mode: f.number(15).map(|v| v & 3),
@@ -251,7 +258,7 @@ fn elements(q: &EventQueue, g: &Gtp<'_>) -> Value {
         }
         .build(b),
         18 => records::GtpUpdatePdpCtxRequestElements {
-            imsi: f.number(2),
+            imsi: f.subscriber(),
             rai: f.routing_area(q),
             recovery: f.number(14),
             data1: f.number(16).unwrap_or(0),

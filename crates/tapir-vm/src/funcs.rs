@@ -52,6 +52,9 @@ impl Vm {
         if let tapir_script::hir::ExprKind::Const(c) = &t.expr.kind {
             return self.constant_value(host, c).map_err(RtError::new);
         }
+        if let Some(v) = self.literal(host, &t.expr) {
+            return Ok(v);
+        }
         let code = self.thunk_code(host, t)?;
         self.run_code(host, &code, &[], None)
     }

@@ -3,6 +3,8 @@
 //! The resident memory is asked for every so many steps and every so many bytes of large values. A script that
 //! allocates without end gets an error at the limit, or before it when the machine has next to nothing left.
 
+use std::sync::OnceLock;
+
 use crate::host::{RtError, Severity};
 use crate::vm::Vm;
 
@@ -117,9 +119,12 @@ fn address_limit() -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Three quarters of the memory of the machine, or of what this process may use of it.
+/// Three quarters of the memory of the machine, or of what this process may use of it when the first machine is made.
 pub(crate) fn default_memory_max() -> u64 {
-    let total = meminfo("MemTotal:").unwrap_or(12 << 30);
-    let limits = [group_limit(), address_limit()];
-    limits.into_iter().flatten().fold(total, u64::min) / 4 * 3
+    static MAX: OnceLock<u64> = OnceLock::new();
+    *MAX.get_or_init(|| {
+        let total = meminfo("MemTotal:").unwrap_or(12 << 30);
+        let limits = [group_limit(), address_limit()];
+        limits.into_iter().flatten().fold(total, u64::min) / 4 * 3
+    })
 }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
+use tapir_data::table::Table;
 use tapir_data::types::{DefaultId, Kind, TypeId};
 use tapir_data::value::{Captures, Func, FuncId, Record, Str, Value, Vector, fill_unset};
-use tapir_script::hir::{Const, Expr, ExprKind, GlobalId, Storage};
+use tapir_script::hir::{Attrs, Const, Expr, ExprKind, GlobalId, Storage};
 
 use crate::code::{LambdaSite, RecordSite, kind};
 use crate::exec::dup;
@@ -38,6 +39,25 @@ impl Seen {
     }
 }
 
+/// Whether [`Vm::literal`] may have the value of an expression.
+fn is_literal(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Const(_) => true,
+        ExprKind::Vector(elements) => elements.iter().all(is_literal),
+        ExprKind::Set(entries, _) => entries.iter().all(|key| key.iter().all(is_literal_key)),
+        _ => false,
+    }
+}
+
+/// The same for an expression that is a key, or a part of one.
+fn is_literal_key(e: &Expr) -> bool {
+    let is_const = |e: &Expr| matches!(e.kind, ExprKind::Const(_));
+    match &e.kind {
+        ExprKind::List(parts) => parts.iter().all(is_const),
+        _ => is_const(e),
+    }
+}
+
 impl Vm {
     /// The value of a constant.
     pub(crate) fn constant_value(&mut self, host: &mut dyn Host, c: &Const) -> Result<Value, String> {
@@ -53,6 +73,62 @@ impl Vm {
             )?)),
             c => Ok(plain_constant(c).unwrap_or_default()),
         }
+    }
+
+    /// The value of an expression that consists of constants alone, such as the big tables of names that scripts begin
+    /// with: code that runs once would only take time. Nothing where that is not so, or something is wrong.
+    pub(crate) fn literal(&mut self, host: &mut dyn Host, e: &Expr) -> Option<Value> {
+        match &e.kind {
+            ExprKind::Const(c) => self.constant_value(host, c).ok(),
+            ExprKind::Vector(elements) if elements.iter().all(is_literal) => {
+                let elements: Option<Vec<Value>> = elements.iter().map(|e| self.literal(host, e)).collect();
+                Some(Value::Vector(Vector::new(e.ty, elements?)))
+            }
+            ExprKind::Table(entries, attrs)
+                if entries
+                    .iter()
+                    .all(|(key, v)| key.iter().all(is_literal_key) && is_literal(v)) =>
+            {
+                let table = self.table_of_literals(host, e.ty, attrs)?;
+                for (key, v) in entries {
+                    let v = self.literal(host, v)?;
+                    self.insert_literal(host, &table, key, v)?;
+                }
+                Some(Value::Table(table))
+            }
+            ExprKind::Set(entries, attrs) if entries.iter().all(|key| key.iter().all(is_literal_key)) => {
+                let table = self.table_of_literals(host, e.ty, attrs)?;
+                for key in entries {
+                    self.insert_literal(host, &table, key, Value::Unset)?;
+                }
+                Some(Value::Table(table))
+            }
+            _ => None,
+        }
+    }
+
+    fn table_of_literals(&mut self, host: &mut dyn Host, ty: TypeId, attrs: &Attrs) -> Option<Rc<Table>> {
+        let attrs = self.table_attrs(host, attrs, ty).ok()?;
+        Some(self.new_table(ty, attrs))
+    }
+
+    fn insert_literal(&mut self, host: &mut dyn Host, table: &Table, key: &[Expr], v: Value) -> Option<()> {
+        let parts = match key {
+            // A composite key given as one list value.
+            [
+                Expr {
+                    kind: ExprKind::List(parts),
+                    ..
+                },
+            ] => {
+                let has_parts = matches!(self.types().kind(table.ty), Kind::Table { index, .. } if index.len() > 1);
+                has_parts.then_some(parts)?
+            }
+            key => key,
+        };
+        let key: Option<SmallVec<[Value; 4]>> = parts.iter().map(|e| self.literal(host, e)).collect();
+        table.insert(&key?, v, self.now);
+        Some(())
     }
 
     /// The value of a constant global whose initialisation is over.

@@ -633,7 +633,8 @@ event zeek_done() { print refused; }
 "#;
     let out = run(&dir, &script, &["-b"]);
     let said = text(&out.stderr);
-    assert_eq!(text(&out.stdout), "1\n", "{said}");
+    // An interval may end before it is known that the one before was refused.
+    assert!(matches!(&*text(&out.stdout), "1\n" | "2\n"), "{said}");
     assert!(said.contains("rotation post-processor failed for refused-"), "{said}");
     // What was on its way when it was refused may have come through.
     let rows = |path: PathBuf| {

@@ -76,6 +76,8 @@ pub struct Config {
     pub writes_parts: bool,
     /// Programs that this node shares with others of this process, those of most nodes first; a node alone reads its own.
     pub programs: Vec<crate::load::SharedProgram>,
+    /// The link type of the capture, for nodes of one process, which do not open it themselves; if it has one for all packets.
+    pub link_type: Option<u32>,
     /// Data stores that the nodes of this process share; a node alone has its own.
     pub stores: Option<crate::stores::Shelf>,
 }
@@ -148,6 +150,7 @@ impl Default for Config {
             shared_profile: None,
             writes_parts: false,
             programs: Vec::new(),
+            link_type: None,
             stores: None,
         }
     }

@@ -335,6 +335,7 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
         log_patience: PATIENCE,
     });
     let mut config = config.clone();
+    config.link_type = guide.link_type;
     // Before the scripts of the user, who may want to change what it says.
     config
         .scripts

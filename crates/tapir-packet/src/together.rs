@@ -244,6 +244,7 @@ pub struct Reader {
     /// The file, if it is one.
     file: Option<Arc<File>>,
     name: Arc<str>,
+    link_type: Option<u32>,
     /// The bytes of this reader's packets in the portion, and perhaps of others', if they come from a file.
     bytes: Vec<Vec<u8>>,
 }
@@ -283,7 +284,7 @@ fn readers(
     n: u16,
 ) -> Result<Vec<Reader>, SourceError> {
     let mut source = read_buffered(input, name.clone())?;
-    let name: Arc<str> = name.into();
+    let (name, link_type): (Arc<str>, _) = (name.into(), source.link_type());
     source.buffer().keep();
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -311,16 +312,23 @@ fn readers(
         own: 0,
         file: file.clone(),
         name: name.clone(),
+        link_type,
         bytes: Vec::new(),
     };
     Ok((0..n).map(reader).collect())
 }
 
 impl Reader {
+    /// The link type of all packets, if the capture has one.
+    pub fn link_type(&self) -> Option<u32> {
+        self.link_type
+    }
+
     /// The next packet; `None` at the end.
     ///
     /// # Errors
-    /// Where the capture breaks; what came before was given. All readers get the same.
+    /// Where the capture breaks; what came before was given. All readers get the same, unless a file becomes shorter
+    /// while it is read: that ends it for those who are behind.
     #[inline]
     pub fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<SharedPacket<'_>>, SourceError> {
         loop {

@@ -391,3 +391,99 @@ event look()
     assert_eq!(master.ends(), "set, {\n7\n}\n");
     assert_eq!(clone.read("err"), "");
 }
+
+#[test]
+fn a_store_is_not_taken_for_one_whose_name_begins_alike() {
+    let [first, second] = ports();
+    // Each of these hears what is for the master of `st`, and one of them is it.
+    let master = format!(
+        r#"
+global h: opaque of Broker::Store;
+
+event zeek_init()
+	{{
+	h = Broker::create_master("st");
+	Broker::listen("127.0.0.1", {first}/tcp);
+	}}
+"#
+    );
+    let other = format!(
+        r#"
+global h: opaque of Broker::Store;
+global look: event();
+
+event zeek_init()
+	{{
+	Broker::create_master("s");
+	Broker::listen("127.0.0.1", {second}/tcp);
+	Broker::peer("127.0.0.1", {first}/tcp, 100msec);
+	h = Broker::create_clone("st");
+
+	# There are entries, if none yet.
+	when ( local r = Broker::exists(h, "n") )
+		{{ Broker::put(h, "ready", T); event look(); }}
+	timeout 60sec {{ print "timeout"; }}
+	}}
+
+event look()
+	{{
+	when ( local done = Broker::exists(h, "done") )
+		{{
+		if ( ! (done$result as bool) )
+			{{
+			schedule 50msec {{ look() }};
+			return;
+			}}
+
+		when ( local n = Broker::get(h, "n") )
+			{{ print n$result as count; terminate(); }}
+		timeout 10sec {{ print "timeout"; }}
+		}}
+	timeout 10sec {{ print "timeout"; }}
+	}}
+"#
+    );
+    let changes = format!(
+        r#"
+global h: opaque of Broker::Store;
+global n_peers = 0;
+global look: event();
+
+event zeek_init()
+	{{
+	Broker::peer("127.0.0.1", {first}/tcp, 100msec);
+	Broker::peer("127.0.0.1", {second}/tcp, 100msec);
+	h = Broker::create_clone("st");
+	}}
+
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{
+	if ( ++n_peers == 2 )
+		event look();
+	}}
+
+event look()
+	{{
+	when ( local r = Broker::exists(h, "ready") )
+		{{
+		if ( r$result as bool )
+			{{
+			Broker::increment(h, "n", 3);
+			Broker::put(h, "done", T);
+			}}
+		else
+			schedule 50msec {{ look() }};
+		}}
+	timeout 60sec {{ print "timeout"; }}
+	}}
+"#
+    );
+    let master = process("alike", "master", &master);
+    let mut other = process("alike", "other", &other);
+    let changes = process("alike", "changes", &changes);
+    assert_eq!(other.ends(), "3\n");
+    for mut p in [master, changes] {
+        signal("-TERM", p.child.id());
+        assert_eq!(p.ends(), "");
+    }
+}

@@ -16,7 +16,7 @@ use crate::host::of;
 /// Handles one message.
 pub(super) fn take(cx: &mut CallCtx<'_>, message: Incoming) -> Result<(), RtError> {
     match message {
-        Incoming::Event { event, .. } if *event.name == *crate::stores::EVENT => stores::take(cx, &event),
+        Incoming::Event { topic, event } if *event.name == *crate::stores::EVENT => stores::take(cx, &topic, &event),
         Incoming::Event { topic, event } => queue(cx, &topic, &event),
         Incoming::Subscribed(topic) => {
             stores::noticed(cx, &topic, true)?;

@@ -1,7 +1,8 @@
 //! Broker data stores whose master is in another process: clones join it, send it their changes, and repeat those that it
-//! tells of. Queries of a clone wait until it has the master's entries; changes wait for a master that is away, for a while.
+//! tells of. Topics are prefixes, and scripts may subscribe to any: a message counts only on the topic that is its store's
+//! own. Queries of a clone wait until it has the master's entries; changes wait for a master that is away, for a while.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tapir_data::broker::Data;
@@ -12,7 +13,7 @@ use crate::bif::cluster_stores::{answer, now};
 use crate::host::of;
 use crate::stores::{Deed, Message, Query, SharedStore, Why, clone_topic, lock, master_topic, store_of};
 
-/// How often a clone without entries asks for them.
+/// How often a clone without its master asks for entries.
 const ASK: Duration = Duration::from_secs(1);
 /// Queries and changes that wait for one store's master at most.
 const WAITING_MAX: usize = 10_000;
@@ -32,13 +33,14 @@ struct CloneState {
     /// Changes that wait for the master, for at most this long.
     early: VecDeque<(Instant, Message)>,
     patience: Duration,
-    queries: Vec<(AsyncToken, Query)>,
+    /// The oldest first, as with requests: who has waited long has had its timeout.
+    queries: VecDeque<(AsyncToken, Query)>,
     /// Who waits for the answers to which requests.
-    requests: HashMap<u64, AsyncToken>,
+    requests: BTreeMap<u64, AsyncToken>,
     next_request: u64,
 }
 
-/// Takes a clone in.
+/// Takes a clone in, once for all handles of a store.
 ///
 /// # Errors
 /// When this runs without an engine.
@@ -52,8 +54,8 @@ pub fn add_clone(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore, patience
             connected: false,
             early: VecDeque::new(),
             patience,
-            queries: Vec::new(),
-            requests: HashMap::new(),
+            queries: VecDeque::new(),
+            requests: BTreeMap::new(),
             next_request: 0,
         };
         h.clones.all.insert(name.into(), state);
@@ -61,7 +63,7 @@ pub fn add_clone(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore, patience
     tell(cx, &master_topic(name), &Message::Join, name)
 }
 
-/// Takes a master in: clones that are there already get its entries.
+/// Takes a master in: clones that are there already get its entries, and what those of this process wait for is done.
 ///
 /// # Errors
 /// When this runs without an engine.
@@ -70,9 +72,57 @@ pub fn add_master(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore) -> Resu
     if h.cluster.is_in_process() {
         return Ok(());
     }
-    h.clones.all.remove(name);
+    let before = h.clones.all.remove(name);
     h.cluster.subscribe(&master_topic(name));
+    if let Some(CloneState {
+        early,
+        queries,
+        mut requests,
+        ..
+    }) = before
+    {
+        for (_, wish) in early {
+            match wish {
+                Message::Unique(_, n, key, value, lasts) => {
+                    let new = keep_unique(cx, name, store, (key, value), lasts)?;
+                    if let Some(token) = requests.remove(&n) {
+                        let found = answer(cx, new.ok().map(Data::Bool))?;
+                        cx.vm.finish_async(token, found);
+                    }
+                }
+                other => master_hears(cx, name, store, other)?,
+            }
+        }
+        finish(cx, store, queries)?;
+    }
     state(cx, name, store)
+}
+
+/// Ends what is known of the master of this process.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn remove_master(cx: &mut CallCtx<'_>, name: &str) -> Result<(), RtError> {
+    let h = of(cx)?;
+    if !h.cluster.is_in_process() {
+        h.cluster.unsubscribe(&master_topic(name));
+    }
+    Ok(())
+}
+
+/// Answers queries that have waited.
+fn finish(
+    cx: &mut CallCtx<'_>,
+    store: &SharedStore,
+    queries: impl IntoIterator<Item = (AsyncToken, Query)>,
+) -> Result<(), RtError> {
+    let time = now(cx)?;
+    for (token, query) in queries {
+        let found = lock(store).ask(&query, time).unwrap_or_default();
+        let found = answer(cx, found)?;
+        cx.vm.finish_async(token, found);
+    }
+    Ok(())
 }
 
 fn tell(cx: &mut CallCtx<'_>, topic: &[u8], message: &Message, store: &str) -> Result<(), RtError> {
@@ -130,9 +180,7 @@ fn carry_out(
     lasts: Option<f64>,
 ) -> Result<bool, RtError> {
     let now = now(cx)?;
-    let h = of(cx)?;
-    let tells = !h.cluster.is_in_process() && h.cluster.is_running() && lock(store).has_master();
-    let again = tells.then(|| deed.clone());
+    let again = has_clones(cx, store)?.then(|| deed.clone());
     let done = lock(store).carry_out(deed, lasts.map(|s| now + s), now);
     match done {
         Ok(()) => {}
@@ -177,15 +225,17 @@ pub(crate) fn waits(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore, query
     if !is_elsewhere(cx, name, store)? {
         return Ok(false);
     }
-    let room = |c: &CloneState| !c.loaded && c.queries.len() < WAITING_MAX;
-    if !of(cx)?.clones.all.get(name).is_some_and(room) {
+    if of(cx)?.clones.all.get(name).is_none_or(|c| c.loaded) {
         return Ok(false);
     }
     let Some(token) = cx.begin_async() else {
         return Ok(false);
     };
     if let Some(clone) = of(cx)?.clones.all.get_mut(name) {
-        clone.queries.push((token, query.clone()));
+        if clone.queries.len() >= WAITING_MAX {
+            clone.queries.pop_front();
+        }
+        clone.queries.push_back((token, query.clone()));
     }
     Ok(true)
 }
@@ -214,8 +264,7 @@ pub fn put_unique(
         return Ok(false);
     };
     if clone.requests.len() >= WAITING_MAX {
-        // Those who wait have timeouts.
-        clone.requests.clear();
+        clone.requests.pop_first();
     }
     clone.next_request += 1;
     let n = clone.next_request;
@@ -224,26 +273,31 @@ pub fn put_unique(
     Ok(true)
 }
 
-/// Tells the clones elsewhere what was put where there was nothing.
+/// Puts something into a store that is kept here if there is nothing, and tells clones elsewhere. Gives whether it did, or
+/// what is wrong.
 ///
 /// # Errors
 /// When this runs without an engine.
-pub fn was_put(
+pub fn keep_unique(
     cx: &mut CallCtx<'_>,
     name: &str,
     store: &SharedStore,
     (key, value): (Data, Data),
     lasts: Option<f64>,
-) -> Result<(), RtError> {
-    if of(cx)?.cluster.is_in_process() || !lock(store).has_master() {
-        return Ok(());
+) -> Result<Result<bool, String>, RtError> {
+    let now = now(cx)?;
+    let again = has_clones(cx, store)?.then(|| Deed::Put(key.clone(), value.clone()));
+    let new = lock(store).put_unique(key, value, lasts.map(|s| now + s), now);
+    if let (Ok(true), Some(deed)) = (&new, again) {
+        tell(cx, &clone_topic(name), &Message::Deed(deed, lasts), name)?;
     }
-    tell(
-        cx,
-        &clone_topic(name),
-        &Message::Deed(Deed::Put(key, value), lasts),
-        name,
-    )
+    Ok(new)
+}
+
+/// Whether this process has the master of a store, of which others may have clones.
+fn has_clones(cx: &mut CallCtx<'_>, store: &SharedStore) -> Result<bool, RtError> {
+    let cluster = &of(cx)?.cluster;
+    Ok(!cluster.is_in_process() && cluster.is_running() && lock(store).has_master())
 }
 
 /// Somebody subscribes to a topic, or nobody does any more: the master of a clone is there, or away.
@@ -285,15 +339,21 @@ pub(super) fn look_after(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
 }
 
 /// Handles a message of another process about a store.
-pub(super) fn take(cx: &mut CallCtx<'_>, event: &EventMessage) -> Result<(), RtError> {
+pub(super) fn take(cx: &mut CallCtx<'_>, topic: &[u8], event: &EventMessage) -> Result<(), RtError> {
     let Some((name, message)) = Message::of(event) else {
         return super::complain(cx, "a message about a Broker store cannot be understood".into());
     };
     let kept = lock(&of(cx)?.stores).get(&name).cloned();
     if let Some(store) = kept.filter(|s| lock(s).has_master()) {
-        return master_hears(cx, &name, &store, message);
+        return match topic == master_topic(&name) {
+            true => master_hears(cx, &name, &store, message),
+            false => Ok(()),
+        };
     }
-    clone_hears(cx, &name, message)
+    match topic == clone_topic(&name) {
+        true => clone_hears(cx, &name, message),
+        false => Ok(()),
+    }
 }
 
 fn master_hears(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore, message: Message) -> Result<(), RtError> {
@@ -301,18 +361,10 @@ fn master_hears(cx: &mut CallCtx<'_>, name: &str, store: &SharedStore, message: 
         Message::Join => state(cx, name, store),
         Message::Deed(deed, lasts) => carry_out(cx, name, store, deed, lasts).map(drop),
         Message::Unique(who, n, key, value, lasts) => {
-            let now = now(cx)?;
-            let new = lock(store).put_unique(key.clone(), value.clone(), lasts.map(|s| now + s), now);
-            if new == Ok(true) {
-                was_put(cx, name, store, (key, value), lasts)?;
-            }
-            let done = match new {
-                Ok(done) => done,
-                Err(why) => {
-                    cx.error(format!("Broker store '{name}': {why}"));
-                    false
-                }
-            };
+            let done = keep_unique(cx, name, store, (key, value), lasts)?.unwrap_or_else(|why| {
+                cx.error(format!("Broker store '{name}': {why}"));
+                false
+            });
             tell(cx, &clone_topic(name), &Message::Answer(who, n, done), name)
         }
         Message::Answer(..) | Message::State(_) => Ok(()),
@@ -340,15 +392,14 @@ fn clone_hears(cx: &mut CallCtx<'_>, name: &str, message: Message) -> Result<(),
             let early = std::mem::take(&mut clone.early);
             let queries = std::mem::take(&mut clone.queries);
             let store = clone.store.clone();
-            for (_, wish) in early {
+            for (_, mut wish) in early {
+                // It may have been made before this node had its id.
+                if let Message::Unique(who, ..) = &mut wish {
+                    who.clone_from(&node);
+                }
                 tell(cx, &master_topic(name), &wish, name)?;
             }
-            for (token, query) in queries {
-                let found = lock(&store).ask(&query, time).unwrap_or_default();
-                let found = answer(cx, found)?;
-                cx.vm.finish_async(token, found);
-            }
-            Ok(())
+            finish(cx, &store, queries)
         }
         // What comes before the entries is in them.
         Message::Deed(deed, lasts) if clone.loaded => {

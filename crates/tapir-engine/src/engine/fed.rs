@@ -100,6 +100,7 @@ pub fn run_in(config: &Config, place: Place) -> u8 {
                 let host = &mut engine.core.borrow_mut().host;
                 backend.inbox().on_arrival(feed.nudge());
                 host.cluster.offer(backend);
+                host.node.source_link_type = config.link_type;
                 if !part.has_packets() {
                     host.node.interface = None;
                 }

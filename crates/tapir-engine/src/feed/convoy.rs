@@ -248,6 +248,8 @@ pub struct Guide {
     others: Vec<Option<Inlet>>,
     /// Absent when nobody reads them any more.
     reports: Option<Receiver<Report>>,
+    /// The link type of the capture, if it has one for all packets.
+    pub link_type: Option<u32>,
 }
 
 impl Guide {
@@ -264,6 +266,7 @@ impl Guide {
     /// The same for those who read a capture already.
     fn seat(readers: Vec<Reader>, others: usize) -> (Self, Vec<(Feed, Seat)>, Vec<Feed>) {
         let n = readers.len();
+        let link_type = readers.first().and_then(Reader::link_type);
         let (sender, reports) = sync_channel(REPORTS);
         let convoy = Arc::new(Convoy {
             n,
@@ -292,6 +295,7 @@ impl Guide {
             workers: to_workers,
             others: to_others.into_iter().map(Some).collect(),
             reports: Some(reports),
+            link_type,
         };
         (guide, workers, feeds)
     }

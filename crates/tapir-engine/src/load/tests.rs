@@ -126,7 +126,8 @@ fn every_script_loads_either_way() {
                 config.environment.push(("CLUSTER_NODE".into(), "a".into()));
                 config.texts.push(("cluster-layout.zeek".into(), layout.clone()));
             }
-            same_either_way(&config);
+            let (said, _) = same_either_way(&config);
+            assert!(!said.contains("error"), "{said}");
         }
     }
 }

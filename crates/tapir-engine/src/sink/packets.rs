@@ -272,8 +272,8 @@ pub fn discarded(
     ask(q, which, header, data.get(skip..).unwrap_or(&[]))
 }
 
-/// Whether a dynamic filter drops a packet: sources come first, narrow networks come before wide ones, and what no
-/// filter is about is dropped if `by_default`. A chance is decided by the packet's own bytes, so that runs repeat.
+/// Whether a dynamic filter drops a packet: that of its source or that of its destination, of which narrow networks come
+/// before wide ones. What no filter is about is dropped if `by_default`. A chance is decided by the packet's own bytes, so that runs repeat.
 pub fn dropped(drops: &[crate::node::DropEntry], by_default: bool, ip: &IpPacket<'_>) -> bool {
     let of_side = |source: bool| {
         let at = if source { ip.src } else { ip.dst };
@@ -296,9 +296,6 @@ pub fn dropped(drops: &[crate::node::DropEntry], by_default: bool, ip: &IpPacket
             .fold(0u32, |h, b| h.wrapping_mul(16_777_619) ^ u32::from(*b));
         f64::from(mix % 10_000) / 10_000.0 < d.chance
     };
-    if drops.is_empty() {
-        return by_default;
-    }
     match (of_side(true), of_side(false)) {
         (None, None) => by_default,
         (source, destination) => source.is_some_and(judge) || destination.is_some_and(judge),

@@ -59,7 +59,8 @@ fn lasts(seconds: Option<f64>) -> Data {
 fn seconds(d: &Data) -> Option<Option<f64>> {
     match d {
         Data::None => Some(None),
-        Data::Real(s) => Some(Some(*s)),
+        // What is over at once, or at no time, nobody here would send.
+        Data::Real(s) if *s > 0.0 => Some(Some(*s)),
         _ => None,
     }
 }
@@ -203,6 +204,18 @@ mod tests {
             vec![],
             vec![Data::str("s"), Data::str("sing")],
             vec![Data::str("s"), Data::str("deed"), Data::None, Data::Vector(vec![])],
+            vec![
+                Data::str("s"),
+                Data::str("deed"),
+                Data::Real(f64::NAN),
+                Data::Vector(vec![Data::str("clear")]),
+            ],
+            vec![
+                Data::str("s"),
+                Data::str("deed"),
+                Data::Real(-1.0),
+                Data::Vector(vec![Data::str("clear")]),
+            ],
             vec![Data::str("s"), Data::str("state"), Data::Vector(vec![Data::None])],
         ] {
             assert!(Message::of(&EventMessage::new(EVENT, args)).is_none());

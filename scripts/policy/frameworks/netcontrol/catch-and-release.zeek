@@ -117,7 +117,7 @@ function get_catch_release_info(a: addr): BlockInfo
 	return BlockInfo($watch_until=double_to_time(0), $current_interval=0, $current_block_id="");
 	}
 
-function is_manager(): bool
+function decides_here(): bool
 	{
 	return ! Cluster::is_enabled() || Cluster::local_node_type() == Cluster::MANAGER;
 	}
@@ -187,7 +187,7 @@ function drop_address_catch_release(a: addr, location: string &default=""): Bloc
 	if ( location != "" )
 		bi$location = location;
 
-	if ( is_manager() )
+	if ( decides_here() )
 		block(a, bi);
 	else
 		{
@@ -203,7 +203,7 @@ function unblock_address_catch_release(a: addr, reason: string &default=""): boo
 	if ( a !in blocks )
 		return F;
 
-	if ( ! is_manager() )
+	if ( ! decides_here() )
 		{
 		Cluster::publish(Cluster::manager_topic, NetControl::catch_release_delete, a, reason);
 		return T;
@@ -236,7 +236,7 @@ function catch_release_seen(a: addr)
 		return;
 		}
 
-	if ( ! is_manager() )
+	if ( ! decides_here() )
 		{
 		Cluster::publish(Cluster::manager_topic, NetControl::catch_release_encountered, a);
 		return;

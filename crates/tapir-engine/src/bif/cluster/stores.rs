@@ -116,8 +116,8 @@ fn persistent(cx: &mut CallCtx<'_>, name: &str, options: &Value) -> Result<Persi
 fn create_master(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let name = text(args.first());
     let shelf = of(cx)?.stores.clone();
-    let store = lock(&shelf).entry(name.clone()).or_default().clone();
-    if lock(&store).has_master() {
+    let before = lock(&shelf).get(&name).cloned();
+    if before.is_some_and(|s| lock(&s).has_master()) {
         cx.error(format!(
             "could not create Broker master store '{name}': there is one already"
         ));
@@ -133,7 +133,6 @@ fn create_master(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
         match Persistent::open(options) {
             Ok(found) => Some(found),
             Err(why) => {
-                lock(&shelf).remove(&name);
                 cx.error(format!("could not create Broker master store '{name}': {why}"));
                 return Ok(Value::Unset);
             }
@@ -141,6 +140,7 @@ fn create_master(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     } else {
         None
     };
+    let store = lock(&shelf).entry(name.clone()).or_default().clone();
     let taken = lock(&store).take_master(file);
     if let Err(why) = taken {
         cx.error(format!("Broker store '{name}': {why}"));
@@ -187,6 +187,7 @@ fn close(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
             if let Err(why) = closed {
                 cx.error(format!("Broker store '{name}': {why}"));
             }
+            remote::remove_master(cx, &name)?;
         }
     }
     truth(true)
@@ -328,12 +329,7 @@ fn put_unique(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     if remote::put_unique(cx, &name, &store, entry.clone(), lasts)? {
         return Err(RtError::Pending);
     }
-    let now = now(cx)?;
-    let (key, value) = entry.clone();
-    let new = lock(&store).put_unique(key, value, lasts.map(|s| now + s), now);
-    if new == Ok(true) {
-        remote::was_put(cx, &name, &store, entry, lasts)?;
-    }
+    let new = remote::keep_unique(cx, &name, &store, entry, lasts)?;
     give(cx, &name, new.map(|new| Some(Data::Bool(new))))
 }
 

@@ -127,6 +127,29 @@ fn run(name: &str, capture: &str, workers: usize, args: &[&str]) -> (PathBuf, st
 }
 
 #[test]
+fn filters_that_do_not_fit_a_capture_are_told_of_as_by_one_worker() {
+    // USB, which has no network protocols.
+    let capture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workers-usb.pcap");
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 189, 1, 0, 16, 16, 0, 0, 0, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    std::fs::write(&capture, bytes).expect("a capture");
+    for workers in [1, 2] {
+        let (dir, out) = run("filters", &capture.display().to_string(), workers, &[]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let read = |log: &str| std::fs::read_to_string(dir.join(log)).expect("a log");
+        let said = "T\tF\tlink-layer type filtering not implemented";
+        assert_eq!(read("packet_filter.log").matches(said).count(), 1, "{workers}");
+        assert_eq!(
+            read("notice.log").matches("PacketFilter::Install_Failure").count(),
+            1,
+            "{workers}"
+        );
+    }
+}
+
+#[test]
 fn packets_are_written_as_by_one_worker() {
     // Nothing takes ARP where its analyzer is off.
     let args = [

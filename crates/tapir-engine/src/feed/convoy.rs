@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tapir_packet::SourceError;
@@ -56,6 +56,8 @@ struct Convoy {
     /// Who tells the others the time, and up to which packet it is told.
     teller: AtomicUsize,
     told: AtomicU64,
+    /// The latest time of the capture, and how many packets it has, when somebody has come to its end.
+    end: OnceLock<(f64, u64)>,
     /// Why the capture cannot be read on.
     failures: Mutex<HashSet<String>>,
 }
@@ -221,8 +223,11 @@ impl Seat {
 
     /// The capture was read to its end.
     pub fn finish(&mut self) {
+        let _ = self.convoy.end.set((self.latest, self.n));
         self.announce(true);
-        self.pass_telling_to(NOBODY);
+        if self.convoy.told.load(Ordering::Relaxed) >= self.n {
+            self.pass_telling_to(NOBODY);
+        }
     }
 
     /// Lets another worker tell the time from now on, if this one does.
@@ -234,10 +239,26 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let progress = &self.convoy.progress;
+        self.announce(true);
+        let Convoy {
+            progress,
+            teller,
+            told,
+            end,
+            ..
+        } = &*self.convoy;
         progress.reached(self.me, GONE);
         // Somebody else tells the time then, from where it was told last.
-        self.pass_telling_to(progress.first_there().unwrap_or(NOBODY));
+        if let Some(other) = progress.first_there() {
+            self.pass_telling_to(other);
+        }
+        // Those who were ahead may all have come to the end before they were to tell anything.
+        if progress.first_there().is_none()
+            && teller.swap(NOBODY, Ordering::SeqCst) != NOBODY
+            && let Some((latest, n)) = end.get().filter(|(_, n)| *n > told.load(Ordering::SeqCst))
+        {
+            let _ = self.reports.send(Report::Times(vec![*latest], *n));
+        }
         let _ = self.reports.send(Report::Ended(self.me));
     }
 }
@@ -273,6 +294,7 @@ impl Guide {
             progress: Progress::new(n),
             teller: AtomicUsize::new(0),
             told: AtomicU64::new(0),
+            end: OnceLock::new(),
             failures: Mutex::default(),
         });
         let (to_workers, from_guide): (Vec<_>, Vec<_>) = (0..n).map(|_| line(QUEUE)).unzip();

@@ -27,6 +27,14 @@ export {
 
 	## The topic of the logger whose turn it is.
 	global rr_log_topic: function(id: Log::ID, path: string): string;
+
+	## Where a worker publishes what all workers are to hear, perhaps through somebody
+	## who reaches them, whose turn it is by key.
+	global way_to_workers: function(key: string): string;
+
+	## Whether this node has no connections of its own, and so passes on to workers
+	## what comes by that way.
+	global passes_on: function(): bool;
 }
 
 global registered_pools: vector of Pool = vector();
@@ -79,6 +87,21 @@ function rr_log_topic(id: Log::ID, path: string): string
 	{
 	local topic = rr_topic(logger_pool, "Cluster::rr_log_topic");
 	return topic == "" ? Broker::default_log_topic(id, path) : topic;
+	}
+
+function way_to_workers(key: string): string
+	{
+	if ( workers_reach_workers )
+		return worker_topic;
+
+	local proxy = rr_topic(proxy_pool, key);
+	return proxy == "" ? manager_topic : proxy;
+	}
+
+function passes_on(): bool
+	{
+	local here = local_node_type();
+	return here == PROXY || here == MANAGER;
 	}
 
 # A number for a member that all nodes compute alike.

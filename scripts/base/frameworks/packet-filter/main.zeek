@@ -195,6 +195,16 @@ function build(): string
 	return filter;
 	}
 
+# Whether this node tells of filters: where several act as one all have the same.
+function tells_of_filters(): bool
+	{
+@ifdef ( Cluster::acts_as_one )
+	return ! Cluster::acts_as_one || Cluster::local_node_type() == Cluster::MANAGER;
+@else
+	return T;
+@endif
+	}
+
 function failed(rec: Info, note: Notice::Type, msg: string)
 	{
 	rec$success = F;
@@ -203,7 +213,8 @@ function failed(rec: Info, note: Notice::Type, msg: string)
 	if ( why != "" )
 		rec$failure_reason = why;
 
-	NOTICE(Notice::Info($note=note, $msg=msg, $sub=rec$filter));
+	if ( tells_of_filters() )
+		NOTICE(Notice::Info($note=note, $msg=msg, $sub=rec$filter));
 	}
 
 function install(): bool
@@ -242,12 +253,8 @@ function install(): bool
 			}
 		}
 
-@ifdef ( Cluster::acts_as_one )
-	# All nodes have the same.
-	if ( Cluster::acts_as_one && Cluster::local_node_type() != Cluster::MANAGER )
-		return ok;
-@endif
+	if ( tells_of_filters() )
+		Log::write(PacketFilter::LOG, rec);
 
-	Log::write(PacketFilter::LOG, rec);
 	return ok;
 	}

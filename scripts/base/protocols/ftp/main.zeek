@@ -190,16 +190,6 @@ function is_elsewhere(session: conn_id, orig_h: addr, resp_h: addr): bool
 	          (orig_h == session$resp_h && resp_h == session$orig_h));
 	}
 
-# Where to publish what all workers are to hear, perhaps through somebody who reaches them.
-function way_to_workers(): string
-	{
-	if ( Cluster::workers_reach_workers )
-		return Cluster::worker_topic;
-
-	local proxy = Cluster::rr_topic(Cluster::proxy_pool, "FTP");
-	return proxy == "" ? Cluster::manager_topic : proxy;
-	}
-
 # What other workers need of a session to tell of its files.
 function minimal_info(s: Info): Info
 	{
@@ -215,16 +205,9 @@ function minimal_info(s: Info): Info
 	return rec;
 	}
 
-# Whether this node has no connections of its own, and tells those that have.
-function passes_on(): bool
-	{
-	local here = Cluster::local_node_type();
-	return here == Cluster::PROXY || here == Cluster::MANAGER;
-	}
-
 event sync_add_expected_data(s: FTP::Info, chan: FTP::ExpectedDataChannel)
 	{
-	if ( passes_on() )
+	if ( Cluster::passes_on() )
 		{
 		Cluster::publish(Cluster::worker_topic, sync_add_expected_data, s, chan);
 		return;
@@ -240,7 +223,7 @@ event sync_add_expected_data(s: FTP::Info, chan: FTP::ExpectedDataChannel)
 
 event sync_remove_expected_data(resp_h: addr, resp_p: port)
 	{
-	if ( passes_on() )
+	if ( Cluster::passes_on() )
 		Cluster::publish(Cluster::worker_topic, sync_remove_expected_data, resp_h, resp_p);
 	else
 		delete ftp_data_expected[resp_h, resp_p];
@@ -265,7 +248,7 @@ function expect_data_channel(c: connection, chan: ExpectedDataChannel)
 	# Another worker may be the one that sees the data.
 	@if ( Cluster::is_enabled() )
 		if ( is_elsewhere(c$id, chan$orig_h, chan$resp_h) )
-			Cluster::publish(way_to_workers(), sync_add_expected_data, minimal_info(c$ftp), chan);
+			Cluster::publish(Cluster::way_to_workers("FTP"), sync_add_expected_data, minimal_info(c$ftp), chan);
 	@endif
 	}
 
@@ -449,7 +432,7 @@ hook finalize_ftp_data(c: connection)
 
 	@if ( Cluster::is_enabled() )
 		if ( is_elsewhere(session, c$id$orig_h, c$id$resp_h) )
-			Cluster::publish(way_to_workers(), sync_remove_expected_data, c$id$resp_h, c$id$resp_p);
+			Cluster::publish(Cluster::way_to_workers("FTP"), sync_remove_expected_data, c$id$resp_h, c$id$resp_p);
 	@endif
 	}
 

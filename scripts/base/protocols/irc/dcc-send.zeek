@@ -35,26 +35,9 @@ global dcc_expected_transfers: table[addr, port] of Info &read_expire=5mins;
 
 @if ( Cluster::is_enabled() )
 
-# Where to publish what all workers are to hear, perhaps through somebody who reaches them.
-function way_to_workers(): string
-	{
-	if ( Cluster::workers_reach_workers )
-		return Cluster::worker_topic;
-
-	local proxy = Cluster::rr_topic(Cluster::proxy_pool, "IRC");
-	return proxy == "" ? Cluster::manager_topic : proxy;
-	}
-
-# Whether this node has no connections of its own, and tells those that have.
-function passes_on(): bool
-	{
-	local here = Cluster::local_node_type();
-	return here == Cluster::PROXY || here == Cluster::MANAGER;
-	}
-
 event dcc_transfer_add(host: addr, p: port, info: IRC::Info)
 	{
-	if ( passes_on() )
+	if ( Cluster::passes_on() )
 		{
 		Cluster::publish(Cluster::worker_topic, dcc_transfer_add, host, p, info);
 		return;
@@ -69,7 +52,7 @@ event dcc_transfer_add(host: addr, p: port, info: IRC::Info)
 
 event dcc_transfer_remove(host: addr, p: port)
 	{
-	if ( passes_on() )
+	if ( Cluster::passes_on() )
 		Cluster::publish(Cluster::worker_topic, dcc_transfer_remove, host, p);
 	else
 		delete dcc_expected_transfers[host, p];
@@ -101,7 +84,7 @@ event irc_dcc_message(c: connection, is_orig: bool, prefix: string, target: stri
 
 	# Another worker may be the one that sees the file.
 	@if ( Cluster::is_enabled() )
-		Cluster::publish(way_to_workers(), dcc_transfer_add, address, p, c$irc);
+		Cluster::publish(Cluster::way_to_workers("IRC"), dcc_transfer_add, address, p, c$irc);
 	@endif
 	}
 
@@ -132,6 +115,6 @@ hook finalize_irc_data(c: connection)
 	delete dcc_expected_transfers[c$id$resp_h, c$id$resp_p];
 
 	@if ( Cluster::is_enabled() )
-		Cluster::publish(way_to_workers(), dcc_transfer_remove, c$id$resp_h, c$id$resp_p);
+		Cluster::publish(Cluster::way_to_workers("IRC"), dcc_transfer_remove, c$id$resp_h, c$id$resp_p);
 	@endif
 	}

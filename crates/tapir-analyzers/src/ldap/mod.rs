@@ -420,6 +420,11 @@ impl Units for Session {
         }
     }
 
+    fn flip(&mut self) {
+        self.told.swap(0, 1);
+        self.walks.swap(0, 1);
+    }
+
     fn datagram(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<Step> {
         // An answer to a search comes with the end of the search in one datagram.
         let mut at = 0;

@@ -10,7 +10,7 @@ use crate::raise;
 use crate::util::grammar;
 use crate::util::text::{find, ieq};
 use crate::util::units::{Step, Stream, Units};
-use resp::{Parsed, Resp, parse};
+use resp::{Parsed, Pending, Resp, parse};
 
 /// Commands that have an enumerator, in its order.
 const KNOWN: &[&str] = &[
@@ -85,6 +85,7 @@ enum Sync {
 pub struct Conversation {
     seen_client: bool,
     sync: Sync,
+    pending: [Pending; 2],
 }
 
 /// A client's command without a word.
@@ -116,21 +117,21 @@ impl Units for Conversation {
             return Step::Used(n + 2);
         }
         let max = cx.sh.opts.redis_max_aggregate_elements;
+        let pending = &mut self.pending[is_orig as usize];
         if is_orig && b[0] != b'*' {
             // An inline command.
-            let Some(n) = b.iter().position(|&x| x == b'\n') else {
+            let Some(line) = pending.line(b) else {
                 return Step::More;
             };
-            let line = b[..n].strip_suffix(b"\r").unwrap_or(&b[..n]);
-            let words = inline_words(line);
+            let words = inline_words(line.strip_suffix(b"\r").unwrap_or(line));
             if words.is_empty() {
                 return refuse_empty(cx);
             }
             self.seen_client = true;
             command(cx, words);
-            return Step::Used(n + 1);
+            return Step::Used(line.len() + 1);
         }
-        match parse(b, max) {
+        match parse(b, max, pending) {
             Parsed::More => Step::More,
             Parsed::Limit => Step::refuse(cx, "too many elements in aggregate"),
             Parsed::Bad(t) => {
@@ -162,6 +163,10 @@ impl Units for Conversation {
                 Step::Used(n)
             }
         }
+    }
+
+    fn flip(&mut self) {
+        self.pending.swap(0, 1);
     }
 
     fn ended(&mut self, cx: &mut Cx, is_orig: bool) {

@@ -1,5 +1,7 @@
 //! The Redis serialization protocol, versions 2 and 3, and inline commands.
 
+use crate::util::text::find;
+
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resp {
@@ -27,11 +29,34 @@ pub enum Parsed {
     Limit,
 }
 
+/// What is known of a value, or a line, that is not all here: the next look at it does not begin anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pending {
+    /// Fewer bytes cannot be all of it.
+    need: usize,
+    /// Where the unfinished line begins, and up to where it has no end.
+    line: usize,
+    clean: usize,
+}
+
+impl Pending {
+    /// A line from the start on, without its end; `None` if that is not here.
+    pub fn line<'a>(&mut self, b: &'a [u8]) -> Option<&'a [u8]> {
+        let from = self.clean.min(b.len());
+        let end = b[from..].iter().position(|x| *x == b'\n');
+        self.clean = if end.is_some() { 0 } else { b.len() };
+        end.map(|n| &b[..from + n])
+    }
+}
+
 struct Reader<'a> {
     b: &'a [u8],
     at: usize,
     elements: u64,
     max: u64,
+    pending: Pending,
+    /// Whether strings are copied: not while it is only looked whether all is there.
+    copies: bool,
 }
 
 enum Stop {
@@ -44,10 +69,40 @@ const MAX_DEPTH: usize = 64;
 
 impl<'a> Reader<'a> {
     fn line(&mut self) -> Result<&'a [u8], Stop> {
-        let rest = &self.b[self.at..];
-        let n = rest.windows(2).position(|w| w == b"\r\n").ok_or(Stop::More)?;
-        self.at += n + 2;
-        Ok(&rest[..n])
+        let begin = self.at;
+        let from = match self.pending.line == begin {
+            true => self.pending.clean.clamp(begin, self.b.len()),
+            false => begin,
+        };
+        let Some(n) = find(&self.b[from..], b"\r\n") else {
+            self.pending = Pending {
+                need: self.b.len() + 1,
+                line: begin,
+                // The first half of an end may be there.
+                clean: self.b.len().saturating_sub(1),
+            };
+            return Err(Stop::More);
+        };
+        self.at = from + n + 2;
+        Ok(&self.b[begin..from + n])
+    }
+
+    /// There is more to come, after which there are so many bytes at least.
+    fn wait(&mut self, need: usize) -> Stop {
+        self.pending = Pending {
+            need,
+            ..Pending::default()
+        };
+        Stop::More
+    }
+
+    fn copy(&self, d: &[u8]) -> Vec<u8> {
+        if self.copies { d.to_vec() } else { Vec::new() }
+    }
+
+    fn text(&mut self) -> Result<Vec<u8>, Stop> {
+        let line = self.line()?;
+        Ok(self.copy(line))
     }
 
     fn number(&mut self) -> Result<i64, Stop> {
@@ -84,10 +139,20 @@ impl<'a> Reader<'a> {
         }
         let n = n as usize;
         let Some(d) = self.b.get(self.at..self.at + n + 2) else {
-            return Err(Stop::More);
+            return Err(self.wait(self.at + n + 2));
         };
         self.at += n + 2;
-        Ok(Some(d[..n].to_vec()))
+        Ok(Some(self.copy(&d[..n])))
+    }
+
+    /// A value with what is said about it in front.
+    fn whole(&mut self) -> Result<(Resp, Option<Resp>), Stop> {
+        let mut attrs = None;
+        if self.b.first() == Some(&b'|') {
+            self.at = 1;
+            attrs = self.list(0, 2)?.map(Resp::Map);
+        }
+        Ok((self.value(0)?, attrs))
     }
 
     fn value(&mut self, depth: usize) -> Result<Resp, Stop> {
@@ -96,7 +161,7 @@ impl<'a> Reader<'a> {
             return Err(Stop::Limit);
         }
         let Some(&t) = self.b.get(self.at) else {
-            return Err(Stop::More);
+            return Err(self.wait(self.at + 1));
         };
         self.at += 1;
         if t == b'|' {
@@ -105,11 +170,11 @@ impl<'a> Reader<'a> {
             return self.value(depth + 1);
         }
         Ok(match t {
-            b'+' => Resp::Simple(self.line()?.to_vec()),
-            b'-' => Resp::Error(self.line()?.to_vec()),
-            b':' => Resp::Int(self.line()?.to_vec()),
-            b'(' => Resp::Simple(self.line()?.to_vec()),
-            b',' => Resp::Double(self.line()?.to_vec()),
+            b'+' => Resp::Simple(self.text()?),
+            b'-' => Resp::Error(self.text()?),
+            b':' => Resp::Int(self.text()?),
+            b'(' => Resp::Simple(self.text()?),
+            b',' => Resp::Double(self.text()?),
             b'_' => {
                 self.line()?;
                 Resp::Null
@@ -131,22 +196,34 @@ impl<'a> Reader<'a> {
 }
 
 /// Reads one value at the start of `b`.
-pub fn parse(b: &[u8], max_elements: u64) -> Parsed {
+pub fn parse(b: &[u8], max_elements: u64, pending: &mut Pending) -> Parsed {
+    if b.len() < pending.need {
+        return Parsed::More;
+    }
     let mut r = Reader {
         b,
         at: 0,
         elements: 0,
         max: max_elements,
+        pending: *pending,
+        copies: true,
     };
-    let r2 = (|| {
-        let mut attrs = None;
-        if b.first() == Some(&b'|') {
-            r.at = 1;
-            attrs = r.list(0, 2)?.map(Resp::Map);
+    if pending.need > 0 {
+        // What comes in many pieces is copied once, when the last is here.
+        r.copies = false;
+        if matches!(r.whole(), Err(Stop::More)) {
+            *pending = r.pending;
+            return Parsed::More;
         }
-        Ok((r.value(0)?, attrs))
-    })();
-    match r2 {
+        (r.at, r.elements, r.copies) = (0, 0, true);
+    }
+    let whole = r.whole();
+    *pending = if matches!(whole, Err(Stop::More)) {
+        r.pending
+    } else {
+        Pending::default()
+    };
+    match whole {
         Ok((v, a)) => Parsed::Done(v, a, r.at),
         Err(Stop::More) => Parsed::More,
         Err(Stop::Bad(t)) => Parsed::Bad(t),
@@ -212,15 +289,30 @@ mod tests {
     #[test]
     fn nested_values() {
         let b = b"*2\r\n$3\r\nfoo\r\n%1\r\n+a\r\n:1\r\nrest";
-        let Parsed::Done(v, None, n) = parse(b, 100) else {
+        let Parsed::Done(v, None, n) = parse(b, 100, &mut Pending::default()) else {
             panic!()
         };
         assert_eq!((v.text(), n, v.is_v3()), (b"[foo, {a: 1}]".to_vec(), b.len() - 4, true));
         for cut in 0..n {
-            assert_eq!(parse(&b[..cut], 100), Parsed::More);
+            assert_eq!(parse(&b[..cut], 100, &mut Pending::default()), Parsed::More);
         }
-        assert_eq!(parse(b"N", 100), Parsed::Bad(b'N'));
-        let Parsed::Done(v, None, _) = parse(b"*2\r\n:1\r\n|1\r\n+ttl\r\n:3600\r\n$-1\r\n", 100) else {
+        // In pieces of any size, with what was known before.
+        for step in 1..n {
+            let mut p = Pending::default();
+            for cut in (0..n).step_by(step) {
+                assert_eq!(parse(&b[..cut], 100, &mut p), Parsed::More, "{step} {cut}");
+            }
+            assert_eq!(parse(b, 100, &mut p), Parsed::Done(v.clone(), None, n), "{step}");
+        }
+        let (mut p, line) = (Pending::default(), b"GET key\nGET");
+        assert!((0..8).all(|cut| p.line(&line[..cut]).is_none()));
+        assert_eq!(p.line(line), Some(&b"GET key"[..]));
+        assert_eq!(parse(b"N", 100, &mut Pending::default()), Parsed::Bad(b'N'));
+        let Parsed::Done(v, None, _) = parse(
+            b"*2\r\n:1\r\n|1\r\n+ttl\r\n:3600\r\n$-1\r\n",
+            100,
+            &mut Pending::default(),
+        ) else {
             panic!()
         };
         assert_eq!(v.text(), b"[1, ]");

@@ -3,6 +3,7 @@
 #![no_main]
 
 #[path = "../../crates/tapir-analyzers/tests/bench/mod.rs"]
+#[allow(dead_code)]
 mod bench;
 
 use bench::Bench;

@@ -2,10 +2,13 @@
 
 #[allow(dead_code)]
 mod bench;
+#[path = "talks/dnp3.rs"]
+mod dnp3;
 #[path = "talks/rpc.rs"]
 mod rpc;
 
-use bench::Bench;
+use bench::{Bench, talk};
+use dnp3::dnp3;
 use rpc::rpc;
 use tapir_analyzers::core::Transport;
 use tapir_interface::events;
@@ -14,15 +17,6 @@ use tapir_interface::events;
 fn raised(got: &[String], id: tapir_interface::queue::EventId, word: &str) -> bool {
     let head = format!("{id:?} ");
     got.iter().any(|e| e.starts_with(&head) && e.contains(word))
-}
-
-/// The events of a conversation over TCP.
-fn talk(name: &str, turns: &[(bool, &[u8])]) -> Vec<String> {
-    let mut b = Bench::new(name, Transport::Tcp);
-    for (is_orig, data) in turns {
-        b.stream(*is_orig, data);
-    }
-    b.events()
 }
 
 /// The events of one DNS answer to `x.`, of a type with data.
@@ -60,10 +54,10 @@ fn records_of_unknown_types_and_texts_that_leave_their_record() {
 fn a_second_request_where_the_connection_should_have_ended() {
     let weird = "unexpected_multiple_HTTP_requests";
     let old: &[u8] = b"GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\n\r\n";
-    let got = talk("HTTP", &[(true, old)]);
+    let got = talk("HTTP", Transport::Tcp, &[(true, old)]);
     assert!(raised(&got, events::CONN_WEIRD, weird), "{got:?}");
     let kept: &[u8] = b"GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.0\r\n\r\n";
-    let got = talk("HTTP", &[(true, kept)]);
+    let got = talk("HTTP", Transport::Tcp, &[(true, kept)]);
     assert!(!raised(&got, events::CONN_WEIRD, weird), "{got:?}");
 }
 
@@ -120,7 +114,7 @@ fn an_smb_message_of_a_command_that_is_not_read_may_be_a_header_alone() {
     let mut m = vec![0, 0, 0, 32];
     m.extend(b"\xffSMB\x41");
     m.extend([0; 27]);
-    let got = talk("SMB", &[(true, &m)]);
+    let got = talk("SMB", Transport::Tcp, &[(true, &m)]);
     assert!(raised(&got, events::SMB1_MESSAGE, ""), "{got:?}");
     assert!(!raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
 }
@@ -140,7 +134,7 @@ fn mysql_goes_on_behind_a_packet_that_cannot_be_read() {
 fn an_rdp_confirmation_of_an_unknown_kind_is_named() {
     let odd: &[u8] = b"\x03\0\0\x13\x0e\xd0\0\0\0\0\0\x31\0\x08\0\0\0\0\0";
     let good: &[u8] = b"\x03\0\0\x13\x0e\xd0\0\0\0\0\0\x03\0\x08\0\x05\0\0\0";
-    let got = talk("RDP", &[(false, odd), (false, good)]);
+    let got = talk("RDP", Transport::Tcp, &[(false, odd), (false, good)]);
     assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
     assert!(raised(&got, events::RDP_NEGOTIATION_FAILURE, "5"), "{got:?}");
 }
@@ -259,6 +253,7 @@ fn gnutella_is_established_when_both_have_agreed() {
     let asks: &[u8] = b"GNUTELLA CONNECT/0.4\n\n";
     let got = talk(
         "GNUTELLA",
+        Transport::Tcp,
         &[(true, asks), (false, b"GNUTELLA OK\n\n"), (false, &message)],
     );
     assert!(raised(&got, events::GNUTELLA_TEXT_MSG, "OK"), "{got:?}");
@@ -274,19 +269,6 @@ fn gnutella_is_established_when_both_have_agreed() {
     assert!(raised(&got, events::GNUTELLA_NOT_ESTABLISH, ""), "{got:?}");
 }
 
-/// A frame of DNP3 around an application fragment.
-fn dnp3(app: &[u8]) -> Vec<u8> {
-    let with_crc = |b: &[u8]| {
-        let one = |c: u16, _| if c & 1 != 0 { c >> 1 ^ 0xa6bc } else { c >> 1 };
-        let sum = b.iter().fold(0, |c: u16, x| (0..8).fold(c ^ u16::from(*x), one));
-        [b, &(!sum).to_le_bytes()].concat()
-    };
-    let data = [&[0xc0], app].concat();
-    let mut frame = with_crc(&[5, 0x64, 5 + data.len() as u8, 0x44, 3, 0, 4, 0]);
-    frame.extend(data.chunks(16).flat_map(with_crc));
-    frame
-}
-
 #[test]
 fn objects_of_dnp3_that_no_event_takes_are_passed_over() {
     // A counter's event, a binary input's with its time, a text; an analog input behind all of them.
@@ -298,7 +280,7 @@ fn objects_of_dnp3_that_no_event_takes_are_passed_over() {
         &[30, 4, 7, 1, 77, 0],
     ]
     .concat();
-    let got = talk("DNP3_TCP", &[(false, &dnp3(&app))]);
+    let got = talk("DNP3_TCP", Transport::Tcp, &[(false, &dnp3(&app))]);
     assert!(raised(&got, events::DNP3_RESPONSE_DATA_OBJECT, "130"), "{got:?}");
     assert!(raised(&got, events::DNP3_ANALOG_INPUT_16WOFLAG, "77"), "{got:?}");
     assert!(!raised(&got, events::DNP3_DEBUG_BYTE, ""), "{got:?}");
@@ -311,13 +293,17 @@ fn objects_of_dnp3_with_a_size_are_there_whatever_the_function() {
     let ask = [&[0xc0, 1], &file(8, b"")[..]].concat();
     let answer = [&[0xc0, 0x81, 0, 0], &file(12, b"text")[..], &[30, 4, 7, 1, 77, 0]].concat();
     for (app, told) in [(ask, "305419896 3 "), (answer, "305419896 3 text")] {
-        let got = talk("DNP3_TCP", &[(false, &dnp3(&app))]);
+        let got = talk("DNP3_TCP", Transport::Tcp, &[(false, &dnp3(&app))]);
         assert!(raised(&got, events::DNP3_FILE_TRANSPORT, told), "{got:?}");
         let more = raised(&got, events::DNP3_ANALOG_INPUT_16WOFLAG, "77");
         assert_eq!(more, told.ends_with("text"), "{got:?}");
     }
     // One that says that it is longer than all there is.
-    let got = talk("DNP3_TCP", &[(false, &dnp3(&[&[0xc0, 1], &file(9, b"")[..]].concat()))]);
+    let got = talk(
+        "DNP3_TCP",
+        Transport::Tcp,
+        &[(false, &dnp3(&[&[0xc0, 1], &file(9, b"")[..]].concat()))],
+    );
     assert!(!raised(&got, events::DNP3_FILE_TRANSPORT, ""), "{got:?}");
 }
 
@@ -363,7 +349,7 @@ fn what_a_pipe_gives_in_parts_is_read_whole() {
 #[test]
 fn leaving_a_session_of_smb_1_is_told_of_from_both_sides() {
     let leave = smb1(0x74, &[0xff, 0, 0, 0]);
-    let got = talk("SMB", &[(true, &leave), (false, &leave)]);
+    let got = talk("SMB", Transport::Tcp, &[(true, &leave), (false, &leave)]);
     for side in ["true", "false"] {
         assert!(raised(&got, events::SMB1_LOGOFF_ANDX, side), "{got:?}");
     }

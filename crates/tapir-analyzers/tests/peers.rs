@@ -4,27 +4,9 @@
 #[allow(dead_code)]
 mod bench;
 
-use bench::Bench;
+use bench::{Bench, tells};
 use tapir_analyzers::core::Transport;
 use tapir_interface::events;
-use tapir_interface::queue::EventId;
-
-/// That a conversation raises these events, with these arguments behind the connection; `?` stands for ports and tables.
-fn tells(name: &str, turns: &[(bool, &[u8])], told: &[(EventId, &str)]) {
-    let mut b = Bench::new(name, Transport::Tcp);
-    for (is_orig, data) in turns {
-        b.stream(*is_orig, data);
-    }
-    b.done();
-    let got = b.events();
-    for (id, args) in told {
-        let whole = format!("{id:?} ? {args}");
-        assert!(
-            got.iter().any(|e| e.trim_end() == whole.trim_end()),
-            "{name}: no {whole} in {got:#?}"
-        );
-    }
-}
 
 #[test]
 fn peers_of_bittorrent() {
@@ -34,6 +16,7 @@ fn peers_of_bittorrent() {
     let asks = [&b"\0\0\0\x0d\x06"[..], numbers, b"\0\0\0\x0d\x08", numbers].concat();
     tells(
         "BITTORRENT",
+        Transport::Tcp,
         &[
             (true, hello),
             (false, answer),
@@ -76,6 +59,7 @@ fn peers_of_bittorrent() {
 fn trackers_that_refuse() {
     tells(
         "BITTORRENTTRACKER",
+        Transport::Tcp,
         &[
             (true, b"GET /announce?info_hash=x HTTP/1.1\r\nHost: t\r\n\r\n"),
             (false, b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"),
@@ -104,6 +88,7 @@ fn hosts_of_gnutella() {
     ]);
     tells(
         "GNUTELLA",
+        Transport::Tcp,
         &turns,
         &[
             (
@@ -116,9 +101,15 @@ fn hosts_of_gnutella() {
             (events::GNUTELLA_PARTIAL_BINARY_MSG, "true 0123456789 10"),
         ],
     );
-    tells("GNUTELLA", &agreed[..1], &[(events::GNUTELLA_NOT_ESTABLISH, "")]);
     tells(
         "GNUTELLA",
+        Transport::Tcp,
+        &agreed[..1],
+        &[(events::GNUTELLA_NOT_ESTABLISH, "")],
+    );
+    tells(
+        "GNUTELLA",
+        Transport::Tcp,
         &[(true, b"GET /get/1/file HTTP/1.1\r\n\r\n")],
         &[(events::GNUTELLA_HTTP_NOTIFY, "")],
     );
@@ -128,6 +119,7 @@ fn hosts_of_gnutella() {
 fn options_of_telnet() {
     tells(
         "TELNET",
+        Transport::Tcp,
         &[
             (false, b"\xff\xfd\x18\xff\xfd\x23\xff\xfd\x25\xff\xfd\x26\xff\xfd\x27"),
             (true, b"\xff\xfb\x18\xff\xfb\x23\xff\xfb\x25\xff\xfb\x26\xff\xfb\x27"),
@@ -171,6 +163,7 @@ fn options_of_telnet() {
 fn commands_of_rsh() {
     tells(
         "RSH",
+        Transport::Tcp,
         &[
             (true, b"1022\0me\0you\0ls -l\0"),
             (false, b"\0total 0\n"),

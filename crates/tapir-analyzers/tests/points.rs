@@ -2,35 +2,14 @@
 
 #[allow(dead_code)]
 mod bench;
+#[path = "talks/dnp3.rs"]
+mod dnp3;
 
-use bench::Bench;
+use bench::talk;
+use dnp3::dnp3;
 use tapir_analyzers::core::Transport;
 use tapir_interface::events;
 use tapir_interface::queue::EventId;
-
-fn crc(b: &[u8]) -> [u8; 2] {
-    let mut c: u16 = 0;
-    for x in b {
-        c ^= u16::from(*x);
-        for _ in 0..8 {
-            c = if c & 1 != 0 { c >> 1 ^ 0xa6bc } else { c >> 1 };
-        }
-    }
-    (!c).to_le_bytes()
-}
-
-/// A DNP3 frame with one fragment.
-fn dnp3(app: &[u8]) -> Vec<u8> {
-    let mut data = vec![0xc0];
-    data.extend(app);
-    let mut f = vec![5, 0x64, 5 + data.len() as u8, 0x44, 1, 0, 2, 0];
-    f.extend(crc(&f.clone()));
-    for block in data.chunks(16) {
-        f.extend(block);
-        f.extend(crc(block));
-    }
-    f
-}
 
 #[test]
 fn points_of_dnp3() {
@@ -252,12 +231,7 @@ fn points_of_dnp3() {
             app.extend(qualifier);
             app.extend(number);
             app.extend(&object);
-            let frame = dnp3(&app);
-            let got = {
-                let mut b = Bench::new("DNP3_TCP", Transport::Tcp);
-                b.stream(false, &frame);
-                b.events()
-            };
+            let got = talk("DNP3_TCP", Transport::Tcp, &[(false, &dnp3(&app))]);
             let whole = format!("{id:?} ? false {told}");
             assert!(got.contains(&whole), "{group}.{variation}: no {whole} in {got:#?}");
             let obj = u64::from(group) << 8 | u64::from(variation);

@@ -3,39 +3,9 @@
 #[allow(dead_code)]
 mod bench;
 
-use bench::Bench;
+use bench::{Told, talk, tells};
 use tapir_analyzers::core::Transport;
 use tapir_interface::events;
-use tapir_interface::queue::EventId;
-
-/// An event and the arguments behind its connection as text; `?` stands for records and tables.
-type Told = (EventId, &'static str);
-
-/// What a conversation raised.
-fn talk(name: &str, transport: Transport, turns: &[(bool, &[u8])]) -> Vec<String> {
-    let mut b = Bench::new(name, transport);
-    for (is_orig, data) in turns {
-        match transport {
-            Transport::Tcp => b.stream(*is_orig, data),
-            _ => b.packet(*is_orig, data),
-        }
-    }
-    b.done();
-    b.events()
-}
-
-/// That a conversation raises these events.
-fn tells(name: &str, transport: Transport, turns: &[(bool, &[u8])], told: &[Told]) {
-    let got = talk(name, transport, turns);
-    for (id, args) in told {
-        let whole = format!("{id:?} ? {args}");
-        let whole = whole.trim_end();
-        assert!(
-            got.iter().any(|e| e.trim_end() == whole),
-            "{name}: no {id:?} with '{args}' in {got:#?}"
-        );
-    }
-}
 
 /// An element of the basic encoding rules.
 fn tlv(id: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -647,4 +617,23 @@ fn trackers_may_pack_their_answers() {
         ],
         &[(events::BT_TRACKER_RESPONSE, "200 ? ? ?")],
     );
+}
+
+/// As recorded for a client's hello that could not be read: what the server says is told, and the service stays open.
+#[test]
+fn a_hello_of_a_tls_server_alone_is_told_but_not_certain() {
+    let body = [&[3, 3][..], &[7; 32], &[0, 0x13, 1, 0]].concat();
+    let server = [&[22, 3, 3, 0, 42, 2, 0, 0, 38][..], &body].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+    let client = [&[22, 3, 3, 0, 45, 1, 0, 0, 41][..], &body].concat();
+    let certain = |got: &[String]| {
+        let head = format!("{:?} ", events::ANALYZER_CONFIRMATION_INFO);
+        got.iter().filter(|e| e.starts_with(&head)).count()
+    };
+    let got = talk("SSL", Transport::Tcp, &[(false, &server)]);
+    let hello = format!("{:?} ", events::SSL_SERVER_HELLO);
+    assert!(got.iter().any(|e| e.starts_with(&hello)), "{got:#?}");
+    assert_eq!(certain(&got), 0, "{got:#?}");
+    let got = talk("SSL", Transport::Tcp, &[(true, &client), (false, &server)]);
+    assert_eq!(certain(&got), 1, "{got:#?}");
 }

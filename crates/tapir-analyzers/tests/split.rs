@@ -2,6 +2,7 @@
 //!
 //! Every protocol of a stream has a conversation here; those of datagrams meet the same bytes as datagrams.
 
+#[allow(dead_code)]
 mod bench;
 mod talks;
 

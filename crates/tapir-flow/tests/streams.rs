@@ -302,3 +302,30 @@ fn without_reassembly_data_comes_as_it_was_captured_until_somebody_needs_it_in_o
     let text = String::from_utf8(sink.data).unwrap();
     assert_eq!((text.as_str(), sink.gaps), ("worldhello!one two three four five", 0));
 }
+
+/// As from a chained table that grows: the newest first, the others as they lay when it grew.
+#[test]
+fn connections_left_at_the_end_go_newest_first() {
+    let cases: [(u32, Vec<u32>); 3] = [
+        (13, (0..13).rev().collect()),
+        (14, std::iter::once(13).chain(0..13).collect()),
+        (40, (29..40).rev().chain((0..13).rev()).chain(13..29).collect()),
+    ];
+    for (n, expected) in cases {
+        let mut t = table(Options {
+            ignore_checksums: true,
+            sorted_removal: false,
+            ..Options::default()
+        });
+        let mut sink = Collect::default();
+        for i in 0..n {
+            let mut syn = segment(true, 2, 1, 0, b"");
+            syn[20..22].copy_from_slice(&(2000 + i as u16).to_be_bytes());
+            feed(&mut t, &mut sink, i, &syn);
+        }
+        let order = t.finish_order();
+        let number = |id| t.iter().find(|c| c.id == id).map(|c| u32::from(c.tuple().sport) - 2000);
+        let got: Vec<u32> = order.into_iter().filter_map(number).collect();
+        assert_eq!(got, expected, "{n}");
+    }
+}

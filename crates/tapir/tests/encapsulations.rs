@@ -6,7 +6,7 @@ mod background;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use background::{columns, folder};
+use background::{folder, rows};
 
 /// A capture with these frames of one link type.
 fn capture(link_type: u32, frames: &[Vec<u8>]) -> Vec<u8> {
@@ -38,15 +38,6 @@ fn logs(name: &str, link_type: u32, frames: &[Vec<u8>]) -> PathBuf {
         .expect("tapir runs");
     assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
     dir
-}
-
-/// The rows of a log, cells joined by blanks; none when there is no log.
-fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
-    let file = format!("{log}.log");
-    if !dir.join(&file).exists() {
-        return Vec::new();
-    }
-    columns(dir, &file, names).iter().map(|cells| cells.join(" ")).collect()
 }
 
 fn ip4(protocol: u8, from: [u8; 4], to: [u8; 4], body: &[u8]) -> Vec<u8> {

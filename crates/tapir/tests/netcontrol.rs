@@ -5,37 +5,22 @@ mod background;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use background::{Background, columns, folder, ports};
+use background::{Background, folder, ports, rows};
 
-/// What a script prints on a capture of one connection after another.
-fn on_capture(name: &str, pcap: &str, script: &str) -> (PathBuf, String) {
+/// What a script prints on a capture, and the folder with the logs.
+fn on_capture(name: &str, capture: &str, script: &str) -> (PathBuf, String) {
     let dir = folder(format!("netcontrol/{name}"));
-    std::fs::write(dir.join("test.zeek"), script).expect("a script");
-    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
-    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-C", "-r"])
-        .arg(captures.join(pcap))
-        .arg("test.zeek")
-        .current_dir(&dir)
-        .env_remove("ZEEKPATH")
-        .output()
-        .expect("tapir runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    (dir, String::from_utf8_lossy(&out.stdout).into_owned())
+    let printed = background::on_capture(&dir, capture, script);
+    (dir, printed)
 }
 
 fn process(test: &str, name: &str, script: &str) -> Background {
     let dir = folder(format!("netcontrol/{test}/{name}"));
     std::fs::write(dir.join("run.zeek"), script).expect("a script");
     Background::tapir(dir, |c| c.arg("run.zeek"))
-}
-
-/// Rows as one text, for comparison at a glance.
-fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
-    columns(dir, log, names).iter().map(|r| r.join(" ")).collect()
 }
 
 const DEBUG: &str = "event NetControl::init() { NetControl::activate(NetControl::create_debug(T), 0); }\n";
@@ -55,7 +40,7 @@ event connection_established(c: connection)
     assert_eq!(printed.lines().count(), 2, "the rule's time is not over: {printed}");
     let what = rows(
         &dir,
-        "netcontrol.log",
+        "netcontrol",
         &["category", "cmd", "state", "entity_type", "msg", "plugin"],
     );
     assert_eq!(
@@ -78,7 +63,7 @@ fn caught_hosts_are_watched_from_their_block_on() {
 event zeek_init() {{ NetControl::drop_address_catch_release(127.0.0.9, \"why\"); }}"
     );
     let (dir, _) = on_capture("catch", "http.pcap", &script);
-    let log = "netcontrol_catch_release.log";
+    let log = "netcontrol_catch_release";
     let what = rows(
         &dir,
         log,
@@ -118,7 +103,7 @@ event NetControl::init_done()
     );
     let what = rows(
         &dir,
-        "openflow.log",
+        "openflow",
         &[
             "dpid",
             "match.nw_src",
@@ -136,7 +121,7 @@ event NetControl::init_done()
         ]
     );
     // Plugins are all there before the first rule.
-    let messages = rows(&dir, "netcontrol.log", &["msg", "plugin"]);
+    let messages = rows(&dir, "netcontrol", &["msg", "plugin"]);
     assert_eq!(messages[4], "plugin initialization done -", "{messages:?}");
     let cookies = "
 event zeek_init()
@@ -326,7 +311,7 @@ event NetControl::broker_remove_rule(id: count, r: NetControl::Rule, reason: str
             "remove, 2, because"
         ]
     );
-    let what = rows(&client.dir, "netcontrol.log", &["rule_id", "cmd", "state", "msg"]);
+    let what = rows(&client.dir, "netcontrol", &["rule_id", "cmd", "state", "msg"]);
     assert!(
         what.contains(&"3 ADD NetControl::EXISTS -".to_string())
             && what.contains(&"3 EXPIRE NetControl::TIMEOUT Packets: 5 Bytes: 7".to_string()),

@@ -8,7 +8,7 @@ mod rpc;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use background::{columns, folder};
+use background::{folder, rows};
 use rpc::rpc;
 
 /// A client's and a server's port, and what they say in turns.
@@ -155,15 +155,6 @@ fn run(name: &str, t: &Talk, scripts: &[&str]) -> (PathBuf, String) {
         .expect("tapir runs");
     assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
     (dir, String::from_utf8_lossy(&out.stdout).into_owned())
-}
-
-/// The rows of a log with the columns that are asked for, each joined by blanks; none when there is no log.
-fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
-    let file = format!("{log}.log");
-    if !dir.join(&file).exists() {
-        return Vec::new();
-    }
-    columns(dir, &file, names).iter().map(|cells| cells.join(" ")).collect()
 }
 
 /// A BER element.

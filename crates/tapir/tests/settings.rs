@@ -1,27 +1,12 @@
 //! Settings of scripts that steer native code: each is honoured, also when it is changed while the program runs.
 
-use std::path::Path;
-use std::process::Command;
+mod background;
+
+use background::{folder, on_capture};
 
 /// What a script prints on one of our captures.
-fn prints(name: &str, pcap: &str, script: &str) -> String {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("settings").join(name);
-    let _ = std::fs::remove_dir_all(&dir);
-    std::fs::create_dir_all(&dir).expect("a folder for the test");
-    let pcap = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/captures")
-        .join(pcap);
-    std::fs::write(dir.join("test.zeek"), script).expect("a script");
-    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
-        .args(["-C", "-r"])
-        .arg(pcap)
-        .arg("test.zeek")
-        .current_dir(&dir)
-        .env_remove("ZEEKPATH")
-        .output()
-        .expect("tapir runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
+fn prints(name: &str, capture: &str, script: &str) -> String {
+    on_capture(&folder(format!("settings/{name}")), capture, script)
 }
 
 const EXTRACT: &str = "

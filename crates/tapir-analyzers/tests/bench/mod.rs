@@ -4,7 +4,7 @@ use tapir_analyzers::core::{ConnInfo, Shared, Transport, Tree, pia};
 use tapir_analyzers::registry;
 use tapir_data::value::{Addr, Value};
 use tapir_interface::events;
-use tapir_interface::queue::EventQueue;
+use tapir_interface::queue::{EventId, EventQueue};
 
 /// A connection to the port of one protocol, and what is needed to run it.
 pub struct Bench {
@@ -79,6 +79,34 @@ impl Bench {
     /// The connection is removed.
     pub fn done(&mut self) {
         self.tree.done(&mut self.q, &mut self.conn, &mut self.sh);
+    }
+}
+
+/// An event and the arguments behind its connection as text; `?` stands for ports, records and tables.
+pub type Told = (EventId, &'static str);
+
+/// What a conversation raised, up to its end.
+pub fn talk(name: &str, transport: Transport, turns: &[(bool, &[u8])]) -> Vec<String> {
+    let mut b = Bench::new(name, transport);
+    for (is_orig, data) in turns {
+        match transport {
+            Transport::Tcp => b.stream(*is_orig, data),
+            _ => b.packet(*is_orig, data),
+        }
+    }
+    b.done();
+    b.events()
+}
+
+/// That a conversation raises these events.
+pub fn tells(name: &str, transport: Transport, turns: &[(bool, &[u8])], told: &[Told]) {
+    let got = talk(name, transport, turns);
+    for (id, args) in told {
+        let whole = format!("{id:?} ? {args}");
+        assert!(
+            got.iter().any(|e| e.trim_end() == whole.trim_end()),
+            "{name}: no {id:?} with '{args}' in {got:#?}"
+        );
     }
 }
 

@@ -47,6 +47,31 @@ pub fn columns(dir: &Path, log: &str, names: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The rows of a log with the columns that are asked for, each joined by blanks; none when there is no log.
+pub fn rows(dir: &Path, log: &str, names: &[&str]) -> Vec<String> {
+    let file = format!("{log}.log");
+    if !dir.join(&file).exists() {
+        return Vec::new();
+    }
+    columns(dir, &file, names).iter().map(|cells| cells.join(" ")).collect()
+}
+
+/// What a script prints in a folder on one of our captures.
+pub fn on_capture(dir: &Path, capture: &str, script: &str) -> String {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures");
+    std::fs::write(dir.join("test.zeek"), script).expect("a script");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .args(["-C", "-r"])
+        .arg(captures.join(capture))
+        .arg("test.zeek")
+        .current_dir(dir)
+        .env_remove("ZEEKPATH")
+        .output()
+        .expect("tapir runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
 /// Sends a signal, such as `-TERM`.
 pub fn signal(signal: &str, pid: u32) {
     let done = Command::new("kill").args([signal, &pid.to_string()]).status();

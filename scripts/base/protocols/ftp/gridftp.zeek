@@ -77,7 +77,8 @@ event ConnThreshold::bytes_threshold_crossed(c: connection, threshold: count, is
 # What was slow for so long carries no bulk data.
 event gridftp_possibility_timeout(c: connection)
 	{
-	if ( ! connection_exists(c$id) )
+	# Others may have the same ends by now.
+	if ( ! connection_exists(c$id) || lookup_connection(c$id)$uid != c$uid )
 		return;
 
 	ConnThreshold::delete_bytes_threshold(c, size_threshold, T);

@@ -66,6 +66,10 @@ enum Stop {
 }
 
 const MAX_DEPTH: usize = 64;
+/// The shortest value, such as `_\r\n`.
+const SHORTEST: usize = 3;
+/// Beyond so many bytes what cannot be whole yet is not looked at again with each piece, nor is an error in it found at once.
+const LONG: usize = 64 << 10;
 
 impl<'a> Reader<'a> {
     fn line(&mut self) -> Result<&'a [u8], Stop> {
@@ -123,8 +127,12 @@ impl<'a> Reader<'a> {
             return Err(Stop::Limit);
         }
         let mut v = Vec::new();
-        for _ in 0..n {
-            v.push(self.value(depth + 1)?);
+        for left in (0..n).rev() {
+            let value = self.value(depth + 1);
+            if matches!(value, Err(Stop::More)) && self.at > LONG {
+                self.pending.need += left as usize * SHORTEST;
+            }
+            v.push(value?);
         }
         Ok(Some(v))
     }
@@ -304,6 +312,20 @@ mod tests {
             }
             assert_eq!(parse(b, 100, &mut p), Parsed::Done(v.clone(), None, n), "{step}");
         }
+        // A long one is looked at now and then, and found as soon as it is whole.
+        let long = b"*200000\r\n"
+            .iter()
+            .chain(b":7654321\r\n".repeat(200_000).iter())
+            .copied()
+            .collect::<Vec<_>>();
+        let (mut p, mut needs) = (Pending::default(), std::collections::BTreeSet::new());
+        for cut in (0..long.len()).step_by(1000) {
+            assert_eq!(parse(&long[..cut], 300_000, &mut p), Parsed::More);
+            needs.insert(p.need);
+        }
+        assert_eq!(parse(&long[..long.len() - 1], 300_000, &mut p), Parsed::More);
+        assert!(matches!(parse(&long, 300_000, &mut p), Parsed::Done(_, None, n) if n == long.len()));
+        assert!(needs.len() < 200, "{}", needs.len());
         let (mut p, line) = (Pending::default(), b"GET key\nGET");
         assert!((0..8).all(|cut| p.line(&line[..cut]).is_none()));
         assert_eq!(p.line(line), Some(&b"GET key"[..]));

@@ -440,6 +440,7 @@ impl Engine {
     fn poll_cluster(&mut self) -> bool {
         let core = &mut *self.core.borrow_mut();
         if !core.host.in_cluster() {
+            core.with_cx(cluster::look_after);
             return false;
         }
         let any = core.with_cx(cluster::poll).unwrap_or(false);
@@ -964,6 +965,7 @@ impl Engine {
         let result = core.vm.expire_all_timers(&mut core.host);
         core.note(result);
         core.drain_all();
+        core.with_cx(cluster::stores::end);
         core.with_cx(|cx| logs::expire_delays(cx, true));
         if core.host.in_cluster() {
             core.with_cx(cluster::poll);

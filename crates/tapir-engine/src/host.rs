@@ -59,7 +59,7 @@ pub struct EngineHost {
     /// Broker data stores by name.
     pub stores: crate::stores::Shelf,
     /// Those whose masters are elsewhere.
-    pub clones: crate::cluster::stores::Clones,
+    pub remote_stores: crate::cluster::stores::RemoteStores,
     /// What the nodes of this process have said that is said once; a node alone sees to that itself.
     pub said: Option<crate::config::Said>,
     /// Files of `dump_packet`.
@@ -115,7 +115,7 @@ impl EngineHost {
             telemetry: Default::default(),
             node: Default::default(),
             stores: Default::default(),
-            clones: Default::default(),
+            remote_stores: Default::default(),
             said: None,
             dumpers: Default::default(),
             disabling_hook: None,

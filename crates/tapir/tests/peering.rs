@@ -336,10 +336,10 @@ global look: event();
 # Before there is a connection: all of it waits for the master.
 event zeek_init()
 	{{
-	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
 	h = Broker::create_clone("s");
 	Broker::insert_into_set(h, "taken", 7);
 	Broker::insert_into_set(h, "set", 7);
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
 
 	when ( local r = Broker::get(h, "early") )
 		{{ print "early", r$result as count; event look(); }}
@@ -486,4 +486,141 @@ event look()
         signal("-TERM", p.child.id());
         assert_eq!(p.ends(), "");
     }
+}
+
+/// A master with 30,000 entries of which some change all the time, a clone that has been there for long, and one that joins.
+#[test]
+fn entries_go_to_the_clone_that_joins_and_to_no_other() {
+    let [port] = ports();
+    let master = format!(
+        r#"
+global h: opaque of Broker::Store;
+global n: int = 0;
+global work: event();
+
+event zeek_init()
+	{{
+	h = Broker::create_master("s");
+	local i: int = 0;
+
+	while ( ++i <= 30000 )
+		Broker::put(h, i, "some text that makes the entry longer, so that several parts are needed for all of them");
+
+	Broker::listen("127.0.0.1", {port}/tcp);
+	event work();
+	}}
+
+# Keys in front and at the end, so that changes come to what was loaded already, and to what will be.
+event work()
+	{{
+	if ( ++n > 500 )
+		{{
+		Broker::put(h, -2, n);
+		return;
+		}}
+
+	Broker::increment(h, -1);
+	Broker::put(h, 1 + n, "new");
+	Broker::erase(h, 30001 - n);
+	Broker::put(h, 40000 + n, "more");
+	schedule 1msec {{ work() }};
+	}}
+"#
+    );
+    let clone = |more: &str| {
+        format!(
+            r#"
+global h: opaque of Broker::Store;
+global look: event();
+global over: event();
+
+event zeek_init()
+	{{
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
+	h = Broker::create_clone("s");
+	event look();
+	}}
+
+event look()
+	{{
+	when ( local r = Broker::exists(h, -2) )
+		{{
+		if ( ! (r$result as bool) )
+			schedule 50msec {{ look() }};
+		else
+			when ( local k = Broker::keys(h) )
+				{{
+				when [k] ( local n = Broker::get(h, -1) )
+					{{ print |k$result as set[int]|, n$result as count; event over(); }}
+				timeout 10sec {{ print "timeout"; }}
+				}}
+			timeout 10sec {{ print "timeout"; }}
+		}}
+	timeout 60sec {{ print "timeout"; }}
+	}}
+{more}"#
+        )
+    };
+    let all = "30002, 500\n";
+    let mut master = process("join", "master", &master);
+    let mut first = process(
+        "join",
+        "first",
+        &clone(
+            "event over() { print \"events\", get_broker_stats()$num_events_incoming; schedule 100msec { over() }; flush_all(); }",
+        ),
+    );
+    first.until("out", "events");
+    let heard = |p: &Background| -> u64 {
+        let out = p.read("out");
+        let n = out.lines().rev().find_map(|l| l.strip_prefix("events, "));
+        n.and_then(|n| n.parse().ok()).expect("a number of events")
+    };
+    let before = heard(&first);
+    let mut second = process("join", "second", &clone("event over() { terminate(); }"));
+    assert_eq!(second.ends(), all);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(heard(&first), before, "{}", first.read("out"));
+    assert!(first.read("out").starts_with(all), "{}", first.read("out"));
+    for p in [&mut first, &mut master] {
+        signal("-TERM", p.child.id());
+        p.ends();
+        assert_eq!(p.read("err"), "");
+    }
+}
+
+#[test]
+fn a_clone_without_a_master_says_so_after_a_while() {
+    let code = r#"
+redef exit_only_after_terminate = T;
+global h: opaque of Broker::Store;
+
+event stop() { terminate(); }
+
+event zeek_init()
+	{
+	h = Broker::create_clone("lonely", 1sec, -1sec, 500msec);
+	Broker::put(h, "k", 1);
+	Broker::put(h, "l", 1);
+	schedule 2500msec { stop() };
+
+	when ( local r = Broker::get(h, "k") )
+		{ print "answer", r; }
+	timeout 1sec { print "no answer"; }
+	}
+
+event zeek_done() { Broker::put(h, "m", 1); }
+"#;
+    let mut p = process("lonely", "clone", code);
+    assert_eq!(p.ends(), "no answer\n");
+    let err = p.read("err");
+    let wanted = [
+        "warning: the clone of Broker store 'lonely' has been without a master for 1.0 sec: this node has no peers",
+        "warning: 2 changes of Broker store 'lonely' are lost: its master is away",
+        "warning: 1 changes of Broker store 'lonely' are lost: its master was not there until the end",
+    ];
+    for w in wanted {
+        assert_eq!(err.matches(w).count(), 1, "{err}");
+    }
+    assert_eq!(err.lines().count(), 3, "{err}");
 }

@@ -193,10 +193,20 @@ fn matcher_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn broker_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    let stores = crate::stores::lock(&of(cx)?.stores).len() as u64;
+    let h = of(cx)?;
+    let peers = h.cluster.peers.as_ref().map(|p| p.all()).unwrap_or_default();
+    let counted = h.cluster.counters().unwrap_or_default();
     let stats = records::BrokerStats {
-        num_stores: stores,
-        ..Default::default()
+        num_peers: peers.iter().filter(|p| p.up).count() as u64,
+        num_stores: crate::stores::lock(&h.stores).len() as u64,
+        num_pending_queries: h.remote_stores.pending_queries() as u64,
+        num_events_incoming: counted.events_in,
+        num_events_outgoing: counted.events_out,
+        num_logs_incoming: counted.log_rows_in,
+        num_logs_outgoing: counted.log_rows_out,
+        // Identifiers are not sent.
+        num_ids_incoming: 0,
+        num_ids_outgoing: 0,
     };
     Ok(stats.build(cx.queue().bindings()))
 }

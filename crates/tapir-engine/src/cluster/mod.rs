@@ -295,10 +295,18 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
         }
     }
     changes::send_due(cx)?;
-    stores::look_after(cx)?;
+    look_after(cx)?;
     let cluster = &mut of(cx)?.cluster;
     cluster.inbox = inbox;
     Ok(any)
+}
+
+/// Looks after what waits for other nodes, whether there are any or not.
+///
+/// # Errors
+/// When this runs without an engine.
+pub fn look_after(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    stores::look_after(cx)
 }
 
 /// What peers do wrong, as far as it was told lately.

@@ -2,7 +2,7 @@
 //!
 //! A store belongs to the process. Its master keeps the data, in memory or in an SQLite file as well; clones are further
 //! handles to the same data, on any node that lives in this process. A clone that comes before its master holds the data
-//! until the master takes it over. Clones in other processes have a store of their own, which `cluster/stores.rs` keeps like
+//! until the master takes it over. Clones in other processes have a store of their own, which `cluster/stores` keeps like
 //! that of the master. Must not know: scripts and their values; those are in `bif/cluster/stores.rs`.
 
 mod change;
@@ -10,14 +10,15 @@ mod messages;
 mod persistent;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tapir_data::broker::Data;
+use tapir_data::broker::{Data, binary};
 
 pub(crate) use change::{Change, Why};
 
 use change::at_index;
-pub(crate) use messages::{Deed, EVENT, Message, clone_topic, master_topic, store_of};
+pub(crate) use messages::{Deed, EVENT, Heard, Item, Message, clone_topic, master_topic, node_of, own_topic, store_of};
 pub(crate) use persistent::{Persistent, PersistentOptions};
 
 /// All stores of a process by name.
@@ -145,11 +146,33 @@ impl Store {
         })
     }
 
-    /// All entries, and for how long they last.
-    pub(crate) fn all(&mut self, now: f64) -> Result<Vec<(Data, Data, Option<f64>)>, String> {
+    /// Entries behind a key, or from the first one, in order, and whether they are the last: at most so many, and no more once
+    /// they take so many bytes in a message.
+    pub(crate) fn part(
+        &mut self,
+        after: Option<&Data>,
+        (entries_max, bytes_max): (usize, usize),
+        now: f64,
+    ) -> Result<(Vec<Item>, bool), String> {
         self.sweep(now)?;
-        let entry = |(k, e): (&Data, &Entry)| (k.clone(), e.value.clone(), e.expires.map(|at| at - now));
-        Ok(self.entries.iter().map(entry).collect())
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.entries.range((start, Bound::Unbounded));
+        let (mut items, mut bytes) = (Vec::new(), Vec::new());
+        while items.len() < entries_max && bytes.len() < bytes_max {
+            let Some((key, e)) = rest.next() else {
+                return Ok((items, true));
+            };
+            binary::encode(key, &mut bytes);
+            binary::encode(&e.value, &mut bytes);
+            items.push((key.clone(), e.value.clone(), e.expires.map(|at| at - now)));
+        }
+        Ok((items, rest.next().is_none()))
+    }
+
+    /// Takes over the entries of another store, which has no file, as this one has none.
+    pub(crate) fn replace(&mut self, other: Store) {
+        self.entries = other.entries;
+        self.next_expiry = other.next_expiry;
     }
 
     /// Makes a change; what it sets lasts until a time, or for ever.
@@ -258,6 +281,29 @@ mod tests {
         assert_eq!(s.get(&key("s"), 0.0).unwrap(), Some(&Data::Set(vec![Data::Count(1)])));
         assert!(!s.put_unique(key("s"), Data::None, None, 0.0).unwrap());
         assert_eq!(s.keys(0.0).unwrap(), [key("n"), key("s")]);
+    }
+
+    #[test]
+    fn entries_are_given_in_parts() {
+        let mut s = Store::default();
+        for i in 0..10 {
+            s.put(Data::Count(i), Data::str(vec![b'x'; 100]), Some(5.0), 0.0)
+                .unwrap();
+        }
+        let keys = |s: &mut Store, after: Option<u64>, limits| {
+            let (items, last) = s.part(after.map(Data::Count).as_ref(), limits, 1.0).unwrap();
+            assert!(items.iter().all(|i| i.2 == Some(4.0)));
+            let key = |(k, ..): &Item| match k {
+                Data::Count(n) => *n,
+                _ => 99,
+            };
+            (items.iter().map(key).collect::<Vec<_>>(), last)
+        };
+        assert_eq!(keys(&mut s, None, (4, 9999)), (vec![0, 1, 2, 3], false));
+        // One that is too large by itself is given all the same.
+        assert_eq!(keys(&mut s, Some(3), (4, 1)), (vec![4], false));
+        assert_eq!(keys(&mut s, Some(5), (4, 9999)), (vec![6, 7, 8, 9], true));
+        assert_eq!(keys(&mut s, Some(9), (4, 9999)), (vec![], true));
     }
 
     #[test]

@@ -153,18 +153,17 @@ fn create_clone(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let name = text(args.first());
     let h = of(cx)?;
     let shared = h.cluster.is_in_process();
-    let alone = !h.cluster.is_running() && !h.node.in_cluster;
     let store = lock(&h.stores).entry(name.clone()).or_default().clone();
     if !shared && !lock(&store).has_master() {
-        if alone {
-            cx.warning(format!(
-                "the clone of Broker store '{name}' has no master in this process, and there are no peers: what is put \
-                 into it stays here"
-            ));
-        }
-        let patience = match args.get(3) {
-            Some(Value::Interval(s)) => Duration::try_from_secs_f64(*s).unwrap_or_default(),
-            _ => Duration::ZERO,
+        let [resync, stale, mutation_buffer] = [1, 2, 3].map(|i| match args.get(i) {
+            // Negative is not at all, or never.
+            Some(Value::Interval(s)) => Duration::try_from_secs_f64(*s).ok(),
+            _ => None,
+        });
+        let patience = remote::Patience {
+            resync: resync.unwrap_or(Duration::MAX),
+            stale,
+            mutation_buffer: mutation_buffer.unwrap_or_default(),
         };
         remote::add_clone(cx, &name, &store, patience)?;
     }

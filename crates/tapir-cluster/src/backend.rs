@@ -132,6 +132,8 @@ pub struct ForwarderCounters {
     pub backend: SideCounters,
     /// Subscriptions that were not passed on: too many, or too long.
     pub refused_subscriptions: u64,
+    /// Connections that were cut: they subscribed to too much, or there were too many.
+    pub cut_connections: u64,
 }
 
 /// One side of [`ForwarderCounters`].

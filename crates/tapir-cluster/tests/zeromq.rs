@@ -1,5 +1,7 @@
 //! Nodes and a forwarder over loopback TCP in one process. Without libzmq the tests say so and pass.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -222,6 +224,37 @@ fn logs_are_shared_out_and_a_stalled_logger_stalls_nobody() {
 }
 
 #[test]
+fn rows_that_nobody_has_taken_at_the_end_are_counted() {
+    let Some(lib) = lib() else { return };
+    let f = forwarder(&lib, &Curve::default());
+    let mut logger = started(Config {
+        listen_log_endpoint: "tcp://127.0.0.1:*".into(),
+        ..config("logger", &f)
+    });
+    let endpoint = logger.log_endpoint().unwrap().to_string();
+    let shipped = || {
+        let mut node = started(Config {
+            connect_log_endpoints: vec![endpoint.clone()],
+            ..config("node", &f)
+        });
+        node.ship(rows(3)).unwrap();
+        node
+    };
+    let mut node = shipped();
+    until(&mut logger, "rows", |m| matches!(m, Incoming::Logs(_)));
+    node.close();
+    assert_eq!(node.counters().log_row_drops, 0);
+    logger.close();
+    let mut node = shipped();
+    let end = Instant::now() + PATIENCE;
+    while node.counters().log_rows_out == 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    node.close();
+    assert_eq!(node.counters().log_row_drops, 3);
+}
+
+#[test]
 fn what_is_too_much_is_counted() {
     let Some(lib) = lib() else { return };
     let f = forwarder(&lib, &Curve::default());
@@ -375,16 +408,22 @@ fn nodes_outlive_their_forwarder() {
 fn subscriptions_of_others_have_an_end() {
     let Some(lib) = lib() else { return };
     let f = forwarder(&lib, &Curve::default());
-    let mut hostile = started(config("hostile", &f));
+    // More than one connection may subscribe to.
+    let mut hostile: Vec<_> = (0..3).map(|i| started(config(&format!("hostile-{i}"), &f))).collect();
     let mut node = started(config("node", &f));
     // Who asks for too much at once loses some of it in libzmq already.
     const PORTION: usize = 250;
-    hostile.subscribe(&vec![b'x'; 100_000]);
+    hostile[0].subscribe(&vec![b'x'; 100_000]);
+    until(
+        &mut hostile[0],
+        "a complaint",
+        |m| matches!(m, Incoming::Error { message, .. } if message.contains("too long")),
+    );
     let end = Instant::now() + 3 * PATIENCE;
     let mut heard = 0;
     for portion in 1..=402 {
-        (0..PORTION).for_each(|i| hostile.subscribe(format!("t/{portion}/{i}").as_bytes()));
-        while heard as u64 + f.counters().refused_subscriptions < (portion * PORTION) as u64 + 1 {
+        (0..PORTION).for_each(|i| hostile[portion % 3].subscribe(format!("t/{portion}/{i}").as_bytes()));
+        while heard as u64 + f.counters().refused_subscriptions < (portion * PORTION) as u64 {
             assert!(Instant::now() < end, "{heard} heard, {:?}", f.counters());
             let mut out = Vec::new();
             node.poll(1000, &mut out);
@@ -394,9 +433,10 @@ fn subscriptions_of_others_have_an_end() {
             }
         }
     }
-    assert_eq!((f.counters().refused_subscriptions, heard), (501, 100_000));
+    assert_eq!((f.counters().refused_subscriptions, heard), (500, 100_000));
+    assert_eq!(f.counters().cut_connections, 0);
     // There is room again when it has gone.
-    hostile.close();
+    hostile.iter_mut().for_each(Backend::close);
     until(&mut node, "the end of subscriptions", |m| {
         matches!(m, Incoming::Unsubscribed(_))
     });
@@ -414,4 +454,136 @@ fn subscriptions_of_others_have_an_end() {
         assert!(Instant::now() < end, "no room");
         node.wait(Duration::from_millis(100));
     }
+}
+
+/// The first bytes of a subscriber that uses no encryption, up to its READY (ZMTP 3.0, RFC 23).
+fn greeting() -> Vec<u8> {
+    let mut hello = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0];
+    hello.extend(b"NULL");
+    hello.resize(64, 0);
+    hello.extend([4, 26, 5]);
+    hello.extend(b"READY\x0bSocket-Type\0\0\0\x04XSUB");
+    hello
+}
+
+/// A message that subscribes to a prefix.
+fn subscribe(prefix: &[u8]) -> Vec<u8> {
+    let mut m = match u8::try_from(prefix.len() + 1) {
+        Ok(short) => vec![0, short],
+        Err(_) => [&[2][..], &(prefix.len() as u64 + 1).to_be_bytes()].concat(),
+    };
+    m.push(1);
+    m.extend(prefix);
+    m
+}
+
+fn port(endpoint: &str) -> u16 {
+    endpoint
+        .rsplit(':')
+        .next()
+        .and_then(|p| p.parse().ok())
+        .expect("a port")
+}
+
+/// Sends until the other end does not take it any more, or for so many bytes. Gives how many it took.
+fn pour(tcp: &mut TcpStream, most: usize, mut next: impl FnMut(usize) -> Vec<u8>) -> usize {
+    tcp.set_write_timeout(Some(PATIENCE)).unwrap();
+    let (mut sent, mut i) = (0, 0);
+    while sent < most {
+        let mut portion = Vec::new();
+        while portion.len() < 100_000 {
+            portion.extend(next(i));
+            i += 1;
+        }
+        if tcp.write_all(&portion).is_err() {
+            break;
+        }
+        sent += portion.len();
+    }
+    sent
+}
+
+/// Kilobytes of memory that this process has in use.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    line.and_then(|l| l.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// What libzmq keeps of subscriptions has a bound too: who goes on and on is cut.
+#[test]
+fn who_subscribes_without_end_is_cut_off() {
+    let Some(lib) = lib() else { return };
+    let f = forwarder(&lib, &Curve::default());
+    let mut node = started(config("node", &f));
+    node.subscribe(b"mine");
+    until_subscribed(&mut node, "mine");
+    let connect = || {
+        let mut tcp = TcpStream::connect(("127.0.0.1", port(&f.xpub_endpoint))).unwrap();
+        tcp.write_all(&greeting()).unwrap();
+        // The other end's greeting and READY, before which nothing may be said.
+        tcp.read_exact(&mut [0; 64 + 28]).unwrap();
+        tcp
+    };
+    let before = resident();
+    // Many short ones, long ones of which each byte is another, and one that is too long for anything.
+    let mut few = connect();
+    let short = pour(&mut few, 64 << 20, |i| subscribe(format!("short/{i}").as_bytes()));
+    let text = |i: usize| -> Vec<u8> { (0..4000usize).map(|j| (i * 31 + j * 7 + j / 251) as u8).collect() };
+    let long = pour(&mut connect(), 512 << 20, |i| {
+        subscribe(&[&i.to_be_bytes()[..], &text(i)].concat())
+    });
+    let huge = pour(&mut connect(), 512 << 20, |_| subscribe(&vec![b'h'; 100 << 20]));
+    let peak = resident().saturating_sub(before) >> 10;
+    let end = Instant::now() + PATIENCE;
+    while f.counters().cut_connections < 2 {
+        assert!(Instant::now() < end, "{:?}", f.counters());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(f.last_cut().contains("127.0.0.1:") && f.last_cut().contains("it subscribes "));
+    // The system's buffers take some as well.
+    assert!(
+        short < 32 << 20 && long < 64 << 20 && huge < 256 << 20,
+        "{short} {long} {huge}"
+    );
+    let grown = resident().saturating_sub(before) >> 10;
+    eprintln!("{peak}, then {grown} MB more than before; taken were {short}, {long} and {huge} bytes");
+    assert!(peak.max(grown) < 1024, "{peak}, then {grown} MB more than before");
+    // The others go on.
+    let mut other = started(config("other", &f));
+    until_subscribed(&mut other, "mine");
+    other.publish(b"mine", &EventMessage::new("e", Vec::new())).unwrap();
+    until(&mut node, "an event", |m| matches!(m, Incoming::Event { .. }));
+}
+
+#[test]
+fn connections_have_a_number() {
+    let Some(lib) = lib() else { return };
+    let config = ForwarderConfig {
+        listen_xpub_endpoint: "tcp://127.0.0.1:*".into(),
+        listen_xsub_endpoint: "tcp://127.0.0.1:*".into(),
+        max_connections: 5,
+        ..ForwarderConfig::default()
+    };
+    let f = Forwarder::start(&lib, &config).unwrap();
+    let connect = || TcpStream::connect(("127.0.0.1", port(&f.xsub_endpoint))).unwrap();
+    let kept: Vec<TcpStream> = (0..5).map(|_| connect()).collect();
+    let mut late = connect();
+    late.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut said = Vec::new();
+    // It hears a greeting at most, and then the end.
+    let _ = late.read_to_end(&mut said);
+    assert_eq!(f.counters().cut_connections, 1);
+    assert!(
+        f.last_cut().ends_with("there are too many connections"),
+        "{}",
+        f.last_cut()
+    );
+    // There is room again.
+    drop(kept);
+    let mut later = connect();
+    later.set_read_timeout(Some(PATIENCE)).unwrap();
+    later.read_exact(&mut [0; 10]).unwrap();
+    assert_eq!(f.counters().cut_connections, 1);
 }

@@ -984,7 +984,12 @@ impl Engine {
     fn leave(&mut self, status: u8) -> u8 {
         let core = &mut *self.core.borrow_mut();
         tapir_builtins::files::flush_all(&mut core.vm);
-        core.host.cluster.close();
+        let lost = core.host.cluster.close();
+        if lost > 0 {
+            complain(&format!(
+                "warning: {lost} rows of logs were taken by no logger until the end (see Cluster::Backend::ZeroMQ::linger_ms)"
+            ));
+        }
         for error in core.host.logs.finish() {
             complain(&format!("error: {error}"));
         }

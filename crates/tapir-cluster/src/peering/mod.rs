@@ -361,6 +361,8 @@ impl Backend for Peering {
             let _ = link.tcp.shutdown(std::net::Shutdown::Both);
         }
         self.local.close();
+        let lost = self.pending.drain(..).map(|b| u64::from(b.n_rows)).sum();
+        add(&self.shared.inbox.tally.log_row_drops, lost);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::serializer::EventSerializer;
 use crate::zeromq::ffi::Lib;
+use crate::zeromq::guard;
 
 /// Settings of one node.
 #[derive(Clone, Debug)]
@@ -98,6 +99,8 @@ pub struct ForwarderConfig {
     pub ipv6: bool,
     pub linger_ms: i32,
     pub max_message_bytes: i64,
+    /// Connections that each socket takes; new ones beyond are cut.
+    pub max_connections: usize,
     pub curve: Curve,
 }
 
@@ -111,6 +114,7 @@ impl Default for ForwarderConfig {
             ipv6: false,
             linger_ms: 500,
             max_message_bytes: 256 << 20,
+            max_connections: guard::connections_max(),
             curve: Curve::default(),
         }
     }

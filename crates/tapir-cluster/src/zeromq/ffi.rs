@@ -42,7 +42,10 @@ pub mod opt {
 
 /// Events of a monitored socket.
 pub mod event {
+    pub const ACCEPTED: u16 = 0x0020;
+    pub const DISCONNECTED: u16 = 0x0200;
     pub const HANDSHAKE_FAILED_NO_DETAIL: u16 = 0x0800;
+    pub const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
     pub const HANDSHAKE_FAILED_PROTOCOL: u16 = 0x2000;
     pub const HANDSHAKE_FAILED_AUTH: u16 = 0x4000;
 }
@@ -53,6 +56,8 @@ const POLLIN: c_short = 1;
 const POLLOUT: c_short = 2;
 const EINTR: c_int = 4;
 const EAGAIN: c_int = 11;
+/// Property of a message: the descriptor of the connection that it came through.
+const SRCFD: c_int = 2;
 
 /// What libzmq says of a failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +133,7 @@ calls! {
     zmq_msg_data(*mut RawMessage) -> *mut c_void;
     zmq_msg_size(*const RawMessage) -> usize;
     zmq_msg_more(*const RawMessage) -> c_int;
+    zmq_msg_get(*const RawMessage, c_int) -> c_int;
     zmq_poll(*mut PollItem, c_int, c_long) -> c_int;
 }
 
@@ -478,6 +484,14 @@ impl Frame {
         unsafe { (self.lib.zmq_msg_more)(&*self.raw) != 0 }
     }
 
+    /// The descriptor of the connection that the frame came through; `None` for what libzmq has made itself. The connection
+    /// may have ended since, and the descriptor be another's.
+    pub fn source(&self) -> Option<RawFd> {
+        // SAFETY: The message is initialised; the call only reads.
+        let fd = unsafe { (self.lib.zmq_msg_get)(&*self.raw, SRCFD) };
+        (fd >= 0).then_some(fd)
+    }
+
     /// The content.
     pub fn bytes(&self) -> &[u8] {
         let raw = std::ptr::from_ref(&*self.raw);
@@ -498,6 +512,46 @@ impl Drop for Frame {
     fn drop(&mut self) {
         // SAFETY: The message is initialised and not used after this.
         unsafe { (self.lib.zmq_msg_close)(&mut *self.raw) };
+    }
+}
+
+/// Connections of libzmq, by their descriptors.
+pub mod connection {
+    use std::net::SocketAddr;
+    use std::os::fd::{BorrowedFd, RawFd};
+
+    use rustix::net::{Shutdown, getpeername, shutdown};
+
+    /// The other end of a connection; `None` where there is none, or not over a network.
+    pub fn peer(fd: RawFd) -> Option<SocketAddr> {
+        if fd < 0 {
+            return None;
+        }
+        // SAFETY: It is not -1, and used for one call of the system, which refuses what is no descriptor. libzmq may have
+        // closed it: then it is another one or none, as callers know, who compare what they get.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        SocketAddr::try_from(getpeername(fd).ok()??).ok()
+    }
+
+    /// Bytes that have come through a connection and wait to be read.
+    pub fn waiting(fd: RawFd) -> u64 {
+        if fd < 0 {
+            return 0;
+        }
+        // SAFETY: As above.
+        rustix::io::ioctl_fionread(unsafe { BorrowedFd::borrow_raw(fd) }).unwrap_or(0)
+    }
+
+    /// Ends a connection as if its other end had done so; libzmq closes it when it sees that. Callers have just asked for its
+    /// peer.
+    pub fn cut(fd: RawFd) {
+        if fd < 0 {
+            return;
+        }
+        // SAFETY: As above.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        // It may have ended already.
+        let _ = shutdown(fd, Shutdown::Both);
     }
 }
 

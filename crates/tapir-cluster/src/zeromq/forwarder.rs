@@ -1,15 +1,18 @@
 //! The central forwarder: what is published at its XSUB socket goes out at its XPUB socket, subscriptions go the other way.
 //!
 //! It never looks into messages. With `listen_xpub_nodrop` one subscriber that is behind holds all up, as the option says.
+//! Connections that subscribe to too much are cut, and new ones when there are too many ([`guard`]).
 
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::ForwarderConfig;
-use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, kind, opt, poll};
+use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, event, kind, opt, poll};
+use super::guard::{self, Door, Guard};
 use super::zap::{self, Zap};
 use crate::backend::{ForwarderCounters, SideCounters};
 use crate::inbox::add;
@@ -54,6 +57,18 @@ struct Counts {
     front: Side,
     back: Side,
     refused: AtomicU64,
+    cut: AtomicU64,
+    /// How often the forwarder has come out of libzmq.
+    turns: AtomicU64,
+    /// What was cut last, and why.
+    last_cut: Mutex<String>,
+}
+
+impl Counts {
+    fn cut(&self, peer: SocketAddr, why: &str) {
+        add(&self.cut, 1);
+        *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner) = format!("{peer}: {why}");
+    }
 }
 
 /// A running forwarder; dropping it ends it.
@@ -65,7 +80,7 @@ pub struct Forwarder {
     pub xsub_endpoint: String,
     counts: Arc<Counts>,
     stop: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Forwarder {
@@ -81,21 +96,29 @@ impl Forwarder {
                 .map_err(|e| format!("cannot bind the cluster's {what} socket to {endpoint}: {e}"))
         };
         let opened = open(lib, config).map_err(|e| format!("cannot start the cluster's forwarder: {e}"))?;
-        let xpub_endpoint = bind(&opened.xpub, &config.listen_xpub_endpoint, "XPUB")?;
-        let xsub_endpoint = bind(&opened.xsub, &config.listen_xsub_endpoint, "XSUB")?;
+        let xpub_endpoint = bind(&opened.opened.xpub, &config.listen_xpub_endpoint, "XPUB")?;
+        let xsub_endpoint = bind(&opened.opened.xsub, &config.listen_xsub_endpoint, "XSUB")?;
+        let Parts { opened, watch } = opened;
         let counts = opened.counts.clone();
-        let fd = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("zmq-forwarder".into())
-            .spawn(move || opened.run(&fd))
-            .map_err(|e| format!("cannot start the cluster's forwarder: {e}"))?;
-        Ok(Forwarder {
+        let mut started = Forwarder {
             xpub_endpoint,
             xsub_endpoint,
             counts,
             stop,
-            thread: Some(thread),
-        })
+            threads: Vec::new(),
+        };
+        let fds = [started.stop.clone(), started.stop.clone()];
+        let [forwards, watches] = fds;
+        started.spawn("zmq-forwarder", move || opened.run(&forwards))?;
+        started.spawn("zmq-door", move || watch.run(&watches))?;
+        Ok(started)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+        let thread = thread.map_err(|e| format!("cannot start the cluster's forwarder: {e}"))?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// What was counted so far.
@@ -104,14 +127,21 @@ impl Forwarder {
             frontend: self.counts.front.read(),
             backend: self.counts.back.read(),
             refused_subscriptions: self.counts.refused.load(Ordering::Relaxed),
+            cut_connections: self.counts.cut.load(Ordering::Relaxed),
         }
+    }
+
+    /// The peer whose connection was cut last, and why; empty before the first.
+    pub fn last_cut(&self) -> String {
+        let last = self.counts.last_cut.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
         wake::signal(&self.stop);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -125,7 +155,32 @@ struct Opened {
     counts: Arc<Counts>,
 }
 
-fn open(lib: &Arc<Lib>, config: &ForwarderConfig) -> Result<Opened, ZmqError> {
+/// What the two threads of a forwarder have.
+struct Parts {
+    opened: Opened,
+    watch: Watch,
+}
+
+/// Who looks at connections while the forwarder forwards.
+struct Watch {
+    lib: Arc<Lib>,
+    /// Tell of new connections, of XSUB and XPUB.
+    monitors: [Socket; 2],
+    max_connections: usize,
+    counts: Arc<Counts>,
+}
+
+/// Has a socket tell of new connections.
+fn watched(context: &Arc<Context>, socket: &Socket, name: &str) -> Result<Socket, ZmqError> {
+    let endpoint = format!("inproc://accepted-{name}");
+    socket.monitor(&endpoint, event::ACCEPTED)?;
+    let monitor = context.socket(kind::PAIR)?;
+    monitor.set(opt::LINGER, 0)?;
+    monitor.connect(&endpoint)?;
+    Ok(monitor)
+}
+
+fn open(lib: &Arc<Lib>, config: &ForwarderConfig) -> Result<Parts, ZmqError> {
     let context = Context::new(lib)?;
     context.set(opt::CTX_IO_THREADS, config.proxy_io_threads)?;
     context.set(opt::CTX_IPV6, config.ipv6.into())?;
@@ -134,18 +189,30 @@ fn open(lib: &Arc<Lib>, config: &ForwarderConfig) -> Result<Opened, ZmqError> {
     let xpub = context.socket(kind::XPUB)?;
     for socket in [&xsub, &xpub] {
         socket.set(opt::LINGER, config.linger_ms)?;
-        socket.set_i64(opt::MAXMSGSIZE, config.max_message_bytes)?;
         zap::serve_encrypted(socket, &config.curve)?;
     }
+    xsub.set_i64(opt::MAXMSGSIZE, config.max_message_bytes)?;
+    // Nothing but subscriptions comes here.
+    xpub.set_i64(opt::MAXMSGSIZE, guard::MESSAGE_MAX)?;
+    xpub.set(opt::RCVHWM, guard::WAITING_MESSAGES)?;
+    xpub.set(opt::RCVBUF, guard::WAITING_BYTES)?;
     xpub.set(opt::XPUB_VERBOSER, 1)?;
     xpub.set(opt::XPUB_NODROP, config.listen_xpub_nodrop.into())?;
-    Ok(Opened {
+    let monitors = [watched(&context, &xsub, "xsub")?, watched(&context, &xpub, "xpub")?];
+    let opened = Opened {
         lib: lib.clone(),
         zap,
         xsub,
         xpub,
         counts: Arc::default(),
-    })
+    };
+    let watch = Watch {
+        lib: lib.clone(),
+        monitors,
+        max_connections: config.max_connections,
+        counts: opened.counts.clone(),
+    };
+    Ok(Parts { opened, watch })
 }
 
 impl Opened {
@@ -160,7 +227,9 @@ impl Opened {
         let mut held = false;
         let mut stopping = false;
         let mut subscribed = Prefixes::default();
+        let mut guard = Guard::default();
         loop {
+            self.counts.turns.fetch_add(1, Ordering::Relaxed);
             let wanted = [
                 if stopping {
                     Wanted::Never
@@ -192,6 +261,9 @@ impl Opened {
                 }
                 let (more, n) = (other.more(), other.bytes().len());
                 self.counts.back.received(n);
+                if let Some(peer) = guard.note(&other) {
+                    self.counts.cut(peer, "it subscribes to too much");
+                }
                 if !self.is_noted(&mut subscribed, other.bytes()) {
                     continue;
                 }
@@ -215,7 +287,8 @@ impl Opened {
             }
             // Nobody knows of those that were refused.
             Some((0, prefix)) => subscribed.remove(prefix),
-            _ => true,
+            // Nodes would not know what it is.
+            _ => false,
         }
     }
 
@@ -238,5 +311,47 @@ impl Opened {
             self.counts.back.sent(n);
         }
         Ok(any)
+    }
+}
+
+/// How often the connections are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Watch {
+    fn run(self, stop: &OwnedFd) {
+        // Errors are those of a context that has ended; there is nobody to tell.
+        let _ = self.watch(stop);
+    }
+
+    fn watch(&self, stop: &OwnedFd) -> Result<(), ZmqError> {
+        let mut frame = Frame::new(&self.lib);
+        let mut doors = [(); 2].map(|()| Door::new(self.max_connections));
+        let (mut turns, mut looked) = (0, Instant::now());
+        loop {
+            let [xsub, xpub] = &self.monitors;
+            let wanted = [Wanted::Fd(stop.as_raw_fd()), Wanted::In(xsub), Wanted::In(xpub)];
+            let [stopped, ..] = poll(&self.lib, wanted, LOOK)?;
+            if stopped {
+                return Ok(());
+            }
+            for (door, monitor) in doors.iter_mut().zip(&self.monitors) {
+                while frame.receive(monitor)? {
+                    if let Some(peer) = door.accept(&frame) {
+                        self.counts.cut(peer, "there are too many connections");
+                    }
+                    // The endpoint follows.
+                    while frame.more() && frame.receive(monitor)? {}
+                }
+            }
+            if looked.elapsed() < LOOK {
+                continue;
+            }
+            looked = Instant::now();
+            let now = self.counts.turns.load(Ordering::Relaxed);
+            let is_stuck = std::mem::replace(&mut turns, now) == now;
+            for peer in doors[1].look(is_stuck) {
+                self.counts.cut(peer, "it subscribes without end");
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod ffi;
 pub mod forwarder;
+mod guard;
 mod node;
 mod zap;
 

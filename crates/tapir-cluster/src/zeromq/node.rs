@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::config::Config;
 use super::ffi::{Context, Frame, Lib, Socket, Wanted, ZmqError, event, kind, opt, poll};
+use super::guard::{self, Door, Guard, Limits};
 use super::zap::{self, Zap};
 use super::{Command, Outbox};
 use crate::backend::{Incoming, LogBatch};
 use crate::inbox::{Inbox, add};
-use crate::interest::Prefixes;
+use crate::interest::{Prefixes, SUBSCRIPTIONS_MAX};
 use crate::{logwire, wake};
 
 /// `Cluster::Backend::error`'s tag for trouble with messages.
@@ -37,8 +38,10 @@ pub struct Node {
     xsub: Socket,
     push: Option<Socket>,
     pull: Option<Socket>,
-    /// Tell of connections that were refused: of XPUB, XSUB and PUSH.
-    monitors: [Option<Socket>; 3],
+    /// Tell of connections that were refused: of XPUB, XSUB and PUSH; and of those that others make to PULL.
+    monitors: [Option<Socket>; 4],
+    door: Door,
+    guard: Guard,
     zap: Option<Zap>,
     frame: Frame,
     /// The frames of one message.
@@ -46,6 +49,9 @@ pub struct Node {
     commands: VecDeque<Command>,
     /// A log message that waits for room, with its number of rows.
     unsent: Option<(Vec<u8>, u64)>,
+    /// Loggers that are there, and rows that libzmq has taken while there was none.
+    n_loggers: u32,
+    rows_for_nobody: u64,
     /// Prefixes that were seen to be subscribed to.
     seen: Prefixes,
     /// Topics of probes under way.
@@ -58,6 +64,17 @@ pub struct Node {
 
 /// How long a node waits for a sign of the forwarder before it says that there is none.
 const ALONE: Duration = Duration::from_secs(30);
+
+/// The longest message about a subscription that is taken: forwarders of other programs may let through what ours does not,
+/// and it costs 32 times its length.
+const MESSAGE_MAX: i64 = 4 << 20;
+/// What libzmq may keep of all that others subscribe to, which comes through one connection: more than our forwarder lets
+/// through.
+const LIMITS: Limits = Limits {
+    prefixes: 2 * SUBSCRIPTIONS_MAX,
+    bytes: 32 << 20,
+    bytes_of_all: 32 << 20,
+};
 
 /// What a message turned out to be.
 enum Parts {
@@ -118,6 +135,7 @@ impl Node {
             (opt::SNDBUF, config.xpub_sndbuf),
         )?;
         xpub.set(opt::XPUB_VERBOSE, 1)?;
+        xpub.set_i64(opt::MAXMSGSIZE, MESSAGE_MAX)?;
         xpub.set(opt::XPUB_NODROP, config.connect_xpub_nodrop.into())?;
         let xsub = connecting(
             kind::XSUB,
@@ -144,13 +162,13 @@ impl Node {
             zap::serve_encrypted(&p, &config.curve)?;
             pull = Some(p);
         }
-        let watch = |socket: Option<&Socket>, name: &str| -> Result<Option<Socket>, ZmqError> {
+        let refused =
+            event::HANDSHAKE_FAILED_NO_DETAIL | event::HANDSHAKE_FAILED_PROTOCOL | event::HANDSHAKE_FAILED_AUTH;
+        let watch = |socket: Option<&Socket>, name: &str, events: u16| -> Result<Option<Socket>, ZmqError> {
             let Some(socket) = socket else {
                 return Ok(None);
             };
             let endpoint = format!("inproc://monitor-{name}");
-            let events =
-                event::HANDSHAKE_FAILED_NO_DETAIL | event::HANDSHAKE_FAILED_PROTOCOL | event::HANDSHAKE_FAILED_AUTH;
             socket.monitor(&endpoint, events)?;
             let monitor = context.socket(kind::PAIR)?;
             monitor.set(opt::LINGER, 0)?;
@@ -158,9 +176,14 @@ impl Node {
             Ok(Some(monitor))
         };
         let monitors = [
-            watch(Some(&xpub), "xpub")?,
-            watch(Some(&xsub), "xsub")?,
-            watch(push.as_ref(), "push")?,
+            watch(Some(&xpub), "xpub", refused)?,
+            watch(Some(&xsub), "xsub", refused)?,
+            watch(
+                push.as_ref(),
+                "push",
+                refused | event::HANDSHAKE_SUCCEEDED | event::DISCONNECTED,
+            )?,
+            watch(pull.as_ref(), "pull", event::ACCEPTED)?,
         ];
         Ok(Node {
             lib: lib.clone(),
@@ -173,11 +196,15 @@ impl Node {
             push,
             pull,
             monitors,
+            door: Door::new(guard::connections_max()),
+            guard: Guard::new(LIMITS),
             zap,
             frame: Frame::new(lib),
             parts: Vec::new(),
             commands: VecDeque::new(),
             unsent: None,
+            n_loggers: 0,
+            rows_for_nobody: 0,
             seen: Prefixes::default(),
             probes: Vec::new(),
             n_probes: 0,
@@ -202,6 +229,8 @@ impl Node {
             let all_sent = self.send_logs()?;
             if let Some(until) = closing {
                 if all_sent || Instant::now() >= until {
+                    self.read_monitors()?;
+                    self.count_unsent();
                     return Ok(());
                 }
             }
@@ -227,9 +256,10 @@ impl Node {
                 monitor(0),
                 monitor(1),
                 monitor(2),
+                monitor(3),
             ];
-            let [_, xsub, xpub, pull, _, asked, m0, m1, m2] = poll(&self.lib, wanted, at_most)?;
-            if m0 || m1 || m2 {
+            let [_, xsub, xpub, pull, _, asked, m0, m1, m2, m3] = poll(&self.lib, wanted, at_most)?;
+            if m0 || m1 || m2 || m3 {
                 self.read_monitors()?;
             }
             if let Some(zap) = self.zap.as_ref().filter(|_| asked) {
@@ -283,6 +313,13 @@ impl Node {
     }
 
     fn change_subscription(&self, what: u8, prefix: &[u8]) -> Result<(), ZmqError> {
+        if prefix.len() > guard::TOPIC_MAX {
+            if what == 1 {
+                self.inbox
+                    .refuse_subscription(TAG, prefix, "it is too long for a topic");
+            }
+            return Ok(());
+        }
         self.debug(debug::SUBSCRIPTIONS, || {
             let what = if what == 1 {
                 "subscribing to"
@@ -324,8 +361,21 @@ impl Node {
                 return Ok(false);
             }
             add(&self.inbox.tally.log_rows_out, rows);
+            if self.n_loggers == 0 {
+                self.rows_for_nobody += rows;
+            }
             self.debug(debug::MESSAGES, || format!("sent {rows} rows of a log"));
         }
+    }
+
+    /// Counts, at the end, the rows that no logger has taken.
+    fn count_unsent(&mut self) {
+        let mut lost = self.rows_for_nobody;
+        lost += self.unsent.take().map_or(0, |(_, rows)| rows);
+        while let Some(batch) = self.next_batch() {
+            lost += u64::from(batch.n_rows);
+        }
+        add(&self.inbox.tally.log_row_drops, lost);
     }
 
     /// Says that there is no sign of the forwarder when it is time to. Gives how long that is.
@@ -365,6 +415,14 @@ impl Node {
         for _ in 0..self.config.poll_max_messages.max(1) {
             if !self.frame.receive(&self.xpub)? {
                 break;
+            }
+            if let Some(peer) = self.guard.note(&self.frame) {
+                self.inbox.warning(format!(
+                    "the connection to the cluster's forwarder at {peer} was cut: what others subscribe to is more than {} \
+                     topics, or {} MB",
+                    LIMITS.prefixes,
+                    LIMITS.bytes_of_all >> 20
+                ));
             }
             let Some((&what, prefix)) = self.frame.bytes().split_first() else {
                 continue;
@@ -486,6 +544,11 @@ impl Node {
     fn read_monitors(&mut self) -> Result<(), ZmqError> {
         for monitor in self.monitors.iter().flatten() {
             while self.frame.receive(monitor)? {
+                if let Some(peer) = self.door.accept(&self.frame) {
+                    self.inbox.warning(format!(
+                        "a connection of {peer} to this logger was cut: there are too many"
+                    ));
+                }
                 let told = self.frame.bytes();
                 let number = told.first_chunk::<2>().map_or(0, |n| u16::from_ne_bytes(*n));
                 let value = told.get(2..).and_then(|t| t.first_chunk::<4>());
@@ -494,7 +557,13 @@ impl Node {
                 while self.frame.more() && self.frame.receive(monitor)? {
                     endpoint = String::from_utf8_lossy(self.frame.bytes()).into_owned();
                 }
-                self.inbox.monitoring(number, value, endpoint.clone());
+                match number {
+                    // What has waited goes to it now.
+                    event::HANDSHAKE_SUCCEEDED => (self.n_loggers, self.rows_for_nobody) = (self.n_loggers + 1, 0),
+                    event::DISCONNECTED => self.n_loggers = self.n_loggers.saturating_sub(1),
+                    event::ACCEPTED => {}
+                    _ => self.inbox.monitoring(number, value, endpoint.clone()),
+                }
                 let why = match number {
                     event::HANDSHAKE_FAILED_AUTH => "authentication failed",
                     event::HANDSHAKE_FAILED_PROTOCOL => "the handshake failed",

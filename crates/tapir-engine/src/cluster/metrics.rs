@@ -239,6 +239,8 @@ pub fn count(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
         &[],
         f.refused_subscriptions,
     );
+    let help = "Connections that the central forwarder has cut: there were too many, or they subscribed to too much";
+    t.set_counter("cluster_zeromq_proxy_cut_connections", help, &[], f.cut_connections);
     for (side, s) in [("frontend", f.frontend), ("backend", f.backend)] {
         for (what, n) in [
             ("messages_received", s.messages_received),

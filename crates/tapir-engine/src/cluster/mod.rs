@@ -95,6 +95,8 @@ pub struct ClusterNode {
     told_late: bool,
     /// Whether it was told that the forwarder refuses subscriptions.
     told_refused: bool,
+    /// Whether it was told that the forwarder cuts connections.
+    told_cut: bool,
     /// What was told last of why peers cannot be waited for.
     pub told_listen: String,
     complaints: Complaints,
@@ -248,14 +250,18 @@ impl ClusterNode {
         self.backend.as_ref().map(|b| b.counters())
     }
 
-    /// Sends what is left and leaves the cluster.
-    pub fn close(&mut self) {
+    /// Sends what is left and leaves the cluster. Gives the number of rows that no logger has taken.
+    pub fn close(&mut self) -> u64 {
         self.servers = None;
         self.peers = None;
+        let mut lost = 0;
         if let Some(mut b) = self.backend.take() {
+            let before = b.counters().log_row_drops;
             b.close();
+            lost = b.counters().log_row_drops - before;
         }
         self.forwarder = None;
+        lost
     }
 }
 
@@ -360,11 +366,19 @@ fn tell_losses(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     };
     let full = counted.event_drops > 0 && !std::mem::replace(&mut cluster.told_full, true);
     let late = counted.incoming_drops > 0 && !std::mem::replace(&mut cluster.told_late, true);
-    let refused = cluster
-        .forwarder
-        .as_ref()
-        .map_or(0, |f| f.counters().refused_subscriptions);
-    let refused = refused > 0 && !std::mem::replace(&mut cluster.told_refused, true);
+    let forwarded = cluster.forwarder.as_ref().map(|f| f.counters()).unwrap_or_default();
+    let refused = forwarded.refused_subscriptions > 0 && !std::mem::replace(&mut cluster.told_refused, true);
+    let cut = forwarded.cut_connections > 0 && !std::mem::replace(&mut cluster.told_cut, true);
+    let last_cut = cluster.forwarder.as_ref().filter(|_| cut).map(|f| f.last_cut());
+    if let Some(who) = last_cut {
+        cx.report_plain(
+            Severity::Warning,
+            format!(
+                "the cluster's forwarder has cut the connection of {who} (such connections are counted as \
+                 zeek_cluster_zeromq_proxy_cut_connections_total, this message comes once)"
+            ),
+        );
+    }
     if refused {
         cx.report_plain(
             Severity::Warning,

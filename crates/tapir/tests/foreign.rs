@@ -32,6 +32,7 @@ fn play(scenario: &str) {
     std::fs::create_dir_all(&dir).expect("a folder for the test");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign_node.py");
     let out = Command::new("python3")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(script)
         .arg(env!("CARGO_BIN_EXE_tapir"))
         .arg(&dir)
@@ -50,4 +51,14 @@ fn a_worker_of_another_program_joins_our_manager() {
 #[test]
 fn our_worker_joins_a_manager_of_another_program() {
     play("manager");
+}
+
+#[test]
+fn logger_and_proxies_of_another_program_join_our_manager_and_worker() {
+    play("cluster");
+}
+
+#[test]
+fn a_worker_of_another_program_speaks_json_with_our_manager() {
+    play("json");
 }

@@ -2,11 +2,13 @@
 
 usage: foreign_node.py TAPIR FOLDER SCENARIO
 
-With 'worker' it is a worker of our manager, with 'manager' it is forwarder, manager and logger of our worker. Every byte that it
-sends is written down here, every byte that it gets is compared or taken apart here. Needs the module zmq.
+With 'worker' it is a worker of our manager, with 'manager' it is forwarder, manager and logger of our worker, with 'cluster' it is
+logger and proxies beside a manager and a worker of ours (foreign_cluster.py), with 'json' it is a worker that speaks JSON. Every
+byte that it sends is written down here, every byte that it gets is compared or taken apart here. Needs the module zmq.
 """
 
 import ipaddress
+import json
 import os
 import re
 import socket
@@ -201,6 +203,9 @@ class Node:
             frames = self.xsub.recv_multipart()
             assert len(frames) == 4, frames
             topic, sender, serializer, payload = frames
+            # What a node publishes comes back to it where it subscribes to that.
+            if sender == self.id:
+                continue
             assert serializer == b"broker-bin-v1", serializer
             reader = Reader(payload)
             parts = reader.value()
@@ -784,9 +789,118 @@ event Wire::simple(s: string, n: count) &priority=-5
         tapir.process.kill()
 
 
+def j(kind, data):
+    return {"@data-type": kind, "data": data}
+
+
+def json_event(name, *args):
+    content = j("vector", [j("string", name), j("vector", list(args))])
+    return json.dumps(j("vector", [j("count", 1), j("count", 1), content])).encode()
+
+
+class JsonNode(Node):
+    """A node whose events are text. Of what it gets it keeps the arguments as they came, and the text."""
+
+    def publish(self, topic, payload, serializer=b"broker-json-v1"):
+        super().publish(topic, payload, serializer)
+
+    def turn(self):
+        while self.xpub.poll(20):
+            frames = self.xpub.recv_multipart()
+            (self.subscriptions if frames[0][:1] == b"\x01" else self.ended).append(frames[0][1:])
+        while self.xsub.poll(20):
+            topic, sender, serializer, payload = self.xsub.recv_multipart()
+            if sender == self.id:
+                continue
+            assert serializer == b"broker-json-v1", serializer
+            envelope = json.loads(payload)
+            # Neither type nor topic are in it, as the frames say these.
+            assert set(envelope) == {"@data-type", "data"} and envelope["@data-type"] == "vector", payload
+            version, kind, content = envelope["data"]
+            assert version == kind == j("count", 1) and len(content["data"]) == 2, payload
+            name, args = content["data"]
+            self.events.append((topic, sender, name["data"].encode(), args["data"], payload))
+
+
+JSON_ALL = [
+    j("boolean", True), j("count", 300), j("integer", -2), j("real", 1.5), j("timestamp", "2023-11-14T22:13:20.500"),
+    j("timespan", "2500ms"), j("string", 'a "quoted"\\ text'), j("address", "10.1.2.3"), j("address", "2001:db8::1"),
+    j("subnet", "10.1.0.0/16"), j("subnet", "2001:db8::/32"), j("port", "443/tcp"), j("port", "5/?"),
+    j("enum-value", "Wire::BLUE"), j("enum-value", "udp"),
+    j("vector", [j("string", "^?(foo)$?"), j("string", "^?(.|\\n)*(foo)")]), j("set", [j("count", 1), j("count", 2)]),
+    j("set", [j("vector", [j("address", "1.2.3.4"), j("port", p)]) for p in ("80/tcp", "81/udp")]),
+    j("table", [{"key": j("string", "k"), "value": j("count", 9)}]),
+    j("table", [{"key": j("vector", [j("count", 1), j("string", "x")]),
+                 "value": j("vector", [j("count", 7), j("none", {}), j("count", 8)])}]),
+    j("vector", [j("timespan", "0s"), j("timespan", "-1s")]),
+    j("vector", [j("count", 1), j("string", "z"), j("count", 9)]), j("vector", [j("string", "Wire::check")]),
+    j("count", 42), j("vector", [j("string", "one")]),
+]
+
+
+def as_json(program, folder):
+    ports = free_ports(4)
+    layout, script = scripts(ports)
+    script += "redef Cluster::event_serializer = Cluster::EVENT_SERIALIZER_BROKER_JSON_V1;\n"
+    tapir = Tapir(program, folder, "manager", layout, script)
+    try:
+        node = JsonNode(b"worker-1", b"speaks-json", ports[0], ports[1])
+        node.subscribe(b"zeek.cluster.worker")
+        node.subscribe(nodeid_topic(node.id))
+        manager = node.other(b"manager")
+        mine = [j("string", "worker-1"), j("string", "speaks-json")]
+        theirs = [j("string", "manager"), j("string", manager.decode())]
+        node.publish(nodeid_topic(manager), json_event("Cluster::Backend::ZeroMQ::hello", *mine))
+        assert node.event(HELLO_1)[3] == theirs
+        assert node.event(HELLO_2)[3] == theirs
+        node.publish(nodeid_topic(manager), json_event("Cluster::hello", *mine))
+        tapir.until("up, worker-1, speaks-json", node=node)
+
+        topic = b"zeek.cluster.manager"
+        node.publish(topic, json_event("Wire::all", *JSON_ALL))
+        _, _, _, args, payload = node.event(b"Wire::all")
+        assert args == JSON_ALL, [(a, b) for a, b in zip(args, JSON_ALL) if a != b]
+        # Reals always have six places.
+        assert b"1.500000" in payload, payload
+        # Other ways to write the same.
+        odd = list(JSON_ALL)
+        odd[3], odd[4], odd[5] = j("real", 15e-1), j("timestamp", "2023-11-14T23:13:20.5+01:00"), j("timespan", "2500000us")
+        odd[9], odd[16] = j("subnet", "10.1.2.3/16"), j("set", [j("count", 2), j("count", 1)])
+        node.publish(topic, json_event("Wire::all", *odd))
+        assert node.event(b"Wire::all")[3] == JSON_ALL
+
+        bad = [
+            b"", b"{}", b"[1]", b'{"@data-type":"vector","data":[', event(b"Wire::simple", string(b"bad"), count(1)),
+            json_event("Wire::simple", j("string", "bad"), j("count", 1.0)),
+            json_event("Wire::simple", j("string", "bad"), j("count", -1)),
+            json_event("Wire::simple", j("string", "bad"), j("number", 1)),
+            json_event("Wire::simple", j("string", "bad"), j("set", [j("count", 1), j("count", 1)])),
+            json_event("Wire::simple", j("string", "bad")),
+            json_event("Wire::all", *JSON_ALL[:3], j("real", 4), *JSON_ALL[4:]),
+            json_event("Wire::all", *JSON_ALL[:7], j("address", "10.1.2"), *JSON_ALL[8:]),
+        ]
+        for payload in bad:
+            node.publish(topic, payload)
+        node.publish(topic, event(b"Wire::simple", string(b"bad"), count(1)), b"broker-bin-v1")
+        node.publish(topic, json_event("Wire::simple", j("string", "good"), j("count", 2)))
+        tapir.until("simple, good, 2", node=node)
+        said, complaints = tapir.said(), tapir.said("err")
+        assert "bad" not in said and said.count("all, ") == 2, said
+        assert "broker-bin-v1" in complaints and complaints.count("error") == len(bad) + 1, complaints
+        node.close()
+        assert tapir.stop() == 0, tapir.said("err")
+    finally:
+        tapir.process.kill()
+
+
 if __name__ == "__main__":
     _, program, folder, scenario = sys.argv
-    {"worker": as_worker, "manager": as_manager}[scenario](program, folder)
+    if scenario == "cluster":
+        import foreign_cluster
+        # The processes that both know of are those of the module, not of this program.
+        foreign_cluster.play(program, folder)
+    else:
+        {"worker": as_worker, "manager": as_manager, "json": as_json}[scenario](program, folder)
     # Sockets of threads that never end must not keep the process.
     sys.stdout.flush()
     os._exit(0)

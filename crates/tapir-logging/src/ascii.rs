@@ -1,11 +1,11 @@
 //! The ASCII writer: TSV or JSON lines in a file of its own, optionally compressed.
 //!
 //! The file is opened at the first row, so a log without rows leaves no file. Everything that a file accepted stays in it
-//! when a later write fails.
+//! when a later write fails, and a later write can be tried: it goes on behind the last whole line.
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,6 +56,14 @@ pub struct AsciiWriter {
     /// When the open file was opened, seconds since the epoch.
     opened_at: f64,
     buffer: Vec<u8>,
+    /// How many bytes at the beginning of the buffer are a header that is not in the file yet.
+    header: usize,
+    /// The file did not take its header.
+    header_due: bool,
+    /// The file is one whose rotation has failed: what is in it stays.
+    keeps: bool,
+    /// Lines that were lost since somebody asked.
+    lost: u64,
     buffered: bool,
 }
 
@@ -124,6 +132,10 @@ impl AsciiWriter {
             sink: None,
             opened_at: 0.0,
             buffer: Vec::new(),
+            header: 0,
+            header_due: false,
+            keeps: false,
+            lost: 0,
             buffered: spec.buffered,
             options,
         }
@@ -143,18 +155,26 @@ impl AsciiWriter {
         let sink = if self.options.output_to_stdout {
             Sink::Stdout(io::stdout())
         } else {
-            if self.options.keep_existing {
+            if self.options.keep_existing && !self.keeps {
                 keep(&self.file_path);
             }
-            let file = File::create(&self.file_path)
+            let mut how = File::options();
+            how.create(true).write(true);
+            match self.keeps {
+                true => how.append(true),
+                false => how.truncate(true),
+            };
+            let file = how
+                .open(&self.file_path)
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot open {}: {e}", self.file_path.display())))?;
+            let len = file.metadata().map_or(0, |m| m.len());
             if self.options.gzip_level > 0 {
                 Sink::Gzip(Box::new(GzEncoder::new(
                     file,
                     Compression::new(self.options.gzip_level),
                 )))
             } else {
-                Sink::Plain(file, 0)
+                Sink::Plain(file, len)
             }
         };
         if let Some(postprocessor) = self.options.shadow.clone() {
@@ -164,6 +184,26 @@ impl AsciiWriter {
         self.opened_at = wall_clock();
         self.header();
         Ok(())
+    }
+
+    /// Lines that were lost since the last call because they could not be written.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether it makes sense to write again after an error.
+    pub fn can_go_on(&self) -> bool {
+        matches!(self.sink, None | Some(Sink::Plain(..)))
+    }
+
+    /// The file stays where it is and is gone on with, since it could not be rotated.
+    pub fn keep_file(&mut self) {
+        self.keeps = true;
+    }
+
+    /// The file is somewhere else now.
+    pub fn forget_file(&mut self) {
+        self.keeps = false;
     }
 
     fn beside(&self, prefix: &str) -> Option<PathBuf> {
@@ -205,6 +245,12 @@ impl AsciiWriter {
     }
 
     fn header(&mut self) {
+        self.make_header();
+        self.header = self.buffer.len();
+        self.header_due = false;
+    }
+
+    fn make_header(&mut self) {
         let o = &self.options;
         if o.use_json || !o.include_meta {
             return;
@@ -259,10 +305,21 @@ impl AsciiWriter {
     /// Renders the rows of a batch.
     ///
     /// # Errors
-    /// When the file cannot be opened or written; what was written before stays.
-    pub fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+    /// When the file cannot be opened or written; what was written before stays, the rest of the batch is lost.
+    pub fn write(&mut self, batch: &[u8], n_rows: u64) -> io::Result<()> {
+        let mut left = n_rows;
+        let written = self.write_rows(batch, &mut left);
+        if written.is_err() {
+            self.lost += left;
+        }
+        written
+    }
+
+    fn write_rows(&mut self, batch: &[u8], left: &mut u64) -> io::Result<()> {
         if self.sink.is_none() {
             self.open()?;
+        } else if self.header_due {
+            self.header();
         }
         let mut reader = RowReader::new(batch);
         while !reader.is_empty() {
@@ -275,6 +332,7 @@ impl AsciiWriter {
                 return Err(io::Error::other("malformed row"));
             }
             self.buffer.push(b'\n');
+            *left = left.saturating_sub(1);
             if self.buffer.len() >= BUFFER_BYTES {
                 self.drain()?;
             }
@@ -302,17 +360,27 @@ impl AsciiWriter {
                 _ => 0,
             };
             let written = sink.write_all(&self.buffer);
-            if let (Err(_), Sink::Plain(file, len)) = (&written, &mut *sink) {
-                // What a full disk took of the last line is no line: the file ends with the one before.
-                let taken = (*len - before) as usize;
-                let whole = self.buffer[..taken]
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |at| at + 1);
-                if whole < taken && file.set_len(before + whole as u64).is_ok() {
-                    *len = before + whole as u64;
+            if written.is_err() {
+                let mut whole = 0;
+                if let Sink::Plain(file, len) = &mut *sink {
+                    // What a full disk took of the last line is no line: the file ends with the one before. Part of a header
+                    // is none.
+                    let taken = (*len - before) as usize;
+                    let last = self.buffer[..taken].iter().rposition(|b| *b == b'\n');
+                    whole = last.map_or(0, |at| at + 1);
+                    if whole < self.header {
+                        (whole, self.header_due) = (0, true);
+                    }
+                    if whole < taken && file.set_len(before + whole as u64).is_ok() {
+                        *len = before + whole as u64;
+                        // What comes next follows what is left.
+                        let _ = file.seek(SeekFrom::Start(*len));
+                    }
                 }
+                let rows = &self.buffer[whole.max(self.header)..];
+                self.lost += rows.iter().filter(|b| **b == b'\n').count() as u64;
             }
+            self.header = 0;
             self.buffer.clear();
             written
                 .map_err(|e| io::Error::new(e.kind(), format!("error writing to {}: {e}", self.file_path.display())))?;

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::ascii::{AsciiWriter, wall_clock};
 use crate::row::RowEncoder;
@@ -36,7 +37,8 @@ pub enum Overload {
 /// What the writer thread has to tell.
 #[derive(Clone, Debug)]
 pub enum Report {
-    /// Something went wrong; a writer that could not write is disabled from now on.
+    /// Something went wrong: a writer could not write. It is tried again later where that makes sense, and how that went is
+    /// reported too.
     Error { writer: WriterId, message: String },
     /// A file was closed and renamed.
     Rotated {
@@ -52,8 +54,10 @@ pub enum Report {
 }
 
 enum Command {
-    Open(WriterId, Box<WriterSpec>),
-    Write(WriterId, Vec<u8>),
+    /// The next writer.
+    Open(Box<WriterSpec>),
+    /// Rows, and how many they are.
+    Write(WriterId, Vec<u8>, u64),
     Flush(WriterId),
     Rotate {
         writer: WriterId,
@@ -122,7 +126,7 @@ impl Logger {
             batch: Vec::new(),
             n_rows: 0,
         });
-        self.send(Command::Open(id, Box::new(spec)));
+        self.send(Command::Open(Box::new(spec)));
         id
     }
 
@@ -168,11 +172,11 @@ impl Logger {
         let n_rows = std::mem::take(&mut pending.n_rows);
         match (self.overload, &self.commands) {
             (Overload::Drop, Some(commands)) => {
-                if let Err(TrySendError::Full(_)) = commands.try_send(Command::Write(id, batch)) {
+                if let Err(TrySendError::Full(_)) = commands.try_send(Command::Write(id, batch, n_rows)) {
                     self.n_dropped += n_rows;
                 }
             }
-            _ => self.send(Command::Write(id, batch)),
+            _ => self.send(Command::Write(id, batch, n_rows)),
         }
     }
 
@@ -255,20 +259,83 @@ enum Writer {
     Failed,
 }
 
+/// How long a writer that could not write is left alone: disks do not get room every moment.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of a writer that could not write.
+struct Trouble {
+    again: Instant,
+    lost: u64,
+}
+
 struct Slot {
     name: String,
     writer: Writer,
+    trouble: Option<Trouble>,
 }
 
 impl Slot {
-    fn write(&mut self, batch: &[u8]) -> Result<(), String> {
+    /// Writes rows, unless the writer is to be left alone. `Ok` with what is to be reported, if anything.
+    fn write(&mut self, batch: &[u8], n_rows: u64) -> Result<Option<String>, String> {
+        if let Some(t) = self.trouble.as_mut().filter(|t| Instant::now() < t.again) {
+            t.lost += n_rows;
+            return Ok(None);
+        }
+        let written = self.write_now(batch, n_rows).and_then(|()| match self.trouble {
+            // What was taken into a buffer is not written yet.
+            Some(_) => self.flush(),
+            None => Ok(()),
+        });
+        self.judge(written)
+    }
+
+    /// What becomes of the writer: an error is one to report, and the end of the writer if it is not told otherwise.
+    fn judge(&mut self, outcome: Result<(), String>) -> Result<Option<String>, String> {
+        let Writer::Ascii(w) = &mut self.writer else {
+            return outcome.map(|()| None);
+        };
+        let lost = w.take_lost();
+        match (outcome, &mut self.trouble) {
+            (Ok(()), trouble) => {
+                let before = trouble.take();
+                let text = |t: Trouble| format!("writing again; {} lines are lost", t.lost + lost);
+                Ok(before.map(text))
+            }
+            (Err(why), None) if w.can_go_on() => {
+                let again = Instant::now() + PAUSE;
+                self.trouble = Some(Trouble { again, lost });
+                let every = PAUSE.as_secs();
+                Ok(Some(format!(
+                    "{why}; lines are lost until it can be written, which is tried every {every} seconds"
+                )))
+            }
+            (Err(_), Some(t)) if w.can_go_on() => {
+                t.again = Instant::now() + PAUSE;
+                t.lost += lost;
+                Ok(None)
+            }
+            (Err(why), _) => Err(why),
+        }
+    }
+
+    /// How many lines are lost, said at the end.
+    fn losses(&mut self) -> Option<String> {
+        let before = self.trouble.take().map_or(0, |t| t.lost);
+        let lost = match &mut self.writer {
+            Writer::Ascii(w) => before + w.take_lost(),
+            _ => before,
+        };
+        (lost > 0).then(|| format!("{lost} lines are lost"))
+    }
+
+    fn write_now(&mut self, batch: &[u8], n_rows: u64) -> Result<(), String> {
         if let Writer::SqlitePending(spec) = &self.writer {
             if let WriterKind::Sqlite(options) = &spec.kind {
                 self.writer = Writer::Sqlite(Box::new(SqliteWriter::open(spec, options.clone())?));
             }
         }
         match &mut self.writer {
-            Writer::Ascii(w) => w.write(batch).map_err(|e| e.to_string()),
+            Writer::Ascii(w) => w.write(batch, n_rows).map_err(|e| e.to_string()),
             Writer::Sqlite(w) => w.write(batch),
             _ => Ok(()),
         }
@@ -293,45 +360,72 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
     let mut slots: Vec<Slot> = Vec::new();
     for command in inbox {
         let (writer, outcome) = match command {
-            Command::Open(writer, spec) => {
+            Command::Open(spec) => {
                 let name = format!("{}/{}", spec.path, spec.writer_name);
                 let made = match &spec.kind {
                     WriterKind::Ascii(o) => Writer::Ascii(Box::new(AsciiWriter::new(&spec, o.clone()))),
                     WriterKind::Sqlite(_) => Writer::SqlitePending(spec),
                     WriterKind::None => Writer::None { since: wall_clock() },
                 };
-                slots.push(Slot { name, writer: made });
-                (writer, Ok(()))
+                slots.push(Slot {
+                    name,
+                    writer: made,
+                    trouble: None,
+                });
+                continue;
             }
-            Command::Write(writer, batch) => (writer, slots[writer.0 as usize].write(&batch)),
-            Command::Flush(writer) => (writer, slots[writer.0 as usize].flush()),
-            Command::Close(writer) => {
-                let closed = slots[writer.0 as usize].close();
-                if closed.is_ok() {
-                    slots[writer.0 as usize].writer = Writer::Failed;
+            Command::Write(writer, batch, n_rows) => (writer, slots[writer.0 as usize].write(&batch, n_rows)),
+            Command::Flush(writer) => {
+                let slot = &mut slots[writer.0 as usize];
+                match slot.trouble {
+                    // It is tried with the next rows.
+                    Some(_) => continue,
+                    None => {
+                        let flushed = slot.flush();
+                        (writer, slot.judge(flushed))
+                    }
                 }
-                (writer, closed)
+            }
+            Command::Close(writer) => {
+                let slot = &mut slots[writer.0 as usize];
+                let closed = slot.close();
+                let lost = slot.losses();
+                if closed.is_ok() {
+                    slot.writer = Writer::Failed;
+                }
+                (writer, closed.map(|()| lost))
             }
             Command::Rotate {
                 writer,
                 to,
                 terminating,
-            } => (
-                writer,
-                rotate(&mut slots[writer.0 as usize], writer, to, terminating, &outbox),
-            ),
+            } => {
+                rotate(&mut slots[writer.0 as usize], writer, to, terminating, &outbox);
+                continue;
+            }
             Command::Barrier(done) => {
                 let _ = done.send(());
                 continue;
             }
         };
-        if let Err(message) = outcome {
-            fail(&mut slots[writer.0 as usize], writer, message, &outbox);
+        let slot = &mut slots[writer.0 as usize];
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(message)) => tell(slot, writer, &message, &outbox),
+            Err(message) => {
+                slot.writer = Writer::Failed;
+                tell(slot, writer, &message, &outbox);
+            }
         }
     }
     for (i, slot) in slots.iter_mut().enumerate() {
+        let writer = WriterId(i as u32);
+        // Once more: there may be room by now.
         if let Err(message) = slot.close() {
-            fail(slot, WriterId(i as u32), message, &outbox);
+            tell(slot, writer, &message, &outbox);
+        }
+        if let Some(message) = slot.losses() {
+            tell(slot, writer, &message, &outbox);
         }
     }
     let _ = std::io::stdout().flush();
@@ -354,8 +448,7 @@ pub fn free_name(base: &std::path::Path, suffix: &str) -> PathBuf {
     name
 }
 
-fn fail(slot: &mut Slot, writer: WriterId, message: String, outbox: &Sender<Report>) {
-    slot.writer = Writer::Failed;
+fn tell(slot: &Slot, writer: WriterId, message: &str, outbox: &Sender<Report>) {
     // The engine may be gone already; then nobody is left to tell.
     let _ = outbox.send(Report::Error {
         writer,
@@ -363,13 +456,7 @@ fn fail(slot: &mut Slot, writer: WriterId, message: String, outbox: &Sender<Repo
     });
 }
 
-fn rotate(
-    slot: &mut Slot,
-    writer: WriterId,
-    to: PathBuf,
-    terminating: bool,
-    outbox: &Sender<Report>,
-) -> Result<(), String> {
+fn rotate(slot: &mut Slot, writer: WriterId, to: PathBuf, terminating: bool, outbox: &Sender<Report>) {
     let w = match &mut slot.writer {
         Writer::Ascii(w) => w,
         // Nothing is kept, but who has a post-processor there wants to know that an interval is over.
@@ -385,37 +472,171 @@ fn rotate(
                 closed,
                 terminating,
             });
-            return Ok(());
+            return;
         }
         _ => {
             let _ = outbox.send(Report::NothingToRotate { writer });
-            return Ok(());
+            return;
         }
     };
     let from = w.file_path().to_path_buf();
     let Some(opened) = w.opened_at().filter(|_| !from.starts_with("/dev/")) else {
         let _ = outbox.send(Report::NothingToRotate { writer });
-        return Ok(());
+        return;
     };
-    w.close().map_err(|e| e.to_string())?;
+    let mut faults = Vec::new();
+    // What the file has taken is rotated, whether it takes more or not.
+    if let Err(e) = w.close() {
+        faults.extend(slot.trouble.is_none().then(|| e.to_string()));
+    }
     // The name came without what follows a log's path in the name of its file, such as `.log.gz`.
     let mut to = free_name(&to, &w.suffix());
     if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
         if let Err(e) = std::fs::create_dir_all(dir) {
-            let message = format!("{}: cannot create {}: {e}", slot.name, dir.display());
-            let _ = outbox.send(Report::Error { writer, message });
+            faults.push(format!("cannot create {}: {e}", dir.display()));
             to = PathBuf::from(to.file_name().unwrap_or_default());
         }
     }
-    std::fs::rename(&from, &to).map_err(|e| format!("cannot rename {} to {}: {e}", from.display(), to.display()))?;
-    w.remove_shadow();
-    let _ = outbox.send(Report::Rotated {
-        writer,
-        from,
-        to,
-        opened,
-        closed: wall_clock(),
-        terminating,
-    });
-    Ok(())
+    match std::fs::rename(&from, &to) {
+        Ok(()) => {
+            w.forget_file();
+            w.remove_shadow();
+            let _ = outbox.send(Report::Rotated {
+                writer,
+                from,
+                to,
+                opened,
+                closed: wall_clock(),
+                terminating,
+            });
+        }
+        Err(e) => {
+            w.keep_file();
+            let (from, to) = (from.display(), to.display());
+            faults.push(format!("cannot rename {from} to {to}: {e}; {from} is gone on with"));
+            let _ = outbox.send(Report::NothingToRotate { writer });
+        }
+    }
+    for message in faults {
+        tell(slot, writer, &message, outbox);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{AsciiOptions, CellRef, Column};
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("tapir-logger-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        dir
+    }
+
+    fn spec(dir: PathBuf) -> WriterSpec {
+        WriterSpec {
+            path: "t".into(),
+            writer_name: "Log::WRITER_ASCII".into(),
+            kind: WriterKind::Ascii(AsciiOptions {
+                include_meta: false,
+                ..AsciiOptions::default()
+            }),
+            columns: Arc::from([Column {
+                name: "n".into(),
+                type_name: "count".into(),
+                optional: false,
+            }]),
+            dir,
+            extension: "log".into(),
+            buffered: false,
+        }
+    }
+
+    fn rows(numbers: std::ops::Range<u64>) -> (Vec<u8>, u64) {
+        let (mut batch, n) = (Vec::new(), numbers.end - numbers.start);
+        numbers.for_each(|n| RowEncoder::new(&mut batch).cell(CellRef::Count(n)));
+        (batch, n)
+    }
+
+    fn messages(reports: Vec<Report>) -> Vec<String> {
+        let message = |r| match r {
+            Report::Error { message, .. } => message,
+            other => format!("{other:?}"),
+        };
+        reports.into_iter().map(message).collect()
+    }
+
+    #[test]
+    fn a_writer_goes_on_when_it_can() {
+        let dir = folder("goes-on");
+        let writer = AsciiWriter::new(&spec(dir.clone()), AsciiOptions::default());
+        let mut slot = Slot {
+            name: "t".into(),
+            writer: Writer::Ascii(Box::new(writer)),
+            trouble: None,
+        };
+        let mut write = |slot: &mut Slot, from: u64| {
+            let (batch, n) = rows(from..from + 10);
+            slot.write(&batch, n)
+        };
+        // There is no such folder.
+        let said = write(&mut slot, 0).unwrap().expect("a report");
+        assert!(
+            said.contains("cannot open") && said.contains("every 5 seconds"),
+            "{said}"
+        );
+        assert_eq!(write(&mut slot, 10), Ok(None));
+        let again = |slot: &mut Slot| slot.trouble.as_mut().expect("trouble").again = Instant::now();
+        again(&mut slot);
+        assert_eq!(write(&mut slot, 20), Ok(None));
+        std::fs::create_dir_all(&dir).unwrap();
+        assert_eq!(write(&mut slot, 30), Ok(None));
+        again(&mut slot);
+        assert_eq!(
+            write(&mut slot, 40),
+            Ok(Some("writing again; 40 lines are lost".into()))
+        );
+        assert_eq!(write(&mut slot, 50), Ok(None));
+        slot.close().unwrap();
+        let text = std::fs::read_to_string(dir.join("t.log")).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
+        assert_eq!(lines, (40..60).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert!(text.starts_with("#separator"));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_rotated_is_gone_on_with() {
+        let dir = folder("rotate");
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut logger = Logger::new(Overload::Wait).unwrap();
+        let id = logger.open(spec(dir.clone()));
+        let mut write = |logger: &mut Logger, numbers| {
+            let (batch, n) = rows(numbers);
+            logger.rows(id, n, batch);
+            logger.flush(id);
+        };
+        write(&mut logger, 0..3);
+        // A folder with something in it cannot be written over.
+        let to = dir.join("away");
+        let long = dir.join("x".repeat(300));
+        logger.rotate(id, long, false);
+        write(&mut logger, 3..5);
+        logger.rotate(id, to.clone(), false);
+        write(&mut logger, 5..6);
+        let said = messages(logger.finish());
+        assert!(
+            said[1].contains("cannot rename") && said[1].contains("is gone on with"),
+            "{said:?}"
+        );
+        assert!(said[2].starts_with("Rotated"), "{said:?}");
+        let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+        assert_eq!(
+            (text("away.log"), text("t.log")),
+            ("0\n1\n2\n3\n4\n".into(), "5\n".into())
+        );
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -269,6 +269,7 @@ impl Vm {
             Some(call) => match text
                 .split_once(" (")
                 .and_then(|(what, of)| Some((what, of.strip_suffix(')')?)))
+                .filter(|(_, of)| !of.starts_with("os error "))
             {
                 Some((what, of)) => format!("{what} ({call} and {of})"),
                 None => format!("{text} ({call})"),

@@ -23,6 +23,8 @@ pub struct Tool {
     state: State,
     /// A fingerprint of the configuration files.
     fingerprint: String,
+    /// Hosts that cannot be reached were told of, or will be.
+    quiet_about_hosts: bool,
 }
 
 /// Whether all went well; errors are for what keeps a command from running at all.
@@ -165,6 +167,7 @@ impl Tool {
                 _lock: None,
                 state: State::open(&options.path("SpoolDir")),
                 fingerprint: String::new(),
+                quiet_about_hosts: false,
                 options,
                 nodes,
             });
@@ -192,6 +195,7 @@ impl Tool {
             _lock: lock,
             state: State::open(&spool),
             fingerprint: fingerprint(&[&text, &nodes_text]),
+            quiet_about_hosts: false,
             options,
             nodes,
         })
@@ -299,7 +303,7 @@ impl Tool {
         for (place, nodes) in self.places(chosen) {
             let asked: Vec<Value> = nodes.iter().map(|n| json!([n.name, self.state.pid(&n.name)])).collect();
             let answer = self.hosts().call(&place, &json!({"op": "look", "nodes": asked}));
-            if let Err(e) = &answer {
+            if let (Err(e), false) = (&answer, self.quiet_about_hosts) {
                 eprintln!("warning: {e}");
             }
             for (i, n) in nodes.iter().enumerate() {
@@ -496,7 +500,20 @@ impl Tool {
             }
             println!("starting {} ...", node.name);
             self.state.expect(&node.name, true);
-            let answer = self.at(node, &json!({"op": "start", "node": node.name}))?;
+            let suffix = self.log_suffix(node);
+            let answer = self.at(node, &json!({"op": "start", "node": node.name, "suffix": suffix}));
+            let answer = match answer {
+                Ok(answer) => answer,
+                // Without scripts no node can start.
+                Err(e) if e.contains(HINT) => return Err(e),
+                Err(e) => {
+                    println!("{} cannot be started: {e}", node.name);
+                    ok = false;
+                    self.state.save()?;
+                    continue;
+                }
+            };
+            self.tell_failures(node, &answer["left"]);
             let pid = answer["pid"].as_u64().and_then(|p| u32::try_from(p).ok());
             self.state.set_pid(&node.name, pid);
             match answer["state"].as_str() {
@@ -530,16 +547,28 @@ impl Tool {
         let suffix = self.log_suffix(node);
         let request = json!({"op": "tidy", "node": node.name, "suffix": suffix, "crashed": crashed});
         match self.at(node, &request) {
-            Ok(failures) => {
-                let failures = failures.as_array().into_iter().flatten();
-                let failures: Vec<_> = failures.filter_map(|f| f.as_str()).collect();
-                failures.iter().for_each(|f| eprintln!("warning: {f}"));
-                if !failures.is_empty() && self.options.flag("MailArchiveLogFail") {
-                    let subject = format!("archive log failure on node {}", node.name);
-                    mail::try_send(&self.options, &subject, &failures.join("\n"));
-                }
-            }
+            Ok(failures) => self.tell_failures(node, &failures),
             Err(e) => eprintln!("warning: {e}"),
+        }
+    }
+
+    /// Tells of logs of a node that could not be archived.
+    fn tell_failures(&self, node: &Node, failures: &Value) {
+        let failures = failures.as_array().into_iter().flatten();
+        let failures: Vec<_> = failures.filter_map(|f| f.as_str()).collect();
+        failures.iter().for_each(|f| eprintln!("warning: {f}"));
+        if failures.is_empty() {
+            return;
+        }
+        let tmp = self.options.path("SpoolDir").join("tmp");
+        eprintln!(
+            "warning: what {} has left is kept in {}; cron tries again to archive it",
+            node.name,
+            tmp.display()
+        );
+        if self.options.flag("MailArchiveLogFail") {
+            let subject = format!("archive log failure on node {}", node.name);
+            mail::try_send(&self.options, &subject, &failures.join("\n"));
         }
     }
 
@@ -573,7 +602,16 @@ impl Tool {
                 }
                 let pids: Vec<i32> = running.iter().map(|r| r.1).collect();
                 let request = json!({"op": "stop", "pids": pids, "seconds": seconds});
-                let killed = self.hosts().call(&place, &request)?;
+                let killed = match self.hosts().call(&place, &request) {
+                    Ok(killed) => killed,
+                    Err(e) => {
+                        for (node, _) in running {
+                            println!("{} cannot be stopped: {e}", node.name);
+                        }
+                        ok = false;
+                        continue;
+                    }
+                };
                 for (node, pid) in running {
                     if killed.as_array().is_some_and(|k| k.contains(&json!(pid))) {
                         println!("{} did not terminate ... killed", node.name);

@@ -125,7 +125,6 @@ const FLAGS: &[&str] = &[
 const WITHOUT_EFFECT: &[&str] = &[
     "Debug",
     "MailConnectionSummary",
-    "MakeArchiveName",
     "PFRINGClusterID",
     "PFRINGClusterType",
     "PFRINGFirstAppInstance",

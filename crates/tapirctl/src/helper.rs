@@ -77,6 +77,7 @@ impl Here<'_> {
             "capstats" => capstats(&request["interfaces"], number(&request["seconds"])),
             "ps" => Ok(Value::Array(ps())),
             "expire" => Ok(json!(archive::expire(self.options))),
+            "retry" => self.retry(request),
             other => Err(format!("the tapirctl on this host does not know how to '{other}'")),
         }
     }
@@ -95,11 +96,30 @@ impl Here<'_> {
     }
 
     fn start(&self, request: &Value) -> Result<Value, String> {
-        Ok(match process::start(self.options, self.node(request)?)? {
+        let node = self.node(request)?;
+        let dir = process::folder(self.options, node);
+        // What a node has left that ended right after its start: the next one would write over it.
+        let left = match archive::has_logs(&dir) {
+            true => archive::post_terminate(self.options, node.kind.name(), &dir, text(&request["suffix"]), false)?,
+            false => Vec::new(),
+        };
+        let mut answer = match process::start(self.options, node)? {
             Started::Running(pid) => json!({"state": "running", "pid": pid}),
             Started::Slow(pid) => json!({"state": "slow", "pid": pid}),
             Started::Dead(why) => json!({"state": "dead", "why": why}),
-        })
+        };
+        answer["left"] = json!(left);
+        Ok(answer)
+    }
+
+    /// Archives what could not be archived when it was to be. Each node is named with what its logs have in their names.
+    fn retry(&self, request: &Value) -> Result<Value, String> {
+        let mut folders = Vec::new();
+        for one in request["nodes"].as_array().into_iter().flatten() {
+            let node = self.node(&json!({"node": one[0]}))?;
+            folders.push((process::folder(self.options, node), text(&one[1]).to_string()));
+        }
+        Ok(json!(archive::retry(self.options, &folders)))
     }
 
     /// For each node its state, and when it was started.

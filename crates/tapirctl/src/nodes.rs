@@ -251,7 +251,11 @@ fn section(name: &str, keys: &[(String, String)], nodes: &mut Vec<Node>) -> Resu
         "manager" => Kind::Manager,
         "proxy" => Kind::Proxy,
         "worker" => Kind::Worker,
-        other => return Err(format!("'{other}' is no type of node")),
+        other => {
+            return Err(format!(
+                "'{other}' is no type of node; there are standalone, logger, manager, proxy and worker"
+            ));
+        }
     };
     let host = get("host").ok_or("no host is given")?;
     // Methods are written in front of the interface; here there is one.

@@ -163,20 +163,26 @@ impl Tool {
     pub(super) fn ask_all(&mut self, request: &str, args: &[String]) -> Done {
         self.each(args, request, &[], |node, answer| {
             let text = answer.first().and_then(|v| v["data"].as_str()).unwrap_or_default();
-            println!("{node:>12}: {}", text.trim_end());
+            text.trim_end()
+                .split('\n')
+                .for_each(|line| println!("{node:>12}: {line}"));
         })
     }
 
     fn each(&mut self, args: &[String], request: &str, values: &[&str], show: impl Fn(&str, &[Value])) -> Done {
         let chosen = self.chosen(args)?;
         let seen = self.seen(&chosen);
-        let nodes: Vec<&Node> = chosen.iter().filter(|n| seen[&n.name].running().is_some()).collect();
-        if nodes.is_empty() {
+        if chosen.iter().all(|n| seen[&n.name].running().is_none()) {
             return Err("no node runs".into());
         }
         let mut control = Control::connect(&self.options)?;
         let mut ok = true;
-        for n in nodes {
+        for n in &chosen {
+            if seen[&n.name].running().is_none() {
+                ok = false;
+                println!("{:>12}: <{}>", n.name, seen[&n.name].word());
+                continue;
+            }
             match control.ask(&n.name, n.kind == Kind::Standalone, request, values)? {
                 Some(answer) => show(&n.name, &answer),
                 None => {
@@ -344,6 +350,13 @@ impl Tool {
             return Err("archive-log needs FILE NAME OPEN CLOSE TERMINATING WRITER".into());
         };
         let suffix = std::env::var("ZEEK_ARG_LOG_SUFFIX").unwrap_or_default();
+        let dir = std::path::absolute(file)
+            .ok()
+            .and_then(|f| Some(f.parent()?.to_path_buf()));
+        let _running = dir.as_deref().map(archive::Running::in_folder);
+        if let Some(dir) = &dir {
+            archive::note_rotation(dir, name);
+        }
         if let Err(e) = archive::postprocess(&self.options, args) {
             eprintln!("warning: {e}");
         }

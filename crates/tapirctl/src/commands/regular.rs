@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::{Done, HINT, Tool};
+use crate::hosts::Place;
 use crate::install::make_dir;
 use crate::nodes::Node;
 
@@ -48,6 +49,8 @@ impl Tool {
             return Ok(false);
         }
         let mut ok = true;
+        // Those that are down are told of when that changes, not every few minutes.
+        self.quiet_about_hosts = true;
         if word.is_none() {
             let names = |t: &Tool, wanted: bool| -> Vec<String> {
                 let seen = t.seen(&t.nodes);
@@ -72,9 +75,17 @@ impl Tool {
         if self.options.flag("StatsLogEnable") {
             self.statistics()?;
         }
-        for place in self.places(&self.nodes).keys() {
-            if let Err(e) = self.hosts().call(place, &json!({"op": "expire"})) {
-                println!("warning: {e}");
+        for (place, nodes) in self.places(&self.nodes) {
+            let asked: Vec<_> = nodes.iter().map(|n| json!([n.name, self.log_suffix(n)])).collect();
+            match self.hosts().call(&place, &json!({"op": "retry", "nodes": asked})) {
+                Ok(failures) => {
+                    let failures = failures.as_array().into_iter().flatten().filter_map(|f| f.as_str());
+                    failures.for_each(|f| println!("warning: {f}"));
+                }
+                Err(e) => self.tell_of_host(&place, &e),
+            }
+            if let Err(e) = self.hosts().call(&place, &json!({"op": "expire"})) {
+                self.tell_of_host(&place, &e);
             }
         }
         self.expire_crashes();
@@ -88,6 +99,13 @@ impl Tool {
         Ok(ok)
     }
 
+    /// Tells what went wrong on a host, unless that was told of as one that is down.
+    fn tell_of_host(&self, place: &Place, why: &str) {
+        if self.state.flag(&format!("alive-{}", place.name()), true) {
+            println!("warning: {why}");
+        }
+    }
+
     /// Tells of hosts that come and go, and of disks that are nearly full.
     fn disks(&mut self) {
         let least = self.options.number("MinDiskSpace");
@@ -99,7 +117,10 @@ impl Tool {
                 self.state.set(&key, !was);
             }
             if was != answer.is_ok() && self.options.flag("MailHostUpDown") {
-                println!("host {} {}", place.name(), if was { "is down" } else { "is up again" });
+                match &answer {
+                    Ok(_) => println!("host {} is up again", place.name()),
+                    Err(why) => println!("host {} is down ({why})", place.name()),
+                }
             }
             for d in answer.iter().flat_map(|a| a.as_array()).flatten() {
                 let (path, figures) = (d[0].as_str().unwrap_or_default(), d[1].as_u64().zip(d[2].as_u64()));

@@ -247,7 +247,8 @@ event zeek_init() &priority=5
 	if ( Cluster::is_enabled() && Cluster::local_node_metrics_port() != 0/unknown )
 		p = Cluster::local_node_metrics_port();
 
-	if ( p == 0/unknown )
+	# Nobody asks a process that only looks at scripts or at a capture, beside the nodes that have the ports.
+	if ( p == 0/unknown || getenv("ZEEKCTL_DISABLE_LISTEN") != "" )
 		return;
 
 	local where = metrics_address == "" ? "0.0.0.0" : metrics_address;

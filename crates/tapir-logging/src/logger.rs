@@ -577,7 +577,7 @@ mod tests {
             writer: Writer::Ascii(Box::new(writer)),
             trouble: None,
         };
-        let mut write = |slot: &mut Slot, from: u64| {
+        let write = |slot: &mut Slot, from: u64| {
             let (batch, n) = rows(from..from + 10);
             slot.write(&batch, n)
         };
@@ -613,7 +613,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let mut logger = Logger::new(Overload::Wait).unwrap();
         let id = logger.open(spec(dir.clone()));
-        let mut write = |logger: &mut Logger, numbers| {
+        let write = |logger: &mut Logger, numbers| {
             let (batch, n) = rows(numbers);
             logger.rows(id, n, batch);
             logger.flush(id);

@@ -9,6 +9,7 @@ mod curve;
 mod helper;
 mod hosts;
 mod install;
+mod layout;
 mod mail;
 mod nodes;
 mod offline;
@@ -52,6 +53,7 @@ current folder. NODES are names, or all, manager, loggers, proxies, workers; wit
   cron [enable|disable|?|--no-watch]  look after nodes and the archive; meant to run every few minutes. What it says
                          is mailed to MailTo where there is a SendMail
   archiver [-1] [OPTIONS] QUEUE ARCHIVE  take rotated logs of a queue folder into an archive, once (-1) or for good
+  layout [OPTIONS]       write cluster-layout.zeek for nodes that something else starts; -h lists the options
   help                   this text
 
 Nodes on other hosts are reached with the command 'ssh', which must not ask for passwords. 'install' copies bin, etc, lib and
@@ -140,6 +142,15 @@ fn main() -> ExitCode {
         return match archiver::run(&args[1..]) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if args.first().is_some_and(|a| a == "layout") {
+        return match layout::run(&args[1..]) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 eprintln!("error: {e}");
                 ExitCode::FAILURE

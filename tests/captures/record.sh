@@ -3,9 +3,9 @@
 # Needs root and Debian's iproute2 tcpdump nginx-light curl openssl dnsmasq dnsutils openssh-server openssh-client
 # netcat-openbsd vsftpd swaks exim4-daemon-light redis-server mosquitto mosquitto-clients iputils-ping ethtool
 # ngircd dante-server rsyslog bsdutils snmpd snmp ntpsec dovecot-imapd dovecot-pop3d udhcpc krb5-kdc krb5-admin-server
-# krb5-user slapd ldap-utils freeradius freeradius-utils sip-tester samba smbclient rpcbind mariadb-server
-# tigervnc-standalone-server xrdp freerdp2-x11 xvfb; for quic, websocket, modbus and vnc an interpreter with aioquic,
-# websockets, pymodbus and vncdotool from PyPI, named by PYTHON.
+# krb5-user slapd ldap-utils freeradius freeradius-utils sip-tester samba smbclient rpcbind mariadb-server postgresql
+# tigervnc-standalone-server tigervnc-tools xrdp freerdp2-x11 xvfb; for quic, websocket, modbus, vnc and postgresql an
+# interpreter with aioquic, websockets, pymodbus, vncdotool, psycopg2 and asyncpg from PyPI, named by PYTHON.
 # usage: record.sh [NAME ...]      records all, or the named ones
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -279,6 +279,8 @@ snmp() {
 		sysLocation a test
 		createUser nose SHA "tapirtapir"
 		rouser nose auth
+		createUser ear SHA "tapirtapir" AES "tapirtapir"
+		rouser ear priv
 	CONF
 	run_server env SNMP_PERSISTENT_DIR="$work/snmp" snmpd -f -C -c "$work/snmpd.conf" -Lf "$work/snmpd.log"
 	snmp_client() {
@@ -290,6 +292,16 @@ snmp() {
 		$client snmpget -v3 -u nose -l authNoPriv -a SHA -A tapirtapir 10.99.0.2 1.3.6.1.2.1.1.6.0
 	}
 	capture snmp snmp_client
+	echo 'disableAuthorization yes' >"$work/snmptrapd.conf"
+	run_server env SNMP_PERSISTENT_DIR="$work/snmp" snmptrapd -f -C -c "$work/snmptrapd.conf" -Lf "$work/snmptrapd.log" udp:10.99.0.2:162
+	snmp_notes() {
+		$client snmpbulkget -v2c -c tapir -Cr2 10.99.0.2 1.3.6.1.2.1.1.5 1.3.6.1.2.1.1.6
+		$client snmptrap -v1 -c tapir 10.99.0.2 1.3.6.1.4.1.9 10.1.1.1 6 17 100 1.3.6.1.2.1.1.6.0 s here
+		$client snmptrap -v2c -c tapir 10.99.0.2 100 1.3.6.1.4.1.9 1.3.6.1.2.1.1.6.0 i -5
+		$client snmpinform -v2c -c tapir -t 1 -r 0 10.99.0.2 100 1.3.6.1.4.1.9 1.3.6.1.2.1.1.6.0 a 1.2.3.4
+		$client snmpget -v3 -u ear -l authPriv -a SHA -A tapirtapir -x AES -X tapirtapir 10.99.0.2 1.3.6.1.2.1.1.6.0
+	}
+	capture snmp-notes snmp_notes
 }
 
 ntp() {
@@ -382,9 +394,9 @@ quic() {
 		    await serve("10.99.0.2", 8443, configuration=c, stream_handler=answer, retry=True)
 		    await asyncio.Future()
 
-		async def ask(port, version):
-		    c = QuicConfiguration(alpn_protocols=["tapir"], server_name="www.tapir.test", verify_mode=0)
-		    c.supported_versions = [version]; c.original_version = version
+		async def ask(port, *versions, protocol="tapir"):
+		    c = QuicConfiguration(alpn_protocols=[protocol], server_name="www.tapir.test", verify_mode=0)
+		    c.supported_versions = list(versions); c.original_version = versions[-1]
 		    async with connect("10.99.0.2", port, configuration=c) as q:
 		        reader, writer = await q.create_stream()
 		        writer.write(b"nose"); writer.write_eof()
@@ -393,6 +405,12 @@ quic() {
 		async def main():
 		    if sys.argv[1] == "listen":
 		        await listen(sys.argv[2])
+		    if sys.argv[1] == "turn":
+		        try:
+		            await ask(443, Version.VERSION_1, protocol="nose")
+		        except ConnectionError:
+		            pass
+		        return await ask(443, Version.VERSION_2, Version.VERSION_1)
 		    await ask(443, Version.VERSION_1)
 		    await ask(443, Version.VERSION_2)
 		    await ask(8443, Version.VERSION_1)
@@ -401,8 +419,9 @@ quic() {
 	PY
 	run_server "${PYTHON:-python3}" "$work/quic.py" listen "$work"
 	sleep 1
-	quic_client() { $client "${PYTHON:-python3}" "$work/quic.py" ask; }
-	capture quic quic_client
+	quic_client() { $client "${PYTHON:-python3}" "$work/quic.py" "$1"; }
+	capture quic quic_client ask
+	capture quic-turns quic_client turn
 }
 
 websocket() {
@@ -620,11 +639,80 @@ mysql() {
 	capture mysql mysql_client
 }
 
+postgresql() {
+	certificate
+	local bin
+	bin=$(echo /usr/lib/postgresql/*/bin)
+	mkdir -p "$work/pg"; chmod 777 "$work"; cp "$work/cert.pem" "$work/key.pem" "$work/pg"; chmod 600 "$work/pg/key.pem"
+	chown -R postgres "$work/pg"
+	echo secret >"$work/password"; chmod 644 "$work/password"
+	as_postgres() { $server setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+	as_postgres "$bin/initdb" -D "$work/pg/data" -U anna --pwfile="$work/password" -A scram-sha-256 --no-sync >/dev/null
+	cat >"$work/pg/data/pg_hba.conf" <<-CONF
+		hostssl sealed all all scram-sha-256
+		host all bert all md5
+		host all carl all trust
+		host all dora all password
+		host all all all scram-sha-256
+	CONF
+	as_postgres "$bin/postgres" -D "$work/pg/data" -k "$work/pg" -h 10.99.0.2 -c ssl=on -c ssl_cert_file="$work/pg/cert.pem" \
+		-c ssl_key_file="$work/pg/key.pem" -c fsync=off -c password_encryption=md5 >"$work/pg.log" 2>&1 & pids+=($!)
+	sleep 4
+	export PGPASSWORD=secret
+	$server psql -h 10.99.0.2 -U anna -d postgres -c "create role bert login password 'secret'" -c "create role carl login" \
+		-c "set password_encryption='scram-sha-256'" -c "create role dora login password 'secret'" -c "create database sealed" >/dev/null
+	cat >"$work/pg.py" <<-'PY'
+		import asyncio, asyncpg, psycopg2
+		at = dict(host="10.99.0.2", user="carl", sslmode="disable", gssencmode="disable")
+		c = psycopg2.connect(dbname="postgres", **at)
+		c.cursor().execute("set client_min_messages = notice; do $$ begin raise notice 'a nose'; end $$; select 1; select 2, 3")
+		import io
+		c.cursor().execute("create temporary table t(a int, b text)")
+		c.cursor().copy_expert("copy t from stdin", io.StringIO("1\tone\n2\t\\\\N\n"))
+		c.cursor().copy_expert("copy t to stdout", io.StringIO())
+		c.commit(); c.close()
+
+		async def extended():
+		    c = await asyncpg.connect(host="10.99.0.2", user="dora", password="secret", database="postgres", ssl=False)
+		    await c.fetch("select generate_series(1, $1::int)", 3)
+		    await c.executemany("select $1::text", [("a",), ("b",)])
+		    try:
+		        await c.fetch("select nose from nobody")
+		    except asyncpg.PostgresError:
+		        pass
+		    try:
+		        await c.execute("select pg_sleep(3)", timeout=0.3)
+		    except asyncio.TimeoutError:
+		        pass
+		    await c.close()
+		asyncio.run(extended())
+	PY
+	postgresql_client() {
+		local to="host=10.99.0.2 gssencmode=disable"
+		$client psql -Atc "select 1 union select 2" "$to user=anna dbname=postgres sslmode=disable application_name=tapir"
+		$client psql -Atc "create temporary table t(a int); insert into t values (1), (2); delete from t; select nose" \
+			"$to user=bert dbname=postgres sslmode=allow"
+		PGPASSWORD=wrong $client psql -Atc "select 1" "$to user=anna dbname=postgres sslmode=disable"
+		$client psql -Atc "select 1" "$to user=carl dbname=nowhere sslmode=disable"
+		$client psql -Atc "select 1" "$to user=anna dbname=sealed sslmode=require"
+		$client "${PYTHON:-python3}" "$work/pg.py"
+	}
+	capture postgresql postgresql_client
+}
 vnc() {
 	run_server Xtigervnc :77 -rfbport 5900 -SecurityTypes None -geometry 32x32 -localhost no -desktop tapir
 	sleep 2
 	vnc_client() { $client timeout 20 "${PYTHON:-python3}" -m vncdotool.command -s 10.99.0.2::5900 capture "$work/screen.png"; }
 	capture vnc vnc_client
+	vncpasswd -f <<<secret >"$work/vnc.key"
+	run_server Xtigervnc :78 -rfbport 5901 -SecurityTypes VncAuth -PasswordFile "$work/vnc.key" -geometry 32x32 -localhost no -desktop nose
+	sleep 2
+	vnc_guesses() {
+		for password in secret wrong; do
+			$client timeout 5 "${PYTHON:-python3}" -m vncdotool.command -s 10.99.0.2::5901 -p $password capture "$work/screen.png"
+		done
+	}
+	capture vnc-guesses vnc_guesses
 }
 
 # with the encryption of the protocol itself, and with TLS
@@ -671,5 +759,5 @@ modbus() {
 }
 
 all=(web dns ssh scans mail ftp mqtt redis irc socks syslog snmp ntp post quic websocket dtls dhcp baselines
-	kerberos ldap radius sip smb rpc mysql vnc rdp modbus)
+	kerberos ldap radius sip smb rpc mysql postgresql vnc rdp modbus)
 for part in "${@:-${all[@]}}"; do "$part"; done

@@ -113,6 +113,7 @@ fn syslog() {
 #[test]
 fn snmp() {
     check("snmp", &["conn", "snmp"]);
+    check("snmp-notes", &["conn", "snmp"]);
 }
 
 #[test]
@@ -148,6 +149,7 @@ fn imap() {
 #[test]
 fn quic() {
     check("quic", &["conn", "quic", "ssl"]);
+    check("quic-turns", &["conn", "quic", "ssl"]);
 }
 
 #[test]
@@ -225,8 +227,14 @@ fn mysql() {
 }
 
 #[test]
+fn postgresql() {
+    check("postgresql", &["conn", "postgresql"]);
+}
+
+#[test]
 fn vnc_and_rdp() {
     check("vnc", &["conn", "rfb"]);
+    check("vnc-guesses", &["conn", "rfb"]);
     check("rdp", &["conn", "rdp", "ssl"]);
 }
 

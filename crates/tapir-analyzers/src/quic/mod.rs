@@ -37,7 +37,8 @@ struct Side {
 #[derive(Default)]
 pub struct Quic {
     keys: Option<[Keys; 2]>,
-    keyed_by: Vec<u8>,
+    /// The version and the connection id that the keys are of.
+    keyed_by: (u32, Vec<u8>),
     after_retry: bool,
     sides: [Side; 2],
     ssl: Option<NodeIx>,
@@ -91,10 +92,8 @@ impl Quic {
         let version = c.u32()?;
         let dcid = c.vec8()?;
         let scid = c.vec8()?;
-        if version == 0 {
-            return None;
-        }
-        // Drafts are told of by name, and nothing more.
+        // Drafts are told of by name, and nothing more. A server that lists the versions it knows (RFC 9000, section
+        // 17.2.1) has 0 for its version, which nobody knows either.
         if version != 1 && version != V2 {
             raise!(cx, quic_unhandled_version, is_orig, version as u64, dcid, scid);
             let why = grammar::at(
@@ -160,13 +159,17 @@ impl Quic {
         packet: &[u8],
         pn_at: usize,
     ) {
-        if is_orig && (self.keys.is_none() || self.after_retry) {
-            self.keys = keys::initial(version, dcid);
-            self.keyed_by = dcid.to_vec();
-            self.after_retry = false;
-        }
         if self.sides[is_orig as usize].hello {
             return;
+        }
+        if is_orig && (self.keys.is_none() || self.after_retry) {
+            self.keys = keys::initial(version, dcid);
+            self.keyed_by = (version, dcid.to_vec());
+            self.after_retry = false;
+        } else if self.keys.is_some() && self.keyed_by.0 != version {
+            // The server goes on in another version that the client knows (RFC 9368, section 2.3), from the same id.
+            self.keys = keys::initial(version, &self.keyed_by.1);
+            self.keyed_by.0 = version;
         }
         let Some(k) = self.keys.as_ref() else { return };
         let Some(plain) = k[is_orig as usize].open(packet, pn_at) else {
@@ -242,7 +245,11 @@ impl Quic {
         if end > MAX_CRYPTO || end <= s.done || s.crypto.len() > 1000 {
             return;
         }
-        s.crypto.entry(off).or_insert_with(|| data.to_vec());
+        // What is sent again may be cut elsewhere: the longer piece has the shorter one in it.
+        let piece = s.crypto.entry(off).or_default();
+        if piece.len() < data.len() {
+            *piece = data.to_vec();
+        }
         while let Some((&o, _)) = s.crypto.first_key_value() {
             if o > s.done {
                 break;

@@ -70,6 +70,7 @@ function add_letter(c: connection, is_orig: bool, letter: string)
 	rec$history_state += is_orig ? to_upper(letter) : letter;
 	}
 
+# The first ids that a side gives count; it may give others later.
 function set_conn_ids(c: connection, is_orig: bool, dcid: string, scid: string)
 	{
 	local rec = c$quic;
@@ -79,9 +80,10 @@ function set_conn_ids(c: connection, is_orig: bool, dcid: string, scid: string)
 		if ( ! rec?$client_initial_dcid && |dcid| > 0 )
 			rec$client_initial_dcid = bytestring_to_hexstr(dcid);
 
-		rec$client_scid = bytestring_to_hexstr(scid);
+		if ( ! rec?$client_scid )
+			rec$client_scid = bytestring_to_hexstr(scid);
 		}
-	else
+	else if ( ! rec?$server_scid )
 		rec$server_scid = bytestring_to_hexstr(scid);
 	}
 

@@ -86,7 +86,7 @@ event snmp_get_request(c: connection, is_orig: bool, header: SNMP::Header, pdu: 
 event snmp_get_bulk_request(c: connection, is_orig: bool, header: SNMP::Header, pdu: SNMP::BulkPDU) &priority=5
 	{
 	local s = set_session(c, header);
-	++s$get_bulk_requests;
+	s$get_bulk_requests += |pdu$bindings|;
 	}
 
 event snmp_get_next_request(c: connection, is_orig: bool, header: SNMP::Header, pdu: SNMP::PDU) &priority=5

@@ -354,3 +354,109 @@ fn leaving_a_session_of_smb_1_is_told_of_from_both_sides() {
         assert!(raised(&got, events::SMB1_LOGOFF_ANDX, side), "{got:?}");
     }
 }
+
+/// A packet of MySQL.
+fn mysql_packet(seq: u8, body: &[u8]) -> Vec<u8> {
+    [&[body.len() as u8, 0, 0, seq][..], body].concat()
+}
+
+/// A MySQL session whose user is known; what led there has been told.
+fn mysql_session() -> Bench {
+    let mut b = Bench::new("MYSQL", Transport::Tcp);
+    let greeting =
+        b"\x0a8.0\0\x01\0\0\0saltsalt\0\x00\x82\x21\x02\0\x08\0\x15\0\0\0\0\0\0\0\0\0\0saltsaltsalt\0native\0";
+    b.stream(false, &mysql_packet(0, greeting));
+    let login = [&[0, 0x82, 8, 0, 0, 0, 0, 1, 33][..], &[0; 23], b"me\0\x02pwnative\0"].concat();
+    b.stream(true, &mysql_packet(1, &login));
+    b.stream(false, &mysql_packet(2, b"\0\0\0\x02\0\0\0"));
+    b.events();
+    b
+}
+
+#[test]
+fn a_file_that_a_mysql_server_asks_for_holds_no_commands() {
+    let mut b = mysql_session();
+    b.stream(true, &mysql_packet(0, b"\x03LOAD DATA LOCAL INFILE 'a' INTO TABLE t"));
+    b.stream(false, &mysql_packet(1, b"\xfba"));
+    b.events();
+    b.stream(true, &mysql_packet(2, b"\x01\x0a\x02\x0a"));
+    b.stream(true, &mysql_packet(3, b""));
+    b.stream(false, &mysql_packet(4, b"\xff\xff\xff\x01\x01\x01\0\0\0\x04copy"));
+    assert_eq!(b.events(), [""; 0]);
+    b.stream(false, &mysql_packet(5, b"\0\x02\0\x02\0\0\0"));
+    b.stream(true, &mysql_packet(0, b"\x0e"));
+    let got = b.events();
+    assert!(raised(&got, events::MYSQL_OK, "2"), "{got:?}");
+    assert!(raised(&got, events::MYSQL_COMMAND_REQUEST, "14"), "{got:?}");
+}
+
+#[test]
+fn methods_of_sip_are_letters() {
+    let got = talk(
+        "SIP",
+        Transport::Udp,
+        &[(true, b"X-ASK sip:a@b SIP/2.0\r\nTo: a\r\n\r\n")],
+    );
+    assert!(!raised(&got, events::SIP_REQUEST, ""), "{got:?}");
+    assert!(raised(&got, events::ANALYZER_VIOLATION_INFO, ""), "{got:?}");
+    let got = talk(
+        "SIP",
+        Transport::Udp,
+        &[(true, b"ASK sip:a@b SIP/2.0\r\nTo: a\r\n\r\n")],
+    );
+    assert!(raised(&got, events::SIP_REQUEST, "ASK"), "{got:?}");
+}
+
+#[test]
+fn versions_that_a_quic_server_lists_are_not_its_version() {
+    let got = talk(
+        "QUIC",
+        Transport::Udp,
+        &[(false, b"\xc0\0\0\0\0\x01d\x01s\x6b\x33\x43\xcf")],
+    );
+    assert!(raised(&got, events::QUIC_UNHANDLED_VERSION, "d"), "{got:?}");
+}
+
+#[test]
+fn messages_of_irc_that_lack_something_are_odd() {
+    let lines: [(bool, &[u8], &str); 12] = [
+        (true, b"PRIVMSG #c", "irc_invalid_privmsg_message_format"),
+        (true, b"NOTICE n", "irc_invalid_notice_message_format"),
+        (true, b"SQUERY s", "irc_invalid_squery_message_format"),
+        (true, b"OPER n", "irc_invalid_oper_message_format"),
+        (true, b"KICK #c", "irc_invalid_kick_message_format"),
+        (true, b"INVITE n", "irc_invalid_invite_message_format"),
+        (true, b"WHOIS", "irc_invalid_whois_message_format"),
+        (false, b":s NJOIN #c :", "irc_invalid_njoin_line"),
+        (false, b":s 311 me n u", "irc_invalid_whois_user_line"),
+        (false, b":s 332 me #c", "irc_invalid_topic_reply"),
+        (false, b":s 352 me #c u h", "irc_invalid_who_line"),
+        (false, b":s 353 me =", "irc_invalid_names_line"),
+    ];
+    for (is_orig, line, weird) in lines {
+        let line = [line, b"\r\n"].concat();
+        let got = talk("IRC", Transport::Tcp, &[(is_orig, &line)]);
+        assert!(raised(&got, events::CONN_WEIRD, weird), "{weird}: {got:?}");
+    }
+    let whole: &[u8] =
+        b":s 353 \r\n:s 353 me = #c :\r\n:s 352 me #c u h s n H :0\r\n:s 332 me #c :\r\n:s 311 me n u h * :\r\n";
+    let got = talk("IRC", Transport::Tcp, &[(false, whole)]);
+    assert!(!raised(&got, events::CONN_WEIRD, ""), "{got:?}");
+}
+
+#[test]
+fn a_plain_login_to_pop3_without_its_parts_is_odd() {
+    let turns = |answer| {
+        [
+            (false, &b"+OK\r\n"[..]),
+            (true, b"AUTH PLAIN\r\n"),
+            (false, b"+ \r\n"),
+            (true, answer),
+        ]
+    };
+    // `me`, then `\0me\0pw`.
+    let got = talk("POP3", Transport::Tcp, &turns(b"bWU=\r\n"));
+    assert!(raised(&got, events::CONN_WEIRD, "pop3_malformed_auth_plain"), "{got:?}");
+    let got = talk("POP3", Transport::Tcp, &turns(b"AG1lAHB3\r\n"));
+    assert!(!raised(&got, events::CONN_WEIRD, ""), "{got:?}");
+}

@@ -70,6 +70,11 @@ fn words(s: &[u8]) -> Vec<&[u8]> {
     s.split(|&b| b == b' ').filter(|w| !w.is_empty()).collect()
 }
 
+/// Whether there are parameters, but fewer than `n`. As recorded: a reply without any is not odd.
+fn lacks(params: &[u8], n: usize) -> bool {
+    (1..n).contains(&words(params).len())
+}
+
 /// The number before a word in a text like `I have 3 clients`.
 fn numbers(s: &[u8]) -> Vec<u64> {
     words(s)
@@ -151,9 +156,15 @@ impl Session {
                 }
             }
             265 | 266 => {
+                if !after.is_empty() && !after.contains(&b':') {
+                    return cx.weird("invalid_irc_global_users_reply", "");
+                }
                 raise!(cx, irc_global_users, is_orig, prefix, tail(after));
             }
             311 => {
+                if lacks(after, 5) {
+                    return cx.weird("irc_invalid_whois_user_line", "");
+                }
                 let n = cut(&mut after);
                 let (user, host) = (cut(&mut after), cut(&mut after));
                 cut(&mut after);
@@ -163,6 +174,9 @@ impl Session {
                 raise!(cx, irc_whois_operator_line, is_orig, cut(&mut after));
             }
             319 => {
+                if lacks(after, 2) {
+                    return cx.weird("irc_invalid_whois_channel_line", "");
+                }
                 let n = cut(&mut after);
                 if wants!(cx, irc_whois_channel_line) {
                     let set = cx.string_set(&words(tail(after)));
@@ -170,10 +184,16 @@ impl Session {
                 }
             }
             332 => {
+                if lacks(after, 2) {
+                    return cx.weird("irc_invalid_topic_reply", "");
+                }
                 let ch = cut(&mut after);
                 raise!(cx, irc_channel_topic, is_orig, ch, tail(after));
             }
             352 => {
+                if lacks(after, 7) {
+                    return cx.weird("irc_invalid_who_line", "");
+                }
                 let target = cut(&mut p);
                 let f = [
                     cut(&mut p),
@@ -202,6 +222,9 @@ impl Session {
                 );
             }
             353 => {
+                if lacks(after, 3) {
+                    return cx.weird("irc_invalid_names_line", "");
+                }
                 let ty = cut(&mut after);
                 let ch = cut(&mut after);
                 if wants!(cx, irc_names_info) {
@@ -243,6 +266,16 @@ impl Session {
         match cmd {
             b"PRIVMSG" | b"NOTICE" | b"SQUERY" => {
                 let target = cut(&mut p);
+                if target.is_empty() || p.is_empty() {
+                    return cx.weird(
+                        match cmd {
+                            b"PRIVMSG" => "irc_invalid_privmsg_message_format",
+                            b"NOTICE" => "irc_invalid_notice_message_format",
+                            _ => "irc_invalid_squery_message_format",
+                        },
+                        "",
+                    );
+                }
                 let msg = tail(p);
                 // The marks around the text are not asked for.
                 let text = msg.strip_prefix(b"\x01").unwrap_or(msg);
@@ -277,10 +310,16 @@ impl Session {
             }
             b"OPER" => {
                 let (name, pw) = (cut(&mut p), cut(&mut p));
+                if pw.is_empty() {
+                    return cx.weird("irc_invalid_oper_message_format", "");
+                }
                 raise!(cx, irc_oper_message, is_orig, name, pw);
             }
             b"KICK" => {
                 let (chans, users) = (cut(&mut p), cut(&mut p));
+                if users.is_empty() {
+                    return cx.weird("irc_invalid_kick_message_format", "");
+                }
                 raise!(cx, irc_kick_message, is_orig, prefix, chans, users, tail(p));
             }
             b"JOIN" => self.join(cx, is_orig, prefix, params),
@@ -301,6 +340,9 @@ impl Session {
                 raise!(cx, irc_nick_message, is_orig, nick(prefix), new);
             }
             b"WHO" => {
+                if p.is_empty() {
+                    return cx.weird("irc_invalid_who_message_format", "");
+                }
                 let mask = cut(&mut p);
                 raise!(cx, irc_who_message, is_orig, tail(mask), p == b"o");
             }
@@ -309,7 +351,7 @@ impl Session {
                 let (server, users) = match w[..] {
                     [s, u, ..] => (s, u),
                     [u] => (&b""[..], u),
-                    _ => (&b""[..], &b""[..]),
+                    _ => return cx.weird("irc_invalid_whois_message_format", ""),
                 };
                 raise!(cx, irc_whois_message, is_orig, server, users);
             }
@@ -318,9 +360,15 @@ impl Session {
             }
             b"INVITE" => {
                 let n = cut(&mut p);
+                if p.is_empty() {
+                    return cx.weird("irc_invalid_invite_message_format", "");
+                }
                 raise!(cx, irc_invite_message, is_orig, prefix, n, tail(p));
             }
             b"MODE" => {
+                if p.is_empty() {
+                    return cx.weird("irc_invalid_mode_message_format", "");
+                }
                 raise!(cx, irc_mode_message, is_orig, prefix, p);
             }
             b"PASS" => {
@@ -375,6 +423,9 @@ impl Session {
     fn njoin(&mut self, cx: &mut Cx, is_orig: bool, params: &[u8]) {
         let mut p = params;
         let chan = cut(&mut p);
+        if tail(p).is_empty() {
+            return cx.weird("irc_invalid_njoin_line", "");
+        }
         let t = cx.q.bindings().table(types::IRC_JOIN_LIST);
         for u in tail(p).split(|&b| b == b',') {
             let (mode, name): (&[u8], &[u8]) = match u {

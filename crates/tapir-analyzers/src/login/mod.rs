@@ -70,11 +70,8 @@ impl Dialogue {
                 raise!(cx, login_output_line, line);
                 return;
             }
-            State::Confused => {
-                raise!(cx, login_confused_text, line);
-                return;
-            }
-            State::Skip => return,
+            // Of a dialogue that is not understood only the typed lines are told.
+            State::Confused | State::Skip => return,
             State::Authenticate => {}
         }
         let texts = &cx.sh.opts.login;

@@ -19,6 +19,9 @@ const CLIENT_LENENC_AUTH: u32 = 0x20_0000;
 const CLIENT_DEPRECATE_EOF: u32 = 0x100_0000;
 const CLIENT_QUERY_ATTRIBUTES: u32 = 0x800_0000;
 
+/// How MariaDB begins to say how far it has come: with the form of an error that no error has.
+const PROGRESS: &[u8] = b"\xff\xff\xff";
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -53,6 +56,8 @@ pub struct Packets {
     caps: u32,
     server_caps: u32,
     tls: bool,
+    /// The server asked for the contents of a file, whose end is an empty packet.
+    file: bool,
 }
 
 /// A length-encoded integer.
@@ -159,6 +164,9 @@ impl Packets {
     fn result(&mut self, cx: &mut Cx, first: u8, p: &[u8]) -> Option<()> {
         let mut c = Cursor::new(p);
         let eof = first == 0xfe && p.len() < 9;
+        if p.starts_with(PROGRESS) {
+            return Some(());
+        }
         if first == 0xff && !matches!(self.expect, Expect::Nothing) {
             c.u8();
             self.error(cx, &mut c);
@@ -182,7 +190,10 @@ impl Packets {
                     self.ok(cx, &mut c)?;
                     self.expect = Expect::Nothing;
                 }
-                0xfb => self.expect = Expect::Status,
+                0xfb => {
+                    self.expect = Expect::Status;
+                    self.file = true;
+                }
                 _ => {
                     let n = lenenc(&mut c)?;
                     self.expect = Expect::Columns(n);
@@ -248,6 +259,10 @@ impl Packets {
             Phase::Handshake => self.handshake(cx, p),
             Phase::Auth => {
                 raise!(cx, mysql_auth_more_data, true, p);
+                Some(())
+            }
+            Phase::Command if self.file => {
+                self.file = !p.is_empty();
                 Some(())
             }
             Phase::Command => self.command(cx, p),

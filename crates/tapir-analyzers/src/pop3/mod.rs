@@ -109,7 +109,7 @@ impl Session {
         }
     }
 
-    fn auth_line(&mut self, _cx: &mut Cx, line: &[u8]) {
+    fn auth_line(&mut self, cx: &mut Cx, line: &[u8]) {
         if line == b"*" {
             self.auth = Auth::None;
             return;
@@ -117,6 +117,10 @@ impl Session {
         let text = base64(line);
         match self.auth {
             Auth::Plain => {
+                // For whom, who, and the password (RFC 4616).
+                if text.iter().filter(|b| **b == 0).count() < 2 {
+                    cx.weird("pop3_malformed_auth_plain", "");
+                }
                 let mut parts = text.split(|&b| b == 0).skip(1);
                 self.user = parts.next().unwrap_or(b"").to_vec();
                 self.password = parts.next().unwrap_or(b"").to_vec();

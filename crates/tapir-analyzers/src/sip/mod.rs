@@ -23,8 +23,9 @@ fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l))
 }
 
+/// Methods are letters only, whatever else the specification allows in tokens.
 fn is_method(w: &[u8]) -> bool {
-    !w.is_empty() && w.iter().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
+    !w.is_empty() && w.iter().all(u8::is_ascii_alphabetic)
 }
 
 impl Sip {

@@ -136,8 +136,12 @@ const frag_max_bytes: count = 268435456 &redef;
 const global_hash_seed: string = "" &redef;
 const icmp_inactivity_timeout: interval = 1min &redef;
 const ignore_checksums: bool = F &redef;
+## Whether TCP keep-alives are left out of the retransmissions that `conn_stats` tells: segments that repeat the last byte
+## which was acknowledged (RFC 9293, section 3.8.4).
 const ignore_keep_alive_rexmit: bool = F &redef;
+## Has no effect here: packets and messages are waited for with the system's own means.
 const io_poll_interval_default: count = 100 &redef;
+## Has no effect here, as `io_poll_interval_default`.
 const io_poll_interval_live: count = 10 &redef;
 const log_rotate_base_time: string = "0:00" &redef;
 const max_analyzer_violations: count = 1000 &redef;
@@ -151,20 +155,29 @@ const mmdb_country_db: string = "GeoLite2-Country.mmdb" &redef;
 const mmdb_dir: string = "" &redef;
 const mmdb_dir_fallbacks: vector of string = vector("/usr/share/GeoIP", "/var/lib/GeoIP", "/usr/local/share/GeoIP", "/usr/local/var/GeoIP") &redef;
 const mmdb_stale_check_interval: interval = 5min &redef;
+## A session of NetBIOS over datagrams ends when it was silent for so long.
 const netbios_ssn_session_timeout: interval = 15sec &redef;
+## A TCP or UDP connection ends as after a timeout when it is so old and no analyzer knows its application; 0 for never.
 const non_analyzed_lifetime: interval = 0sec &redef;
 const packet_filter_default: bool = F &redef;
 const packet_source_inactivity_timeout: interval = 100msec &redef;
 const partial_connection_ok: bool = T &redef;
 const peer_description: string = "zeek" &redef;
+## After how many seconds of network time, packets or bytes the next line is written to `pkt_profile_file`.
 const pkt_profile_freq: double = 0.0 &redef;
+## What `pkt_profile_freq` counts.
 const pkt_profile_mode: pkt_profile_modes = PKT_PROFILE_MODE_NONE &redef;
+## How often `misc/profiling` writes.
 const profiling_interval: interval = 0sec &redef;
+## Whether `-w` writes all packets that are analysed, each before its analysis. Otherwise a packet is written after it, and those of
+## connections that `set_record_packets` names are not.
 const record_all_packets: bool = F &redef;
 const report_gaps_for_partial: bool = F &redef;
 const rpc_max_pending_calls: count = 1000 &redef;
 const rpc_timeout: interval = 24sec &redef;
+## For scripts that are to behave otherwise in a test; nothing else asks for it.
 const running_under_test: bool = F &redef;
+## Has no effect here: patterns of signatures are matched all at once.
 const sig_max_group_size: count = 50 &redef;
 const skip_http_data: bool = F &redef;
 const table_expire_delay: interval = 10msec &redef;
@@ -199,6 +212,7 @@ const udp_content_delivery_ports_resp: table[port] of bool = {} &redef;
 const udp_inactivity_timeout: interval = 1min &redef;
 const unknown_ip_inactivity_timeout: interval = 1min &redef;
 const use_conn_size_analyzer: bool = T &redef;
+## Has no effect here: analysis is bounded, and needs no watchdog.
 const watchdog_interval: interval = 10sec &redef;
 const zeek_script_args: vector of string = vector();
 
@@ -1475,14 +1489,19 @@ global http_entity_data_delivery_size: count = 1500 &redef;
 global interfaces: string = "" &redef &add_func=add_interface;
 global login_failure_msgs: set[string] = {} &redef;
 global login_non_failure_msgs: set[string] = {} &redef;
+## Has no effect here: logins are recognized without their prompts.
 global login_prompts: set[string] = {} &redef;
 global login_success_msgs: set[string] = {} &redef;
 global login_timeouts: set[string] = {} &redef;
 global mime_segment_length: count = 1024 &redef;
 global mime_segment_overlap_length: count = 0 &redef;
+## Where a line is written every `pkt_profile_freq`: the network time, seconds since the first packet, seconds of processor
+## time in user mode and in the kernel, bytes of memory, and how many packets and bytes there were.
 global pkt_profile_file: file of string &redef;
 global profiling_file: file of string &redef;
 global restrict_filters: table[string] of string = {} &redef;
+## Filters in the language of captures, and the event that is raised for each packet that one matches, with the filter and the
+## packet's headers. They are read at the first packet; what they match is analysed all the same.
 global secondary_filters: table[string] of event(filter: string, pkt: pkt_hdr) = {} &redef;
 global signature_files: string = "" &redef &add_func=add_signature_file;
 global skip_authentication: set[string] = {} &redef;

@@ -1,5 +1,6 @@
 //! The main loop: start-up, packets, timers, shutdown.
 
+mod aside;
 mod fed;
 #[cfg(target_os = "linux")]
 mod live;
@@ -22,6 +23,7 @@ use tapir_interface::{events, records, slots};
 use tapir_packet::{Filter, RawPacket, Sharer, Source, SourceError, Weirds};
 use tapir_vm::Severity;
 
+use self::aside::Aside;
 use self::patience::NamePatience;
 use crate::bif::conn_log;
 use crate::config::{Config, Input};
@@ -64,6 +66,10 @@ pub struct Engine {
     unprocessed: Option<Dumper>,
     /// Where packets go that are analysed.
     written: Option<Dumper>,
+    /// Whether those are all, whatever scripts say (`record_all_packets`).
+    writes_all: bool,
+    /// What else scripts have done with packets.
+    aside: Aside,
     /// Whether signals and `terminate()` end this node, or it is told when to end.
     ends_itself: bool,
     /// What the nodes of this process share, and this one's place among them.
@@ -290,6 +296,7 @@ impl Engine {
         if let Some(s) = crate::globals::seconds(&core.vm, "Log::flush_interval") {
             outgoing.interval = s;
         }
+        let writes_all = crate::globals::flag(&core.vm, "record_all_packets") == Some(true);
         let manager = core.host.files.manager.clone();
         let core: SharedCore = Rc::new(RefCell::new(core));
         if let Some(net) = &mut core.borrow_mut().host.net {
@@ -322,6 +329,8 @@ impl Engine {
             fresh: Fresh::default(),
             unprocessed: config.unprocessed_file.as_deref().map(dumper),
             written: config.write_file.as_deref().map(dumper),
+            writes_all,
+            aside: Aside::default(),
             wants_changes: None,
         })
     }
@@ -589,6 +598,7 @@ impl Engine {
             core.vm.set_network_time(wall);
         }
         core.vm.queue().push(events::ZEEK_INIT, Vec::new());
+        crate::idle::tell(&mut core.vm, &mut core.host);
         let top = core.vm.run_top_level(&mut core.host);
         if let Err(e) = top {
             if let tapir_vm::RtError::Exit(code) = e {
@@ -652,11 +662,10 @@ impl Engine {
                     if !self.is_wanted(&raw)? {
                         continue;
                     }
-                    self.keep(&raw)?;
                     if let Some(due) = pace.as_mut().and_then(|p| p.due(raw.ts())) {
                         std::thread::sleep(due);
                     }
-                    self.packet(&raw);
+                    self.take(&raw)?;
                     if show && self.n_packets.is_multiple_of(8192) && begun.elapsed().as_secs() > shown {
                         shown = begun.elapsed().as_secs();
                         let mb = self.n_bytes as f64 / 1e6;
@@ -683,6 +692,23 @@ impl Engine {
             events::pcap_file_done(core.vm.queue(), path.as_bytes());
             core.drain();
         }
+    }
+
+    /// Analyses a packet, and writes it to the file for those that are analysed, if there is one: before its analysis where all
+    /// are written, after it where scripts may say no.
+    fn take(&mut self, raw: &RawPacket<'_>) -> Result<(), String> {
+        if self.writes_all {
+            self.keep(raw)?;
+        }
+        self.packet(raw);
+        if self.writes_all || self.written.is_none() {
+            return Ok(());
+        }
+        let net = |e: &Self| Some(e.core.borrow().host.net.as_ref()?.flow.packet_notes().unrecorded);
+        if net(self) == Some(true) {
+            return Ok(());
+        }
+        self.keep(raw)
     }
 
     /// Writes a packet to the file for those that are analysed, if there is one.
@@ -732,6 +758,7 @@ impl Engine {
             }
         }
         let now = self.step(raw.ts());
+        self.aside.packet(&mut self.core.borrow_mut(), raw);
         let files = self.due_files(now);
         let mut weirds = std::mem::take(&mut self.weirds);
         let sampler = self.sampler.clone();

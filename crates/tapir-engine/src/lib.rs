@@ -17,6 +17,7 @@ pub mod feed;
 pub mod files;
 pub mod globals;
 pub mod host;
+mod idle;
 pub mod input;
 pub mod lazy;
 pub mod load;

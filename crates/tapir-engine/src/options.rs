@@ -39,6 +39,7 @@ pub fn flow(vm: &Vm, o: &mut FlowOptions) {
         o.partial_connection_ok => "partial_connection_ok",
         o.tcp_syn_ack_ok => "tcp_SYN_ack_ok",
         o.tcp_match_undelivered => "tcp_match_undelivered",
+        o.ignore_keep_alive_rexmit => "ignore_keep_alive_rexmit",
         o.detect_filtered_trace => "detect_filtered_trace",
         o.report_gaps_for_partial => "report_gaps_for_partial",
         o.tunnel_validate_vxlan_checksums => "Tunnel::validate_vxlan_checksums",
@@ -204,6 +205,8 @@ pub fn analyzers(vm: &Vm, o: &mut AnalyzerOptions) {
     read!(vm, seconds,
         o.weird_sampling_duration => "Weird::sampling_duration",
         o.dns_session_timeout => "dns_session_timeout",
+        o.netbios_ssn_session_timeout => "netbios_ssn_session_timeout",
+        o.non_analyzed_lifetime => "non_analyzed_lifetime",
         o.rpc_timeout => "rpc_timeout",
     );
     read!(vm, int,
@@ -328,6 +331,7 @@ pub fn wants(q: &EventQueue, old: &Wants) -> Wants {
         tcp_packet: q.wants(events::TCP_PACKET),
         tcp_options: q.wants(events::TCP_OPTION) || q.wants(events::TCP_OPTIONS),
         tcp_rexmit: q.wants(events::TCP_REXMIT),
+        segment_stats: q.wants(events::CONN_STATS),
         rexmit_inconsistency: q.wants(events::REXMIT_INCONSISTENCY),
         icmp6_nd: q.wants(events::ICMP_ROUTER_SOLICITATION)
             || q.wants(events::ICMP_ROUTER_ADVERTISEMENT)

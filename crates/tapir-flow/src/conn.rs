@@ -151,6 +151,24 @@ pub(crate) struct Rare {
     pub retransmissions: u32,
     pub zero_windows: u32,
     pub gaps: u32,
+    pub segments: SegmentStats,
+}
+
+/// What was counted of an endpoint's segments where somebody wants to know ([`crate::Wants::segment_stats`]). Only segments
+/// count that take up sequence numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SegmentStats {
+    /// They bring nothing beyond what was sent before, and so many bytes.
+    pub retransmitted: u32,
+    pub retransmitted_bytes: u64,
+    /// They begin where the one before ended.
+    pub in_order: u32,
+    /// They begin elsewhere and bring something new.
+    pub out_of_order: u32,
+    /// The segment before once more, a part of those that are retransmitted.
+    pub replicated: u32,
+    /// The first sequence number and the length of the segment before.
+    pub(crate) before: Option<(u32, u32)>,
 }
 
 impl Endpoint {
@@ -162,6 +180,11 @@ impl Endpoint {
     /// The rare numbers as they are.
     pub(crate) fn rare(&self) -> Rare {
         self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    /// What was counted of segments.
+    pub fn segments(&self) -> SegmentStats {
+        self.rare().segments
     }
 
     /// The rare numbers to change one.
@@ -201,6 +224,8 @@ pub struct Conn<X> {
     pub weird_seen: bool,
     /// Packets are neither looked at nor counted any more (`skip_further_processing`).
     pub skip: bool,
+    /// Packets are not written to the file for those that are analysed (`set_record_packets`).
+    pub unrecorded: bool,
     pub(crate) uid: Option<Uid>,
     pub(crate) timer_generation: u16,
     pub(crate) app_timers: u16,

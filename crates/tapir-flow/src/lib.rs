@@ -24,7 +24,7 @@ mod tunnels;
 mod udp;
 pub mod uid;
 
-pub use conn::{Conn, ConnId, EncapEntry, Endpoint, TcpState, Transport, TunnelKind};
+pub use conn::{Conn, ConnId, EncapEntry, Endpoint, SegmentStats, TcpState, Transport, TunnelKind};
 pub use key::{ConnTuple, Key};
 pub use options::{Options, Wants};
 pub use sink::{FlowSink, IcmpPacket, MultipleKind, Packet, SynPacket, TcpPacket};

@@ -28,6 +28,7 @@ pub struct Options {
     pub tcp_excessive_data_without_further_acks: u64,
     pub tcp_max_old_segments: u64,
     pub tcp_match_undelivered: bool,
+    pub ignore_keep_alive_rexmit: bool,
     pub tcp_inactivity_timeout: f64,
     pub udp_inactivity_timeout: f64,
     pub icmp_inactivity_timeout: f64,
@@ -91,6 +92,7 @@ impl Default for Options {
             tcp_excessive_data_without_further_acks: 10 * 1024 * 1024,
             tcp_max_old_segments: 0,
             tcp_match_undelivered: true,
+            ignore_keep_alive_rexmit: false,
             tcp_inactivity_timeout: 300.0,
             udp_inactivity_timeout: 60.0,
             icmp_inactivity_timeout: 60.0,
@@ -158,6 +160,8 @@ pub struct Wants {
     /// `tcp_option` or `tcp_options`: also turns on the weirds about malformed options.
     pub tcp_options: bool,
     pub tcp_rexmit: bool,
+    /// Count segments as `conn_stats` tells them.
+    pub segment_stats: bool,
     /// Keep delivered data until it is acknowledged and compare what comes again.
     pub rexmit_inconsistency: bool,
     /// An event about neighbour discovery: also turns on the weirds about malformed messages.

@@ -41,6 +41,7 @@ impl<X: Default> FlowTable<X> {
         self.notes.pppoe_session = None;
         self.notes.geneve_options.clear();
         self.notes.tcp_options.clear();
+        self.notes.unrecorded = false;
         let root = self.options.dispatch.child(Layer::Root, raw.link_type);
         let Some(layer) = root.filter(|l| self.options.dispatch.is_enabled(*l)) else {
             return self.after_packet(raw, false, sink);
@@ -448,6 +449,7 @@ impl<X: Default> FlowTable<X> {
                     self.remove(c, sink);
                 }
                 _ => {
+                    self.notes.unrecorded |= c.unrecorded;
                     self.encapsulation(&mut c, p.encap, sink);
                     return Some((c, is_orig));
                 }
@@ -502,6 +504,7 @@ impl<X: Default> FlowTable<X> {
             limit_noted: false,
             weird_seen: false,
             skip: false,
+            unrecorded: false,
             uid: None,
             timer_generation: 0,
             serial: 0,

@@ -54,6 +54,8 @@ pub struct PacketNotes {
     pub geneve_options: Vec<Vec<u8>>,
     /// The options of the innermost TCP header, as they were sent.
     pub tcp_options: Vec<u8>,
+    /// It belongs to a connection whose packets are not to be written (`set_record_packets`).
+    pub unrecorded: bool,
 }
 
 pub(crate) struct Slot<X> {

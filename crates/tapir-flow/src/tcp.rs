@@ -229,7 +229,11 @@ impl<X: Default> FlowTable<X> {
             sink.on_first_ack(self, c);
         }
         let before = c.end(is_orig).last_rel();
+        let last_seq = c.end(is_orig).last_seq;
         let retransmission = self.advance_last(c, s, own_len);
+        if self.wants.segment_stats && own_len > 0 {
+            self.count_segment(c, s, own_len, last_seq);
+        }
         if fin {
             let e = c.end_mut(is_orig);
             e.rare_mut().fin_seq = seq + u64::from(s.len) + u64::from(syn);
@@ -536,6 +540,27 @@ impl<X: Default> FlowTable<X> {
             return true;
         }
         false
+    }
+
+    /// Counts a segment by where it stands; `last_seq` is the end of what was sent before it.
+    fn count_segment(&self, c: &mut Conn<X>, s: &Segment<'_>, own_len: u32, last_seq: u32) {
+        let first = c.end(s.is_orig).pkts == 0;
+        let acked = c.end(s.is_orig).ack_seq;
+        let segments = &mut c.end_mut(s.is_orig).rare_mut().segments;
+        let this = (s.seq, own_len);
+        let beyond = s.seq.wrapping_add(own_len).wrapping_sub(last_seq) as i32;
+        // Keep-alives repeat the last byte that was acknowledged, or have a byte of their own there (RFC 9293, 3.8.4).
+        let keep_alive = s.len == 1 && own_len == 1 && beyond == 0 && acked.wrapping_sub(last_seq) as i32 >= 0;
+        if first || s.seq == last_seq {
+            segments.in_order += 1;
+        } else if beyond > 0 {
+            segments.out_of_order += 1;
+        } else if !(keep_alive && self.options.ignore_keep_alive_rexmit) {
+            segments.retransmitted += 1;
+            segments.retransmitted_bytes += u64::from(s.len);
+            segments.replicated += u32::from(segments.before == Some(this));
+        }
+        segments.before = Some(this);
     }
 
     fn take_ack<S: FlowSink<X>>(&mut self, c: &mut Conn<X>, is_orig: bool, ack: u32, rel_ack: u64, sink: &mut S) {

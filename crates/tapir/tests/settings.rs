@@ -2,6 +2,9 @@
 
 mod background;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use background::{folder, on_capture};
 
 /// What a script prints on one of our captures.
@@ -140,4 +143,231 @@ event zeek_init()
     let said = prints("no-sizes-quiet", "http.pcap", quiet);
     let rows: Vec<_> = said.lines().filter(|l| l.split('\t').count() == 2).collect();
     assert!(!rows.is_empty() && rows.iter().all(|l| *l == "-\t-"), "{said}");
+}
+
+#[test]
+fn secondary_filters_raise_their_events() {
+    let script = "
+event opened(filter: string, pkt: pkt_hdr) { print filter, pkt$tcp$dport; }
+redef secondary_filters += { [\"tcp dst port 80 and tcp[13] & 2 != 0\"] = opened };
+";
+    let said = prints("secondary", "http.pcap", script);
+    let one = "tcp dst port 80 and tcp[13] & 2 != 0, 80/tcp\n";
+    assert!(!said.is_empty() && said.replace(one, "").is_empty(), "{said}");
+}
+
+#[test]
+fn packet_processing_is_profiled_as_often_as_the_options_say() {
+    let lines = |mode: &str, every: &str| {
+        let script = format!(
+            "redef pkt_profile_file = open(\"profile\");
+            redef pkt_profile_mode = PKT_PROFILE_MODE_{mode};
+            redef pkt_profile_freq = {every};
+            event zeek_done() {{ print get_net_stats()$pkts_recvd; }}"
+        );
+        let dir = folder(format!("settings/profile-{mode}"));
+        let packets = on_capture(&dir, "http.pcap", &script);
+        let text = std::fs::read_to_string(dir.join("profile")).expect("a profile");
+        let rows: Vec<Vec<String>> = text
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(|l| l.split('\t').map(str::to_string).collect())
+            .collect();
+        assert!(rows.iter().all(|r| r.len() == 7), "{text}");
+        (packets.trim().parse::<usize>().expect("a number"), rows)
+    };
+    let (packets, rows) = lines("PKTS", "10.0");
+    assert_eq!(rows.len(), packets / 10);
+    assert_eq!(rows[1][5], "20");
+    let (_, rows) = lines("BYTES", "1000.0");
+    assert!(rows.len() > 2 && rows.iter().all(|r| r[6].parse::<u64>().is_ok_and(|n| n >= 1000)));
+    let (_, rows) = lines("SECS", "0.01");
+    assert!(!rows.is_empty());
+}
+
+#[test]
+fn connections_of_unknown_applications_live_as_long_as_the_option_says() {
+    // Without ports and signatures nothing is known.
+    let script = |seconds: &str| {
+        format!(
+            "@load base/protocols/conn
+            redef signature_files = \"\";
+            redef non_analyzed_lifetime = {seconds};
+            event zeek_init() &priority=-100 {{ for ( t in Analyzer::all_registered_ports() ) Analyzer::disable_analyzer(t); }}
+            event connection_timeout(c: connection) {{ print c$id$resp_p; }}"
+        )
+    };
+    assert_eq!(prints("lifetime-never", "ssh.pcap", &script("0sec")), "");
+    assert!(prints("lifetime-short", "ssh.pcap", &script("1msec")).contains("22/tcp\n"));
+    let known = "redef non_analyzed_lifetime = 1msec; event connection_timeout(c: connection) { print c$id$resp_p; }";
+    assert!(!prints("lifetime-known", "ssh.pcap", known).contains("22/tcp\n"));
+}
+
+#[test]
+fn connections_are_recorded_unless_scripts_say_no() {
+    let size = |name: &str, script: &str| {
+        let dir = folder(format!("settings/record-{name}"));
+        let code = format!("redef Log::default_writer = Log::WRITER_NONE; {script}");
+        std::fs::write(dir.join("test.zeek"), code).expect("a script");
+        let capture = format!("{}/../../tests/captures/http.pcap", env!("CARGO_MANIFEST_DIR"));
+        let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .current_dir(&dir)
+            .args(["-C", "-r", &capture, "-w", "kept.pcap", "test.zeek"])
+            .output()
+            .expect("tapir runs");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::metadata(dir.join("kept.pcap")).expect("a file").len()
+    };
+    let no = "event new_connection(c: connection) { set_record_packets(c$id, F); }";
+    let yes = "event connection_established(c: connection) { set_record_packets(c$id, T); }";
+    let all = size("all", "");
+    let few = size("few", no);
+    assert!(few < all / 2, "{few} of {all}");
+    let again = size("again", &format!("{no} {yes}"));
+    assert!(few < again && again < all, "{few}, {again}, {all}");
+    assert_eq!(size("whatever", &format!("{no} redef record_all_packets = T;")), all);
+}
+
+/// A capture of Ethernet frames with IPv4 and TCP between 10.0.0.1:1025 and 10.0.0.2:9: who sends, flags, sequence number,
+/// acknowledgement, data; each a second after the one before.
+fn of_tcp(dir: &Path, segments: &[(bool, u8, u32, u32, &[u8])]) -> PathBuf {
+    let mut out = Vec::new();
+    for n in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
+        out.extend(n.to_le_bytes());
+    }
+    for (i, (is_orig, flags, seq, ack, data)) in segments.iter().enumerate() {
+        let mut f = vec![0; 12];
+        f.extend([8, 0, 0x45, 0]);
+        f.extend((40 + data.len() as u16).to_be_bytes());
+        f.extend([
+            0,
+            0,
+            0,
+            0,
+            64,
+            6,
+            0,
+            0,
+            10,
+            0,
+            0,
+            2 - u8::from(*is_orig),
+            10,
+            0,
+            0,
+            1 + u8::from(*is_orig),
+        ]);
+        let ports = if *is_orig { [1025u16, 9] } else { [9, 1025] };
+        f.extend(ports.iter().flat_map(|p| p.to_be_bytes()));
+        f.extend(seq.to_be_bytes());
+        f.extend(ack.to_be_bytes());
+        f.extend([0x50, *flags, 0xff, 0xff, 0, 0, 0, 0]);
+        f.extend_from_slice(data);
+        for n in [1_700_000_000 + i as u32, 0, f.len() as u32, f.len() as u32] {
+            out.extend(n.to_le_bytes());
+        }
+        out.extend(f);
+    }
+    let path = dir.join("made.pcap");
+    std::fs::write(&path, out).expect("a capture");
+    path
+}
+
+#[test]
+fn segments_are_counted_with_or_without_keep_alives() {
+    let dir = folder("settings/segments");
+    let (syn, ack) = (2, 16);
+    let capture = of_tcp(
+        &dir,
+        &[
+            (true, syn, 99, 0, b""),
+            (false, syn | ack, 199, 100, b""),
+            (true, ack, 100, 200, b"hello"),
+            (false, ack, 200, 105, b""),
+            // Data that comes again, twice in a row; then out of order.
+            (true, ack, 100, 200, b"hello"),
+            (true, ack, 100, 200, b"hello"),
+            (true, ack, 110, 200, b"world"),
+            (false, ack, 200, 115, b""),
+            (true, ack, 114, 200, b"d"),
+        ],
+    );
+    let count = |more: &str| {
+        let script = format!(
+            "event conn_stats(c: connection, os: endpoint_stats, rs: endpoint_stats)
+            {{ print os$num_pkts, os$num_rxmit, os$num_rxmit_bytes, os$num_in_order, os$num_OO, os$num_repl, rs$num_in_order; }}
+            {more}"
+        );
+        on_capture(&dir, &capture.display().to_string(), &script)
+    };
+    assert_eq!(count(""), "6, 3, 11, 2, 1, 2, 1\n");
+    assert_eq!(count("redef ignore_keep_alive_rexmit = T;"), "6, 2, 10, 2, 1, 2, 1\n");
+}
+
+#[test]
+fn records_of_the_benchmark_are_spread_as_the_options_say() {
+    let seconds = |name: &str, options: &str| {
+        let script = format!(
+            "redef exit_only_after_terminate = T; {options}
+            type Row: record {{ s: string; }};
+            global first = double_to_time(0.0);
+            event row(d: Input::EventDescription, t: Input::Event, s: string)
+                {{ if ( first == double_to_time(0.0) ) first = current_time(); }}
+            event zeek_init() {{ Input::add_event([$source=\"5\", $name=\"b\", $fields=Row, $ev=row, $want_record=F,
+                $reader=Input::READER_BENCHMARK, $mode=Input::MANUAL]); }}
+            event Input::end_of_data(name: string, source: string)
+                {{ print interval_to_double(current_time() - first); terminate(); }}"
+        );
+        let dir = folder(format!("settings/benchmark-{name}"));
+        std::fs::write(dir.join("test.zeek"), script).expect("a script");
+        let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .current_dir(&dir)
+            .arg("test.zeek")
+            .output()
+            .expect("tapir runs");
+        let text = String::from_utf8_lossy(&out.stdout).trim().to_string();
+        text.parse::<f64>()
+            .unwrap_or_else(|_| panic!("{text}: {}", String::from_utf8_lossy(&out.stderr)))
+    };
+    // The first of five rows is not waited for.
+    assert!(seconds("spread", "redef InputBenchmark::spread = 200000;") > 0.7);
+    assert!(seconds("auto", "redef InputBenchmark::autospread = 1.0;") > 0.7);
+    assert!(seconds("timed", "redef InputBenchmark::timedspread = 1.0;") > 0.7);
+    let stops = "redef InputBenchmark::spread = 60000000; redef InputBenchmark::stopspreadat = 5;";
+    assert!(seconds("stops", stops) < 50.0);
+}
+
+#[test]
+fn options_without_a_meaning_here_say_so() {
+    let warns = |name: &str, args: &[&str]| {
+        let dir = folder(format!("settings/idle-{name}"));
+        let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+            .current_dir(&dir)
+            .args(args)
+            .output()
+            .expect("tapir runs");
+        String::from_utf8_lossy(&out.stderr).into_owned()
+    };
+    assert_eq!(warns("defaults", &["-e", "event zeek_init() { }"]), "");
+    let said = warns(
+        "set",
+        &[
+            "-b",
+            "-e",
+            "redef sig_max_group_size = 7; redef Spicy::enable_print = T;",
+        ],
+    );
+    for text in [
+        "warning in <command line>, line 1: sig_max_group_size has no effect: patterns of signatures are matched all at once\n",
+        "warning in <command line>, line 1: Spicy::enable_print has no effect: Spicy analyzers are not built in\n",
+    ] {
+        assert!(said.contains(text), "{said}");
+    }
+    // The same for several nodes of a process is said once.
+    let capture = format!("{}/../../tests/captures/http.pcap", env!("CARGO_MANIFEST_DIR"));
+    let said = warns(
+        "workers",
+        &["-C", "-r", &capture, "--workers", "2", "sig_max_group_size=7"],
+    );
+    assert_eq!(said.matches("sig_max_group_size has no effect").count(), 1, "{said}");
 }

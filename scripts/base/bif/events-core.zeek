@@ -25,6 +25,8 @@ global content_gap: event(c: connection, is_orig: bool, seq: count, length: coun
 global analyzer_confirmation_info: event(atype: AllAnalyzers::Tag, info: AnalyzerConfirmationInfo);
 global analyzer_violation_info: event(atype: AllAnalyzers::Tag, info: AnalyzerViolationInfo);
 global protocol_late_match: event(c: connection, atype: Analyzer::Tag);
+## A TCP connection is over. Segments count that take up sequence numbers: those that repeat what was sent are retransmitted,
+## those that begin elsewhere than where the last one ended are out of order. The order of bytes of an end is not known.
 global conn_stats: event(c: connection, os: endpoint_stats, rs: endpoint_stats);
 global conn_weird: event(name: string, c: connection, addl: string, source: string);
 global conn_weird: event(name: string, c: connection, addl: string);

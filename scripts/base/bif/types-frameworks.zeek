@@ -281,7 +281,9 @@ export {
 	type filter_state: enum { ok, fatal, warning };
 
 	const bufsize: count = 128 &redef;
+	## Has no effect here: captures are read in pieces of their own size.
 	const bufsize_offline_bytes: count = 131072 &redef;
+	## Has no effect here: packets are waited for with the system's own means.
 	const non_fd_timeout: interval = 20usec &redef;
 	const snaplen: count = 9216 &redef;
 
@@ -361,7 +363,9 @@ module BinPAC;
 
 export {
 	const flowbuffer_capacity_max: count = 10485760 &redef;
+	## Has no effect here: analyzers share one limit, `flowbuffer_capacity_max`.
 	const flowbuffer_capacity_min: count = 512 &redef;
+	## Has no effect here, as `flowbuffer_capacity_min`.
 	const flowbuffer_contract_threshold: count = 2097152 &redef;
 }
 
@@ -882,7 +886,9 @@ module Telemetry;
 export {
 	type MetricType: enum { COUNTER, GAUGE, HISTOGRAM };
 
+	## Has no effect here: metrics are made before anybody asks for them.
 	const callback_timeout: interval = 5sec &redef;
+	## Has no effect here: metrics are served by one thread.
 	const civetweb_threads: count = 2 &redef;
 
 	## What a family of metrics is called and what it measures.
@@ -920,6 +926,7 @@ export {
 module Spicy;
 
 export {
+	## The settings have no effect here: Spicy analyzers are not built in.
 	const abort_on_exceptions: bool = F &redef;
 	const available: bool = T;
 	const enable_print: bool = F &redef;

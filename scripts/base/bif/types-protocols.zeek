@@ -1705,6 +1705,7 @@ export {
 	const max_control_frame_size: count = 125 &redef;
 	const payload_chunk_size: count = 8192 &redef;
 	const use_dpd_default: bool = T &redef;
+	## Has no effect here: Spicy analyzers are not built in.
 	const use_spicy_analyzer: bool = F &redef;
 
 	type AnalyzerConfig: record {

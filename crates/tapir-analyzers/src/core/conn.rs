@@ -93,6 +93,8 @@ pub struct Asks {
     pub flip: bool,
     /// Run the DNS session timer.
     pub dns_session: bool,
+    /// Run the timer of sessions of NetBIOS over datagrams.
+    pub netbios_session: bool,
     /// Add `X` to the history.
     pub history_x: bool,
 }

@@ -58,6 +58,9 @@ pub struct Options {
     pub dns_skip_addl: Vec<Addr>,
     pub dns_max_compression_chain_depth: u64,
     pub dns_session_timeout: f64,
+    pub netbios_ssn_session_timeout: f64,
+    /// Seconds until a connection ends that no analyzer knows; 0 for never.
+    pub non_analyzed_lifetime: f64,
     pub http_entity_data_delivery_size: u64,
     pub skip_http_data: bool,
     /// `HTTP::upgrade_analyzers`: protocol in lower case, analyzer name.
@@ -162,6 +165,8 @@ impl Default for Options {
             dns_skip_addl: Vec::new(),
             dns_max_compression_chain_depth: 20,
             dns_session_timeout: 10.0,
+            netbios_ssn_session_timeout: 15.0,
+            non_analyzed_lifetime: 0.0,
             http_entity_data_delivery_size: 1500,
             skip_http_data: false,
             http_upgrade_analyzers: vec![("websocket".into(), "WEBSOCKET".into())],

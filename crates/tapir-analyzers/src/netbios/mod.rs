@@ -15,9 +15,12 @@ const KEEPALIVE: u8 = 0x85;
 /// The analyzer.
 pub type Session = Stream<Services>;
 
-/// Both services, of which neither has any state.
+/// Both services.
 #[derive(Default)]
-pub struct Services;
+pub struct Services {
+    /// Whether the timer of datagrams runs.
+    timer: bool,
+}
 
 /// Whether a message is one of SMB, which has an analyzer of its own.
 fn is_smb(body: &[u8]) -> bool {
@@ -100,6 +103,10 @@ impl Units for Services {
     }
 
     fn datagram(&mut self, cx: &mut Cx, is_orig: bool, data: &[u8]) -> Option<Step> {
+        if !self.timer {
+            self.timer = true;
+            cx.conn.asks.netbios_session = true;
+        }
         if datagram(cx, is_orig, data).is_none() {
             cx.weird("truncated_netbios_datagram", "");
         }

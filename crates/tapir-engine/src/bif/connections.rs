@@ -275,7 +275,13 @@ fn skip_further_processing(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn set_record_packets(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    Ok(Value::Bool(!matches!(find(cx, args.first())?, Found::No)))
+    let on = truth(args.get(1));
+    let known = change(cx, args.first(), move |net, id| {
+        if let Some(c) = net.flow.conn_mut(id) {
+            c.unrecorded = !on;
+        }
+    })?;
+    Ok(Value::Bool(known))
 }
 
 fn thresholds(net: &mut Net, id: ConnId, set: impl FnOnce(&mut Thresholds)) {

@@ -20,6 +20,7 @@ mod telemetry;
 
 pub(crate) use node::ZEEK_VERSION;
 
+pub(crate) use stats::process_figures;
 use tapir_data::value::{Str, Value};
 use tapir_vm::Registry;
 

@@ -161,7 +161,8 @@ fn get_current_packet_header(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
         data: &p.data,
         link_type: p.link_type,
     };
-    Ok(crate::sink::raw_pkt_hdr(cx.queue(), &raw))
+    let header = crate::sink::raw_pkt_hdr(cx.queue(), &raw);
+    Ok(header.build(cx.queue().bindings()))
 }
 
 fn get_current_packet_ts(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {

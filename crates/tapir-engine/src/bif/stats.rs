@@ -87,8 +87,19 @@ fn conn_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 /// Resident memory and processor times from the kernel's account of this process.
-fn proc_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    let (begun, begun_at) = (of(cx)?.node.begun, of(cx)?.node.begun_at);
+/// What the kernel says of this process.
+pub(crate) struct ProcessFigures {
+    /// Seconds of processor time, in user mode and in the kernel.
+    pub user_time: f64,
+    pub system_time: f64,
+    /// Bytes of resident memory.
+    pub memory: u64,
+    minor_faults: u64,
+    major_faults: u64,
+}
+
+/// The figures now.
+pub(crate) fn process_figures() -> ProcessFigures {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Fields are counted behind the command name, which ends with the last parenthesis.
     let fields: Vec<u64> = stat
@@ -101,15 +112,27 @@ fn proc_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
     let f = |i: usize| fields.get(i).copied().unwrap_or(0);
     const TICKS_PER_SECOND: f64 = 100.0;
     const PAGE: u64 = 4096;
+    ProcessFigures {
+        user_time: f(11) as f64 / TICKS_PER_SECOND,
+        system_time: f(12) as f64 / TICKS_PER_SECOND,
+        memory: f(21) * PAGE,
+        minor_faults: f(7),
+        major_faults: f(9),
+    }
+}
+
+fn proc_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
+    let (begun, begun_at) = (of(cx)?.node.begun, of(cx)?.node.begun_at);
+    let p = process_figures();
     let r = records::ProcStats {
         debug: cfg!(debug_assertions),
         start_time: begun_at,
         real_time: begun.elapsed().as_secs_f64(),
-        user_time: f(11) as f64 / TICKS_PER_SECOND,
-        system_time: f(12) as f64 / TICKS_PER_SECOND,
-        mem: f(21) * PAGE,
-        minor_faults: f(7),
-        major_faults: f(9),
+        user_time: p.user_time,
+        system_time: p.system_time,
+        mem: p.memory,
+        minor_faults: p.minor_faults,
+        major_faults: p.major_faults,
         ..Default::default()
     };
     Ok(r.build(cx.queue().bindings()))

@@ -194,11 +194,12 @@ fn make(vm: &Vm, node_id: &str) -> Result<Box<dyn Backend>, Fault> {
 
 /// What is set of Broker's encryption, which there is none of here.
 fn encryption(vm: &Vm) -> Option<&'static str> {
-    const OPTIONS: [&str; 4] = [
+    const OPTIONS: [&str; 5] = [
         "Broker::ssl_cafile",
         "Broker::ssl_capath",
         "Broker::ssl_certificate",
         "Broker::ssl_keyfile",
+        "Broker::ssl_passphrase",
     ];
     let set = |name: &&&str| globals::string(vm, name).is_some_and(|v| !v.is_empty());
     OPTIONS.iter().find(set).copied()

@@ -371,8 +371,7 @@ impl Engine {
                     continue;
                 }
                 self.number(seat.n_packets());
-                self.keep(&raw)?;
-                self.packet(&raw);
+                self.take(&raw)?;
                 self.while_suspended();
             } else if !self.weirds.is_empty() {
                 due = None;
@@ -511,8 +510,7 @@ impl Engine {
                     for raw in batch.packets() {
                         if self.is_wanted(&raw)? {
                             self.number((raw.ts() * 1e6) as u64);
-                            self.keep(&raw)?;
-                            self.packet(&raw);
+                            self.take(&raw)?;
                             if self.stopping() {
                                 break;
                             }

@@ -99,8 +99,7 @@ impl Engine {
                 if !self.is_wanted(&raw)? {
                     continue;
                 }
-                self.keep(&raw)?;
-                self.packet(&raw);
+                self.take(&raw)?;
             }
             if any {
                 last_packet = Instant::now();

@@ -1,5 +1,7 @@
 //! The benchmark reader: random rows, as many per second as the stream's source says.
 
+use std::time::{Duration, Instant};
+
 use tapir_data::types::{Kind, TypeId, Types};
 use tapir_data::value::{Addr, Port, Proto, Subnet, Table, Value, Vector};
 use tapir_vm::{CallCtx, RtError};
@@ -73,16 +75,65 @@ fn double(cx: &CallCtx<'_>, name: &str) -> f64 {
 /// Rows of one turn at most, whatever the factor has grown to.
 const ROWS_MAX: u64 = 1_000_000;
 
-/// Makes the rows of one turn.
-pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
-    s.pending = false;
-    let Ok(first) = s.source.trim().parse::<u64>() else {
-        let message = format!("'{}' is no number of rows", s.source);
-        problem(cx, s, &message, tapir_vm::Severity::Error)?;
-        s.removed = true;
-        return Ok(false);
-    };
-    // The number grows from turn to turn.
+/// Rows of one turn that are still to come, where they are spread over time.
+pub(super) struct Rest {
+    /// All of this turn, and those that were given.
+    n: u64,
+    given: u64,
+    begun: Instant,
+    /// When the next one is due.
+    due: Instant,
+}
+
+impl Rest {
+    pub(super) fn is_due(&self) -> bool {
+        self.due <= Instant::now()
+    }
+
+    /// Says when the row after the given ones is due.
+    fn go_on(&mut self, spread: &Spread) {
+        self.given += 1;
+        self.due += spread.pause;
+        if let Some(turn) = spread.evenly_over {
+            let at = turn.mul_f64(self.given as f64 / self.n as f64);
+            self.due = self.due.max(self.begun + at);
+        }
+    }
+}
+
+/// How rows of one turn are spread over time.
+struct Spread {
+    /// Between one and the next.
+    pause: Duration,
+    /// The time over which all are to come.
+    evenly_over: Option<Duration>,
+}
+
+/// Longer pauses are as good as this.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+impl Spread {
+    /// For a turn of so many rows; `None` where they come at once.
+    fn of(cx: &CallCtx<'_>, n: u64) -> Option<Self> {
+        let stop = double(cx, "InputBenchmark::stopspreadat");
+        if n == 0 || stop > 0.0 && n as f64 >= stop {
+            return None;
+        }
+        let auto = double(cx, "InputBenchmark::autospread");
+        let mut seconds = double(cx, "InputBenchmark::spread") * 1e-6;
+        if auto > 0.0 {
+            seconds += 1.0 / (auto * n as f64);
+        }
+        let pause = Duration::try_from_secs_f64(seconds).unwrap_or(PAUSE_MAX).min(PAUSE_MAX);
+        let turn = crate::globals::seconds(cx.vm, "Threading::heartbeat_interval").unwrap_or(1.0);
+        let timed = double(cx, "InputBenchmark::timedspread") > 0.0;
+        let evenly_over = timed.then(|| Duration::try_from_secs_f64(turn).unwrap_or(PAUSE_MAX).min(PAUSE_MAX));
+        (evenly_over.is_some() || !pause.is_zero()).then_some(Spread { pause, evenly_over })
+    }
+}
+
+/// How many rows this turn has: the number grows from turn to turn.
+fn rows(cx: &CallCtx<'_>, s: &Stream, first: u64) -> u64 {
     let (factor, more) = (
         double(cx, "InputBenchmark::factor"),
         double(cx, "InputBenchmark::addfactor"),
@@ -93,11 +144,43 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
             n = n * factor + more;
         }
     }
-    let n = (n.max(0.0) as u64).min(ROWS_MAX);
-    s.round += 1;
+    (n.max(0.0) as u64).min(ROWS_MAX)
+}
+
+/// Makes the rows of one turn, those of them that are due.
+pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError> {
+    let mut rest = match s.rest.take() {
+        Some(rest) => {
+            s.pending = false;
+            rest
+        }
+        None => {
+            s.pending = false;
+            let Ok(first) = s.source.trim().parse::<u64>() else {
+                let message = format!("'{}' is no number of rows", s.source);
+                problem(cx, s, &message, tapir_vm::Severity::Error)?;
+                s.removed = true;
+                return Ok(false);
+            };
+            let n = rows(cx, s, first);
+            s.round += 1;
+            let begun = Instant::now();
+            Rest {
+                n,
+                given: 0,
+                begun,
+                due: begun,
+            }
+        }
+    };
+    let spread = Spread::of(cx, rest.n);
+    let before = rest.given;
     let now = tapir_logging::ascii::wall_clock();
-    let mut random = Random((now.to_bits() ^ s.round).max(1));
-    for _ in 0..n {
+    let mut random = Random((now.to_bits() ^ s.round ^ rest.given).max(1));
+    while rest.given < rest.n {
+        if spread.is_some() && !rest.is_due() {
+            break;
+        }
         let Some(program) = cx.vm.shared_program() else {
             return Ok(false);
         };
@@ -107,10 +190,19 @@ pub(super) fn read(cx: &mut CallCtx<'_>, s: &mut Stream) -> Result<bool, RtError
             .map(|c| value(&program.types, c.ty, &mut random, now))
             .collect();
         deliver::row(cx, s, row)?;
+        match &spread {
+            Some(spread) => rest.go_on(spread),
+            None => rest.given += 1,
+        }
     }
-    if s.mode != Mode::Stream {
+    let any = rest.given > before;
+    if rest.given < rest.n {
+        s.rest = Some(rest);
+        // What scripts wait for is not there yet.
+        s.pending = s.mode != Mode::Stream;
+    } else if s.mode != Mode::Stream {
         deliver::end_round(cx, s)?;
         end_of_data(cx, s);
     }
-    Ok(n > 0)
+    Ok(any)
 }

@@ -88,6 +88,8 @@ struct Stream {
     stamp: Option<Stamp>,
     /// How far a file that only grows was read, and where its columns are.
     tail: Option<Tail>,
+    /// Rows of this turn that the benchmark reader has not given yet.
+    rest: Option<benchmark::Rest>,
     raw: Option<raw::RawReader>,
     /// What a file of options said of each one when it was last read.
     options: HashMap<String, String>,
@@ -104,6 +106,7 @@ impl Stream {
     fn take_out(&mut self) {
         self.removed = true;
         self.pending = false;
+        self.rest = None;
         if let Some(raw) = &mut self.raw {
             raw.stop(self.config.contains_key("force_kill"));
         }
@@ -374,6 +377,7 @@ pub fn create(cx: &mut CallCtx<'_>, description: &Value, kind: Kind) -> Result<b
         round: 0,
         stamp: None,
         tail: None,
+        rest: None,
         raw: None,
         options: HashMap::new(),
         last_poll: None,
@@ -469,6 +473,9 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
             break;
         };
         let due = stream.as_ref().is_some_and(|s| {
+            if let Some(rest) = &s.rest {
+                return rest.is_due();
+            }
             s.pending
                 || s.raw.as_ref().is_some_and(raw::RawReader::is_running)
                 || s.mode != Mode::Manual && s.last_poll.is_none_or(|t| t.elapsed().as_secs_f64() >= heartbeat)

@@ -23,7 +23,7 @@ fn mac(m: Option<[u8; 6]>) -> Value {
 }
 
 /// A packet with its link layer as `raw_pkt_hdr`.
-pub fn raw_pkt_hdr(q: &EventQueue, raw: &RawPacket<'_>) -> Value {
+pub fn raw_pkt_hdr(q: &EventQueue, raw: &RawPacket<'_>) -> records::RawPktHdr {
     let b = q.bindings();
     let mut info = LinkInfo {
         link_type: raw.link_type,
@@ -49,7 +49,7 @@ pub fn raw_pkt_hdr(q: &EventQueue, raw: &RawPacket<'_>) -> Value {
             (r.tcp, r.udp, r.icmp) = packets::transport_parts(q, &ip);
         }
     }
-    r.build(b)
+    r
 }
 
 fn be16(d: &[u8], at: usize) -> u64 {

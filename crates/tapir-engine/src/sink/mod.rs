@@ -34,6 +34,8 @@ use crate::weirds::{self, Sampler};
 
 /// Application timers by tag.
 const TIMER_DNS: u8 = 1;
+const TIMER_NETBIOS: u8 = 2;
+const TIMER_UNANALYZED: u8 = 3;
 
 /// Receives flow events for one packet or timer step.
 pub struct Sink<'a> {
@@ -182,6 +184,25 @@ impl Sink<'_> {
             .push(events::CONNECTION_STATE_REMOVE, vec![lazy::Ended::wrap(c.id, info)]);
     }
 
+    /// Whether anything knows the application of a connection.
+    fn is_analyzed(&self, c: &C) -> bool {
+        c.ext
+            .app
+            .as_ref()
+            .is_some_and(|app| app.tree.has_analyzers(self.shared))
+    }
+
+    /// Raises `conn_stats`.
+    fn segment_stats(&mut self, t: &mut Table, c: &mut C) {
+        if c.transport != Transport::Tcp || !self.q.wants(events::CONN_STATS) {
+            return;
+        }
+        let (orig, resp) = (endpoint_stats(&c.orig), endpoint_stats(&c.resp));
+        self.raise_with(t, c, events::CONN_STATS, |q| {
+            vec![orig.build(q.bindings()), resp.build(q.bindings())]
+        });
+    }
+
     fn asks(&mut self, t: &mut Table, c: &mut C) {
         let asks = net::take_asks(c);
         if asks.history_x {
@@ -193,6 +214,10 @@ impl Sink<'_> {
         if asks.dns_session {
             let at = t.now() + self.shared.opts.dns_session_timeout;
             t.schedule_app_timer(c, at, TIMER_DNS);
+        }
+        if asks.netbios_session {
+            let at = t.now() + self.shared.opts.netbios_ssn_session_timeout;
+            t.schedule_app_timer(c, at, TIMER_NETBIOS);
         }
     }
 }
@@ -226,6 +251,21 @@ fn tunnel_value(q: &EventQueue, c: &C) -> Option<Value> {
         })
         .collect();
     Some(b.vector(tapir_interface::types::ENCAPSULATINGCONNVECTOR, items))
+}
+
+/// What was counted of an endpoint's segments. The order of bytes of an endpoint is never told: sequence numbers, from which
+/// it could be guessed, are random today.
+fn endpoint_stats(e: &tapir_flow::Endpoint) -> records::EndpointStats {
+    let s = e.segments();
+    records::EndpointStats {
+        num_pkts: e.pkts,
+        num_rxmit: s.retransmitted.into(),
+        num_rxmit_bytes: s.retransmitted_bytes,
+        num_in_order: s.in_order.into(),
+        num_OO: s.out_of_order.into(),
+        num_repl: s.replicated.into(),
+        endian_type: 0,
+    }
 }
 
 /// The script's idea of a transport.
@@ -380,6 +420,10 @@ impl FlowSink<ConnExt> for Sink<'_> {
         }
         self.begin(t, c);
         self.asks(t, c);
+        let lifetime = self.shared.opts.non_analyzed_lifetime;
+        if lifetime > 0.0 && matches!(c.transport, Transport::Tcp | Transport::Udp) {
+            t.schedule_app_timer(c, c.start_time + lifetime, TIMER_UNANALYZED);
+        }
     }
 
     fn on_flow_label_changed(&mut self, t: &mut Table, c: &mut C, is_orig: bool, old: u32, new: u32) {
@@ -452,19 +496,24 @@ impl FlowSink<ConnExt> for Sink<'_> {
         if c.transport == Transport::Udp {
             self.raise(t, c, events::UDP_SESSION_DONE);
         }
+        self.segment_stats(t, c);
         self.end(t, c);
     }
 
     fn on_app_timer(&mut self, t: &mut Table, c: &mut C, tag: u8, at_end: bool) -> AppTimer {
         match tag {
-            TIMER_DNS => {
-                let timeout = self.shared.opts.dns_session_timeout;
+            TIMER_DNS | TIMER_NETBIOS => {
+                let timeout = match tag {
+                    TIMER_DNS => self.shared.opts.dns_session_timeout,
+                    _ => self.shared.opts.netbios_ssn_session_timeout,
+                };
                 if at_end || c.last_time + timeout - 1.0 <= t.now() {
                     AppTimer::TimeOut
                 } else {
                     AppTimer::Again(t.now() + timeout)
                 }
             }
+            TIMER_UNANALYZED if !at_end && !self.is_analyzed(c) => AppTimer::TimeOut,
             _ => AppTimer::Keep,
         }
     }

@@ -112,7 +112,7 @@ pub(super) fn transport_parts(q: &EventQueue, ip: &IpPacket<'_>) -> (Value, Valu
 /// `raw_packet`.
 pub fn raw_packet(q: &mut EventQueue, raw: &RawPacket<'_>) {
     if q.wants(events::RAW_PACKET) {
-        let v = super::headers::raw_pkt_hdr(q, raw);
+        let v = super::headers::raw_pkt_hdr(q, raw).build(q.bindings());
         q.push(events::RAW_PACKET, vec![v]);
     }
 }

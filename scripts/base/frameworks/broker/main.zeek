@@ -6,6 +6,8 @@ module Broker;
 
 export {
 	# How to reach peers, and how to be reached.
+	## Those about aggressive, moderate and relaxed polling, and `max_threads` and `scheduler_policy`, have no effect here: peerings
+	## need no threads of a library that could be tuned.
 	const aggressive_interval: count = 4 &redef;
 	const aggressive_polls: count = 5 &redef;
 	const buffer_stats_reset_interval: interval = 1min &redef;
@@ -14,10 +16,12 @@ export {
 	const default_listen_retry: interval = 1sec &redef;
 	const default_log_topic_prefix: string = "zeek/logs/" &redef;
 	const default_port: port = 9999/tcp &redef;
+	## Has no effect here: peerings are never encrypted.
 	const disable_ssl: bool = F &redef;
 	const forward_messages: bool = F &redef;
 	const log_batch_interval: interval = 1sec &redef;
 	const log_batch_size: count = 400 &redef;
+	## This and the next have no effect here: what peerings have to say goes to reporter.log.
 	const log_severity_level: Broker::LogSeverityLevel = LOG_WARNING &redef;
 	const log_stderr_severity_level: Broker::LogSeverityLevel = LOG_CRITICAL &redef;
 	const max_threads: count = 1 &redef;
@@ -29,6 +33,7 @@ export {
 	const relaxed_interval: count = 1 &redef;
 	const relaxed_sleep: interval = 64msec &redef;
 	const scheduler_policy: string = "sharing" &redef;
+	## Peerings cannot be encrypted here: there are none when one of these is set.
 	const ssl_cafile: string = "" &redef;
 	const ssl_capath: string = "" &redef;
 	const ssl_certificate: string = "" &redef;

@@ -8,6 +8,7 @@ export {
 	const default_clone_mutation_buffer_interval: interval = 2min &redef;
 	const default_clone_resync_interval: interval = 10sec &redef;
 	const default_clone_stale_interval: interval = 5min &redef;
+	## For tables with `&backend`, which has no effect here; so have these.
 	const table_store_db_directory: string = "." &redef;
 	const table_store_master: bool = T &redef;
 

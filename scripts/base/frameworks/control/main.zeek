@@ -12,6 +12,8 @@ export {
 	## Which process to control.
 	const host: addr = 0.0.0.0 &redef;
 	const host_port: port = 0/tcp &redef;
+
+	## The zone of a link-local address, as `eth0` (RFC 4007).
 	const zone_id: string = "" &redef;
 
 	## What to ask it.

@@ -16,7 +16,7 @@ event zeek_init() &priority=5
 		}
 
 	Broker::subscribe(Control::topic_prefix);
-	Broker::peer(cat(host), host_port);
+	Broker::peer(zone_id == "" ? cat(host) : fmt("%s%%%s", host, zone_id), host_port);
 	}
 
 event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)

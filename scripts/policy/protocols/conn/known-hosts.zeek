@@ -34,6 +34,8 @@ export {
 
 	## The store on disk.
 	global host_store_backend: opaque of Storage::BackendHandle;
+
+	## The table in the database, unless the options of the backend name one.
 	const host_store_prefix = "zeekknownhosts" &redef;
 	const host_store_backend_type: Storage::Backend = Storage::STORAGE_BACKEND_SQLITE &redef;
 	const host_store_backend_options = Storage::BackendOptions($sqlite=Storage::Backend::SQLite::Options(
@@ -59,7 +61,12 @@ event zeek_init()
 	{
 	if ( Known::enable_hosts_persistence )
 		{
-		local r = Storage::Sync::open_backend(host_store_backend_type, host_store_backend_options, addr, bool);
+		local options = copy(host_store_backend_options);
+
+		if ( options?$sqlite && options$sqlite$table_name == "zeekknownhosts" )
+			options$sqlite$table_name = host_store_prefix;
+
+		local r = Storage::Sync::open_backend(host_store_backend_type, options, addr, bool);
 
 		if ( r$code == Storage::SUCCESS )
 			host_store_backend = r$value;

@@ -47,6 +47,8 @@ export {
 
 	## The store on disk.
 	global service_store_backend: opaque of Storage::BackendHandle;
+
+	## The table in the database, unless the options of the backend name one.
 	const service_store_prefix = "zeekknownservices" &redef;
 	const service_store_backend_type: Storage::Backend = Storage::STORAGE_BACKEND_SQLITE &redef;
 	const service_store_backend_options = Storage::BackendOptions($sqlite=Storage::Backend::SQLite::Options(
@@ -80,7 +82,12 @@ event zeek_init()
 	{
 	if ( Known::enable_services_persistence )
 		{
-		local r = Storage::Sync::open_backend(service_store_backend_type, service_store_backend_options,
+		local options = copy(service_store_backend_options);
+
+		if ( options?$sqlite && options$sqlite$table_name == "zeekknownservices" )
+			options$sqlite$table_name = service_store_prefix;
+
+		local r = Storage::Sync::open_backend(service_store_backend_type, options,
 		                                      AddrPortServTriplet, bool);
 
 		if ( r$code == Storage::SUCCESS )

@@ -46,6 +46,8 @@ export {
 
 	## The store on disk.
 	global cert_store_backend: opaque of Storage::BackendHandle;
+
+	## The table in the database, unless the options of the backend name one.
 	const cert_store_prefix = "zeekknowncerts" &redef;
 	const cert_store_backend_type: Storage::Backend = Storage::STORAGE_BACKEND_SQLITE &redef;
 	const cert_store_backend_options = Storage::BackendOptions($sqlite=Storage::Backend::SQLite::Options(
@@ -71,7 +73,12 @@ event zeek_init()
 	{
 	if ( Known::enable_certs_persistence )
 		{
-		local r = Storage::Sync::open_backend(cert_store_backend_type, cert_store_backend_options,
+		local options = copy(cert_store_backend_options);
+
+		if ( options?$sqlite && options$sqlite$table_name == "zeekknowncerts" )
+			options$sqlite$table_name = cert_store_prefix;
+
+		local r = Storage::Sync::open_backend(cert_store_backend_type, options,
 		                                      AddrCertHashPair, bool);
 
 		if ( r$code == Storage::SUCCESS )

@@ -7,11 +7,15 @@ export {
 	const factor: double = 1.0 &redef;
 	const addfactor: count = 0 &redef;
 
-	## How records are spread over the second.
+	## Microseconds between two records.
 	const spread: count = 0 &redef;
+
+	## Adds so much to that, that a turn of n records takes 1/`autospread` seconds; 0 for nothing.
 	const autospread: double = 0.0 &redef;
+
+	## Above 0, the records of a turn are spread evenly over `Threading::heartbeat_interval`.
 	const timedspread: double = 0.0 &redef;
 
-	## Stop at this number; 0 for never.
+	## Turns of so many records and more come at once, whatever the others say; 0 for no such limit.
 	const stopspreadat: count = 0 &redef;
 }

@@ -337,7 +337,10 @@ impl Watch {
             for (door, monitor) in doors.iter_mut().zip(&self.monitors) {
                 while frame.receive(monitor)? {
                     if let Some(peer) = door.accept(&frame) {
-                        self.counts.cut(peer, "there are too many connections");
+                        let n = self.max_connections;
+                        let why =
+                            format!("there are more than {n} connections; more need a higher limit of open files");
+                        self.counts.cut(peer, &why);
                     }
                     // The endpoint follows.
                     while frame.more() && frame.receive(monitor)? {}

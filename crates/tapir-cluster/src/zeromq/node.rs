@@ -546,7 +546,9 @@ impl Node {
             while self.frame.receive(monitor)? {
                 if let Some(peer) = self.door.accept(&self.frame) {
                     self.inbox.warning(format!(
-                        "a connection of {peer} to this logger was cut: there are too many"
+                        "a connection of {peer} to this logger was cut: there are more than {}; more need a higher limit of \
+                         open files",
+                        guard::connections_max()
                     ));
                 }
                 let told = self.frame.bytes();

@@ -460,3 +460,24 @@ fn a_plain_login_to_pop3_without_its_parts_is_odd() {
     let got = talk("POP3", Transport::Tcp, &turns(b"AG1lAHB3\r\n"));
     assert!(!raised(&got, events::CONN_WEIRD, ""), "{got:?}");
 }
+
+#[test]
+fn ways_to_log_in_to_pop3_are_listed_in_lines() {
+    let turns: [(bool, &[u8]); 5] = [
+        (false, b"+OK\r\n"),
+        (true, b"AUTH\r\n"),
+        (false, b"+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"),
+        (true, b"NOOP\r\n"),
+        (false, b"+OK\r\n"),
+    ];
+    let got = talk("POP3", Transport::Tcp, &turns);
+    assert!(raised(&got, events::POP3_DATA, "LOGIN"), "{got:?}");
+    assert!(raised(&got, events::POP3_REQUEST, "NOOP"), "{got:?}");
+    for id in [
+        events::CONN_WEIRD,
+        events::POP3_LOGIN_SUCCESS,
+        events::ANALYZER_VIOLATION_INFO,
+    ] {
+        assert!(!raised(&got, id, ""), "{got:?}");
+    }
+}

@@ -189,7 +189,10 @@ impl Session {
 
     fn answered(&mut self, cx: &mut Cx, ok: bool) {
         let Some(cmd) = self.current else { return };
+        let bare = self.pending.front().is_none_or(|l| word(l).1.is_empty());
         match (cmd, ok) {
+            // Without a mechanism it asks for the list of them, as CAPA does (RFC 2449) since.
+            ("AUTH", true) if bare => self.multi = true,
             ("PASS" | "APOP" | "AUTH", _) => {
                 self.auth = Auth::None;
                 let (u, p) = (self.user.clone(), self.password.clone());
@@ -205,8 +208,7 @@ impl Session {
             }
             ("LIST" | "UIDL" | "CAPA", true) => {
                 // What is said of one message is a single line.
-                let whole = self.pending.front().is_none_or(|l| word(l).1.is_empty());
-                self.multi = whole || cmd == "CAPA";
+                self.multi = bare || cmd == "CAPA";
             }
             ("STLS", true) => {
                 self.next = Next::Children;

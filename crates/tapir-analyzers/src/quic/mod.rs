@@ -26,6 +26,8 @@ const MAX_CRYPTO: u64 = 1 << 17;
 struct Side {
     /// CRYPTO data by offset, and how far it was handed on.
     crypto: BTreeMap<u64, Vec<u8>>,
+    /// Bytes in the pieces, which may overlap.
+    held: usize,
     done: u64,
     stream: Vec<u8>,
     /// The side's hello was handed on: its further Initial packets tell nothing new.
@@ -242,12 +244,14 @@ impl Quic {
     fn crypto(&mut self, cx: &mut Cx, is_orig: bool, off: u64, data: &[u8]) {
         let s = &mut self.sides[is_orig as usize];
         let end = off.saturating_add(data.len() as u64);
-        if end > MAX_CRYPTO || end <= s.done || s.crypto.len() > 1000 {
+        let most = 2 * MAX_CRYPTO as usize;
+        if end > MAX_CRYPTO || end <= s.done || s.crypto.len() > 1000 || s.held + data.len() > most {
             return;
         }
         // What is sent again may be cut elsewhere: the longer piece has the shorter one in it.
         let piece = s.crypto.entry(off).or_default();
         if piece.len() < data.len() {
+            s.held += data.len() - piece.len();
             *piece = data.to_vec();
         }
         while let Some((&o, _)) = s.crypto.first_key_value() {
@@ -255,6 +259,7 @@ impl Quic {
                 break;
             }
             if let Some((o, d)) = s.crypto.pop_first() {
+                s.held -= d.len();
                 let skip = (s.done - o) as usize;
                 if skip < d.len() {
                     s.stream.extend_from_slice(&d[skip..]);

@@ -20,6 +20,8 @@ use tapir_data::types::TypeId;
 use tapir_data::value::{Addr, Value};
 use tapir_vm::{AsyncToken, CallCtx, RtError, Vm};
 
+pub use cache::{Counts, Remembered};
+
 use crate::util::*;
 use queries::Question;
 use thread::Resolver;
@@ -31,6 +33,11 @@ pub const FAMILY: Family = &[
     ("lookup_hostname_txt", lookup_hostname_txt),
     ("blocking_lookup_hostname", blocking_lookup_hostname),
 ];
+
+/// What this process has looked up so far, and what it remembers.
+pub fn stats() -> (Counts, Remembered) {
+    Resolver::stats()
+}
 
 /// So many queries of one engine are under way at most; further ones fail at once, as after a timeout.
 const PENDING_MAX: usize = 4096;

@@ -84,6 +84,7 @@ fn batch() -> LogBatch {
         writer: "Log::WRITER_ASCII".into(),
         filter: "default".into(),
         path: "conn".into(),
+        topic: None,
         columns: Arc::from(columns),
         n_rows: BATCH,
         rows,

@@ -22,6 +22,8 @@ pub struct LogBatch {
     pub writer: String,
     pub filter: String,
     pub path: String,
+    /// The topic that scripts have chosen for it, for nodes that peer with each other; it does not travel.
+    pub topic: Option<Vec<u8>>,
     pub columns: Arc<[Column]>,
     pub n_rows: u32,
     /// Rows as [`tapir_logging::RowEncoder`] writes them, one after the other.

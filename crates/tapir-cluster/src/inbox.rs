@@ -18,6 +18,32 @@ pub struct InboxLimits {
     pub events: usize,
     /// Log batches are taken while less than this many bytes of them wait.
     pub log_bytes: usize,
+    /// What becomes of events beyond `events`.
+    pub overflow: Overflow,
+    /// Over how long the most events that waited are told ([`Inbox::buffer`]).
+    pub recently: Duration,
+}
+
+/// What happens when there is no room for an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// It is dropped.
+    #[default]
+    DropNewest,
+    /// The one that has waited longest is dropped.
+    DropOldest,
+    /// Nothing is taken any more: who is behind is given up.
+    Close,
+}
+
+/// Events that wait for somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BufferStats {
+    pub waiting: u64,
+    /// The most that waited at a time lately.
+    pub most_recently: u64,
+    /// How often there was no room.
+    pub overflows: u64,
 }
 
 impl Default for InboxLimits {
@@ -25,6 +51,8 @@ impl Default for InboxLimits {
         InboxLimits {
             events: 10_000,
             log_bytes: 64 << 20,
+            overflow: Overflow::default(),
+            recently: Duration::from_secs(60),
         }
     }
 }
@@ -61,8 +89,16 @@ struct State {
     errors: usize,
     subscriptions: usize,
     reports: Reports,
+    /// The most events that waited since a moment, and in the while before that.
+    most: usize,
+    most_before: usize,
+    most_since: Option<Instant>,
+    overflows: u64,
     /// Nobody takes messages any more.
     closed: bool,
+    /// It was closed because there was no room ([`Overflow::Close`]).
+    given_up: bool,
+    on_given_up: Option<Box<dyn Fn() + Send>>,
     wake: Option<Box<dyn Fn() + Send>>,
 }
 
@@ -86,6 +122,19 @@ impl Reports {
             tag: "overload",
             message: format!("{untold} more messages of this kind in the last seconds"),
         })
+    }
+}
+
+impl State {
+    /// Begins to look anew for the most events that wait when a while is over.
+    fn turn_most(&mut self, recently: Duration) {
+        let begun = *self.most_since.get_or_insert_with(Instant::now);
+        if begun.elapsed() >= recently {
+            // After more than one while nothing of it is recent.
+            self.most_before = if begun.elapsed() < recently * 2 { self.most } else { 0 };
+            self.most = self.events;
+            self.most_since = Some(Instant::now());
+        }
     }
 }
 
@@ -165,19 +214,70 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// Puts an event in. Gives false, and counts, when there is no room.
+    /// Puts an event in. Gives false, and counts, when it is dropped.
     pub fn event(&self, topic: Vec<u8>, event: tapir_data::broker::event::EventMessage) -> bool {
         let mut state = self.lock();
-        if state.closed || self.limits.events > 0 && state.events >= self.limits.events {
+        if state.closed || self.limits.events > 0 && state.events >= self.limits.events && !self.make_room(&mut state) {
             drop(state);
             add(&self.tally.incoming_drops, 1);
             return false;
         }
         state.events += 1;
+        state.turn_most(self.limits.recently);
+        state.most = state.most.max(state.events);
         // Before it can be taken: who has taken it finds it counted.
         add(&self.tally.events_in, 1);
         self.enter(&mut state, Incoming::Event { topic, event });
         true
+    }
+
+    /// Does what is to be done when there are too many events. Gives whether one more fits then.
+    fn make_room(&self, state: &mut State) -> bool {
+        state.overflows += 1;
+        match self.limits.overflow {
+            Overflow::DropNewest => false,
+            Overflow::DropOldest => {
+                let oldest = state.queue.iter().position(|m| matches!(m, Incoming::Event { .. }));
+                if let Some(at) = oldest {
+                    state.queue.remove(at);
+                    state.events -= 1;
+                    add(&self.tally.incoming_drops, 1);
+                }
+                oldest.is_some()
+            }
+            Overflow::Close => {
+                state.given_up = true;
+                state.closed = true;
+                state.wake = None;
+                if let Some(tell) = state.on_given_up.take() {
+                    tell();
+                }
+                self.arrived.notify_all();
+                self.room.notify_all();
+                false
+            }
+        }
+    }
+
+    /// Has `tell` called when this is closed for want of room; it must not block.
+    pub fn when_given_up(&self, tell: Box<dyn Fn() + Send>) {
+        self.lock().on_given_up = Some(tell);
+    }
+
+    /// Whether this was closed for want of room.
+    pub fn is_given_up(&self) -> bool {
+        self.lock().given_up
+    }
+
+    /// How many events wait, and have waited.
+    pub fn buffer(&self) -> BufferStats {
+        let mut state = self.lock();
+        state.turn_most(self.limits.recently);
+        BufferStats {
+            waiting: state.events as u64,
+            most_recently: state.most.max(state.most_before) as u64,
+            overflows: state.overflows,
+        }
     }
 
     /// Puts log rows in, or gives them back when there is no room.
@@ -344,6 +444,7 @@ mod tests {
             writer: "Log::WRITER_ASCII".into(),
             filter: "default".into(),
             path: "t".into(),
+            topic: None,
             columns: Arc::from([]),
             n_rows: 1,
             rows: vec![0; n],
@@ -374,6 +475,7 @@ mod tests {
         let inbox = Inbox::new(InboxLimits {
             events: 2,
             log_bytes: 10,
+            ..InboxLimits::default()
         });
         let event = || EventMessage::new("e", Vec::new());
         assert!(inbox.event(b"t".to_vec(), event()));
@@ -392,5 +494,44 @@ mod tests {
         inbox.close();
         assert!(!inbox.event(b"t".to_vec(), event()));
         inbox.wait(Duration::from_secs(100));
+    }
+
+    #[test]
+    fn what_overflows_goes_as_the_limits_say() {
+        let inbox = |overflow| {
+            Inbox::new(InboxLimits {
+                events: 2,
+                overflow,
+                ..InboxLimits::default()
+            })
+        };
+        let put = |inbox: &Inbox, topic: &[u8]| inbox.event(topic.to_vec(), EventMessage::new("e", Vec::new()));
+        let topics = |inbox: &Inbox| {
+            let mut out = Vec::new();
+            inbox.take(9, &mut out);
+            let topic = |m: &Incoming| match m {
+                Incoming::Event { topic, .. } => topic[0],
+                _ => b'-',
+            };
+            String::from_utf8(out.iter().map(topic).collect()).unwrap()
+        };
+        let newest = inbox(Overflow::DropNewest);
+        assert!(put(&newest, b"a") && put(&newest, b"b") && !put(&newest, b"c"));
+        let stats = BufferStats {
+            waiting: 2,
+            most_recently: 2,
+            overflows: 1,
+        };
+        assert_eq!(newest.buffer(), stats);
+        assert_eq!(topics(&newest), "ab");
+        let oldest = inbox(Overflow::DropOldest);
+        oldest.notice(Incoming::Ready);
+        assert!(put(&oldest, b"a") && put(&oldest, b"b") && put(&oldest, b"c"));
+        assert_eq!((oldest.buffer().overflows, oldest.tally.read().incoming_drops), (1, 1));
+        assert_eq!(topics(&oldest), "-bc");
+        assert_eq!((oldest.buffer().waiting, oldest.buffer().most_recently), (0, 2));
+        let close = inbox(Overflow::Close);
+        assert!(put(&close, b"a") && put(&close, b"b") && !close.is_given_up());
+        assert!(!put(&close, b"c") && close.is_given_up() && close.is_closed());
     }
 }

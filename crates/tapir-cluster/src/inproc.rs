@@ -13,7 +13,7 @@ use tapir_data::broker::event::EventMessage;
 
 use crate::backend::{Backend, ClientFactory, Incoming, LogBatch, Refused};
 use crate::ident::node_id;
-use crate::inbox::{Inbox, InboxLimits, add};
+use crate::inbox::{Inbox, InboxLimits, Overflow, add};
 use crate::interest::Room;
 
 /// `Cluster::Backend::error`'s tag for trouble with messages.
@@ -106,7 +106,14 @@ impl Hub {
             key: None,
             closed: false,
             early: BTreeSet::new(),
-            inbox: Arc::new(Inbox::new(self.config.limits)),
+            inbox: Arc::new(Inbox::new(InboxLimits {
+                overflow: if link {
+                    self.config.limits.overflow
+                } else {
+                    Overflow::DropNewest
+                },
+                ..self.config.limits
+            })),
         }
     }
 }
@@ -429,6 +436,7 @@ mod tests {
             writer: "Log::WRITER_ASCII".into(),
             filter: "default".into(),
             path: "t".into(),
+            topic: None,
             columns: Arc::from([]),
             n_rows: n,
             rows: vec![0; n as usize],
@@ -496,6 +504,7 @@ mod tests {
             limits: InboxLimits {
                 events: 10,
                 log_bytes: 100,
+                ..InboxLimits::default()
             },
             log_patience: Duration::from_millis(patience),
         };

@@ -22,7 +22,7 @@ pub use backend::{
     Backend, ClientFactory, Counters, ForwarderCounters, Incoming, LogBatch, PeerChange, PeerNews, Refused,
     SideCounters,
 };
-pub use inbox::{Inbox, InboxLimits};
+pub use inbox::{BufferStats, Inbox, InboxLimits, Overflow};
 pub use inproc::{Hub, HubConfig};
 pub use meter::{Flow, Meter, Sizes};
 pub use serializer::EventSerializer;

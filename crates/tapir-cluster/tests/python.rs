@@ -115,6 +115,7 @@ fn frames_are_those_of_the_protocol() {
         writer: "Log::WRITER_ASCII".into(),
         filter: "default".into(),
         path: "t".into(),
+        topic: None,
         columns: Arc::from([column]),
         n_rows: 1,
         rows,

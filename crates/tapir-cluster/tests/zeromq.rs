@@ -80,6 +80,7 @@ fn rows(n: u32) -> LogBatch {
         writer: "Log::WRITER_ASCII".into(),
         filter: "default".into(),
         path: "t".into(),
+        topic: None,
         columns: Arc::from([
             column("ts", "time"),
             column("s", "string"),

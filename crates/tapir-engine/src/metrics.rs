@@ -1,6 +1,7 @@
 //! The metrics that native code keeps: the process, sessions, timers, events, logs and storage; and what is renewed before
 //! metrics are collected or served.
 
+use tapir_builtins::dns;
 use tapir_data::value::Value;
 use tapir_vm::{CallCtx, RtError};
 
@@ -22,7 +23,37 @@ pub fn refresh(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
     sessions(cx)?;
     events(cx)?;
     logs(cx)?;
+    names(cx)?;
     crate::cluster::count(cx)?;
+    Ok(())
+}
+
+/// What scripts have looked up (`lookup_addr` and its siblings); nothing before the first look-up.
+fn names(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
+    let (asked, remembered) = dns::stats();
+    if asked == dns::Counts::default() {
+        return Ok(());
+    }
+    let t = &mut of(cx)?.telemetry;
+    for (name, help, n) in [
+        ("dnsmgr_requests", "Names and addresses looked up", asked.asked),
+        ("dnsmgr_successful_requests", "Look-ups with an answer", asked.found),
+        ("dnsmgr_failed_requests", "Look-ups without an answer", asked.failed),
+    ] {
+        t.set_counter(name, help, &[], n);
+    }
+    let pending = asked.asked.saturating_sub(asked.found + asked.failed);
+    let name = ["zeek", "dnsmgr_pending_requests", ""];
+    t.set(Kind::Gauge, name, "Look-ups under way", &[], pending as f64);
+    for (kind, n) in [
+        ("host", remembered.hosts),
+        ("address", remembered.addresses),
+        ("text", remembered.texts),
+    ] {
+        let name = ["zeek", "dnsmgr_cache_entries", ""];
+        let help = "Answers that are remembered";
+        t.set(Kind::Gauge, name, help, &[("type", kind)], n as f64);
+    }
     Ok(())
 }
 

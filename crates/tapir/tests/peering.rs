@@ -624,3 +624,131 @@ event zeek_done() { Broker::put(h, "m", 1); }
     }
     assert_eq!(err.lines().count(), 3, "{err}");
 }
+
+#[test]
+fn scripts_choose_the_topics_of_rows() {
+    let [port] = ports();
+    let stream = "
+module Rows;
+export {
+	redef enum Log::ID += { LOG };
+	type Info: record { num: count &log; };
+}
+event zeek_init() &priority=5 { Log::create_stream(Rows::LOG, [$columns=Info, $path=\"test\"]); }
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string) { terminate(); }
+";
+    let writer = format!(
+        r#"{stream}
+redef Log::enable_local_logging = F;
+redef Broker::log_batch_size = 2;
+redef Broker::log_batch_interval = 0sec;
+redef Broker::log_topic = function(id: Log::ID, path: string): string
+	{{ print id, path; return "own/" + path; }};
+event zeek_init() {{ Broker::peer("127.0.0.1", {port}/tcp, 100msec); }}
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{
+	for ( _, n in vector(1, 2, 3) )
+		Log::write(Rows::LOG, [$num=n]);
+	}}
+"#
+    );
+    let reader = format!(
+        r#"{stream}
+redef Log::enable_remote_logging = F;
+event zeek_init() {{ Broker::subscribe("own/"); Broker::listen("127.0.0.1", {port}/tcp); }}
+"#
+    );
+    let mut reader = process("topics", "reader", &reader);
+    let mut writer = process("topics", "writer", &writer);
+    // Two make a batch; the third waits for another, or the end.
+    reader.until("test.log", "\n2\n");
+    assert!(!reader.read("test.log").contains("\n3\n"));
+    signal("-TERM", writer.child.id());
+    reader.ends();
+    assert!(reader.read("test.log").contains("\n3\n"));
+    assert_eq!(writer.ends().matches("Rows::LOG, test\n").count(), 2);
+}
+
+#[test]
+fn peers_that_are_behind_are_dealt_with_as_the_policy_says() {
+    let [port] = ports();
+    // It takes nothing after the greeting.
+    let reader = |name: &str| {
+        let script = format!(
+            r#"
+global flood: event(n: count, text: string);
+event flood(n: count, text: string) {{ print "got", n; }}
+event zeek_init() {{ Broker::subscribe("t"); Broker::listen("127.0.0.1", {port}/tcp); }}
+"#
+        );
+        process("behind", &format!("{name}-reader"), &script)
+    };
+    let writer = |name: &str, policy: &str| {
+        let script = format!(
+            r#"
+redef Broker::peer_overflow_policy = "{policy}";
+redef Broker::peer_buffer_size = 10;
+global flood: event(n: count, text: string);
+global text = "";
+global go: event();
+
+event zeek_init()
+	{{
+	text = "xy";
+	while ( |text| < 100000 )
+		text += text;
+
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
+	}}
+
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{ print "added"; }}
+
+event Broker::peer_removed(endpoint: Broker::EndpointInfo, msg: string)
+	{{ print "removed", "backpressure_overflow" in msg; terminate(); }}
+
+event Input::end_of_data(name: string, source: string)
+	{{
+	local i = 0;
+	while ( i < 1000 )
+		{{
+		Broker::publish("t", flood, i, text);
+		++i;
+		}}
+
+	for ( _, s in Broker::peering_stats() )
+		print s$num_queued <= 10, s$max_queued_recently, s$num_overflows > 0;
+	}}
+
+event zeek_init()
+	{{
+	Input::add_event([$source="go", $name="go", $fields=Go, $ev=went, $want_record=F, $mode=Input::REREAD]);
+	}}
+"#
+        );
+        let head =
+            "type Go: record { s: string; };\nevent went(d: Input::EventDescription, t: Input::Event, s: string) { }\n";
+        let dir = folder(format!("peering/behind/{name}"));
+        std::fs::write(dir.join("run.zeek"), format!("{head}{script}")).expect("a script");
+        Background::tapir(dir, |c| c.args(["run.zeek", "Threading::heartbeat_interval=50msec"]))
+    };
+    for (name, policy, last) in [
+        ("oldest", "drop_oldest", "T, 10, T\n"),
+        ("disconnect", "disconnect", "removed, T\n"),
+    ] {
+        let mut r = reader(name);
+        let mut w = writer(name, policy);
+        w.until("out", "added\n");
+        // The reader stands still, so that all that the system holds on the way is full soon.
+        signal("-STOP", r.child.id());
+        std::fs::write(w.dir.join("go"), "#fields\ts\n").expect("a file");
+        w.until("out", last);
+        signal("-CONT", r.child.id());
+        signal("-TERM", r.child.id());
+        r.ends();
+        if policy != "disconnect" {
+            signal("-TERM", w.child.id());
+        }
+        w.ends();
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::queries::Question;
-use super::wire::Answer;
+use super::wire::{Answer, Kind};
 
 /// Answers that are kept; each takes some hundred bytes.
 const ENTRIES: usize = 20_000;
@@ -50,12 +50,32 @@ impl Holds {
     }
 }
 
+/// What became of questions that were not answered from memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub asked: u64,
+    pub found: u64,
+    /// Nobody could be reached, or servers said no.
+    pub failed: u64,
+}
+
+/// Answers that are remembered, by what was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Addresses of hosts.
+    pub hosts: u64,
+    /// Names of addresses.
+    pub addresses: u64,
+    pub texts: u64,
+}
+
 /// Answers in two generations: when the younger is full it becomes the older, whose entries are gone unless they are
 /// asked for.
 pub struct Cache {
     young: HashMap<Question, (Answer, Instant)>,
     old: HashMap<Question, (Answer, Instant)>,
     half: usize,
+    pub counts: Counts,
 }
 
 impl Default for Cache {
@@ -70,6 +90,7 @@ impl Cache {
             young: HashMap::new(),
             old: HashMap::new(),
             half: entries.div_ceil(2),
+            counts: Counts::default(),
         }
     }
 
@@ -91,6 +112,20 @@ impl Cache {
         }
     }
 
+    /// How many answers there are that hold still.
+    pub fn remembered(&self, now: Instant) -> Remembered {
+        let mut n = Remembered::default();
+        let both = self.young.iter().chain(&self.old);
+        for (q, _) in both.filter(|(_, (_, until))| now < *until) {
+            match q {
+                Question::Record(_, Kind::Ptr) => n.addresses += 1,
+                Question::Record(_, Kind::Txt) => n.texts += 1,
+                Question::Record(..) | Question::Host(_) => n.hosts += 1,
+            }
+        }
+        n
+    }
+
     fn insert(&mut self, q: Question, answer: Answer, until: Instant) {
         if self.young.len() >= self.half && !self.young.contains_key(&q) {
             self.old = std::mem::take(&mut self.young);
@@ -101,7 +136,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{Kind, Name};
+    use super::super::wire::Name;
     use super::*;
 
     fn question(n: usize) -> Question {

@@ -214,11 +214,17 @@ impl Queries {
                 if let Some(j) = self.jobs.get_mut(&job) {
                     j.askers.push(asker);
                 }
+                self.lock_cache().counts.asked += 1;
                 if is_new {
                     self.begin(job, now, wire);
                 }
             }
-            None => tell(asker, Answer::Failed),
+            None => {
+                let counts = &mut self.lock_cache().counts;
+                counts.asked += 1;
+                counts.failed += 1;
+                tell(asker, Answer::Failed);
+            }
         }
     }
 
@@ -603,6 +609,13 @@ impl Queries {
         for host in j.hosts {
             self.add_part(host, &answer);
             self.finish_parts(host, now, wire);
+        }
+        {
+            let counts = &mut self.lock_cache().counts;
+            match answer {
+                Answer::Failed => counts.failed += j.askers.len() as u64,
+                _ => counts.found += j.askers.len() as u64,
+            }
         }
         for asker in j.askers {
             tell(asker, answer.clone());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tapir_data::value::Addr;
 
-use super::cache::Cache;
+use super::cache::{Cache, Counts, Remembered};
 use super::conf::Conf;
 use super::queries::{Asker, Queries, Question, Wire, host_answer};
 use super::wire::Answer;
@@ -53,6 +53,9 @@ impl Bell {
     }
 }
 
+/// That of the process.
+static SHARED: OnceLock<Result<Resolver, String>> = OnceLock::new();
+
 /// Asks name servers for whoever wants to know.
 pub struct Resolver {
     cache: Arc<Mutex<Cache>>,
@@ -66,12 +69,22 @@ impl Resolver {
     /// # Errors
     /// Why there is none.
     pub fn shared() -> Result<&'static Resolver, &'static str> {
-        static SHARED: OnceLock<Result<Resolver, String>> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
             let conf = Conf::load()?;
             Resolver::start(conf).map_err(|e| format!("names cannot be looked up: {e}"))
         });
         shared.as_ref().map_err(String::as_str)
+    }
+
+    /// What was asked so far, and what is remembered; nothing before somebody has asked.
+    pub fn stats() -> (Counts, Remembered) {
+        match SHARED.get() {
+            Some(Ok(resolver)) => {
+                let cache = resolver.cache.lock().unwrap_or_else(PoisonError::into_inner);
+                (cache.counts, cache.remembered(Instant::now()))
+            }
+            _ => Default::default(),
+        }
     }
 
     /// # Errors

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::wire::{self, Frame};
-use super::{LOOK, Link, Shared};
+use super::{LOOK, Link, PEERS_MAX, Shared};
 use crate::backend::{Backend, Incoming, PeerChange};
 use crate::inbox::Inbox;
 use crate::inproc::Inproc;
@@ -20,6 +20,8 @@ const ALIVE: Duration = Duration::from_secs(5);
 const GREETING: Duration = Duration::from_secs(30);
 /// A peer that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Why a peering ends with a peer that does not take messages as fast as they come; scripts know it by its beginning.
+const BEHIND: &str = "caf::sec::backpressure_overflow: the peer is behind";
 /// Messages written at a time, and bytes that are sent before more are made.
 const TURN: usize = 256;
 const PORTION: usize = 256 << 10;
@@ -47,7 +49,11 @@ pub fn run(shared: &Arc<Shared>, tcp: TcpStream, address: (String, u16), outboun
     }
     member.close();
     let _ = tcp.shutdown(Shutdown::Both);
+    let given_up = member.inbox().is_given_up();
     let mut state = shared.lock();
+    if given_up && (state.given_up.len() < PEERS_MAX || state.given_up.contains_key(&id)) {
+        *state.given_up.entry(id.clone()).or_default() += 1;
+    }
     let ended = match state.links.get(&id) {
         Some(link) if link.serial == serial => state.links.remove(&id),
         // Another one has its place.
@@ -60,6 +66,7 @@ pub fn run(shared: &Arc<Shared>, tcp: TcpStream, address: (String, u16), outboun
         && !shared.stopping()
     {
         match link.removed {
+            _ if given_up => shared.tell(PeerChange::Removed, &id, &address, BEHIND),
             true => shared.tell(PeerChange::Removed, &id, &address, "removed peering"),
             false => shared.tell(PeerChange::Lost, &id, &address, "lost connection to remote peer"),
         }
@@ -114,6 +121,7 @@ fn register(shared: &Shared, tcp: &TcpStream, id: &str, address: &(String, u16),
         replaced: false,
         serial,
         tcp: copy,
+        inbox: None,
     };
     state.links.insert(id.into(), link);
     Some(serial)
@@ -138,6 +146,14 @@ fn speak(
 ) -> Result<()> {
     // What this node subscribes to so far comes first.
     let inbox = member.inbox();
+    let closing = tcp.try_clone()?;
+    inbox.when_given_up(Box::new(move || {
+        // The reader sees the end then.
+        let _ = closing.shutdown(Shutdown::Both);
+    }));
+    if let Some(link) = shared.lock().links.get_mut(id).filter(|l| l.serial == serial) {
+        link.inbox = Some(inbox.clone());
+    }
     let mut first = Vec::new();
     while inbox.take(TURN, &mut first) {}
     let mut out = Vec::new();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tapir_data::broker::event::EventMessage;
 
 use crate::backend::{Backend, ClientFactory, Counters, Incoming, LogBatch, PeerChange, PeerNews, Refused};
-use crate::inbox::{Inbox, InboxLimits, add};
+use crate::inbox::{BufferStats, Inbox, InboxLimits, Overflow, add};
 use crate::inproc::{Hub, HubConfig, Inproc};
 
 /// How long a connection may take to come about.
@@ -39,6 +39,9 @@ pub struct Config {
     pub node_id: String,
     /// Events that wait for one peer at most; 0 for any number.
     pub peer_buffer: usize,
+    /// What becomes of those beyond that, and over how long the most that waited are told.
+    pub overflow: Overflow,
+    pub recently: Duration,
     /// Who subscribes to this topic takes rows.
     pub logger_topic: String,
     /// Without loggers, rows go to all who subscribe to this followed by their stream.
@@ -76,6 +79,8 @@ struct Link {
     replaced: bool,
     serial: u64,
     tcp: TcpStream,
+    /// What waits for the peer, once messages go.
+    inbox: Option<Arc<Inbox>>,
 }
 
 #[derive(Default)]
@@ -84,6 +89,8 @@ struct State {
     outbound: BTreeMap<(String, u16), Outbound>,
     links: BTreeMap<String, Link>,
     listening: Vec<SocketAddr>,
+    /// How many peers were given up because they were behind, by their ids.
+    given_up: BTreeMap<String, u64>,
 }
 
 /// What the threads of a node share.
@@ -156,6 +163,8 @@ impl Peering {
         let hub = Hub::with(HubConfig {
             limits: InboxLimits {
                 events: config.peer_buffer,
+                overflow: config.overflow,
+                recently: config.recently,
                 ..InboxLimits::default()
             },
             log_patience: Duration::ZERO,
@@ -183,10 +192,18 @@ impl Peering {
         Peers(self.shared.clone())
     }
 
+    /// Sends rows to those who subscribe to the topic that scripts chose, or else to the loggers in turn.
+    fn send_rows(&mut self, batch: &LogBatch) -> Result<(), Refused> {
+        match &batch.topic {
+            Some(topic) => self.local.hand_out(topic, batch),
+            None => self.local.ship(batch.clone()),
+        }
+    }
+
     fn send_pending(&mut self) {
         while let Some(batch) = self.pending.pop_front() {
             let bytes = batch.rows.len();
-            match self.local.ship(batch.clone()) {
+            match self.send_rows(&batch) {
                 Ok(()) => self.pending_bytes -= bytes,
                 Err(_) => return self.pending.push_front(batch),
             }
@@ -275,6 +292,19 @@ impl Peers {
         links.chain(tried).collect()
     }
 
+    /// What waits for each peer, by its id.
+    pub fn buffers(&self) -> Vec<(String, BufferStats)> {
+        let state = self.0.lock();
+        let of = |(id, l): (&String, &Link)| Some((id.clone(), l.inbox.as_ref()?.buffer()));
+        state.links.iter().filter_map(of).collect()
+    }
+
+    /// How often each peer was given up because it was behind.
+    pub fn given_up(&self) -> Vec<(String, u64)> {
+        let state = self.0.lock();
+        state.given_up.iter().map(|(id, n)| (id.clone(), *n)).collect()
+    }
+
     /// Whether this node waits for peers, or connects to some.
     pub fn any(&self) -> (bool, bool) {
         let state = self.0.lock();
@@ -319,13 +349,16 @@ impl Backend for Peering {
         self.send_pending();
         if !self.shared.config.expects_loggers {
             let topic = format!("{}{}", self.shared.config.log_prefix, batch.stream);
+            if batch.topic.is_some() {
+                return self.send_rows(&batch);
+            }
             return match self.local.ship(batch.clone()) {
                 Err(Refused::Nobody) => self.local.hand_out(topic.as_bytes(), &batch),
                 other => other,
             };
         }
         if self.pending.is_empty() {
-            match self.local.ship(batch.clone()) {
+            match self.send_rows(&batch) {
                 Err(Refused::Nobody) => {}
                 other => return other,
             }

@@ -8,6 +8,8 @@ fn node(id: &str) -> Peering {
     let mut node = Peering::new(Config {
         node_id: id.into(),
         peer_buffer: 100,
+        overflow: Overflow::DropOldest,
+        recently: Duration::from_secs(60),
         logger_topic: "logger".into(),
         log_prefix: "logs/".into(),
         expects_loggers: true,

@@ -95,6 +95,7 @@ impl ZeroMq {
         let inbox = Inbox::new(InboxLimits {
             events: config.onloop_queue_hwm,
             log_bytes: config.log_inbox_bytes,
+            ..InboxLimits::default()
         });
         let outbox = Outbox {
             state: Mutex::default(),

@@ -1,5 +1,6 @@
 //! Statistics of the node.
 
+use tapir_builtins::dns;
 use tapir_data::text::{Style, render};
 use tapir_data::value::{Table, Value};
 use tapir_interface::{records, types};
@@ -157,7 +158,18 @@ fn reassembler_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn dns_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(records::DNSStats::default().build(cx.queue().bindings()))
+    let (asked, remembered) = dns::stats();
+    let r = records::DNSStats {
+        requests: asked.asked,
+        successful: asked.found,
+        failed: asked.failed,
+        pending: asked.asked.saturating_sub(asked.found + asked.failed),
+        cached_hosts: remembered.hosts,
+        cached_addresses: remembered.addresses,
+        cached_texts: remembered.texts,
+        cached_total: remembered.hosts + remembered.addresses + remembered.texts,
+    };
+    Ok(r.build(cx.queue().bindings()))
 }
 
 fn timer_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use tapir_data::broker::convert::to_data;
 use tapir_data::broker::json;
@@ -16,6 +17,7 @@ use super::{seconds, text, truth};
 use crate::host::of;
 use crate::logs::field;
 use crate::storage::{Backend, Failure, Redis, RedisOptions, Sqlite, SqliteOptions};
+use crate::telemetry::{Family, Kind};
 
 type Out = Result<Value, RtError>;
 
@@ -125,6 +127,8 @@ fn open_sqlite(cx: &mut CallCtx<'_>, options: &Value) -> Opened {
         table,
         busy_secs: seconds(Some(&field(cx, &sqlite, "busy_timeout")?)),
         pragmas,
+        pragma_secs: seconds(Some(&field(cx, &sqlite, "pragma_timeout")?)),
+        pragma_pause_secs: seconds(Some(&field(cx, &sqlite, "pragma_wait_on_busy")?)),
     };
     Ok(match Sqlite::open(&o) {
         Ok(b) => Ok(Box::new(b)),
@@ -208,10 +212,59 @@ fn deserialize(cx: &mut CallCtx<'_>, text: &str, ty: TypeId) -> Option<Value> {
     cx.vm.value_from_data(cx.host, &data, ty)
 }
 
+/// Counts an operation, and how long the backend took for it.
+fn count(cx: &mut CallCtx<'_>, tag: &Value, operation: &str, begun: Instant, result: &str) -> Result<(), RtError> {
+    let backend = match tag {
+        Value::Enum(ty, n) => enum_text(cx.types(), *ty, *n).to_string(),
+        _ => String::new(),
+    };
+    let bounds = match crate::globals::get(cx, "Storage::latency_metric_bounds") {
+        Value::Vector(v) => v.to_vec(),
+        _ => Vec::new(),
+    };
+    let bounds = bounds.iter().filter_map(|b| match b {
+        Value::Double(d) => Some(*d),
+        _ => None,
+    });
+    let mut bounds: Vec<f64> = bounds.collect();
+    bounds.sort_by(f64::total_cmp);
+    let t = &mut of(cx)?.telemetry;
+    let mut family = |kind, name: &str, unit: &str, help: &str, labels: &[(&str, &str)], bounds: Vec<f64>| {
+        let family = t.family(Family {
+            kind,
+            prefix: "zeek".into(),
+            name: name.into(),
+            labels: labels.iter().map(|l| l.0.to_string()).collect(),
+            help: help.into(),
+            unit: unit.into(),
+            bounds,
+            metrics: RefCell::default(),
+        });
+        family.get_or_add(labels.iter().map(|l| l.1.to_string()).collect())
+    };
+    let labels = [("type", &*backend), ("operation", operation)];
+    let help = "Time that storage backends took";
+    let latency = family(
+        Kind::Histogram,
+        "storage_operation_latency",
+        "seconds",
+        help,
+        &labels,
+        bounds,
+    );
+    latency.observe(begun.elapsed().as_secs_f64());
+    let labels = [("type", &*backend), ("operation", operation), ("result", result)];
+    let help = "Operations of storage backends";
+    let n = family(Kind::Counter, "storage_operations", "", help, &labels, Vec::new());
+    n.value.set(n.value.get() + 1.0);
+    Ok(())
+}
+
 /// Runs an operation on an open backend with the serialized key; wrong types and closed backends are answered.
 fn with_key(
     cx: &mut CallCtx<'_>,
     args: &[Value],
+    operation: &str,
     f: impl FnOnce(&mut CallCtx<'_>, &mut Open, String) -> Result<Result<Value, Failure>, RtError>,
 ) -> Out {
     let Some(h) = handle(args) else {
@@ -229,6 +282,7 @@ fn with_key(
         *h.inner.borrow_mut() = Some(b);
         return result(cx, code::KEY_TYPE_MISMATCH, None, Value::Unset);
     }
+    let begun = Instant::now();
     let done = match serialize(cx, &key) {
         Some(k) => {
             sweep(cx, &mut b);
@@ -236,6 +290,13 @@ fn with_key(
         }
         None => Ok(Err(Failure::Other("the key cannot be serialized".into()))),
     };
+    let result_name = match &done {
+        Ok(Ok(_)) => "success",
+        Ok(Err(Failure::KeyNotFound | Failure::KeyExists)) => "key",
+        Ok(Err(Failure::Timeout(_))) => "timeout",
+        Ok(Err(Failure::Lost(_) | Failure::Other(_))) | Err(_) => "error",
+    };
+    count(cx, &h.what.0, operation, begun, result_name)?;
     if let Ok(Err(Failure::Lost(why))) = &done {
         // Nothing more can be asked of this backend.
         lost(cx, h, why);
@@ -271,7 +332,7 @@ fn sweep(cx: &mut CallCtx<'_>, b: &mut Open) {
 fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
     let value = args.get(2).cloned().unwrap_or_default();
     let (overwrite, expire) = (truth(args.get(3)), seconds(args.get(4)));
-    with_key(cx, args, |cx, b, key| {
+    with_key(cx, args, "put", |cx, b, key| {
         if !cx.types().same(cx.type_of(&value), b.value_type) {
             return result(cx, code::VAL_TYPE_MISMATCH, None, Value::Unset).map(Ok);
         }
@@ -284,7 +345,7 @@ fn put(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    with_key(cx, args, |cx, b, key| {
+    with_key(cx, args, "get", |cx, b, key| {
         let text = match b.store.get(&key, cx.network_time()) {
             Ok(text) => text,
             Err(e) => return Ok(Err(e)),
@@ -297,7 +358,9 @@ fn get(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
 }
 
 fn erase(cx: &mut CallCtx<'_>, args: &[Value]) -> Out {
-    with_key(cx, args, |_, b, key| Ok(b.store.erase(&key).map(|()| Value::Unset)))
+    with_key(cx, args, "erase", |_, b, key| {
+        Ok(b.store.erase(&key).map(|()| Value::Unset))
+    })
 }
 
 /// The asynchronous functions are for conditions of `when`, which must not wait for ever.

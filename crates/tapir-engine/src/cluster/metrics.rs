@@ -11,7 +11,7 @@ use tapir_vm::{CallCtx, RtError, Vm};
 
 use crate::globals;
 use crate::host::of;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Kind, Telemetry};
 
 /// Where the settings are.
 const MODULE: &str = "Cluster::Telemetry::";
@@ -211,6 +211,37 @@ pub fn count(cx: &mut CallCtx<'_>) -> Result<(), RtError> {
         ),
     ] {
         t.set_counter(name, help, &[], n);
+    }
+    if let Some(peers) = &h.cluster.peers {
+        let up = peers.all().iter().filter(|p| p.up).count();
+        t.set(Kind::Gauge, ["zeek", "broker_peers", ""], "Peers", &[], up as f64);
+        for (name, help, n) in [
+            ("broker_incoming_events", "Events of peers", c.events_in),
+            ("broker_outgoing_events", "Events published to peers", c.events_out),
+            ("broker_incoming_logs", "Log rows of peers", c.log_rows_in),
+            ("broker_outgoing_logs", "Log rows sent to peers", c.log_rows_out),
+        ] {
+            t.set_counter(name, help, &[], n);
+        }
+        for (id, b) in peers.buffers() {
+            let peer = [("peer", &*id)];
+            for (name, help, n) in [
+                ("broker_peer_buffer_messages", "Events that wait for a peer", b.waiting),
+                (
+                    "broker_peer_buffer_recent_max_messages",
+                    "The most events that waited for a peer lately",
+                    b.most_recently,
+                ),
+            ] {
+                t.set(Kind::Gauge, ["zeek", name, ""], help, &peer, n as f64);
+            }
+            let help = "How often there was no room for an event for a peer";
+            t.set_counter("broker_peer_buffer_overflows", help, &peer, b.overflows);
+        }
+        for (id, n) in peers.given_up() {
+            let help = "How often a peer was given up because it was behind";
+            t.set_counter("broker_backpressure_disconnects", help, &[("peer", &*id)], n);
+        }
     }
     let counted = &h.cluster.counted;
     counted.show(&counted.core, "cluster_core", t);

@@ -1,11 +1,12 @@
 //! Starting the backend that scripts chose, with the options that they set.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use tapir_cluster::ident;
 use tapir_cluster::peering::{self, Peering, Peers};
 use tapir_cluster::zeromq::{Config, Curve, Forwarder, ForwarderConfig, Lib, ZeroMq};
-use tapir_cluster::{Backend, EventSerializer};
+use tapir_cluster::{Backend, EventSerializer, Overflow};
 use tapir_data::value::Value;
 use tapir_vm::{CallCtx, RtError, Severity, Vm};
 
@@ -233,15 +234,33 @@ pub fn peers(cx: &mut CallCtx<'_>) -> Result<Result<Peers, String>, RtError> {
     }
     let name = globals::string(cx.vm, "Cluster::node").unwrap_or_default();
     let id = ident::node_id("broker", &name);
+    let overflow = match globals::string(cx.vm, "Broker::peer_overflow_policy").as_deref() {
+        None | Some("drop_oldest") => Overflow::DropOldest,
+        Some("drop_newest") => Overflow::DropNewest,
+        Some("disconnect") => Overflow::Close,
+        Some(other) => {
+            return Ok(Err(format!(
+                "Broker::peer_overflow_policy is drop_oldest, drop_newest or disconnect, not {other}"
+            )));
+        }
+    };
+    let recently = globals::seconds(cx.vm, "Broker::buffer_stats_reset_interval").unwrap_or(60.0);
     let peering = Peering::new(peering::Config {
         node_id: id.clone(),
+        overflow,
+        recently: Duration::try_from_secs_f64(recently).unwrap_or_default(),
         peer_buffer: globals::count(cx.vm, "Broker::peer_buffer_size").map_or(8192, |n| n as usize),
         logger_topic: globals::string(cx.vm, "Cluster::logger_topic").unwrap_or_default(),
         log_prefix: globals::string(cx.vm, "Broker::default_log_topic_prefix").unwrap_or_default(),
         expects_loggers: in_cluster,
     });
     let peers = peering.peers();
+    let batch = globals::count(cx.vm, "Broker::log_batch_size");
+    let interval = globals::seconds(cx.vm, "Broker::log_batch_interval");
     let host = of(cx)?;
+    let outgoing = &mut host.logs.outgoing;
+    outgoing.rows_max = batch.unwrap_or(outgoing.rows_max);
+    outgoing.interval = interval.unwrap_or(outgoing.interval);
     host.cluster.run(Box::new(peering), id).map_err(RtError::new)?;
     host.cluster.peers = Some(peers.clone());
     // Peers may want rows, whether this is a cluster or not.

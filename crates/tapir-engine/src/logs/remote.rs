@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tapir_cluster::{LogBatch, Refused};
-use tapir_data::value::Str;
+use tapir_data::value::{Str, Value};
 use tapir_logging::Column;
 use tapir_script::hir::Ident;
 use tapir_vm::{CallCtx, RtError, Severity};
@@ -27,6 +27,8 @@ pub struct Outgoing {
     /// were recorded, and would be sent in tiny pieces.
     pub interval: f64,
     last_flush: Instant,
+    /// Whether scripts choose the topics of rows, once that is known.
+    asks_topics: Option<bool>,
     /// Rows lost since the last message about it, and when that was.
     lost: u64,
     told: Option<Instant>,
@@ -36,6 +38,8 @@ struct Buffer {
     stream: Rc<str>,
     writer: Rc<str>,
     columns: Arc<[Column]>,
+    /// The topic of the rows, where scripts choose it.
+    topic: Option<Vec<u8>>,
     n_rows: u32,
     rows: Vec<u8>,
 }
@@ -59,6 +63,7 @@ impl Default for Outgoing {
             rows_max: 1000,
             interval: 1.0,
             last_flush: Instant::now(),
+            asks_topics: None,
             lost: 0,
             told: None,
         }
@@ -82,10 +87,21 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
             stream: s.name.clone(),
             writer,
             columns: f.columns.clone(),
+            topic: None,
             n_rows: 0,
             rows: Vec::new(),
         };
         logs.outgoing.buffers.insert(key.clone(), buffer);
+    }
+    // What a script says holds for all rows that are sent together.
+    if host(cx)?.cluster.peers.is_some()
+        && host(cx)?.logs.outgoing.buffers.get(&key).is_some_and(|b| b.n_rows == 0)
+        && asks_topics(cx)?
+    {
+        let topic = topic(cx, id, &key.2)?;
+        if let Some(buffer) = host(cx)?.logs.outgoing.buffers.get_mut(&key) {
+            buffer.topic = topic;
+        }
     }
     let h = host(cx)?;
     let logs = &mut h.logs;
@@ -104,6 +120,37 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
         send(h, &key);
     }
     Ok(())
+}
+
+/// The file that declares the functions which name topics.
+const TOPICS_FILE: &str = "base/frameworks/broker/main.zeek";
+
+/// Whether scripts choose the topics of rows: with functions of their own, or by asking for no turns among the loggers.
+fn asks_topics(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
+    if let Some(known) = host(cx)?.logs.outgoing.asks_topics {
+        return Ok(known);
+    }
+    let own = |name: &str| cx.vm.origin_of(name).is_some_and(|o| !o.file.ends_with(TOPICS_FILE));
+    let asks = own("Broker::log_topic")
+        || own("Broker::default_log_topic")
+        || crate::globals::flag(cx.vm, "Cluster::enable_round_robin_logging") == Some(false);
+    host(cx)?.logs.outgoing.asks_topics = Some(asks);
+    Ok(asks)
+}
+
+/// The topic of rows as `Broker::log_topic` says.
+fn topic(cx: &mut CallCtx<'_>, id: i64, path: &[u8]) -> Result<Option<Vec<u8>>, RtError> {
+    let Some(f) = cx.vm.global_value("Broker::log_topic") else {
+        return Ok(None);
+    };
+    let Some(ty) = cx.vm.type_id("Log::ID") else {
+        return Ok(None);
+    };
+    let args = [Value::Enum(ty, id), Value::Str(path.into())];
+    Ok(match cx.call(&f, &args)? {
+        Value::Str(topic) => Some(topic.to_vec()),
+        _ => None,
+    })
 }
 
 fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
@@ -127,6 +174,7 @@ fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
         writer: b.writer.to_string(),
         filter: text(&key.1),
         path: text(&key.2),
+        topic: b.topic.clone(),
         columns: b.columns.clone(),
         n_rows: n,
         rows: std::mem::replace(&mut b.rows, Vec::with_capacity(next)),

@@ -1,5 +1,7 @@
 //! The SQLite backend: a table of keys in a file.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Backend, Failure};
@@ -11,6 +13,36 @@ pub(crate) struct SqliteOptions {
     pub busy_secs: f64,
     /// Run in this order when the database is opened; without a value they only ask.
     pub pragmas: Vec<(String, String)>,
+    /// For how long one of those is tried while the database is busy, 0 for ever, and the pause before it is tried again.
+    pub pragma_secs: f64,
+    pub pragma_pause_secs: f64,
+}
+
+/// Pauses are never longer.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Whether somebody else works on the database.
+fn is_busy(e: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(e.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
+/// Runs a pragma, again while the database is busy.
+fn run_pragma(db: &Connection, o: &SqliteOptions, key: &str, value: &str) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    let pause = Duration::try_from_secs_f64(o.pragma_pause_secs).unwrap_or(PAUSE_MAX);
+    loop {
+        let done = match value {
+            "" => db.pragma_query(None, key, |_| Ok(())),
+            value => db.pragma_update(None, key, value),
+        };
+        match done {
+            Err(e) if is_busy(&e) && (o.pragma_secs <= 0.0 || begun.elapsed().as_secs_f64() < o.pragma_secs) => {
+                std::thread::sleep(pause.clamp(Duration::from_millis(1), PAUSE_MAX));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// An open table.
@@ -37,14 +69,11 @@ impl Sqlite {
         let table = quoted(&o.table);
         let opened = (|| -> rusqlite::Result<Connection> {
             let db = Connection::open(&o.path)?;
-            db.busy_timeout(std::time::Duration::from_secs_f64(o.busy_secs.clamp(0.0, 3600.0)))?;
+            db.busy_timeout(Duration::ZERO)?;
             for (k, v) in &o.pragmas {
-                if v.is_empty() {
-                    db.pragma_query(None, k, |_| Ok(()))?;
-                } else {
-                    db.pragma_update(None, k, v)?;
-                }
+                run_pragma(&db, o, k, v)?;
             }
+            db.busy_timeout(Duration::from_secs_f64(o.busy_secs.clamp(0.0, 3600.0)))?;
             db.execute(
                 &format!(
                     "create table if not exists {table} \
@@ -179,6 +208,8 @@ mod tests {
                 ("journal_mode".into(), "WAL".into()),
                 ("quick_check".into(), String::new()),
             ],
+            pragma_secs: 0.5,
+            pragma_pause_secs: 0.005,
         };
         let mut b = Box::new(Sqlite::open(&o).unwrap());
         b.put("k", "v", false, 10.0, 100.0).unwrap();

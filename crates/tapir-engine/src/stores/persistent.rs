@@ -61,6 +61,8 @@ impl Persistent {
             table: "store".into(),
             busy_secs: 5.0,
             pragmas: o.pragmas,
+            pragma_secs: 5.0,
+            pragma_pause_secs: 0.005,
         };
         match Self::try_open(&sqlite) {
             Err(_) if o.replace_broken => {

@@ -10,6 +10,7 @@ export {
 	## need no threads of a library that could be tuned.
 	const aggressive_interval: count = 4 &redef;
 	const aggressive_polls: count = 5 &redef;
+	## What `peering_stats` tells as recent is at most twice as old.
 	const buffer_stats_reset_interval: interval = 1min &redef;
 	const default_connect_retry: interval = 1sec &redef;
 	const default_listen_address: string = "" &redef;
@@ -19,7 +20,9 @@ export {
 	## Has no effect here: peerings are never encrypted.
 	const disable_ssl: bool = F &redef;
 	const forward_messages: bool = F &redef;
+	## How long they wait at most; 0 waits until there are so many.
 	const log_batch_interval: interval = 1sec &redef;
+	## Rows of a log that are sent together to peers, at most.
 	const log_batch_size: count = 400 &redef;
 	## This and the next have no effect here: what peerings have to say goes to reporter.log.
 	const log_severity_level: Broker::LogSeverityLevel = LOG_WARNING &redef;
@@ -28,7 +31,9 @@ export {
 	const moderate_interval: count = 2 &redef;
 	const moderate_polls: count = 5 &redef;
 	const moderate_sleep: interval = 16msec &redef;
+	## Events that wait for one peer at most; 0 for any number.
 	const peer_buffer_size: count = 8192 &redef;
+	## What becomes of more: `drop_oldest`, `drop_newest`, or `disconnect`, which ends the peering.
 	const peer_overflow_policy: string = "drop_oldest" &redef;
 	const relaxed_interval: count = 1 &redef;
 	const relaxed_sleep: interval = 64msec &redef;
@@ -47,7 +52,9 @@ export {
 	## Connects to a peer; an interval of 0 does not try again.
 	global peer: function(a: string, p: port &default=default_port, retry: interval &default=default_connect_retry): bool;
 
-	## The topic of a stream's log messages.
+	## The topic to which rows of a log go, asked for all those that are sent together. Peers that subscribe to a prefix of it
+	## write them. Unless scripts redefine one of these, rows go to the loggers of a cluster in turn
+	## (`Cluster::enable_round_robin_logging`).
 	global default_log_topic: function(id: Log::ID, path: string): string = function(id: Log::ID, path: string): string
 		{ return default_log_topic_prefix + cat(id); } &redef;
 	global log_topic: function(id: Log::ID, path: string): string = function(id: Log::ID, path: string): string

@@ -5,8 +5,11 @@
 module Broker;
 
 export {
+	## How long changes of a clone wait for a master that is away; below 0 not at all.
 	const default_clone_mutation_buffer_interval: interval = 2min &redef;
+	## How often a clone asks for a master that is away.
 	const default_clone_resync_interval: interval = 10sec &redef;
+	## How long a clone answers queries while its master is away; then they fail. Below 0 it always answers.
 	const default_clone_stale_interval: interval = 5min &redef;
 	## For tables with `&backend`, which has no effect here; so have these.
 	const table_store_db_directory: string = "." &redef;

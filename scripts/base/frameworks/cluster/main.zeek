@@ -34,6 +34,7 @@ export {
 	## How nodes talk to each other, and how events and logs are encoded for it.
 	const backend: BackendTag = CLUSTER_BACKEND_NONE &redef;
 	const event_serializer: EventSerializerTag = EVENT_SERIALIZER_BROKER_BIN_V1 &redef;
+	## There is but one form of rows on their way.
 	const log_serializer: LogSerializerTag = LOG_SERIALIZER_ZEEK_BIN_V1 &redef;
 
 	## Topics that all nodes of a kind listen to.
@@ -49,7 +50,8 @@ export {
 	const node_topic_prefix: string = "zeek/cluster/node/" &redef;
 	const nodeid_topic_prefix: string = "zeek/cluster/nodeid/" &redef;
 
-	## Spread logs over all loggers.
+	## With Broker, rows go to one logger after the other. Otherwise `Broker::log_topic` says where they go: unless it is redefined,
+	## to every logger.
 	const enable_round_robin_logging: bool = T &redef;
 
 	## How long to wait before connecting again.

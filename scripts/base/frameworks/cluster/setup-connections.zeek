@@ -33,6 +33,10 @@ event zeek_init() &priority=-10
 
 	local self = nodes[node];
 
+	# Who writes logs hears of all of them where rows do not go to one logger after the other.
+	if ( ! enable_round_robin_logging && Log::enable_local_logging )
+		Broker::subscribe(Broker::default_log_topic_prefix);
+
 	if ( self$p != 0/unknown )
 		{
 		local where = self$zone_id == "" ? cat(self$ip) : fmt("%s%%%s", self$ip, self$zone_id);

@@ -9,6 +9,7 @@ export {
 	## Wait for every operation, also of the asynchronous functions.
 	const default_forced_sync: bool = F &redef;
 
+	## The buckets of `zeek_storage_operation_latency_seconds`.
 	const latency_metric_bounds: vector of double = { 0.001, 0.01, 0.1, 1.0 } &redef;
 
 	## How values are written down.

@@ -141,7 +141,18 @@ fn peers(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
 }
 
 fn peering_stats(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {
-    Ok(Value::Table(tapir_data::value::Table::new(cx.result_type)))
+    let buffers = of(cx)?.cluster.peers.as_ref().map(|p| p.buffers());
+    let table = tapir_data::value::Table::new(cx.result_type);
+    for (id, b) in buffers.unwrap_or_default() {
+        let stats = tapir_interface::records::BrokerPeeringStats {
+            num_queued: b.waiting,
+            max_queued_recently: b.most_recently,
+            num_overflows: b.overflows,
+        };
+        let stats = stats.build(cx.queue().bindings());
+        table.insert(&[Value::Str(id.into_bytes().into())], stats, 0.0);
+    }
+    Ok(Value::Table(table))
 }
 
 fn flush_logs(cx: &mut CallCtx<'_>, _: &[Value]) -> Out {

@@ -2,7 +2,8 @@
 //!
 //! A window is up to four bytes with cases folded. Windows of three and four bytes are in a blocked Bloom filter (two
 //! bits of one word, 256 KiB at most, so that it stays in the processor's second cache); shorter ones in exact bitmaps.
-//! A position that passes is looked up exactly.
+//! A position that passes is looked up exactly. With few windows, as those of the signatures that come with the program, a
+//! bitmap of how they end (8 KiB, in the first cache) has nearly all positions dismissed with one look.
 
 use foldhash::HashMap;
 
@@ -17,7 +18,9 @@ pub struct Prefilter {
     four: Option<Bloom>,
     three: Option<Bloom>,
     /// Exact bitmap over two bytes; single bytes are in it with everything before them.
-    two: Option<Box<[u64]>>,
+    two: Option<Box<Pairs>>,
+    /// The last two bytes of all windows, as such a bitmap, if they are few.
+    ends: Option<Box<Pairs>>,
     /// Entries by width and window.
     entries: [HashMap<u32, Vec<u32>>; 4],
 }
@@ -60,8 +63,26 @@ impl Bloom {
     }
 }
 
+/// So few ends of longer windows leave nearly all positions dismissed: cases are folded, so there are 16,384 in all.
+const ENDS_MAX: usize = 800;
+
+/// A bitmap over two bytes, the last one highest.
+type Pairs = [u64; 1024];
+
+fn bitmap(pairs: impl Iterator<Item = u32>) -> Box<Pairs> {
+    let mut bits = Box::new([0; 1024]);
+    add(&mut bits, pairs);
+    bits
+}
+
+fn add(bits: &mut Pairs, pairs: impl Iterator<Item = u32>) {
+    for pair in pairs {
+        bits[(pair >> 6) as usize & 1023] |= 1 << (pair & 63);
+    }
+}
+
 #[inline(always)]
-fn two_has(bits: &[u64], pair: u32) -> bool {
+fn two_has(bits: &Pairs, pair: u32) -> bool {
     bits[(pair >> 6) as usize & 1023] & (1 << (pair & 63)) != 0
 }
 
@@ -73,14 +94,18 @@ impl Prefilter {
             filter.entries[width - 1].entry(*key).or_default().push(*entry);
         }
         let [one, two, three, four] = &filter.entries;
+        let pairs = one.keys().flat_map(|k| (0..256).map(move |first| k << 8 | first));
+        let pairs = || two.keys().copied().chain(pairs.clone());
         if !one.is_empty() || !two.is_empty() {
-            let mut bits = vec![0u64; 1024];
-            let pairs = one.keys().flat_map(|k| (0..256).map(move |first| k << 8 | first));
-            for pair in two.keys().copied().chain(pairs) {
-                bits[(pair >> 6) as usize] |= 1 << (pair & 63);
-            }
-            filter.two = Some(bits.into());
+            filter.two = Some(bitmap(pairs()));
         }
+        let longer = three.keys().map(|k| k >> 8).chain(four.keys().map(|k| k >> 16));
+        let mut ends = bitmap(pairs().map(|pair| pair & FOLD4));
+        let size = |bits: &Pairs| bits.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+        let n_short = size(&ends);
+        add(&mut ends, longer);
+        // Those of short windows are found like that in any case.
+        filter.ends = (size(&ends) - n_short <= ENDS_MAX).then_some(ends);
         filter.three = Bloom::new(three.keys());
         filter.four = Bloom::new(four.keys());
         filter
@@ -95,13 +120,16 @@ impl Prefilter {
     pub fn memory(&self) -> usize {
         let blooms = [&self.four, &self.three].into_iter().flatten();
         let entries = self.entries.iter().flat_map(|m| m.values()).map(|v| 40 + v.len() * 4);
-        blooms.map(|b| b.words.len() * 8).sum::<usize>() + entries.sum::<usize>() + 8192
+        blooms.map(|b| b.words.len() * 8).sum::<usize>() + entries.sum::<usize>() + 2 * 8192
     }
 
     /// Whether a window may end with these four bytes, the last one highest.
     #[inline(always)]
     pub fn may_end(&self, last4: u32) -> bool {
         let w = last4 & FOLD4;
+        if self.ends.as_ref().is_some_and(|ends| !two_has(ends, w >> 16)) {
+            return false;
+        }
         self.four.as_ref().is_some_and(|f| f.has(w))
             || self.three.as_ref().is_some_and(|f| f.has(w >> 8))
             || self.two.as_ref().is_some_and(|t| two_has(t, w >> 16))
@@ -110,6 +138,16 @@ impl Prefilter {
     /// The first position at or behind `from` (four at least) behind which a window may end, or the end of the data.
     /// Positions count the bytes before them; the result is one more than the length when there is none.
     pub fn next_end(&self, data: &[u8], from: usize) -> usize {
+        if let Some(ends) = &self.ends {
+            let mut from = from;
+            loop {
+                let end = scan(data, from, |w| two_has(ends, w >> 16));
+                match data.get(end - 4..end).and_then(|last4| last4.first_chunk()) {
+                    Some(last4) if !self.may_end(u32::from_le_bytes(*last4)) => from = end + 1,
+                    _ => return end,
+                }
+            }
+        }
         match (&self.four, &self.three, &self.two) {
             (Some(f), None, None) => scan(data, from, |w| f.has(w)),
             (Some(f), None, Some(t)) => scan(data, from, |w| f.has(w) | two_has(t, w >> 16)),

@@ -26,8 +26,7 @@ pub fn wrapped(types: &Types, v: &Value) -> Option<Data> {
     let Value::Record(r) = v else {
         return None;
     };
-    let layout = types.record(r.ty)?;
-    if layout.name.as_deref() != Some("Broker::Data") {
+    if !is_wrapper(types, r.ty) {
         return None;
     }
     match r.get(0) {
@@ -57,20 +56,15 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
     if depth > DEPTH_MAX {
         return Err("the value is nested too deeply".into());
     }
-    let inner = |v: &Value| convert(host, v, depth + 1);
+    let inner = |v: &Value| match scalar(v) {
+        Some(d) => Ok(d),
+        None => convert(host, v, depth + 1),
+    };
+    if let Some(d) = scalar(v) {
+        return Ok(d);
+    }
     Ok(match v {
-        Value::Unset => return Err("a value that is not set cannot be sent".into()),
-        Value::Bool(b) => Data::Bool(*b),
-        Value::Int(n) => Data::Int(*n),
-        Value::Count(n) => Data::Count(*n),
-        Value::Double(d) => Data::Real(*d),
-        Value::Time(d) => Data::Timestamp(nanos(*d)),
-        Value::Interval(d) => Data::Timespan(nanos(*d)),
         Value::Enum(t, n) => Data::Enum(enum_text(host.types(), *t, *n).into()),
-        Value::Port(p) => Data::Port(*p),
-        Value::Addr(a) => Data::Addr(*a),
-        Value::Subnet(s) => Data::Subnet(*s),
-        Value::Str(s) => Data::String(s.to_vec()),
         Value::Pattern(p) => {
             let text = p.text();
             Data::Vector(vec![Data::str(&text), Data::str(anywhere(&text))])
@@ -147,6 +141,25 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
             },
         },
         Value::Type(_) => return Err(format!("{} cannot be sent", value_type_text(host.types(), v))),
+        _ => return Err("a value that is not set cannot be sent".into()),
+    })
+}
+
+/// The data from a value that has no parts and needs no names.
+#[inline]
+fn scalar(v: &Value) -> Option<Data> {
+    Some(match v {
+        Value::Bool(b) => Data::Bool(*b),
+        Value::Int(n) => Data::Int(*n),
+        Value::Count(n) => Data::Count(*n),
+        Value::Double(d) => Data::Real(*d),
+        Value::Time(d) => Data::Timestamp(nanos(*d)),
+        Value::Interval(d) => Data::Timespan(nanos(*d)),
+        Value::Port(p) => Data::Port(*p),
+        Value::Addr(a) => Data::Addr(*a),
+        Value::Subnet(s) => Data::Subnet(*s),
+        Value::Str(s) => Data::String(s.to_vec()),
+        _ => return None,
     })
 }
 
@@ -188,6 +201,12 @@ pub trait FromHost {
     fn now(&self) -> f64;
 }
 
+/// Whether a type is the script record `Broker::Data`.
+fn is_wrapper(types: &Types, ty: TypeId) -> bool {
+    let layout = types.record(ty);
+    layout.is_some_and(|layout| layout.name.as_deref() == Some("Broker::Data"))
+}
+
 /// A value of a type from data; `None` when the data does not fit, as kinds are not converted.
 pub fn from_data(host: &mut dyn FromHost, d: &Data, ty: TypeId) -> Option<Value> {
     build(host, d, ty, 0)
@@ -199,6 +218,24 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
     }
     if let Some(v) = build_scalar(host.types(), d, ty) {
         return Some(v);
+    }
+    // Most of what comes is in records.
+    if let (Kind::Record(id), Data::Vector(parts)) = (host.types().kind(ty), d)
+        && !is_wrapper(host.types(), ty)
+    {
+        let id = *id;
+        let n = host.types().layout(id).fields.len();
+        let mut slots = Vec::with_capacity(n);
+        for (i, d) in parts.get(..n)?.iter().enumerate() {
+            slots.push(match d {
+                Data::None => Value::Unset,
+                d => {
+                    let ty = host.types().layout(id).fields[i].ty;
+                    build(host, d, ty, depth + 1)?
+                }
+            });
+        }
+        return Some(Value::Record(Record::new(ty, slots)));
     }
     let kind = host.types().kind(ty).clone();
     Some(match (&kind, d) {
@@ -221,24 +258,7 @@ fn build(host: &mut dyn FromHost, d: &Data, ty: TypeId, depth: usize) -> Option<
             },
             _ => return None,
         },
-        (Kind::Record(_), d) if host.types().name(ty).map(|n| &**n) == Some("Broker::Data") => wrap(ty, d.clone()),
-        (Kind::Record(id), Data::Vector(parts)) => {
-            let n = host.types().layout(*id).fields.len();
-            if parts.len() < n {
-                return None;
-            }
-            let mut slots = Vec::with_capacity(n);
-            for (i, d) in parts.iter().take(n).enumerate() {
-                slots.push(match d {
-                    Data::None => Value::Unset,
-                    d => {
-                        let ty = host.types().layout(*id).fields[i].ty;
-                        build(host, d, ty, depth + 1)?
-                    }
-                });
-            }
-            Value::Record(Record::new(ty, slots))
-        }
+        (Kind::Record(_), d) if is_wrapper(host.types(), ty) => wrap(ty, d.clone()),
         (Kind::Vector(of), Data::Vector(items)) => {
             let mut made = Vec::with_capacity(items.len());
             for d in items {

@@ -116,6 +116,8 @@ struct Filter {
     config: Vec<(Str, Str)>,
     /// The path used last and its writer, so that the steady state looks nothing up.
     last: Option<(Str, Option<WriterId>)>,
+    /// The same for what goes to loggers: the path and the place of its buffer.
+    last_buffer: Option<(Str, usize)>,
     /// What writing a record needs of all this, made when the first one is written.
     plan: Option<Rc<write::Plan>>,
 }
@@ -480,6 +482,7 @@ pub fn add_filter(cx: &mut CallCtx<'_>, id: &Value, filter: &Value) -> Result<bo
         postprocessor: set_function(field(cx, filter, "postprocessor")?),
         config,
         last: None,
+        last_buffer: None,
         plan: None,
         name: name.clone(),
     };

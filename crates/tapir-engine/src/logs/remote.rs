@@ -20,7 +20,9 @@ use crate::host::EngineHost;
 
 /// Rows on their way out.
 pub struct Outgoing {
-    buffers: HashMap<(i64, Str, Str), Buffer, foldhash::fast::RandomState>,
+    buffers: Vec<Buffer>,
+    /// Which of them is for a stream, a filter and a path.
+    places: HashMap<(i64, Str, Str), usize, foldhash::fast::RandomState>,
     /// `Log::write_buffer_size`.
     pub rows_max: u64,
     /// `Log::flush_interval` in seconds; 0 never. It counts by the clock on the wall: captures are read faster than they
@@ -35,7 +37,10 @@ pub struct Outgoing {
 }
 
 struct Buffer {
+    id: i64,
     stream: Rc<str>,
+    filter: Str,
+    path: Str,
     writer: Rc<str>,
     columns: Arc<[Column]>,
     /// The topic of the rows, where scripts choose it.
@@ -59,7 +64,8 @@ const TELL: Duration = Duration::from_secs(10);
 impl Default for Outgoing {
     fn default() -> Self {
         Outgoing {
-            buffers: HashMap::default(),
+            buffers: Vec::new(),
+            places: HashMap::default(),
             rows_max: 1000,
             interval: 1.0,
             last_flush: Instant::now(),
@@ -72,40 +78,28 @@ impl Default for Outgoing {
 
 /// Adds a row to its buffer, and sends the buffer if it is full.
 pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8]) -> Result<(), RtError> {
-    let filter = |h: &EngineHost| Some(h.logs.streams.get(&id)?.filters.get(i)?.name.clone());
-    let Some(name) = filter(host(cx)?) else {
-        return Ok(());
+    let h = host(cx)?;
+    let last = |h: &EngineHost| h.logs.streams.get(&id)?.filters.get(i)?.last_buffer.clone();
+    let place = match last(h).filter(|(last, _)| *last == path) {
+        Some((_, place)) => place,
+        None => match place_for(cx, id, i, path.clone())? {
+            Some(place) => place,
+            None => return Ok(()),
+        },
     };
-    let key = (id, name, path);
-    if !host(cx)?.logs.outgoing.buffers.contains_key(&key) {
-        let writer = writers::writer_name(cx, id, i)?;
-        let logs = &mut host(cx)?.logs;
-        let Some((s, f)) = logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) else {
-            return Ok(());
-        };
-        let buffer = Buffer {
-            stream: s.name.clone(),
-            writer,
-            columns: f.columns.clone(),
-            topic: None,
-            n_rows: 0,
-            rows: Vec::new(),
-        };
-        logs.outgoing.buffers.insert(key.clone(), buffer);
-    }
     // What a script says holds for all rows that are sent together.
     if host(cx)?.cluster.peers.is_some()
-        && host(cx)?.logs.outgoing.buffers.get(&key).is_some_and(|b| b.n_rows == 0)
+        && host(cx)?.logs.outgoing.buffers.get(place).is_some_and(|b| b.n_rows == 0)
         && asks_topics(cx)?
     {
-        let topic = topic(cx, id, &key.2)?;
-        if let Some(buffer) = host(cx)?.logs.outgoing.buffers.get_mut(&key) {
+        let topic = topic(cx, id, &path)?;
+        if let Some(buffer) = host(cx)?.logs.outgoing.buffers.get_mut(place) {
             buffer.topic = topic;
         }
     }
     let h = host(cx)?;
     let logs = &mut h.logs;
-    let Some(buffer) = logs.outgoing.buffers.get_mut(&key) else {
+    let Some(buffer) = logs.outgoing.buffers.get_mut(place) else {
         return Ok(());
     };
     buffer.rows.extend_from_slice(row);
@@ -117,7 +111,7 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
     let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= bytes_max;
     let buffered = logs.streams.get(&id).is_some_and(|s| s.buffered);
     if full || !buffered || h.terminating {
-        send(h, &key);
+        send(h, place);
     }
     Ok(())
 }
@@ -153,10 +147,61 @@ fn topic(cx: &mut CallCtx<'_>, id: i64, path: &[u8]) -> Result<Option<Vec<u8>>, 
     })
 }
 
-fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
+/// The buffer for rows of a filter with a path, made on first use. `None` when there is no such filter.
+fn place_for(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str) -> Result<Option<usize>, RtError> {
+    let writer = writers::writer_name(cx, id, i)?;
+    let h = host(cx)?;
+    let Some((s, f)) = h.logs.streams.get(&id).and_then(|s| Some((s, s.filters.get(i)?))) else {
+        return Ok(None);
+    };
+    let key = (id, f.name.clone(), path.clone());
+    let (stream, columns) = (s.name.clone(), f.columns.clone());
+    let known = h.logs.outgoing.places.get(&key).copied();
+    let has_same = |h: &EngineHost, place: &usize| {
+        let buffer = h.logs.outgoing.buffers.get(*place);
+        buffer.is_some_and(|b| Arc::ptr_eq(&b.columns, &columns))
+    };
+    let place = match known.filter(|place| has_same(h, place)) {
+        Some(place) => place,
+        None => {
+            // If another filter had that name before, what it wrote has other columns.
+            known.into_iter().for_each(|place| send(h, place));
+            let buffers = &mut h.logs.outgoing.buffers;
+            let buffer = Buffer {
+                id,
+                stream,
+                filter: key.1.clone(),
+                path: path.clone(),
+                writer,
+                columns,
+                topic: None,
+                n_rows: 0,
+                rows: Vec::new(),
+            };
+            match known.and_then(|place| Some((place, buffers.get_mut(place).filter(|b| b.n_rows == 0)?))) {
+                Some((place, old)) => {
+                    *old = buffer;
+                    place
+                }
+                None => {
+                    buffers.push(buffer);
+                    buffers.len() - 1
+                }
+            }
+        }
+    };
+    let outgoing = &mut h.logs.outgoing;
+    outgoing.places.insert(key, place);
+    if let Some(f) = h.logs.streams.get_mut(&id).and_then(|s| s.filters.get_mut(i)) {
+        f.last_buffer = Some((path, place));
+    }
+    Ok(Some(place))
+}
+
+fn send(h: &mut EngineHost, place: usize) {
     // Until the backend runs rows wait, but not without a bound.
     let waits = !h.cluster.is_running() && !h.terminating;
-    let Some(b) = h.logs.outgoing.buffers.get_mut(key).filter(|b| b.n_rows > 0) else {
+    let Some(b) = h.logs.outgoing.buffers.get_mut(place).filter(|b| b.n_rows > 0) else {
         return;
     };
     if waits && b.rows.len() < BYTES_MAX {
@@ -172,8 +217,8 @@ fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
     let batch = LogBatch {
         stream: b.stream.to_string(),
         writer: b.writer.to_string(),
-        filter: text(&key.1),
-        path: text(&key.2),
+        filter: text(&b.filter),
+        path: text(&b.path),
         topic: b.topic.clone(),
         columns: b.columns.clone(),
         n_rows: n,
@@ -187,13 +232,10 @@ fn send(h: &mut EngineHost, key: &(i64, Str, Str)) {
 
 /// Sends the rows of all streams, or of one.
 pub fn send_rows(h: &mut EngineHost, only: Option<i64>) {
-    let buffers = h.logs.outgoing.buffers.iter();
-    let due: Vec<_> = buffers
-        .filter(|(k, b)| b.n_rows > 0 && only.is_none_or(|id| k.0 == id))
-        .map(|(k, _)| k.clone())
-        .collect();
-    for key in due {
-        send(h, &key);
+    for place in 0..h.logs.outgoing.buffers.len() {
+        if only.is_none_or(|id| h.logs.outgoing.buffers[place].id == id) {
+            send(h, place);
+        }
     }
 }
 

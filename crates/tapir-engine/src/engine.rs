@@ -489,12 +489,14 @@ impl Engine {
         core.drain();
     }
 
+    #[inline]
     fn stopping(&self) -> bool {
         let core = self.core.borrow();
         core.exit.is_some() || self.ends_itself && (core.host.stop || self.is_asked_to_stop())
     }
 
     /// Whether a signal, or a script of another node of this process, ends the run.
+    #[inline]
     fn is_asked_to_stop(&self) -> bool {
         tapir_packet::signals::stop_requested() || self.group.as_ref().is_some_and(|(start, _)| start.is_halted())
     }
@@ -505,7 +507,15 @@ impl Engine {
     }
 
     /// Waits while scripts have suspended processing.
+    #[inline]
     fn while_suspended(&mut self) {
+        if self.core.borrow().host.node.suspended {
+            self.suspend();
+        }
+    }
+
+    #[cold]
+    fn suspend(&mut self) {
         while self.core.borrow().host.node.suspended && !self.stopping() && !self.is_orphan() {
             let any = self.poll_inputs().0;
             let any = self.poll_cluster() || any;
@@ -517,8 +527,11 @@ impl Engine {
     }
 
     /// Whether this node analyses a packet: the capture filter lets it through and no other worker takes it.
+    #[inline]
     fn is_wanted(&mut self, raw: &RawPacket<'_>) -> Result<bool, String> {
-        self.refilter()?;
+        if self.core.borrow().host.node.filter_changed {
+            self.refilter()?;
+        }
         if self.filter.as_ref().is_some_and(|f| !f.matches(raw)) {
             self.core.borrow_mut().host.node.n_filtered += 1;
             return Ok(false);
@@ -527,6 +540,7 @@ impl Engine {
     }
 
     /// Whether a packet is for another worker. Time goes on with those as well, in steps.
+    #[inline]
     fn is_foreign(&mut self, raw: &RawPacket<'_>) -> bool {
         let Some((sharer, mine)) = &mut self.share else {
             return false;
@@ -712,12 +726,16 @@ impl Engine {
     }
 
     /// Writes a packet to the file for those that are analysed, if there is one.
+    #[inline]
     fn keep(&mut self, raw: &RawPacket<'_>) -> Result<(), String> {
-        let file = self.written.as_mut();
-        file.map_or(Ok(()), |d| d.write(raw)).map_err(|e| e.to_string())
+        match &mut self.written {
+            Some(file) => file.write(raw).map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Says which of all workers' packets the next one is.
+    #[inline]
     fn number(&mut self, number: u64) {
         for file in [&mut self.written, &mut self.unprocessed].into_iter().flatten() {
             file.number = number;
@@ -725,11 +743,10 @@ impl Engine {
     }
 
     /// Takes a capture filter into use that scripts have installed.
+    #[cold]
     fn refilter(&mut self) -> Result<(), String> {
         let node = &mut self.core.borrow_mut().host.node;
-        if !std::mem::take(&mut node.filter_changed) {
-            return Ok(());
-        }
+        node.filter_changed = false;
         self.filter = match node.installed.as_deref() {
             // What lets everything pass costs nothing.
             None | Some("" | "ip or not ip") => None,

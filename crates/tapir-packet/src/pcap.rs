@@ -95,8 +95,33 @@ impl Buffered for PcapReader {
     }
 }
 
-impl Source for PcapReader {
-    fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError> {
+impl PcapReader {
+    /// A packet with nothing odd about it that is at hand as a whole, as most are: its length, and what it is but for its
+    /// bytes.
+    #[inline]
+    fn plain(&self) -> Option<(usize, RawPacket<'static>)> {
+        let (head, rest) = self.input.at_hand().split_first_chunk::<16>()?;
+        let (words, _) = head.as_chunks::<4>();
+        let word = |i: usize| match self.swapped {
+            true => u32::from_le_bytes(words[i]),
+            false => u32::from_be_bytes(words[i]),
+        };
+        let (sec, frac, caplen, len) = (word(0), word(1), word(2), word(3));
+        let is_plain = (1..=RECORD_LEN_MAX).contains(&caplen) && len > 0 && (sec as i32) >= 0;
+        if !is_plain || rest.len() < caplen as usize || self.header_len != 16 || self.done {
+            return None;
+        }
+        let raw = RawPacket {
+            ts_sec: i64::from(sec),
+            ts_usec: if self.nanos { frac / 1000 } else { frac },
+            len,
+            data: &[],
+            link_type: self.link_type,
+        };
+        Some((caplen as usize, raw))
+    }
+
+    fn next_of_all(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError> {
         loop {
             if self.done {
                 return Ok(None);
@@ -160,7 +185,21 @@ impl Source for PcapReader {
             }));
         }
     }
+}
 
+impl Source for PcapReader {
+    #[inline]
+    fn next_packet(&mut self, weirds: &mut Weirds) -> Result<Option<RawPacket<'_>>, SourceError> {
+        match self.plain() {
+            Some((n, raw)) => {
+                let data = self.input.take_behind(self.header_len, n);
+                Ok(Some(RawPacket { data, ..raw }))
+            }
+            None => self.next_of_all(weirds),
+        }
+    }
+
+    #[inline]
     fn would_wait(&self) -> bool {
         let there = self.input.at_hand();
         let len = u32_at(there, 8, self.swapped).map(|caplen| self.header_len + caplen as usize);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::pcap::PcapReader;
 use crate::pcapng::PcapngReader;
+use crate::together::Cut;
 use crate::types::Weirds;
 
 /// A packet as its source gives it.
@@ -116,6 +117,11 @@ pub trait Source {
 /// A source whose packets stand in a buffer that may be taken away with them.
 pub(crate) trait Buffered: Source {
     fn buffer(&mut self) -> &mut PacketBuffer;
+
+    /// Cuts what is at hand, and one packet at least, into packets. Gives how the source ended, if it did.
+    fn cut(&mut self, into: &mut Cut<'_>) -> Option<Result<(), SourceError>> {
+        into.packets_of(self)
+    }
 }
 
 /// What the system counted for a live source.
@@ -333,6 +339,14 @@ impl PacketBuffer {
     #[inline]
     pub(crate) fn at_hand(&self) -> &[u8] {
         &self.buf[self.start..self.end]
+    }
+
+    /// Takes `n` bytes behind a head, both of which must be at hand.
+    #[inline]
+    pub(crate) fn take_behind(&mut self, head: usize, n: usize) -> &[u8] {
+        self.taken = self.start + head;
+        self.start = self.taken + n;
+        &self.buf[self.taken..self.start]
     }
 
     /// The bytes of the last [`take`](Self::take), up to `n`.

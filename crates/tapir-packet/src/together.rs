@@ -97,7 +97,13 @@ impl Origin {
         let mut of_all = std::mem::take(&mut portion.buffers);
         let buffers = own.unwrap_or(&mut of_all);
         self.source.buffer().borrow(buffers.pop());
-        let ended = self.packets(portion, able);
+        let ended = self.source.cut(&mut Cut {
+            portion,
+            claims: &mut self.claims,
+            able,
+            latest: &mut self.latest,
+            weirds: &mut self.weirds,
+        });
         let kept = self.source.buffer().give_away();
         buffers.clear();
         if !is_shared {
@@ -108,40 +114,55 @@ impl Origin {
         portion.n_bytes = portion.buffers.iter().map(Vec::len).sum();
         ended
     }
+}
 
+/// What packets are found to be as they are cut out of a capture.
+pub(crate) struct Cut<'a> {
+    portion: &'a mut Portion,
+    claims: &'a mut Claims,
+    /// Who is able to take what is new.
+    able: &'a [u16],
+    /// The latest time so far.
+    latest: &'a mut f64,
+    weirds: &'a mut Weirds,
+}
+
+impl Cut<'_> {
     /// Finds the packets of a portion.
-    fn packets(&mut self, portion: &mut Portion, able: &[u16]) -> Option<Result<(), SourceError>> {
+    pub(crate) fn packets_of<S: Buffered + ?Sized>(&mut self, source: &mut S) -> Option<Result<(), SourceError>> {
         let Portion {
             times, shares, weirds, ..
-        } = portion;
+        } = &mut *self.portion;
         loop {
-            if !times.is_empty() && self.source.would_wait() {
+            if !times.is_empty() && source.would_wait() {
                 return None;
             }
             let here = times.len();
-            let next = self.source.next_packet(&mut self.weirds);
-            let found = next.map(|raw| {
-                raw.map(|raw| {
-                    let owner = self.claims.owner(&raw, able);
-                    (RawPacket { data: &[], ..raw }, owner, raw.data.len(), raw.data.as_ptr())
-                })
-            });
-            weirds.extend(self.weirds.drain().map(|w| (here, w)));
-            match found {
-                Ok(Some((raw, owner, n, first))) => {
-                    if let Some(share) = shares.get_mut(usize::from(owner)) {
-                        share.push(Own {
-                            packet: Entry::new(&raw, n, self.source.buffer().place_of(first)),
-                            place: here as u32,
-                            before: self.latest,
-                        });
-                    }
-                    self.latest = self.latest.max(raw.ts());
-                    times.push((raw.ts(), self.latest));
+            let found = match source.next_packet(self.weirds) {
+                Ok(Some(raw)) => {
+                    let owner = self.claims.owner(&raw, self.able);
+                    Ok((RawPacket { data: &[], ..raw }, owner, raw.data.len(), raw.data.as_ptr()))
                 }
-                Ok(None) => return Some(Ok(())),
-                Err(e) => return Some(Err(e)),
+                Ok(None) => Err(Ok(())),
+                Err(e) => Err(Err(e)),
+            };
+            if !self.weirds.is_empty() {
+                weirds.extend(self.weirds.drain().map(|w| (here, w)));
             }
+            let (raw, owner, n, first) = match found {
+                Ok(found) => found,
+                Err(end) => return Some(end),
+            };
+            if let Some(share) = shares.get_mut(usize::from(owner)) {
+                share.push(Own {
+                    packet: Entry::new(&raw, n, source.buffer().place_of(first)),
+                    place: here as u32,
+                    before: *self.latest,
+                });
+            }
+            let ts = raw.ts();
+            *self.latest = self.latest.max(ts);
+            times.push((ts, *self.latest));
         }
     }
 }
@@ -230,6 +251,14 @@ pub struct Passed<'a> {
     pub latest: f64,
     /// The time of each, and the latest so far.
     pub times: &'a [(f64, f64)],
+}
+
+/// A packet of a reader, and what came before it.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPacket<'a> {
+    pub raw: RawPacket<'a>,
+    /// The packets of others before it, and this one itself.
+    pub passed: Passed<'a>,
 }
 
 /// One reader's view of a capture.
@@ -357,6 +386,34 @@ impl Reader {
         }
         self.own += 1;
         Ok(Some(SharedPacket::Mine(own.packet.of(buffers))))
+    }
+
+    /// The next packet of this reader at once, with those of others before it. `None` when it has to be come to step by
+    /// step: when nothing of this reader is at hand, something is to be told of the capture, or it does not `suit` to come
+    /// there over so many of others, the latest time before it, its own and the latest with it being these.
+    #[inline]
+    pub fn next_own(&mut self, suits: impl FnOnce(usize, [f64; 3]) -> bool) -> Option<OwnPacket<'_>> {
+        let portion = &*self.portion;
+        let share = portion.share(self.me);
+        let own = share.get(self.own)?;
+        let times = portion.times.get(self.at..=own.place as usize)?;
+        let (ts, latest) = *times.last()?;
+        if !portion.weirds.is_empty() || !suits(times.len() - 1, [own.before, ts, latest]) {
+            return None;
+        }
+        let buffers = match &self.file {
+            Some(_) => &self.bytes,
+            None => &portion.buffers,
+        };
+        if self.file.is_none() && self.own.is_multiple_of(FETCH) {
+            fetch(share.iter().skip(self.own).map(|own| &own.packet), buffers);
+        }
+        self.at = own.place as usize + 1;
+        self.own += 1;
+        Some(OwnPacket {
+            raw: own.packet.of(buffers),
+            passed: Passed { latest, times },
+        })
     }
 
     /// Passes over packets of others, as long as none of this reader comes and nothing is to be told of them but their time,

@@ -264,6 +264,7 @@ impl Engine {
     }
 
     /// Says which packet of the capture is the latest that this node has come to, whoever's it is.
+    #[inline]
     fn come_to(&self, packet: u64) {
         self.core.borrow_mut().host.cluster.come_to(packet);
     }
@@ -329,63 +330,83 @@ impl Engine {
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;
         let failure = loop {
-            if pace.is_none() {
-                // Moments that matter to nobody.
-                let mut is_nothing =
-                    |latest| latest < *due.get_or_insert_with(|| self.next_due()) && seat.is_free(latest);
-                if let Some(passed) = capture.pass_over(seat.n_free(), &mut is_nothing) {
-                    seat.passes_all(&passed);
+            let n_free = if pace.is_none() { seat.n_free() } else { 0 };
+            // As a rule there is nothing to do until the next packet of this one.
+            let own = capture.next_own(|n_others, [before, ts, latest]| {
+                n_others < n_free
+                    && ts >= before
+                    && seat.is_free(latest)
+                    && (n_others == 0 || before < *due.get_or_insert_with(|| self.next_due()))
+            });
+            let raw = match own {
+                Some(own) => {
+                    seat.passes_all(&own.passed);
+                    self.come_to(seat.n_packets());
+                    own.raw
                 }
-            }
-            let (ts, mine) = match capture.next_packet(&mut self.weirds) {
-                Ok(Some(SharedPacket::Mine(raw))) => (raw.ts(), Some(raw)),
-                Ok(Some(SharedPacket::Other(ts))) => (ts, None),
-                Ok(None) => break None,
-                Err(e) => break Some(e.to_string()),
+                None => {
+                    // Moments that matter to nobody.
+                    let mut is_nothing =
+                        |latest| latest < *due.get_or_insert_with(|| self.next_due()) && seat.is_free(latest);
+                    if n_free > 0
+                        && let Some(passed) = capture.pass_over(n_free, &mut is_nothing)
+                    {
+                        seat.passes_all(&passed);
+                    }
+                    let (ts, mine) = match capture.next_packet(&mut self.weirds) {
+                        Ok(Some(SharedPacket::Mine(raw))) => (raw.ts(), Some(raw)),
+                        Ok(Some(SharedPacket::Other(ts))) => (ts, None),
+                        Ok(None) => break None,
+                        Err(e) => break Some(e.to_string()),
+                    };
+                    while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
+                        self.catch_up(seat);
+                        seat.announce(true);
+                        self.hear();
+                        if self.stopping() {
+                            return Ok(());
+                        }
+                        std::thread::sleep(left.min(PACE));
+                    }
+                    let pause = seat.before(ts);
+                    if pause != Pause::None {
+                        due = None;
+                        if !self.pause(feed, seat, pause) {
+                            return Ok(());
+                        }
+                    }
+                    seat.passes(ts);
+                    let Some(raw) = mine else {
+                        let is_odd = !self.weirds.is_empty();
+                        // Most moments are nothing but moments: only what is due makes them matter, and each pause.
+                        if is_odd || ts >= *due.get_or_insert_with(|| self.next_due()) {
+                            due = None;
+                            self.come_to(seat.n_packets());
+                            self.tick(ts);
+                            if is_odd {
+                                self.tell_weirds();
+                            }
+                            if self.stopping() {
+                                return Ok(());
+                            }
+                        }
+                        continue;
+                    };
+                    self.come_to(seat.n_packets());
+                    if let Some(latest) = seat.latest().filter(|t| *t > ts) {
+                        // A packet of somebody else was later, although it came before.
+                        self.tick(latest);
+                    }
+                    raw
+                }
             };
-            while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
-                self.catch_up(seat);
-                seat.announce(true);
-                self.hear();
-                if self.stopping() {
-                    return Ok(());
-                }
-                std::thread::sleep(left.min(PACE));
-            }
-            let pause = seat.before(ts);
-            if pause != Pause::None {
-                due = None;
-                if !self.pause(feed, seat, pause) {
-                    return Ok(());
-                }
-            }
-            seat.passes(ts);
-            if let Some(raw) = mine {
-                due = None;
-                self.come_to(seat.n_packets());
-                if let Some(latest) = seat.latest().filter(|t| *t > ts) {
-                    // A packet of somebody else was later, although it came before.
-                    self.tick(latest);
-                }
-                if !self.is_wanted(&raw)? {
-                    continue;
-                }
-                self.number(seat.n_packets());
-                self.take(&raw)?;
-                self.while_suspended();
-            } else if !self.weirds.is_empty() {
-                due = None;
-                self.come_to(seat.n_packets());
-                self.tick(ts);
-                self.tell_weirds();
-            } else if ts >= *due.get_or_insert_with(|| self.next_due()) {
-                // Most moments are nothing but moments: only what is due makes them matter, and each pause.
-                due = None;
-                self.come_to(seat.n_packets());
-                self.tick(ts);
-            } else {
+            due = None;
+            if !self.is_wanted(&raw)? {
                 continue;
             }
+            self.number(seat.n_packets());
+            self.take(&raw)?;
+            self.while_suspended();
             if self.stopping() {
                 return Ok(());
             }

@@ -77,8 +77,8 @@ impl Places {
     /// The place of a packet, unless it has no IP addresses.
     #[inline]
     pub fn of(&mut self, raw: &RawPacket<'_>) -> Option<usize> {
-        match plain_pair(raw).filter(|_| !may_be_tunnel(raw)) {
-            Some((a, b)) => Some(self.of_pair(hash_of_pair(&a, &b))),
+        match plain(raw) {
+            Some(pair) => Some(self.of_pair(pair)),
             None => self.decoded(raw),
         }
     }
@@ -171,25 +171,35 @@ impl Places {
     }
 }
 
-/// Whether a packet for which [`plain_pair`] has an answer may be one of a tunnel.
+/// The hash of the pair of addresses of most packets, IP in an Ethernet frame without or with one VLAN tag and no tunnel:
+/// what the long way would find, at a glance.
 #[inline]
-fn may_be_tunnel(raw: &RawPacket<'_>) -> bool {
-    let Some((head, payload)) = raw.data.split_at_checked(34) else {
-        return true;
-    };
-    // With options in the header the ports are elsewhere.
-    head[14] != 0x45 || inner::may_be_tunnel(head[23], payload)
-}
-
-/// IPv4 right in an Ethernet frame, which most packets are: what the long way would find, at a glance.
-#[inline]
-fn plain_pair(raw: &RawPacket<'_>) -> Option<(Ip, Ip)> {
+fn plain(raw: &RawPacket<'_>) -> Option<u64> {
     const ETHERNET: u32 = 1;
-    let head: &[u8; 34] = raw.data.first_chunk()?;
-    if raw.link_type != ETHERNET || head[12..14] != [0x08, 0x00] || head[14] >> 4 != 4 {
+    if raw.link_type != ETHERNET {
         return None;
     }
-    Some((Ip::from_slice(&head[26..30]), Ip::from_slice(&head[30..34])))
+    let tag = if raw.data.get(12..14)? == [0x81, 0x00] { 4 } else { 0 };
+    let (head, rest) = raw.data.get(12 + tag..)?.split_first_chunk::<22>()?;
+    let ([kind @ .., version], protocol) = ([head[0], head[1], head[2]], |at: usize| head[2 + at]);
+    match (kind, version) {
+        // With options in the header the ports are elsewhere.
+        ([0x08, 0x00], 0x45) if !inner::may_be_tunnel(protocol(9), rest) => {
+            let [_, from, to] = head[10..].as_chunks::<4>().0 else {
+                return None;
+            };
+            Some(hash_of_ipv4(u32::from_be_bytes(*from), u32::from_be_bytes(*to)))
+        }
+        ([0x86, 0xdd], 0x60..=0x6f) if matches!(protocol(6), proto::TCP | proto::UDP | proto::ICMPV6) => {
+            let payload = rest
+                .get(20..)
+                .filter(|payload| !inner::may_be_tunnel(protocol(6), payload));
+            let (addresses, _) = payload.and(raw.data.get(22 + tag..))?.split_first_chunk::<32>()?;
+            let (from, to) = addresses.split_at(16);
+            Some(hash_of_pair(&Ip::from_slice(from), &Ip::from_slice(to)))
+        }
+        _ => None,
+    }
 }
 
 /// Sender's and target's protocol address of ARP over IPv4 (RFC 826).
@@ -211,10 +221,22 @@ fn fold(v: u128) -> u64 {
 }
 
 /// A number for a pair of addresses in either order.
+#[inline]
 fn hash_of_pair(a: &Ip, b: &Ip) -> u64 {
     let (a, b) = (u128::from_be_bytes(a.0), u128::from_be_bytes(b.0));
     // Symmetric in both; then mixed, since neighbouring addresses differ in few bits.
-    let (x, y) = (fold(a ^ b), fold(a.wrapping_add(b)));
+    mixed(fold(a ^ b), fold(a.wrapping_add(b)))
+}
+
+/// The same for two IPv4 addresses, which otherwise stand in IPv6 ones (`::ffff:0:0/96`).
+#[inline]
+fn hash_of_ipv4(a: u32, b: u32) -> u64 {
+    const BOTH_MAPPED: u64 = 2 * 0xffff_0000_0000;
+    mixed(u64::from(a ^ b), BOTH_MAPPED + u64::from(a) + u64::from(b))
+}
+
+#[inline]
+fn mixed(x: u64, y: u64) -> u64 {
     let hash = fold(u128::from(x ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93);
     fold(u128::from(hash ^ y) * 0xa076_1d64_78bd_642f)
 }
@@ -324,16 +346,26 @@ mod tests {
     #[test]
     fn a_glance_finds_what_decoding_finds() {
         let mut s = Places::new();
-        let whole = frame([10, 1, 2, 3], [8, 8, 8, 8], 0, &[0; 8]);
-        assert!(plain_pair(&packet(&whole)).is_some());
-        for at in 0..20 {
-            for byte in 0..=255 {
-                let mut odd = whole.clone();
-                odd[at] = byte;
-                for len in [20, 33, 34, odd.len()] {
-                    let p = packet(&odd[..len]);
-                    if let Some(pair) = plain_pair(&p) {
-                        assert_eq!(Some(pair), s.decoded_pairs(&p).0, "byte {at} is {byte}, {len} bytes");
+        let mut six = vec![0; 12];
+        six.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, proto::UDP, 64]);
+        six.extend((1..=32).chain([0; 20]));
+        for whole in [frame([10, 1, 2, 3], [255, 8, 8, 8], 0, &[0; 8]), six] {
+            let mut tagged = whole.clone();
+            tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+            for whole in [whole, tagged] {
+                assert!(plain(&packet(&whole)).is_some());
+                for at in 0..60.min(whole.len()) {
+                    for byte in 0..=255 {
+                        let mut odd = whole.clone();
+                        odd[at] = byte;
+                        for len in [20, 33, 34, 37, 38, 53, 54, 58, odd.len()] {
+                            let p = packet(&odd[..len.min(odd.len())]);
+                            let Some(pair) = plain(&p) else { continue };
+                            let (decoded, inside) = s.decoded_pairs(&p);
+                            let decoded = decoded.map(|(a, b)| hash_of_pair(&a, &b));
+                            assert_eq!(Some(pair), decoded, "byte {at} is {byte}, {len} bytes");
+                            assert!(inside[0].is_none(), "byte {at} is {byte}, {len} bytes");
+                        }
                     }
                 }
             }

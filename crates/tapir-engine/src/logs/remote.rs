@@ -89,7 +89,12 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
     };
     // What a script says holds for all rows that are sent together.
     if host(cx)?.cluster.peers.is_some()
-        && host(cx)?.logs.outgoing.buffers.get(place).is_some_and(|b| b.n_rows == 0)
+        && host(cx)?
+            .logs
+            .outgoing
+            .buffers
+            .get(place)
+            .is_some_and(|b| b.n_rows == 0)
         && asks_topics(cx)?
     {
         let topic = topic(cx, id, &path)?;

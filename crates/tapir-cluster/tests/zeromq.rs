@@ -575,6 +575,11 @@ fn connections_have_a_number() {
     let mut said = Vec::new();
     // It hears a greeting at most, and then the end.
     let _ = late.read_to_end(&mut said);
+    // It is counted a moment after it was cut.
+    let end = Instant::now() + PATIENCE;
+    while f.last_cut().is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert_eq!(f.counters().cut_connections, 1);
     assert!(
         f.last_cut().contains("there are more than 5 connections"),

@@ -373,19 +373,31 @@ impl Reader {
         }
         let here = self.at;
         self.at += 1;
-        let share = self.portion.share(self.me);
-        let Some(own) = share.get(self.own).filter(|own| own.place as usize == here) else {
+        let n = self.own;
+        if self
+            .portion
+            .share(self.me)
+            .get(n)
+            .is_none_or(|own| own.place as usize != here)
+        {
             return Ok(self.portion.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
-        };
+        }
+        self.own += 1;
+        Ok(self.own_packet(n).map(SharedPacket::Mine))
+    }
+
+    /// A packet of this reader by its number among its own in the portion.
+    #[inline]
+    fn own_packet(&self, n: usize) -> Option<RawPacket<'_>> {
+        let share = self.portion.share(self.me);
         let buffers = match &self.file {
             Some(_) => &self.bytes,
             None => &self.portion.buffers,
         };
-        if self.file.is_none() && self.own.is_multiple_of(FETCH) {
-            fetch(share.iter().skip(self.own).map(|own| &own.packet), buffers);
+        if self.file.is_none() && n.is_multiple_of(FETCH) {
+            fetch(share.iter().skip(n).map(|own| &own.packet), buffers);
         }
-        self.own += 1;
-        Ok(Some(SharedPacket::Mine(own.packet.of(buffers))))
+        Some(share.get(n)?.packet.of(buffers))
     }
 
     /// The next packet of this reader at once, with those of others before it. `None` when it has to be come to step by
@@ -393,25 +405,17 @@ impl Reader {
     /// there over so many of others, the latest time before it, its own and the latest with it being these.
     #[inline]
     pub fn next_own(&mut self, suits: impl FnOnce(usize, [f64; 3]) -> bool) -> Option<OwnPacket<'_>> {
-        let portion = &*self.portion;
-        let share = portion.share(self.me);
-        let own = share.get(self.own)?;
+        let (portion, n) = (&*self.portion, self.own);
+        let own = portion.share(self.me).get(n)?;
         let times = portion.times.get(self.at..=own.place as usize)?;
         let (ts, latest) = *times.last()?;
         if !portion.weirds.is_empty() || !suits(times.len() - 1, [own.before, ts, latest]) {
             return None;
         }
-        let buffers = match &self.file {
-            Some(_) => &self.bytes,
-            None => &portion.buffers,
-        };
-        if self.file.is_none() && self.own.is_multiple_of(FETCH) {
-            fetch(share.iter().skip(self.own).map(|own| &own.packet), buffers);
-        }
         self.at = own.place as usize + 1;
         self.own += 1;
         Some(OwnPacket {
-            raw: own.packet.of(buffers),
+            raw: self.own_packet(n)?,
             passed: Passed { latest, times },
         })
     }

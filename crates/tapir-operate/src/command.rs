@@ -40,30 +40,40 @@ pub struct Plan {
     pub interface: Option<String>,
     /// For all nodes: options, scripts, settings.
     pub rest: Vec<String>,
+    /// Which of those are no options and no values of such.
+    pub scripts: Vec<usize>,
 }
 
 /// The file by which a worker shows that it has begun to read its capture.
 const BEGUN: &str = ".begun";
 
-/// Options of a node that take a value, so that the value is not taken for a script.
-const WITH_VALUE: &[&str] = &[
-    "-e",
-    "-p",
-    "-s",
-    "-f",
-    "-G",
-    "-H",
-    "--exec",
-    "--prefix",
-    "--rulefile",
-    "--filter",
+/// The command line of the program that runs as a node, as far as `tapir cluster` needs to know it.
+pub struct NodeCommand {
+    /// Whether an option, named with its dashes, takes the next argument as its value; `None` where there is no such option.
+    pub takes_value: fn(&str) -> Option<bool>,
+    /// What to say of an option that there is not, given the names of others that were possible.
+    pub unknown: fn(&str, &[&str]) -> String,
+    /// Judges all arguments for nodes.
+    pub check: fn(&[String]) -> Result<(), String>,
+}
+
+/// Options of `tapir cluster` itself.
+const OWN: &[&str] = &[
+    "--workers",
+    "--proxies",
+    "--loggers",
+    "--log-dir",
+    "--port",
+    "--readfile",
+    "--iface",
+    "--help",
 ];
 
 /// Reads the arguments behind `tapir cluster`; `None` when help was asked for.
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
+pub fn parse(args: impl Iterator<Item = String>, node: &NodeCommand) -> Result<Option<Plan>, String> {
     let mut plan = Plan {
         workers: 2,
         proxies: 1,
@@ -73,6 +83,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String>
         capture: None,
         interface: None,
         rest: Vec::new(),
+        scripts: Vec::new(),
     };
     let mut args = args;
     while let Some(arg) = args.next() {
@@ -101,13 +112,26 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Plan>, String>
             }
             "-r" | "--readfile" => plan.capture = Some(value()?.into()),
             "-i" | "--iface" => plan.interface = Some(value()?),
-            _ if WITH_VALUE.contains(&arg.as_str()) => {
-                let v = value()?;
-                plan.rest.extend([arg, v]);
+            "--" => {
+                plan.rest.push(arg);
+                plan.rest.extend(args.by_ref());
             }
-            _ => plan.rest.push(arg),
+            _ if arg.len() > 1 && arg.starts_with('-') => match (node.takes_value)(&name) {
+                Some(true) if inline.is_none() => {
+                    let v = value()?;
+                    plan.rest.extend([arg, v]);
+                }
+                None if name.starts_with("--") => return Err((node.unknown)(&name, OWN)),
+                // Letters that stand together are judged below.
+                _ => plan.rest.push(arg),
+            },
+            _ => {
+                plan.scripts.push(plan.rest.len());
+                plan.rest.push(arg);
+            }
         }
     }
+    (node.check)(&plan.rest)?;
     if plan.capture.is_some() && plan.interface.is_some() {
         return Err("ERROR: only one of -r and -i can be given".into());
     }
@@ -118,16 +142,13 @@ fn absolute(path: &Path) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Names of files relative to this folder, as nodes that run elsewhere need them.
-fn absolute_scripts(rest: &[String]) -> Result<Vec<String>, String> {
-    let mut out: Vec<String> = Vec::new();
-    for arg in rest {
-        let of_option = out.last().is_some_and(|o| WITH_VALUE.contains(&o.as_str()));
-        let is_file = Path::new(arg).is_file() || Path::new(&format!("{arg}.zeek")).is_file();
-        if !of_option && !arg.starts_with('-') && is_file {
-            out.push(absolute(Path::new(arg))?.to_string_lossy().into_owned());
-        } else {
-            out.push(arg.clone());
+/// The arguments for nodes, with whole paths for scripts of this folder, as nodes run elsewhere.
+fn absolute_scripts(plan: &Plan) -> Result<Vec<String>, String> {
+    let mut out = plan.rest.clone();
+    for i in &plan.scripts {
+        let arg = &mut out[*i];
+        if Path::new(arg).is_file() || Path::new(&format!("{arg}.zeek")).is_file() {
+            *arg = absolute(Path::new(arg))?.to_string_lossy().into_owned();
         }
     }
     Ok(out)
@@ -204,7 +225,7 @@ pub fn prepare(plan: &Plan, program: &Path) -> Result<(Layout, Vec<Spec>), Strin
             path.push_str(&more);
         }
     }
-    let rest = absolute_scripts(&plan.rest)?;
+    let rest = absolute_scripts(plan)?;
     let capture = plan.capture.as_deref().map(absolute).transpose()?;
     if let Some(c) = capture.as_deref().filter(|c| !c.is_file()) {
         return Err(format!("there is no capture {}", c.display()));
@@ -278,8 +299,8 @@ fn check(specs: &[Spec]) -> Result<(), String> {
 }
 
 /// Runs the command; gives the exit status.
-pub fn run(args: impl Iterator<Item = String>) -> u8 {
-    let plan = match parse(args) {
+pub fn run(args: impl Iterator<Item = String>, node: &NodeCommand) -> u8 {
+    let plan = match parse(args, node) {
         Ok(Some(plan)) => plan,
         Ok(None) => {
             print!("{HELP}");
@@ -319,16 +340,44 @@ pub fn run(args: impl Iterator<Item = String>) -> u8 {
 mod tests {
     use super::*;
 
-    fn plan(args: &[&str]) -> Plan {
-        parse(args.iter().map(|s| s.to_string())).unwrap().unwrap()
+    /// A node that knows `-e CODE`, `--exec CODE` and `-C`.
+    const NODE: NodeCommand = NodeCommand {
+        takes_value: |name| match name {
+            "-e" | "--exec" => Some(true),
+            "-C" => Some(false),
+            _ => None,
+        },
+        unknown: |name, more| format!("no {name}{}", crate::words::hint(name, more.iter().copied())),
+        check: |args| match args.iter().find(|a| *a == "-Z") {
+            Some(odd) => Err(format!("no {odd}")),
+            None => Ok(()),
+        },
+    };
+
+    fn read(args: &[&str]) -> Result<Plan, String> {
+        parse(args.iter().map(|s| s.to_string()), &NODE).map(Option::unwrap)
     }
 
     #[test]
     fn own_options_are_taken_and_others_passed_on() {
-        let p = plan(&["--workers", "3", "--loggers=2", "-C", "-e", "local", "local", "A::b=5"]);
+        let p = read(&["--workers", "3", "--loggers=2", "-C", "-e", "local", "local", "A::b=5"]).unwrap();
         assert_eq!((p.workers, p.loggers, p.proxies), (3, 2, 1));
         assert_eq!(p.rest, ["-C", "-e", "local", "local", "A::b=5"]);
-        assert!(parse(["--workers", "0"].iter().map(|s| s.to_string())).is_err());
-        assert!(parse(["-r", "a", "-i", "b"].iter().map(|s| s.to_string())).is_err());
+        assert_eq!(p.scripts, [3, 4]);
+        let p = read(&["--exec=x", "y", "--", "-z", "--workers"]).unwrap();
+        assert_eq!(p.rest, ["--exec=x", "y", "--", "-z", "--workers"]);
+        assert_eq!(p.scripts, [1]);
+        assert!(read(&["--workers", "0"]).is_err());
+        assert!(read(&["-r", "a", "-i", "b"]).is_err());
+    }
+
+    #[test]
+    fn unknown_options_are_named() {
+        assert_eq!(
+            read(&["--wrokers", "3"]),
+            Err("no --wrokers; did you mean --workers?".into())
+        );
+        assert_eq!(read(&["--bogus"]), Err("no --bogus".into()));
+        assert_eq!(read(&["-Z"]), Err("no -Z".into()));
     }
 }

@@ -1,5 +1,6 @@
 //! Operating nodes as processes: what a cluster consists of, the script that tells it to the nodes, starting them,
-//! watching over them and ending them in order.
+//! watching over them and ending them in order; and what the commands that do so have in common, such as guessing which
+//! word was meant.
 //!
 //! Must not know: how a node works inside. All it uses of it is the command line.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod command;
 pub mod layout;
 pub mod process;
 pub mod supervise;
+pub mod words;
 
 pub use layout::{Layout, Member, Role};
 pub use supervise::{Outcome, Supervisor};

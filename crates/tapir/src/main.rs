@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
     if args.first().is_some_and(|a| a == "cluster") {
-        return ExitCode::from(tapir_operate::command::run(args.into_iter().skip(1)));
+        return ExitCode::from(tapir_operate::command::run(args.into_iter().skip(1), &options::NODE));
     }
     match options::parse(args.into_iter()) {
         Err(e) => {

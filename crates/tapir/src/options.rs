@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tapir_engine::config::{Config, Input};
 use tapir_engine::supervisor::{NodeConfig, VARIABLE};
+use tapir_operate::command::NodeCommand;
 
 /// What the command line asks for.
 pub enum Request {
@@ -501,7 +502,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, String> {
             let opt = OPTIONS
                 .iter()
                 .find(|o| o.long == Some(name))
-                .ok_or_else(|| unknown(&format!("--{name}")))?;
+                .ok_or_else(|| unknown(&format!("--{name}"), &[]))?;
             let v = match (opt.arity, inline) {
                 (Arity::None, None) | (Arity::Optional(_), None) => None,
                 (Arity::None, Some(_)) => return Err(format!("ERROR: Option --{name} takes no argument.")),
@@ -572,37 +573,62 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn unknown(what: &str) -> String {
+/// What is said of an option that there is not. `more` are others that could have been meant.
+fn unknown(what: &str, more: &[&str]) -> String {
     if let Some((.., instead)) = ELSEWHERE.iter().find(|(s, l, _)| [*s, *l].contains(&what)) {
         return format!("ERROR: {what}: {instead}");
     }
-    let names = OPTIONS.iter().filter_map(|o| o.long).map(|l| format!("--{l}"));
-    let near = names
-        .filter(|n| what.len() > 3 && distance(n, what) <= 2)
-        .min_by_key(|n| distance(n, what));
-    match near {
-        Some(n) => format!("ERROR: Unrecognized option {what}; did you mean {n}?"),
-        None => format!("ERROR: Unrecognized option {what}"),
-    }
+    let own = OPTIONS.iter().filter_map(|o| o.long).map(|l| format!("--{l}"));
+    let names: Vec<String> = own.chain(more.iter().map(|m| m.to_string())).collect();
+    let hint = match what.starts_with("--") {
+        true => tapir_operate::words::hint(what, names.iter().map(String::as_str)),
+        false => String::new(),
+    };
+    format!("ERROR: Unrecognized option {what}{hint}")
 }
+
+/// What `tapir cluster` needs to know of the options for its nodes.
+pub const NODE: NodeCommand = NodeCommand {
+    takes_value: |name| {
+        let with_value = |o: &Opt| matches!(o.arity, Arity::Value(_));
+        if let Some(long) = name.strip_prefix("--") {
+            return OPTIONS.iter().find(|o| o.long == Some(long)).map(with_value);
+        }
+        // Of letters that stand together, the first that takes a value has what follows, or else the next argument.
+        let mut letters = name.chars().skip(1);
+        while let Some(c) = letters.next() {
+            if with_value(OPTIONS.iter().find(|o| o.short == Some(c))?) {
+                return Some(letters.next().is_none());
+            }
+        }
+        Some(false)
+    },
+    unknown,
+    check: |args| {
+        let Request::Run(c) = parse(args.iter().cloned())? else {
+            return Err(FOR_ONE.into());
+        };
+        if c.input.is_some() {
+            return Err(
+                "ERROR: name the capture or the interface with an option of its own: -r FILE or -i NAME".into(),
+            );
+        }
+        if c.share.is_some() {
+            return Err("ERROR: --share: workers get their shares by themselves".into());
+        }
+        let ends = c.parse_only || c.list_plugins > 0 || c.print_id.is_some() || c.disassemble.is_some();
+        match ends {
+            true => Err(FOR_ONE.into()),
+            false => Ok(()),
+        }
+    },
+};
+
+/// Said of options with which a node would end at once, and be started again.
+const FOR_ONE: &str = "ERROR: options that print or check something and end are for 'tapir' without 'cluster'";
 
 fn missing(what: &str) -> String {
     format!("ERROR: Option {what} requires an argument.")
-}
-
-/// The edit distance of two short texts.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
-        }
-    }
-    row[b.len()]
 }
 
 fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>) -> Result<(), String> {
@@ -610,7 +636,7 @@ fn shorts(p: &mut Parse, letters: &str, args: &mut impl Iterator<Item = String>)
         let opt = OPTIONS
             .iter()
             .find(|o| o.short == Some(c))
-            .ok_or_else(|| unknown(&format!("-{c}")))?;
+            .ok_or_else(|| unknown(&format!("-{c}"), &[]))?;
         let fail = |e: String| format!("ERROR: -{c}: {e}");
         if let Arity::Value(_) = opt.arity {
             let rest = &letters[i + c.len_utf8()..];
@@ -651,7 +677,14 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         assert!(run(&["-r"]).unwrap_err().contains("requires an argument"));
-        assert!(run(&["--pares-only"]).unwrap_err().contains("--parse-only"));
+        for (typed, meant) in [
+            ("--pares-only", "--parse-only"),
+            ("--raed", "--readfile"),
+            ("--worker=2", "--workers"),
+        ] {
+            let e = run(&[typed, "x"]).unwrap_err();
+            assert!(e.ends_with(&format!("; did you mean {meant}?")), "{e}");
+        }
         assert_eq!(run(&["-i", "b", "--fanout", "7"]).unwrap().fanout, Some(7));
         assert!(run(&["-r", "a", "--fanout", "7"]).unwrap_err().contains("-i"));
         assert!(run(&["-i", "a", "--fanout", "0"]).is_err());
@@ -667,5 +700,29 @@ mod tests {
             assert!(e.contains(instead) && !e.contains("Unrecognized"), "{e}");
         }
         assert!(run(&["-Z"]).unwrap_err().contains("Unrecognized option -Z"));
+    }
+
+    #[test]
+    fn a_cluster_knows_the_options_of_its_nodes() {
+        let read = |args: &[&str]| tapir_operate::command::parse(args.iter().map(|s| s.to_string()), &NODE);
+        let plan = read(&["--tracefile", "local", "-Ce", "local", "local"])
+            .unwrap()
+            .unwrap();
+        assert_eq!(plan.scripts, [4]);
+        for (args, says) in [
+            (&["--bogus"][..], "Unrecognized option --bogus"),
+            (&["--prxoies", "2"], "did you mean --proxies?"),
+            (&["--raed", "x"], "did you mean --readfile?"),
+            (&["--rulefil", "x"], "did you mean --rulefile?"),
+            (&["--debug-script"], "--tracefile"),
+            (&["-Cr", "x"], "-r FILE"),
+            (&["-CZ"], "Unrecognized option -Z"),
+            (&["--share", "1/2"], "--share"),
+            (&["--version"], "without 'cluster'"),
+            (&["-a", "x"], "without 'cluster'"),
+        ] {
+            let e = read(args).unwrap_err();
+            assert!(e.contains(says), "{e}");
+        }
     }
 }

@@ -49,6 +49,31 @@ fn what_the_program_is_made_of_is_listed() {
 }
 
 #[test]
+fn options_that_there_are_not_are_named_before_anything_runs() {
+    let dir = work_dir("unknown");
+    for (args, says) in [
+        (
+            &["--raed", "x.pcap"][..],
+            "ERROR: Unrecognized option --raed; did you mean --readfile?\nTry 'tapir --help' for more information.\n",
+        ),
+        (
+            &["cluster", "--bogus"],
+            "ERROR: Unrecognized option --bogus\nTry 'tapir cluster --help' for more information.\n",
+        ),
+        (
+            &["cluster", "--wrokers", "3"],
+            "ERROR: Unrecognized option --wrokers; did you mean --workers?\nTry 'tapir cluster --help' for more information.\n",
+        ),
+    ] {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_tapir"));
+        let out = c.current_dir(&dir).args(args).output().expect("tapir runs");
+        assert_eq!(out.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&out.stderr), says);
+        assert_eq!(std::fs::read_dir(&dir).expect("the folder").count(), 0);
+    }
+}
+
+#[test]
 fn scripts_are_traced_and_profiled() {
     let dir = work_dir("watch");
     let code = "event zeek_init() { }\nevent zeek_done() { }";

@@ -179,6 +179,10 @@ impl Options {
 /// # Errors
 /// What is wrong with the arguments.
 pub fn run(args: &[String]) -> Result<bool, String> {
+    if args.iter().any(|a| a == "-h" || a == "--help") {
+        println!("{USAGE}");
+        return Ok(true);
+    }
     let options = Options::parse(args)?;
     loop {
         let good = options.pass();

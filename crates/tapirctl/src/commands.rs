@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tapir_operate::words;
 
 use crate::config::Options;
 use crate::hosts::{Hosts, Place};
@@ -31,6 +32,73 @@ pub struct Tool {
 type Done = Result<bool, String>;
 
 const HINT: &str = "Hint: Run the tapirctl \"deploy\" command to get started.";
+
+/// The commands, and the options of each; `None` where it has words of its own.
+const COMMANDS: &[(&str, Option<&[&str]>)] = &[
+    ("archiver", None),
+    ("capstats", Some(&[])),
+    ("check", Some(&[])),
+    ("cleanup", Some(&["--all"])),
+    ("config", Some(&[])),
+    ("cron", None),
+    ("deploy", Some(&[])),
+    ("df", Some(&[])),
+    ("diag", Some(&[])),
+    ("exec", None),
+    ("help", Some(&[])),
+    ("install", Some(&["--local"])),
+    ("layout", None),
+    ("netstats", Some(&[])),
+    ("nodes", Some(&[])),
+    ("peerstatus", Some(&[])),
+    ("print", Some(&[])),
+    ("process", None),
+    ("ps.zeek", Some(&[])),
+    ("restart", Some(&["--clean"])),
+    ("scripts", Some(&["-c"])),
+    ("start", Some(&[])),
+    ("status", Some(&[])),
+    ("stop", Some(&[])),
+    ("top", Some(&[])),
+];
+
+/// Commands that other programs give, and another name of one.
+const NOT_TYPED: &[&str] = &["archive-log", "ps.tapir"];
+
+fn unknown(command: &str) -> String {
+    let hint = match command.starts_with('-') {
+        true => words::hint(command, ["--base", "--help", "--version"]),
+        false => words::hint(command, COMMANDS.iter().map(|(name, _)| *name)),
+    };
+    let kind = if command.starts_with('-') { "option" } else { "command" };
+    format!("there is no {kind} '{command}'{hint}\n'tapirctl help' lists them")
+}
+
+/// Whether there is such a command and it has such options, which needs no installation to be known.
+///
+/// # Errors
+/// What there is not.
+pub fn check_words(args: &[String]) -> Result<(), String> {
+    let Some((command, args)) = args.split_first() else {
+        return Ok(());
+    };
+    if NOT_TYPED.contains(&command.as_str()) {
+        return Ok(());
+    }
+    let found = COMMANDS.iter().find(|(name, _)| name == command);
+    let &(_, known) = found.ok_or_else(|| unknown(command))?;
+    let Some(known) = known else {
+        return Ok(());
+    };
+    let odd = args.iter().find(|a| a.starts_with('-') && !known.contains(&a.as_str()));
+    odd.map_or(Ok(()), |odd| {
+        let hint = match (words::hint(odd, known.iter().copied()), known) {
+            (near, [one, ..]) if near.is_empty() => format!("; it knows {one}"),
+            (near, _) => near,
+        };
+        Err(format!("{command} does not know {odd}{hint}"))
+    })
+}
 
 /// What is known of a node's process.
 #[derive(Clone, Debug, Default)]
@@ -209,22 +277,6 @@ impl Tool {
         let (command, args) = args.split_first().ok_or("no command is given")?;
         let flag = |name: &str| args.iter().any(|a| a == name);
         let rest: Vec<String> = args.iter().filter(|a| !a.starts_with('-')).cloned().collect();
-        let known: &[&str] = match command.as_str() {
-            "scripts" => &["-c"],
-            "install" => &["--local"],
-            "restart" => &["--clean"],
-            "cleanup" => &["--all"],
-            _ => &[],
-        };
-        // These have words of their own.
-        let free = matches!(command.as_str(), "exec" | "process" | "cron" | "archive-log");
-        if let Some(odd) = args
-            .iter()
-            .find(|a| !free && a.starts_with('-') && !known.contains(&a.as_str()))
-        {
-            let hint = known.first().map(|k| format!("; it knows {k}")).unwrap_or_default();
-            return Err(format!("{command} does not know {odd}{hint}"));
-        }
         if matches!(command.as_str(), "start" | "restart" | "status" | "check") {
             self.warn_of_changes();
         }
@@ -256,7 +308,7 @@ impl Tool {
             "cleanup" => self.cleanup(&rest, flag("--all")),
             "df" => self.df(&rest),
             "archive-log" => self.archive_log(args),
-            other => Err(format!("there is no command '{other}'; 'tapirctl help' lists them")),
+            other => Err(unknown(other)),
         }
     }
 

@@ -136,22 +136,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "lb_custom.InterfaceSuffix",
 ];
 
-/// How many letters differ between two words, at most three.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()].min(3)
-}
-
 /// All options.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -228,12 +212,7 @@ impl Options {
                     slot.1 = value.to_string();
                 }
                 None => {
-                    let lower = key.to_ascii_lowercase();
-                    let near = self.values.iter().map(|(k, v)| (distance(&lower, k), &v.0)).min();
-                    let hint = match near {
-                        Some((0..=2, near)) => format!("; is {near} meant?"),
-                        _ => String::new(),
-                    };
+                    let hint = tapir_operate::words::hint(key, self.values.values().map(|v| &*v.0));
                     self.warnings
                         .push(format!("{name}, line {}: unknown option {key}{hint}", i + 1));
                 }
@@ -367,7 +346,7 @@ mod tests {
         assert_eq!(o.get("WebSocketUrl"), "ws://127.0.0.1:27759/v1/messages/json");
         assert_eq!(o.warnings.len(), 1);
         assert_eq!(o.log_expire_minutes(), 120);
-        assert!(o.read("LogDri = /x", "f").is_ok() && o.warnings[1].contains("is LogDir meant?"));
+        assert!(o.read("LogDri = /x", "f").is_ok() && o.warnings[1].contains("did you mean LogDir?"));
         assert!(o.read("TimeMachineHost = x", "f").is_ok() && o.warnings[2].contains("no effect"));
         for wrong in [
             "ZeekPort = many",

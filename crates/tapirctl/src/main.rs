@@ -122,7 +122,10 @@ fn main() -> ExitCode {
     end_with_the_reader();
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut dir = None;
-    if args.first().is_some_and(|a| a == "--base") {
+    if let Some(given) = args.first().and_then(|a| a.strip_prefix("--base=")) {
+        dir = Some(given.to_string());
+        args.remove(0);
+    } else if args.first().is_some_and(|a| a == "--base") {
         if args.len() < 2 {
             eprintln!("error: --base needs a folder");
             return ExitCode::FAILURE;
@@ -165,7 +168,11 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|a| a == "helper") {
         return help_out(&base);
     }
-    let run = |args: &[String]| match Tool::open(&base, args.first().map_or("", |a| a)).and_then(|mut t| t.run(args)) {
+    let open = |args: &[String]| {
+        commands::check_words(args)?;
+        Tool::open(&base, args.first().map_or("", |a| a))
+    };
+    let run = |args: &[String]| match open(args).and_then(|mut t| t.run(args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

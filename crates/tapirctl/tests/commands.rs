@@ -185,10 +185,16 @@ fn talk() -> u16 {
 fn what_users_get_wrong_is_named() {
     let base = Base::new("wrong", "[one]\ntype=standalone\nhost=localhost\ninterface=lo\n", "");
     assert!(base.bad(&["strat"]).contains("no command 'strat'"));
+    assert!(base.bad(&["strat"]).contains("did you mean start?"));
+    assert!(
+        base.bad(&["--version=2"])
+            .contains("no option '--version=2'; did you mean --version?")
+    );
+    assert!(!base.bad(&["bogus"]).contains("did you mean"));
     assert!(base.bad(&["status", "two"]).contains("two"));
     assert!(
         base.bad(&["restart", "--claen"])
-            .contains("restart does not know --claen; it knows --clean")
+            .contains("restart does not know --claen; did you mean --clean?")
     );
     assert!(base.bad(&["status", "--json"]).contains("status does not know --json"));
     // Whoever reads may go at any time.
@@ -331,7 +337,7 @@ fn a_node_from_deploy_to_the_archive() {
         "{text}"
     );
     assert!(
-        text.contains("line 3: unknown option MailTwo; is MailTo meant?"),
+        text.contains("line 3: unknown option MailTwo; did you mean MailTo?"),
         "{text}"
     );
     base.write("zeekctl.cfg", "LogRotationInterval = 1h\n");

@@ -431,23 +431,6 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
     let _ = std::io::stdout().flush();
 }
 
-/// A path with a suffix that no file has yet: rotation must not write over an earlier log of the same second.
-pub fn free_name(base: &std::path::Path, suffix: &str) -> PathBuf {
-    let with = |more: &str| {
-        let mut name = base.as_os_str().to_owned();
-        name.push(more);
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let mut name = with("");
-    let mut n = 2u32;
-    while name.exists() {
-        name = with(&format!("-{n}"));
-        n += 1;
-    }
-    name
-}
-
 fn tell(slot: &Slot, writer: WriterId, message: &str, outbox: &Sender<Report>) {
     // The engine may be gone already; then nobody is left to tell.
     let _ = outbox.send(Report::Error {
@@ -490,7 +473,7 @@ fn rotate(slot: &mut Slot, writer: WriterId, to: PathBuf, terminating: bool, out
         faults.extend(slot.trouble.is_none().then(|| e.to_string()));
     }
     // The name came without what follows a log's path in the name of its file, such as `.log.gz`.
-    let mut to = free_name(&to, &w.suffix());
+    let mut to = tapir_operate::files::free_name(&to, &w.suffix());
     if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
         if let Err(e) = std::fs::create_dir_all(dir) {
             faults.push(format!("cannot create {}: {e}", dir.display()));

@@ -1,6 +1,6 @@
 //! Operating nodes as processes: what a cluster consists of, the script that tells it to the nodes, starting them,
 //! watching over them and ending them in order; and what the commands that do so have in common, such as guessing which
-//! word was meant.
+//! word was meant and names of files that nobody has yet.
 //!
 //! Must not know: how a node works inside. All it uses of it is the command line.
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@ macro_rules! tell {
 }
 
 pub mod command;
+pub mod files;
 pub mod layout;
 pub mod process;
 pub mod supervise;

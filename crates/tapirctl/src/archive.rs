@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tapir_operate::files::free_name;
 
 use crate::config::Options;
 use crate::install::make_dir;
@@ -58,21 +59,6 @@ fn archive_name(
     Ok(Path::new(&from.format("%Y-%m-%d").to_string()).join(file))
 }
 
-/// A name that no file has: nodes that start and end in the same second leave logs of the same name.
-fn free_name(stem: &str, extension: &str) -> PathBuf {
-    let with = |more: &str| {
-        let (base, log) = stem.strip_suffix(".log").map_or((stem, ""), |base| (base, ".log"));
-        PathBuf::from(format!("{base}{more}{log}{extension}"))
-    };
-    let mut name = with("");
-    let mut n = 2u32;
-    while name.exists() {
-        name = with(&format!("-{n}"));
-        n += 1;
-    }
-    name
-}
-
 /// Puts a log into the archive and removes it. Devices are left alone: the writer that keeps nothing rotates `/dev/null`.
 /// What is in the archive already stays there.
 ///
@@ -102,7 +88,12 @@ pub fn archive(
         (_, true) => ".gz".into(),
         _ => String::new(),
     };
-    let target = free_name(&stem.to_string_lossy(), &extension);
+    // Nodes that start and end in the same second leave logs of the same name.
+    let (base, log) = match stem.extension().is_some_and(|e| e == "log") {
+        true => (stem.with_extension(""), ".log"),
+        false => (stem, ""),
+    };
+    let target = free_name(&base, &format!("{log}{extension}"));
     let mut fresh = target.clone().into_os_string();
     fresh.push(".tmp");
     let fresh = PathBuf::from(fresh);

@@ -57,7 +57,7 @@ fn leftover(cx: &mut CallCtx<'_>, dir: &Path, shadow_name: &str) -> Result<(), R
     let key = (writer, path.as_bytes().into());
     let (opened, closed) = (of_shadow.ctime() as f64, of_log.mtime() as f64);
     let to = rotated_name(cx, &key, opened, closed, false, post.clone())?;
-    let to = tapir_logging::logger::free_name(&to, &suffix);
+    let to = tapir_operate::files::free_name(&to, &suffix);
     if let Some(dir) = to.parent().filter(|d| !d.as_os_str().is_empty()) {
         // Where that fails, so does renaming.
         let _ = std::fs::create_dir_all(dir);

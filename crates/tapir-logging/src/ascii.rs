@@ -1,7 +1,8 @@
 //! The ASCII writer: TSV or JSON lines in a file of its own, optionally compressed.
 //!
 //! The file is opened at the first row, so a log without rows leaves no file. Everything that a file accepted stays in it
-//! when a later write fails, and a later write can be tried: it goes on behind the last whole line.
+//! when a later write fails, and a later write can be tried: it goes on behind the last whole line, or, compressed, behind
+//! the last piece that had room as a whole ([`crate::gzip`]).
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,37 +10,43 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{Local, TimeZone};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use crate::gzip::GzipFile;
 use crate::row::RowReader;
 use crate::{AsciiOptions, Column, WriterSpec, json, tsv};
+use chrono::{Local, TimeZone};
 
 enum Sink {
     /// With the number of bytes that are in the file.
     Plain(File, u64),
-    Gzip(Box<GzEncoder<File>>),
+    Gzip(Box<GzipFile>),
     Stdout(io::Stdout),
 }
 
-impl Write for Sink {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+impl Sink {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Sink::Plain(f, len) => {
-                let n = f.write(buf)?;
-                *len += n as u64;
-                Ok(n)
+                let mut left = bytes;
+                while !left.is_empty() {
+                    let n = match f.write(left) {
+                        Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                        Ok(n) => n,
+                        Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+                        Err(e) => return Err(e),
+                    };
+                    *len += n as u64;
+                    left = &left[n..];
+                }
+                Ok(())
             }
-            Sink::Gzip(f) => f.write(buf),
-            Sink::Stdout(f) => f.write(buf),
+            Sink::Gzip(f) => f.write_piece(bytes),
+            Sink::Stdout(f) => f.write_all(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Sink::Plain(f, _) => f.flush(),
-            Sink::Gzip(f) => f.flush(),
+            Sink::Plain(..) | Sink::Gzip(_) => Ok(()),
             Sink::Stdout(f) => f.flush(),
         }
     }
@@ -169,10 +176,7 @@ impl AsciiWriter {
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot open {}: {e}", self.file_path.display())))?;
             let len = file.metadata().map_or(0, |m| m.len());
             if self.options.gzip_level > 0 {
-                Sink::Gzip(Box::new(GzEncoder::new(
-                    file,
-                    Compression::new(self.options.gzip_level),
-                )))
+                Sink::Gzip(Box::new(GzipFile::new(file, self.options.gzip_level)?))
             } else {
                 Sink::Plain(file, len)
             }
@@ -193,7 +197,11 @@ impl AsciiWriter {
 
     /// Whether it makes sense to write again after an error.
     pub fn can_go_on(&self) -> bool {
-        matches!(self.sink, None | Some(Sink::Plain(..)))
+        match &self.sink {
+            None | Some(Sink::Plain(..)) => true,
+            Some(Sink::Gzip(f)) => f.can_go_on(),
+            Some(Sink::Stdout(_)) => false,
+        }
     }
 
     /// The file stays where it is and is gone on with, since it could not be rotated.
@@ -349,6 +357,7 @@ impl AsciiWriter {
         match &self.sink {
             // Devices and pipes have nothing to wait for and say so.
             Some(Sink::Plain(f, _)) if !self.buffered => f.sync_data().or(Ok(())),
+            Some(Sink::Gzip(f)) if !self.buffered => f.sync().or(Ok(())),
             _ => Ok(()),
         }
     }
@@ -362,6 +371,8 @@ impl AsciiWriter {
             let written = sink.write_all(&self.buffer);
             if written.is_err() {
                 let mut whole = 0;
+                // A piece of a compressed file is there or not.
+                self.header_due = self.header > 0 && matches!(sink, Sink::Gzip(_));
                 if let Sink::Plain(file, len) = &mut *sink {
                     // What a full disk took of the last line is no line: the file ends with the one before. Part of a header
                     // is none.
@@ -419,7 +430,11 @@ impl AsciiWriter {
         }
         let drained = self.flush();
         match self.sink.take() {
-            Some(Sink::Gzip(encoder)) => encoder.finish().map(drop).and(drained),
+            Some(Sink::Gzip(mut file)) => {
+                let path = self.file_path.display();
+                let fail = |e: io::Error| io::Error::new(e.kind(), format!("error writing to {path}: no end: {e}"));
+                drained.and(file.finish().map_err(fail))
+            }
             _ => drained,
         }
     }

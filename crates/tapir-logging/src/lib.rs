@@ -2,11 +2,13 @@
 //!
 //! The engine encodes each row once, compactly ([`row`]); a writer thread renders it as TSV ([`tsv`]), JSON ([`json`]) or
 //! SQLite rows ([`sqlite`]) and owns the files. Must not know: scripts, values of the VM, packets.
-//! A writer's failure is reported and never stops the program, rows that a file has taken stay there, and a writer of files
-//! is tried again, as disks that are full get room again; how many rows were lost is reported then.
+//! A writer's failure is reported and never stops the program, rows that a file has taken stay there, and a writer is tried
+//! again, as disks that are full get room again and databases that are locked are free again; how many rows were lost is
+//! reported then.
 #![forbid(unsafe_code)]
 
 pub mod ascii;
+pub mod gzip;
 pub mod json;
 pub mod logger;
 pub mod row;

@@ -250,8 +250,6 @@ impl Drop for Logger {
 enum Writer {
     Ascii(Box<AsciiWriter>),
     Sqlite(Box<SqliteWriter>),
-    /// Opened at the first batch, so that a log without rows leaves no database.
-    SqlitePending(Box<WriterSpec>),
     /// Discards, and knows since when.
     None {
         since: f64,
@@ -274,11 +272,40 @@ struct Slot {
     trouble: Option<Trouble>,
 }
 
+impl Writer {
+    fn take_lost(&mut self) -> u64 {
+        match self {
+            Writer::Ascii(w) => w.take_lost(),
+            Writer::Sqlite(w) => w.take_lost(),
+            _ => 0,
+        }
+    }
+
+    fn can_go_on(&self) -> bool {
+        match self {
+            Writer::Ascii(w) => w.can_go_on(),
+            Writer::Sqlite(w) => w.can_go_on(),
+            _ => false,
+        }
+    }
+
+    /// What happens to rows until it can be written again.
+    fn meanwhile(&self) -> &'static str {
+        match self {
+            Writer::Sqlite(_) => "lines wait, up to 8 MB of them,",
+            _ => "lines are lost",
+        }
+    }
+}
+
 impl Slot {
     /// Writes rows, unless the writer is to be left alone. `Ok` with what is to be reported, if anything.
     fn write(&mut self, batch: &[u8], n_rows: u64) -> Result<Option<String>, String> {
         if let Some(t) = self.trouble.as_mut().filter(|t| Instant::now() < t.again) {
-            t.lost += n_rows;
+            match &mut self.writer {
+                Writer::Sqlite(w) => w.hold(batch, n_rows),
+                _ => t.lost += n_rows,
+            }
             return Ok(None);
         }
         let written = self.write_now(batch, n_rows).and_then(|()| match self.trouble {
@@ -291,52 +318,46 @@ impl Slot {
 
     /// What becomes of the writer: an error is one to report, and the end of the writer if it is not told otherwise.
     fn judge(&mut self, outcome: Result<(), String>) -> Result<Option<String>, String> {
-        let Writer::Ascii(w) = &mut self.writer else {
-            return outcome.map(|()| None);
-        };
-        let lost = w.take_lost();
+        let lost = self.writer.take_lost();
         match (outcome, &mut self.trouble) {
             (Ok(()), trouble) => {
                 let before = trouble.take();
-                let text = |t: Trouble| format!("writing again; {} lines are lost", t.lost + lost);
+                let text = |t: Trouble| match t.lost + lost {
+                    0 => "writing again; no line is lost".to_string(),
+                    lost => format!("writing again; {lost} lines are lost"),
+                };
                 Ok(before.map(text))
             }
-            (Err(why), None) if w.can_go_on() => {
+            (Err(why), None) if self.writer.can_go_on() => {
                 let again = Instant::now() + PAUSE;
                 self.trouble = Some(Trouble { again, lost });
-                let every = PAUSE.as_secs();
+                let (every, meanwhile) = (PAUSE.as_secs(), self.writer.meanwhile());
                 Ok(Some(format!(
-                    "{why}; lines are lost until it can be written, which is tried every {every} seconds"
+                    "{why}; {meanwhile} until it can be written, which is tried every {every} seconds"
                 )))
             }
-            (Err(_), Some(t)) if w.can_go_on() => {
+            (Err(_), Some(t)) if self.writer.can_go_on() => {
                 t.again = Instant::now() + PAUSE;
                 t.lost += lost;
                 Ok(None)
             }
-            (Err(why), _) => Err(why),
+            (Err(why), trouble) => match lost + trouble.take().map_or(0, |t| t.lost) {
+                0 => Err(why),
+                lost => Err(format!("{why}; {lost} lines are lost, and all that follow")),
+            },
         }
     }
 
     /// How many lines are lost, said at the end.
     fn losses(&mut self) -> Option<String> {
-        let before = self.trouble.take().map_or(0, |t| t.lost);
-        let lost = match &mut self.writer {
-            Writer::Ascii(w) => before + w.take_lost(),
-            _ => before,
-        };
+        let lost = self.trouble.take().map_or(0, |t| t.lost) + self.writer.take_lost();
         (lost > 0).then(|| format!("{lost} lines are lost"))
     }
 
     fn write_now(&mut self, batch: &[u8], n_rows: u64) -> Result<(), String> {
-        if let Writer::SqlitePending(spec) = &self.writer {
-            if let WriterKind::Sqlite(options) = &spec.kind {
-                self.writer = Writer::Sqlite(Box::new(SqliteWriter::open(spec, options.clone())?));
-            }
-        }
         match &mut self.writer {
             Writer::Ascii(w) => w.write(batch, n_rows).map_err(|e| e.to_string()),
-            Writer::Sqlite(w) => w.write(batch),
+            Writer::Sqlite(w) => w.write(batch, n_rows),
             _ => Ok(()),
         }
     }
@@ -351,6 +372,7 @@ impl Slot {
     fn close(&mut self) -> Result<(), String> {
         match &mut self.writer {
             Writer::Ascii(w) => w.close().map_err(|e| e.to_string()),
+            Writer::Sqlite(w) => w.close(),
             _ => Ok(()),
         }
     }
@@ -364,7 +386,7 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
                 let name = format!("{}/{}", spec.path, spec.writer_name);
                 let made = match &spec.kind {
                     WriterKind::Ascii(o) => Writer::Ascii(Box::new(AsciiWriter::new(&spec, o.clone()))),
-                    WriterKind::Sqlite(_) => Writer::SqlitePending(spec),
+                    WriterKind::Sqlite(o) => Writer::Sqlite(Box::new(SqliteWriter::new(&spec, o.clone()))),
                     WriterKind::None => Writer::None { since: wall_clock() },
                 };
                 slots.push(Slot {
@@ -377,10 +399,12 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
             Command::Write(writer, batch, n_rows) => (writer, slots[writer.0 as usize].write(&batch, n_rows)),
             Command::Flush(writer) => {
                 let slot = &mut slots[writer.0 as usize];
-                match slot.trouble {
+                match (&slot.trouble, &slot.writer) {
+                    // What waits is tried when it is time, whether more comes or not.
+                    (Some(_), Writer::Sqlite(w)) if w.has_waiting() => (writer, slot.write(&[], 0)),
                     // It is tried with the next rows.
-                    Some(_) => continue,
-                    None => {
+                    (Some(_), _) => continue,
+                    (None, _) => {
                         let flushed = slot.flush();
                         (writer, slot.judge(flushed))
                     }
@@ -393,7 +417,12 @@ fn serve(inbox: Receiver<Command>, outbox: Sender<Report>) {
                 if closed.is_ok() {
                     slot.writer = Writer::Failed;
                 }
-                (writer, closed.map(|()| lost))
+                let closed = match (closed, lost) {
+                    (Ok(()), lost) => Ok(lost),
+                    (Err(why), None) => Err(why),
+                    (Err(why), Some(lost)) => Err(format!("{why}; {lost}")),
+                };
+                (writer, closed)
             }
             Command::Rotate {
                 writer,

@@ -158,6 +158,117 @@ event zeek_init()
     assert!(text(&out.stderr).contains(&lost), "{}", text(&out.stderr));
 }
 
+#[test]
+fn a_full_disk_leaves_a_compressed_log_that_can_be_read() {
+    let dir = work_dir("full-disk-gzip");
+    let script = STREAM.to_string()
+        + r#"
+redef LogAscii::gzip_level = 6;
+event zeek_init()
+	{
+	local i = 0;
+	while ( ++i <= 20000 )
+		Log::write(LOG, [$n=i, $s=sha256_hash(cat(i))]);
+	}
+"#;
+    std::fs::write(dir.join("test.zeek"), script).expect("the script");
+    let out = Command::new("bash")
+        .args([
+            "-c",
+            "ulimit -f 200; exec \"$0\" -b test.zeek",
+            env!("CARGO_BIN_EXE_tapir"),
+        ])
+        .current_dir(&dir)
+        .output()
+        .expect("bash runs");
+    let said = text(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    assert!(
+        said.contains("l/Log::WRITER_ASCII: error writing to l.log.gz"),
+        "{said}"
+    );
+    let unpacked = Command::new("gzip")
+        .args(["-dc", "l.log.gz"])
+        .current_dir(&dir)
+        .output()
+        .expect("gzip runs");
+    // No complaint: the file has an end.
+    assert_eq!(
+        (unpacked.status.code(), text(&unpacked.stderr)),
+        (Some(0), String::new())
+    );
+    let log = text(&unpacked.stdout);
+    let lines: Vec<_> = log.lines().filter(|l| !l.starts_with('#')).collect();
+    assert!(lines.len() > 1000 && log.ends_with('\n'), "{}", lines.len());
+    for (i, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("{}\t", i + 1)), "{line}");
+    }
+    let lost = format!("{} lines are lost", 20000 - lines.len());
+    assert!(said.contains(&lost), "{said}");
+}
+
+#[test]
+fn rows_wait_for_a_database_that_another_program_has_locked() {
+    if !installed("sqlite3") {
+        return;
+    }
+    let dir = work_dir("locked-database");
+    let script = STREAM.to_string()
+        + r#"
+redef exit_only_after_terminate = T;
+event tick(n: count)
+	{
+	Log::write(LOG, [$n=n, $s="x"]);
+	Log::flush(LOG);
+	schedule 20msec { tick(n + 1) };
+	}
+event zeek_init()
+	{
+	Log::remove_default_filter(LOG);
+	Log::add_filter(LOG, [$name="db", $path="db", $writer=Log::WRITER_SQLITE, $config=table(["tablename"] = "rows")]);
+	event tick(1);
+	}
+event reporter_error(t: time, msg: string, location: string)
+	{
+	print msg;
+	if ( /writing again/ in msg )
+		terminate();
+	}
+"#;
+    let child = start(&dir, &script);
+    let db = dir.join("db.sqlite");
+    wait_for("the database", || db.metadata().is_ok_and(|m| m.len() > 0));
+    let locked = Command::new("sqlite3")
+        .current_dir(&dir)
+        .args([
+            "-cmd",
+            ".timeout 5000",
+            "db.sqlite",
+            "begin exclusive",
+            ".shell sleep 2",
+            "commit",
+        ])
+        .status()
+        .expect("sqlite3 runs");
+    assert!(locked.success());
+    let out = child.wait_with_output().expect("its end");
+    let said = text(&out.stderr);
+    assert!(
+        said.contains("database is locked; lines wait, up to 8 MB of them, until it can be written, which is tried every 5 seconds"),
+        "{said}"
+    );
+    assert!(said.contains("writing again; no line is lost"), "{said}");
+    let count = Command::new("sqlite3")
+        .current_dir(&dir)
+        .args([
+            "db.sqlite",
+            "select count(*) = max(n), min(n), count(*) > 200 from rows",
+        ])
+        .output()
+        .expect("sqlite3 runs");
+    assert_eq!(text(&count.stdout), "1|1|1\n");
+}
+
 const TICKING: &str = r#"
 redef exit_only_after_terminate = T;
 event tick(n: count)

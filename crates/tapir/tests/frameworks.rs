@@ -878,3 +878,174 @@ event zeek_init()
         text(&out.stderr)
     );
 }
+
+/// What `sqlite3` prints.
+fn sql(dir: &Path, commands: &str) -> String {
+    let out = Command::new("sqlite3")
+        .current_dir(dir)
+        .args(["s.sqlite", commands])
+        .output()
+        .expect("sqlite3 runs");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    text(&out.stdout)
+}
+
+/// Options of the backend for `s.sqlite`, with more of them.
+fn sqlite_options(more: &str) -> String {
+    format!(
+        "Storage::BackendOptions($sqlite=Storage::Backend::SQLite::Options($database_path=\"s.sqlite\", $table_name=\"t\"{more}))"
+    )
+}
+
+#[test]
+fn databases_of_storage_are_set_up_as_their_options_say() {
+    if !installed("sqlite3") {
+        return;
+    }
+    let set_up = |name: &str, more: &str| {
+        let dir = work_dir(name);
+        let options = sqlite_options(more);
+        let script = format!(
+            r#"
+@load base/frameworks/telemetry
+@load policy/frameworks/storage/backend/sqlite
+event zeek_init()
+	{{
+	local r = Storage::Sync::open_backend(Storage::STORAGE_BACKEND_SQLITE, {options}, string, string);
+	print r$code, r?$error_str ? r$error_str : "";
+	if ( r$code != Storage::SUCCESS )
+		return;
+	print Storage::Sync::put(r$value, [$key="k", $value="v"])$code;
+	print Storage::Sync::get(r$value, "k")$value as string;
+	print Storage::Sync::get(r$value, "none")$code;
+	print Storage::Sync::close_backend(r$value)$code;
+	for ( _, m in Telemetry::collect_metrics("zeek", "storage_operations*") )
+		print "counted", m$label_values, m$value;
+	for ( _, h in Telemetry::collect_histogram_metrics("zeek", "storage_operation_latency*") )
+		print "took", h$label_values, h$observations;
+	}}
+"#
+        );
+        let out = run(&dir, &script, &["-b"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        (dir, text(&out.stdout))
+    };
+    let asked = "pragma journal_mode; pragma user_version";
+    let (dir, said) = set_up("pragmas-default", "");
+    assert!(
+        said.starts_with("Storage::SUCCESS, \nStorage::SUCCESS\nv\nStorage::KEY_NOT_FOUND\nStorage::SUCCESS\n"),
+        "{said}"
+    );
+    assert_eq!(sql(&dir, asked), "wal\n0\n");
+    // The metrics of what was done.
+    for line in [
+        "counted, [Storage::STORAGE_BACKEND_SQLITE, put, success], 1.0",
+        "counted, [Storage::STORAGE_BACKEND_SQLITE, get, success], 1.0",
+        "counted, [Storage::STORAGE_BACKEND_SQLITE, get, key], 1.0",
+        "took, [Storage::STORAGE_BACKEND_SQLITE, get], 2.0",
+    ] {
+        assert!(said.contains(line), "{line} is missing in\n{said}");
+    }
+    let own = ", $pragma_commands=table([\"journal_mode\"] = \"persist\", [\"user_version\"] = \"7\") &ordered";
+    let (dir, said) = set_up("pragmas-own", own);
+    assert!(said.starts_with("Storage::SUCCESS"), "{said}");
+    assert_eq!(sql(&dir, "pragma user_version; select count(*) from t"), "7\n1\n");
+    assert!(dir.join("s.sqlite-journal").exists(), "the journal does not persist");
+    let (_, said) = set_up(
+        "pragmas-wrong",
+        ", $pragma_commands=table([\"no name\"] = \"1\") &ordered",
+    );
+    assert!(said.starts_with("Storage::INITIALIZATION_FAILED, "), "{said}");
+}
+
+#[test]
+fn databases_that_are_busy_are_waited_for_as_the_options_say() {
+    if !installed("sqlite3") {
+        return;
+    }
+    let dir = work_dir("pragmas-busy");
+    sql(&dir, "create table other (x)");
+    let mut holder = Command::new("sqlite3")
+        .current_dir(&dir)
+        .args(["s.sqlite", "begin exclusive", ".shell touch held; sleep 2", "commit"])
+        .spawn()
+        .expect("sqlite3 runs");
+    wait_for("the lock", || dir.join("held").exists());
+    let open = |more: &str| {
+        let options = sqlite_options(&format!(
+            ", $pragma_commands=table([\"journal_mode\"] = \"wal\") &ordered{more}"
+        ));
+        format!(
+            "begun = current_time();
+            r = Storage::Sync::open_backend(Storage::STORAGE_BACKEND_SQLITE, {options}, string, string);
+            print r$code, r?$error_str ? r$error_str : \"\", current_time() - begun < 1.5sec;\n"
+        )
+    };
+    let script = format!(
+        "@load policy/frameworks/storage/backend/sqlite
+        global begun: time;
+        global r: Storage::OperationResult;
+        event zeek_init()\n{{\n{}{}}}",
+        open(", $pragma_timeout=200msec"),
+        open(", $pragma_timeout=20sec, $pragma_wait_on_busy=10msec"),
+    );
+    let out = run(&dir, &script, &["-b"]);
+    let said = text(&out.stdout);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}{}", text(&out.stderr));
+    assert!(
+        lines[0].starts_with("Storage::INITIALIZATION_FAILED, ") && lines[0].ends_with("database is locked, T"),
+        "{said}"
+    );
+    assert!(lines[1].starts_with("Storage::SUCCESS, , "), "{said}");
+    assert!(holder.wait().expect("its end").success());
+}
+
+#[test]
+fn what_is_known_is_kept_in_the_tables_of_the_prefixes() {
+    if !installed("sqlite3") {
+        return;
+    }
+    let script = r#"
+@load protocols/conn/known-hosts
+@load protocols/conn/known-services
+@load protocols/ssl/known-certs
+redef Known::host_tracking = ALL_HOSTS;
+redef Known::service_tracking = ALL_HOSTS;
+redef Known::cert_tracking = ALL_HOSTS;
+redef Known::enable_hosts_persistence = T;
+redef Known::enable_services_persistence = T;
+redef Known::enable_certs_persistence = T;
+redef Known::host_store_backend_options = [$sqlite=[$database_path="s.sqlite", $table_name="zeekknownhosts"]];
+redef Known::service_store_backend_options = [$sqlite=[$database_path="s.sqlite", $table_name="zeekknownservices"]];
+redef Known::cert_store_backend_options = [$sqlite=[$database_path="s.sqlite", $table_name="zeekknowncerts"]];
+"#;
+    let prefixes = r#"
+redef Known::host_store_prefix = "own_hosts";
+redef Known::service_store_prefix = "own_services";
+redef Known::cert_store_prefix = "own_certs";
+"#;
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/captures/tls.pcap");
+    let capture = capture.to_str().expect("a path of text");
+    let counts =
+        |dir: &Path, tables: [&str; 3]| sql(dir, &tables.map(|t| format!("select count(*) from {t};")).concat());
+    let dir = work_dir("known-prefixes");
+    let out = run(&dir, &format!("{script}{prefixes}"), &["-C", "-r", capture]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    let own = counts(&dir, ["own_hosts", "own_services", "own_certs"]);
+    assert_eq!(
+        sql(&dir, "select count(*) from sqlite_master where name like 'zeekknown%'"),
+        "0\n"
+    );
+    let usual_dir = work_dir("known-usual");
+    run(&usual_dir, script, &["-C", "-r", capture]);
+    let usual = counts(&usual_dir, ["zeekknownhosts", "zeekknownservices", "zeekknowncerts"]);
+    assert_eq!(own, usual);
+    assert!(own.lines().count() == 3 && own.lines().all(|n| n != "0"), "{own}");
+    // What is in the tables is known the next time.
+    let logged = || std::fs::read_to_string(dir.join("known_hosts.log")).is_ok();
+    assert!(logged());
+    std::fs::remove_file(dir.join("known_hosts.log")).expect("a log");
+    run(&dir, &format!("{script}{prefixes}"), &["-C", "-r", capture]);
+    assert!(!logged());
+}

@@ -228,3 +228,41 @@ fn a_resolver_that_is_none_is_named() {
         "{said}"
     );
 }
+
+#[test]
+fn look_ups_are_counted() {
+    let server = Server::start(false);
+    let script = r#"
+@load base/frameworks/telemetry
+event zeek_init()
+	{
+	when ( local name = lookup_addr(192.0.2.1) ) { print "name", name; }
+	when ( local none = lookup_addr(192.0.2.2) ) { print "none", none; }
+	when ( local text = lookup_hostname_txt("text.example") ) { print "text", text; }
+	when ( local hosts = lookup_hostname("host.example") ) { print "hosts", |hosts|; }
+	when ( local no_hosts = lookup_hostname("nothing.example") ) { print "no hosts", |no_hosts|; }
+	when ( local number = lookup_hostname("192.0.2.77") ) { print "number", |number|; }
+	}
+event zeek_done()
+	{
+	for ( _, m in Telemetry::collect_metrics("zeek", "dnsmgr*") )
+		print "counted", m$opts$name, m$label_values, m$value;
+	}
+"#;
+    let out = run("counted", &["-b"], &server.address, script);
+    let all = lines(&out);
+    let counted: Vec<_> = all.iter().filter_map(|l| l.strip_prefix("counted, ")).collect();
+    // An address needs no look-up, a host is two records.
+    assert_eq!(
+        counted,
+        [
+            "zeek_dnsmgr_cache_entries, [address], 2.0",
+            "zeek_dnsmgr_cache_entries, [host], 4.0",
+            "zeek_dnsmgr_cache_entries, [text], 1.0",
+            "zeek_dnsmgr_failed_requests_total, [], 2.0",
+            "zeek_dnsmgr_pending_requests, [], 0.0",
+            "zeek_dnsmgr_requests_total, [], 5.0",
+            "zeek_dnsmgr_successful_requests_total, [], 3.0",
+        ]
+    );
+}

@@ -752,3 +752,229 @@ event zeek_init()
         w.ends();
     }
 }
+
+#[test]
+fn peers_and_what_they_say_is_counted() {
+    let [port] = ports();
+    let stream = "
+module Rows;
+export {
+	redef enum Log::ID += { LOG };
+	type Info: record { msg: string &log; };
+	global ping: event(n: count);
+}
+event zeek_init() &priority=5 { Log::create_stream(Rows::LOG, [$columns=Info, $path=\"test\"]); }
+event zeek_init() { Log::disable_stream(Broker::LOG); }
+function tell()
+	{
+	for ( _, m in Telemetry::collect_metrics(\"zeek\", \"broker*\") )
+		print fmt(\"%s%s %s\", m$opts$name, |m$label_values| > 0 ? \" of a peer\" : \"\", m$value);
+	print \"told\";
+	}
+";
+    let server = format!(
+        r#"@load base/frameworks/telemetry
+{stream}
+redef Log::enable_remote_logging = F;
+event zeek_init()
+	{{
+	Broker::subscribe("t/server");
+	Broker::subscribe("zeek/logs");
+	Broker::listen("127.0.0.1", {port}/tcp);
+	}}
+event ping(n: count)
+	{{
+	if ( n < 3 )
+		return;
+	Broker::publish("t/client", ping, n);
+	tell();
+	}}
+event Broker::peer_lost(endpoint: Broker::EndpointInfo, msg: string) {{ terminate(); }}
+"#
+    );
+    let client = format!(
+        r#"@load base/frameworks/telemetry
+{stream}
+redef Log::enable_local_logging = F;
+event zeek_init()
+	{{
+	Broker::subscribe("t/client");
+	Broker::peer("127.0.0.1", {port}/tcp, 100msec);
+	}}
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{{
+	Log::write(Rows::LOG, [$msg="a"]);
+	Log::write(Rows::LOG, [$msg="b"]);
+	Broker::flush_logs();
+	for ( n in vector(1, 2, 3) )
+		Broker::publish("t/server", ping, n + 1);
+	}}
+event ping(n: count) {{ tell(); }}
+"#
+    );
+    let mut server = process("counted", "server", &server);
+    let mut client = process("counted", "client", &client);
+    let (server_said, client_said) = (server.until("out", "told\n"), client.until("out", "told\n"));
+    signal("-TERM", client.child.id());
+    client.ends();
+    server.ends();
+    for line in [
+        "zeek_broker_peers 1.0\n",
+        "zeek_broker_incoming_events_total 3.0\n",
+        "zeek_broker_incoming_logs_total 2.0\n",
+        "zeek_broker_outgoing_logs_total 0.0\n",
+        "zeek_broker_peer_buffer_messages of a peer ",
+    ] {
+        assert!(server_said.contains(line), "{line} is missing in\n{server_said}");
+    }
+    for line in [
+        "zeek_broker_peers 1.0\n",
+        "zeek_broker_incoming_events_total 1.0\n",
+        "zeek_broker_outgoing_events_total 3.0\n",
+        "zeek_broker_outgoing_logs_total 2.0\n",
+        "zeek_broker_peer_buffer_overflows_total of a peer 0.0\n",
+    ] {
+        assert!(client_said.contains(line), "{line} is missing in\n{client_said}");
+    }
+}
+
+/// An address of this host with the zone that it needs, as numbers: a link-local one, or else the loopback, for which any will do.
+fn address_with_zone() -> (String, String) {
+    let text = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let found = text.lines().find_map(|l| {
+        let words: Vec<&str> = l.split_whitespace().collect();
+        let (address, link, scope) = (words.first()?, words.get(1)?, words.get(3)?);
+        let bits = u128::from_str_radix(address, 16).ok().filter(|_| *scope == "20")?;
+        let link = u32::from_str_radix(link, 16).ok()?;
+        Some((std::net::Ipv6Addr::from_bits(bits).to_string(), link.to_string()))
+    });
+    found.unwrap_or(("::1".into(), "1".into()))
+}
+
+#[test]
+fn controllers_reach_addresses_that_need_a_zone() {
+    let (address, zone) = address_with_zone();
+    if std::net::TcpListener::bind("[::]:0").is_err() {
+        eprintln!("skipped: there is no IPv6");
+        return;
+    }
+    let [port] = ports();
+    let controllee = format!(
+        "@load frameworks/control/controllee
+redef Broker::default_port = {port}/tcp;
+redef Broker::default_listen_address = \"::\";
+const my_number = 4711;
+event zeek_init() &priority=-20 {{ print \"listens\"; }}
+"
+    );
+    let mut controllee = process("zone", "controllee", &controllee);
+    controllee.until("out", "listens");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .current_dir(folder("peering/zone/controller"))
+        .args([
+            "frameworks/control/controller",
+            "Control::cmd=id_value",
+            "Control::arg=my_number",
+        ])
+        .arg(format!("Control::host=[{address}]"))
+        .arg(format!("Control::host_port={port}/tcp"))
+        .arg(format!("Control::zone_id={zone}"))
+        .args([
+            "-e",
+            "global over: event(); event over() { terminate(); } event zeek_init() { schedule 20sec { over() }; }",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("tapir runs");
+    let (said, errors) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert_eq!(said, "4711\n", "{errors}");
+    signal("-TERM", controllee.child.id());
+    controllee.ends();
+}
+
+#[test]
+fn without_turns_every_logger_writes_all_rows() {
+    for (turns, each) in [(true, false), (false, true)] {
+        let [a, b, c] = ports();
+        let turn = if turns { "T" } else { "F" };
+        let layout = format!(
+            r#"
+@load frameworks/cluster/backend/broker
+redef Cluster::manager_is_logger = F;
+redef Cluster::enable_round_robin_logging = {turn};
+redef Cluster::nodes = {{
+	["manager"] = Cluster::Node($node_type=Cluster::MANAGER, $ip=127.0.0.1, $p={a}/tcp),
+	["logger-1"] = Cluster::Node($node_type=Cluster::LOGGER, $ip=127.0.0.1, $p={b}/tcp, $manager="manager"),
+	["logger-2"] = Cluster::Node($node_type=Cluster::LOGGER, $ip=127.0.0.1, $p={c}/tcp, $manager="manager"),
+	["worker"] = Cluster::Node($node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"),
+}};
+"#
+        );
+        let run = r#"
+@load ./cluster-layout
+module Test;
+export {
+	redef enum Log::ID += { LOG };
+	type Info: record { n: count; } &log;
+}
+event zeek_init() &priority=5 { Log::create_stream(LOG, Log::Stream($columns=Info, $path="test")); }
+event write(n: count)
+	{
+	if ( n > 40 )
+		{
+		print "written";
+		return;
+		}
+	Log::write(LOG, Info($n=n));
+	Broker::flush_logs();
+	schedule 5msec { write(n + 1) };
+	}
+global begun = F;
+event Cluster::node_up(name: string, id: string)
+	{
+	if ( begun || Cluster::node != "worker" || Cluster::get_active_node_count(Cluster::LOGGER) < 2 )
+		return;
+	begun = T;
+	schedule 300msec { write(1) };
+	}
+"#;
+        let mut all: Vec<_> = ["manager", "logger-1", "logger-2", "worker"]
+            .iter()
+            .map(|name| {
+                let dir = folder(format!("peering/turns-{turn}/{name}"));
+                std::fs::write(dir.join("cluster-layout.zeek"), &layout).expect("a script");
+                std::fs::write(dir.join("run.zeek"), run).expect("a script");
+                Background::tapir(dir, |c| {
+                    c.args(["run.zeek", "Log::default_rotation_interval=0sec"])
+                        .env("CLUSTER_NODE", name)
+                })
+            })
+            .collect();
+        all[3].until("out", "written");
+        for i in [3, 0, 1, 2] {
+            signal("-TERM", all[i].child.id());
+            all[i].ends();
+        }
+        let rows = |i: usize| -> Vec<u32> {
+            let log = all[i].read("test.log");
+            log.lines().filter_map(|l| l.parse().ok()).collect()
+        };
+        let (one, two) = (rows(1), rows(2));
+        let mut both = [&one[..], &two].concat();
+        both.sort_unstable();
+        match each {
+            true => {
+                assert_eq!(one, (1..=40).collect::<Vec<_>>());
+                assert_eq!(two, one);
+            }
+            false => {
+                assert_eq!(both, (1..=40).collect::<Vec<_>>());
+                assert!(!one.is_empty() && !two.is_empty(), "{one:?} {two:?}");
+            }
+        }
+        assert!(!all[0].dir.join("test.log").exists() && !all[3].dir.join("test.log").exists());
+    }
+}

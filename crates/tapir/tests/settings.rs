@@ -371,3 +371,59 @@ fn options_without_a_meaning_here_say_so() {
     );
     assert_eq!(said.matches("sig_max_group_size has no effect").count(), 1, "{said}");
 }
+
+/// A capture of Ethernet frames with IPv4 and UDP from 10.0.0.1 to 10.0.0.2: seconds, port, data.
+fn of_udp(dir: &Path, datagrams: &[(u32, u16, &[u8])]) -> PathBuf {
+    let mut out = Vec::new();
+    for n in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
+        out.extend(n.to_le_bytes());
+    }
+    for (seconds, port, data) in datagrams {
+        let mut f = vec![0; 12];
+        f.extend([8, 0, 0x45, 0]);
+        f.extend((28 + data.len() as u16).to_be_bytes());
+        f.extend([0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        f.extend(port.to_be_bytes().repeat(2));
+        f.extend((8 + data.len() as u16).to_be_bytes());
+        f.extend([0, 0]);
+        f.extend_from_slice(data);
+        for n in [1_700_000_000 + seconds, 0, f.len() as u32, f.len() as u32] {
+            out.extend(n.to_le_bytes());
+        }
+        out.extend(f);
+    }
+    let path = dir.join("in.pcap");
+    std::fs::write(&path, out).expect("a capture");
+    path
+}
+
+#[test]
+fn netbios_over_udp_ends_after_the_time_of_the_option() {
+    // A datagram to a group (RFC 1002, section 4.4.2), without names and data.
+    let datagram = [0x11, 2, 0, 1, 10, 0, 0, 1, 0, 138, 0, 0, 0, 0, 0, 0];
+    let ends = |name: &str, options: &str| {
+        let dir = folder(format!("settings/netbios-{name}"));
+        let capture = of_udp(&dir, &[(0, 138, &datagram), (10, 9, b"x"), (40, 9, b"x")]);
+        let script = format!(
+            "{options}
+            redef udp_inactivity_timeout = 1hr;
+            event zeek_init() {{ Analyzer::register_for_port(Analyzer::ANALYZER_NETBIOSSSN, 138/udp); }}
+            event new_connection(c: connection) {{ print \"begins\", c$id$resp_p; }}
+            event netbios_session_message(c: connection, is_orig: bool, msg_type: count, data_len: count) {{ print msg_type; }}
+            event udp_request(u: connection) {{ if ( u$id$resp_p == 9/udp ) print network_time() - u$start_time; }}
+            event connection_state_remove(c: connection) {{ print \"ends\", c$id$resp_p; }}"
+        );
+        on_capture(&dir, capture.to_str().expect("a path of text"), &script)
+    };
+    let short = ends("short", "redef netbios_ssn_session_timeout = 3sec;");
+    assert!(short.starts_with("begins, 138/udp\n17\n"), "{short}");
+    assert!(short.contains("ends, 138/udp\nbegins, 9/udp\n"), "{short}");
+    // Fifteen seconds end between the other two datagrams.
+    let usual = ends("usual", "");
+    assert!(
+        usual.contains("begins, 9/udp\n0 secs\nends, 138/udp\n30.0 secs\n"),
+        "{usual}"
+    );
+    let long = ends("long", "redef netbios_ssn_session_timeout = 2min;");
+    assert!(long.contains("30.0 secs\nends, "), "{long}");
+}

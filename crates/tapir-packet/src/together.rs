@@ -21,7 +21,7 @@ use crate::source::{Buffered, Kept, RawPacket, SourceError, open_file, open_inpu
 use crate::types::{Weird, Weirds};
 
 /// Batches that may wait for somebody. In one is what was read at once, 256 KB unless a packet is larger.
-const BATCHES: usize = 64;
+const BATCHES: usize = 256;
 /// Bytes that may wait, together with one batch more, where they wait.
 const BYTES: usize = 32 << 20;
 /// Who is more batches behind gets nothing that is new.
@@ -33,6 +33,7 @@ const SPARE_BYTES: usize = 1 << 20;
 const WAIT: Duration = Duration::from_millis(100);
 
 /// A packet of somebody.
+#[derive(Clone, Copy)]
 struct Own {
     packet: Entry,
     /// Its place in the portion.
@@ -244,13 +245,13 @@ pub enum SharedPacket<'a> {
     Other(f64),
 }
 
-/// Packets of others that were passed over.
+/// Packets that were passed at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Passed<'a> {
+pub struct Passed {
+    /// How many they are.
+    pub n: usize,
     /// The latest time so far in the capture, at the last one of them.
     pub latest: f64,
-    /// The time of each, and the latest so far.
-    pub times: &'a [(f64, f64)],
 }
 
 /// A packet of a reader, and what came before it.
@@ -258,7 +259,7 @@ pub struct Passed<'a> {
 pub struct OwnPacket<'a> {
     pub raw: RawPacket<'a>,
     /// The packets of others before it, and this one itself.
-    pub passed: Passed<'a>,
+    pub passed: Passed,
 }
 
 /// One reader's view of a capture.
@@ -266,8 +267,14 @@ pub struct Reader {
     shared: Arc<Shared>,
     me: u16,
     portion: Arc<Portion>,
+    /// The times of the portion, and this reader's packets in it. Another processor may have written them: copying all of them
+    /// at once takes hardly longer than waiting for a few, one by one.
+    times: Vec<(f64, f64)>,
+    share: Vec<Own>,
     /// The next packet's place in the portion.
     at: usize,
+    /// The place of the first that was not yet among those [passed](Self::passed).
+    untold: usize,
     /// The next packet of this reader, counted among its own in the portion.
     own: usize,
     /// The file, if it is one.
@@ -337,7 +344,10 @@ fn readers(
         shared: shared.clone(),
         me,
         portion: Arc::default(),
+        times: Vec::new(),
+        share: Vec::new(),
         at: 0,
+        untold: 0,
         own: 0,
         file: file.clone(),
         name: name.clone(),
@@ -364,7 +374,7 @@ impl Reader {
             if self.me == 0 && !self.portion.weirds.is_empty() {
                 self.tell(weirds);
             }
-            if self.at < self.portion.times.len() {
+            if self.at < self.times.len() {
                 break;
             }
             if !self.advance()? {
@@ -374,13 +384,8 @@ impl Reader {
         let here = self.at;
         self.at += 1;
         let n = self.own;
-        if self
-            .portion
-            .share(self.me)
-            .get(n)
-            .is_none_or(|own| own.place as usize != here)
-        {
-            return Ok(self.portion.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
+        if self.share.get(n).is_none_or(|own| own.place as usize != here) {
+            return Ok(self.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
         }
         self.own += 1;
         Ok(self.own_packet(n).map(SharedPacket::Mine))
@@ -389,15 +394,14 @@ impl Reader {
     /// A packet of this reader by its number among its own in the portion.
     #[inline]
     fn own_packet(&self, n: usize) -> Option<RawPacket<'_>> {
-        let share = self.portion.share(self.me);
         let buffers = match &self.file {
             Some(_) => &self.bytes,
             None => &self.portion.buffers,
         };
-        if self.file.is_none() && n.is_multiple_of(FETCH) {
-            fetch(share.iter().skip(n).map(|own| &own.packet), buffers);
+        if n.is_multiple_of(FETCH) {
+            fetch(self.share.iter().skip(n).map(|own| &own.packet), buffers);
         }
-        Some(share.get(n)?.packet.of(buffers))
+        Some(self.share.get(n)?.packet.of(buffers))
     }
 
     /// The next packet of this reader at once, with those of others before it. `None` when it has to be come to step by
@@ -405,51 +409,52 @@ impl Reader {
     /// there over so many of others, the latest time before it, its own and the latest with it being these.
     #[inline]
     pub fn next_own(&mut self, suits: impl FnOnce(usize, [f64; 3]) -> bool) -> Option<OwnPacket<'_>> {
-        let (portion, n) = (&*self.portion, self.own);
-        let own = portion.share(self.me).get(n)?;
-        let times = portion.times.get(self.at..=own.place as usize)?;
-        let (ts, latest) = *times.last()?;
-        if !portion.weirds.is_empty() || !suits(times.len() - 1, [own.before, ts, latest]) {
+        let own = self.share.get(self.own)?;
+        let (place, before) = (own.place as usize, own.before);
+        let n_others = place.checked_sub(self.at)?;
+        let (ts, latest) = *self.times.get(place)?;
+        if !self.portion.weirds.is_empty() || !suits(n_others, [before, ts, latest]) {
             return None;
         }
-        self.at = own.place as usize + 1;
+        self.at = place + 1;
         self.own += 1;
         Some(OwnPacket {
-            raw: self.own_packet(n)?,
-            passed: Passed { latest, times },
+            raw: self.own_packet(self.own - 1)?,
+            passed: Passed {
+                n: n_others + 1,
+                latest,
+            },
         })
     }
 
     /// Passes over packets of others, as long as none of this reader comes and nothing is to be told of them but their time,
     /// at most `most` of them, and while the latest time so far is still such that they may be.
     #[inline]
-    pub fn pass_over(&mut self, most: usize, mut may_pass: impl FnMut(f64) -> bool) -> Option<Passed<'_>> {
-        let Portion { times, weirds, .. } = &*self.portion;
-        let own = self.portion.share(self.me).get(self.own);
-        let next_own = own.map_or(times.len(), |own| own.place as usize);
-        if self.at >= next_own || !weirds.is_empty() {
+    pub fn pass_over(&mut self, most: usize, mut may_pass: impl FnMut(f64) -> bool) -> Option<Passed> {
+        let own = self.share.get(self.own);
+        let next_own = own.map_or(self.times.len(), |own| own.place as usize);
+        if self.at >= next_own || !self.portion.weirds.is_empty() {
             return None;
         }
         let from = self.at;
-        let until = next_own.min(from.saturating_add(most));
-        let passed = times.get(from..until)?;
-        let latest = match own {
-            // What is there already need not be fetched.
-            Some(own) if until == next_own => own.before,
-            _ => passed.last()?.1,
-        };
+        let passed = self.times.get(from..next_own.min(from.saturating_add(most)))?;
         // Times of all at once, as a rule.
-        if may_pass(latest) {
-            self.at = until;
-            return Some(Passed { latest, times: passed });
-        }
-        let n = passed.partition_point(|(_, latest)| may_pass(*latest));
+        let n = match passed.last() {
+            Some((_, latest)) if may_pass(*latest) => passed.len(),
+            _ => passed.partition_point(|(_, latest)| may_pass(*latest)),
+        };
+        let latest = passed.get(n.checked_sub(1)?)?.1;
         self.at += n;
-        let passed = &passed[..n];
-        Some(Passed {
-            latest: passed.last()?.1,
-            times: passed,
-        })
+        Some(Passed { n, latest })
+    }
+
+    /// The time of each packet, and the latest so far in the capture, of those that were passed or taken since this was asked
+    /// last. Of those whose portion is done with nothing is known any more, which is so at the earliest when
+    /// [`next_packet`](Self::next_packet) is called.
+    #[inline]
+    pub fn passed(&mut self) -> &[(f64, f64)] {
+        let from = std::mem::replace(&mut self.untold, self.at);
+        self.times.get(from..self.at).unwrap_or_default()
     }
 
     /// Tells what was odd before the next packet.
@@ -464,7 +469,9 @@ impl Reader {
     fn advance(&mut self) -> Result<bool, SourceError> {
         let shared = self.shared.clone();
         let done = std::mem::take(&mut self.portion);
-        (self.at, self.own) = (0, 0);
+        (self.at, self.own, self.untold) = (0, 0, 0);
+        self.times.clear();
+        self.share.clear();
         // What a large packet left behind is not kept.
         self.bytes.truncate(1);
         self.bytes.retain(|b| b.len() <= SPARE_BYTES);
@@ -475,7 +482,7 @@ impl Reader {
             let number = state.next[usize::from(self.me)].unwrap_or(u64::MAX);
             let there = usize::try_from(number - state.first).ok();
             if let Some(portion) = there.and_then(|i| state.waiting.get(i)) {
-                self.portion = portion.clone();
+                let portion = portion.clone();
                 state.next[usize::from(self.me)] = Some(number + 1);
                 let was_full = !state.has_room();
                 state.forget();
@@ -483,6 +490,9 @@ impl Reader {
                 if was_full {
                     shared.changed.notify_all();
                 }
+                self.times.extend_from_slice(&portion.times);
+                self.share.extend_from_slice(portion.share(self.me));
+                self.portion = portion;
                 if !has_read {
                     self.read_again()?;
                 }
@@ -521,7 +531,7 @@ impl Reader {
 
     /// Reads the bytes of a portion that somebody else has cut into packets, if any of them is this reader's.
     fn read_again(&mut self) -> Result<(), SourceError> {
-        let Some(file) = self.file.as_ref().filter(|_| !self.portion.share(self.me).is_empty()) else {
+        let Some(file) = self.file.as_ref().filter(|_| !self.share.is_empty()) else {
             return Ok(());
         };
         let places = &self.portion.places;
@@ -698,12 +708,16 @@ mod tests {
             let (mut mine, mut n, mut latest) = (Vec::new(), 0, 0.0);
             for round in 0.. {
                 let until = latest + f64::from(round % 50);
-                if let Some(Passed { latest: at_last, times }) = reader.pass_over(round as usize % 9, |t| t < until) {
-                    assert!(times.len() < 9 && times.is_sorted() && at_last < until);
-                    assert!(times.iter().all(|(t, so_far)| t == so_far && *t > latest));
-                    assert_eq!(times.last(), Some(&(at_last, at_last)));
-                    n += times.len();
+                let over = reader.pass_over(round as usize % 9, |t| t < until);
+                let times = reader.passed();
+                if let Some(Passed { n: n_over, latest }) = over {
+                    assert!(latest < until);
+                    assert_eq!(n_over + usize::from(n > 0), times.len());
+                    assert_eq!(times.last(), Some(&(latest, latest)));
+                    n += n_over;
                 }
+                assert!(times.len() < 10 && times.is_sorted());
+                assert!(times.iter().all(|(t, so_far)| t == so_far && *t >= latest));
                 let Some(p) = reader.next_packet(&mut Weirds::default()).unwrap() else {
                     break;
                 };
@@ -737,7 +751,7 @@ mod tests {
         assert!(gone.next_packet(&mut Weirds::default()).unwrap().is_some());
         let reader = readers.remove(0);
         let other = std::thread::spawn(move || read(reader));
-        while gone.shared.lock().waiting.len() < BATCHES {
+        while gone.shared.lock().has_room() {
             std::thread::yield_now();
         }
         drop(gone);

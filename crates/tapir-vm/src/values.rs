@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 use tapir_data::table::Table;
-use tapir_data::types::{DefaultId, Kind, TypeId};
+use tapir_data::types::{DefaultId, Field, Kind, TypeId};
 use tapir_data::value::{Captures, Func, FuncId, Record, Str, Value, Vector, fill_unset};
 use tapir_script::hir::{Attrs, Const, Expr, ExprKind, GlobalId, Storage};
 
@@ -223,13 +223,19 @@ impl Vm {
         let lazy = defaults
             .iter()
             .any(|d| !matches!(d, FieldDefault::None | FieldDefault::Const(_)));
+        let has_no_parts = |ty| {
+            let k = kind::of_type(types, ty);
+            kind::is_scalar(k) || k == kind::STR
+        };
         let flat = !lazy
-            && types.record(ty).is_some_and(|r| {
-                r.fields.iter().all(|f| {
-                    let k = kind::of_type(types, f.ty);
-                    kind::is_scalar(k) || k == kind::STR
-                })
-            });
+            && types
+                .record(ty)
+                .is_some_and(|r| r.fields.iter().all(|f| has_no_parts(f.ty)));
+        let deep = types.record(ty).map_or_else(Vec::new, |r| {
+            let is_deep = |(d, f): (&FieldDefault, &Field)| !matches!(d, FieldDefault::None) || !has_no_parts(f.ty);
+            let fields = defaults.iter().zip(&r.fields).zip(0..);
+            fields.filter(|(field, _)| is_deep(*field)).map(|(_, i)| i).collect()
+        });
         let eager = defaults
             .iter()
             .any(|d| matches!(d, FieldDefault::Thunk(id) if has_call(&self.prog().default(*id).expr)));
@@ -247,7 +253,7 @@ impl Vm {
             constants: constants.collect(),
             defaults,
             last_const,
-            lazy,
+            deep,
             eager,
             flat,
             mandatory,
@@ -465,7 +471,7 @@ impl Vm {
                         continue;
                     }
                     let plan = self.record_plan(r.ty);
-                    for slot in 0..plan.defaults.len() {
+                    for slot in plan.deep.iter().map(|i| *i as usize) {
                         let (x, depth) = match r.get(slot) {
                             Value::Unset if !matches!(plan.defaults[slot], FieldDefault::None) => {
                                 (self.default_of(host, r, slot)?, depth + 1)

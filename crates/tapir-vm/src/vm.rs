@@ -79,9 +79,8 @@ pub(crate) struct RecordPlan {
     pub constants: Vec<Value>,
     /// One past the last constant default: so many slots are filled when a value is made.
     pub last_const: usize,
-    /// Whether some default is evaluated at first read.
-    #[allow(dead_code)]
-    pub lazy: bool,
+    /// The slots with a default, and those whose values may hold records.
+    pub deep: Vec<u32>,
     /// Whether some default calls a function and so is evaluated when a value is made.
     pub eager: bool,
     /// Whether all fields are scalars or strings and none is evaluated at first read.

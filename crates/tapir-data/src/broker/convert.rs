@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Data, DataHolder};
 use crate::table::Table;
-use crate::text::{RenderHost, enum_text, field_or_default, value_type_text};
+use crate::text::{RenderHost, enum_text, value_type_text};
 use crate::types::{Kind, TypeId, Types};
 use crate::value::{Record, Value, Vector};
 
@@ -76,7 +76,11 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
             let n = host.types().record(r.ty).map_or(0, |l| l.fields.len());
             let mut fields = Vec::with_capacity(n);
             for slot in 0..n {
-                fields.push(match field_or_default(host, r, slot) {
+                let value = match r.has(slot) {
+                    true => r.get(slot),
+                    false => host.field_default(r, slot),
+                };
+                fields.push(match value {
                     Value::Unset => Data::None,
                     v => inner(&v)?,
                 });

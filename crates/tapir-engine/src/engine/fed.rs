@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tapir_cluster::Backend;
 use tapir_data::value::Value;
-use tapir_packet::together::SharedPacket;
+use tapir_packet::together::{Reader, SharedPacket};
 use tapir_vm::{Host, Severity};
 
 use super::{Engine, Pace, complain};
@@ -326,10 +326,32 @@ impl Engine {
         let Some(mut capture) = seat.capture() else {
             return Err("the capture was read before".into());
         };
+        let Some(ended) = self.read_share(config, feed, seat, &mut capture)? else {
+            return Ok(());
+        };
+        self.catch_up(seat);
+        seat.finish();
+        ended?;
+        if !self.stopping() {
+            self.file_done();
+            self.idle(config);
+        }
+        self.hear_last_words();
+        Ok(())
+    }
+
+    /// Analyses this worker's packets of a capture. Gives how the capture ended; `None` when the run ended before it.
+    fn read_share(
+        &mut self,
+        config: &Config,
+        feed: &Feed,
+        seat: &mut Seat,
+        capture: &mut Reader,
+    ) -> Result<Option<Result<(), String>>, String> {
         let mut pace = config.pseudo_realtime.map(Pace::new);
         // When time alone next makes something happen here; everything else may change it.
         let mut due = None;
-        let failure = loop {
+        loop {
             let n_free = if pace.is_none() { seat.n_free() } else { 0 };
             // As a rule there is nothing to do until the next packet of this one.
             let own = capture.next_own(|n_others, [before, ts, latest]| {
@@ -340,7 +362,7 @@ impl Engine {
             });
             let raw = match own {
                 Some(own) => {
-                    seat.passes_all(&own.passed);
+                    seat.passes_all(own.passed);
                     self.come_to(seat.n_packets());
                     own.raw
                 }
@@ -351,20 +373,21 @@ impl Engine {
                     if n_free > 0
                         && let Some(passed) = capture.pass_over(n_free, &mut is_nothing)
                     {
-                        seat.passes_all(&passed);
+                        seat.passes_all(passed);
                     }
+                    seat.note(capture.passed());
                     let (ts, mine) = match capture.next_packet(&mut self.weirds) {
                         Ok(Some(SharedPacket::Mine(raw))) => (raw.ts(), Some(raw)),
                         Ok(Some(SharedPacket::Other(ts))) => (ts, None),
-                        Ok(None) => break None,
-                        Err(e) => break Some(e.to_string()),
+                        Ok(None) => return Ok(Some(Ok(()))),
+                        Err(e) => return Ok(Some(Err(e.to_string()))),
                     };
                     while let Some(left) = pace.as_mut().and_then(|p| p.due(ts)) {
                         self.catch_up(seat);
                         seat.announce(true);
                         self.hear();
                         if self.stopping() {
-                            return Ok(());
+                            return Ok(None);
                         }
                         std::thread::sleep(left.min(PACE));
                     }
@@ -372,7 +395,7 @@ impl Engine {
                     if pause != Pause::None {
                         due = None;
                         if !self.pause(feed, seat, pause) {
-                            return Ok(());
+                            return Ok(None);
                         }
                     }
                     seat.passes(ts);
@@ -387,7 +410,8 @@ impl Engine {
                                 self.tell_weirds();
                             }
                             if self.stopping() {
-                                return Ok(());
+                                seat.note(capture.passed());
+                                return Ok(None);
                             }
                         }
                         continue;
@@ -408,20 +432,10 @@ impl Engine {
             self.take(&raw)?;
             self.while_suspended();
             if self.stopping() {
-                return Ok(());
+                seat.note(capture.passed());
+                return Ok(None);
             }
-        };
-        self.catch_up(seat);
-        seat.finish();
-        if let Some(e) = failure {
-            return Err(e);
         }
-        if !self.stopping() {
-            self.file_done();
-            self.idle(config);
-        }
-        self.hear_last_words();
-        Ok(())
     }
 
     /// Follows the clock of the workers until the feed ends.

@@ -24,8 +24,9 @@ use super::progress::{GONE, Progress};
 
 /// Packets between two looks at the others.
 const LOOK: u64 = 512;
-/// Packets that a worker may be ahead of another. Who is ahead takes on what is new, and so falls back by itself.
-const AHEAD: u64 = 16 << 10;
+/// Packets that a worker may be ahead of another. Who is ahead takes on what is new, and so falls back by itself; where nothing
+/// is new, one has more to do for a while and then the other, and need not wait so often.
+const AHEAD: u64 = 64 << 10;
 /// Packets after which nodes are told the time that read nothing. Each time a thread must wake.
 const TELL: usize = 8192;
 /// Messages that may wait for a node.
@@ -150,17 +151,11 @@ impl Seat {
         if self.n < EARLY_PACKETS { SPAN_EARLY } else { SPAN }
     }
 
-    /// Takes note of packets of others.
+    /// Takes note of packets that were passed at once.
     #[inline]
-    pub fn passes_all(&mut self, passed: &Passed<'_>) {
-        let before = self.n;
-        self.n += passed.times.len() as u64;
+    pub fn passes_all(&mut self, passed: Passed) {
+        self.n += passed.n as u64;
         self.latest = passed.latest;
-        if self.convoy.teller.load(Ordering::Relaxed) == self.me {
-            let told = self.convoy.told.load(Ordering::Relaxed).saturating_sub(before);
-            let untold = passed.times.iter().skip(told as usize);
-            self.times.extend(untold.map(|(_, latest)| *latest));
-        }
     }
 
     /// Takes note of a packet by its time, whoever's it is.
@@ -168,8 +163,16 @@ impl Seat {
     pub fn passes(&mut self, ts: f64) {
         self.latest = self.latest.max(ts);
         self.n += 1;
-        if self.convoy.teller.load(Ordering::Relaxed) == self.me && self.n > self.convoy.told.load(Ordering::Relaxed) {
-            self.times.push(self.latest);
+    }
+
+    /// Takes down the times of the last packets so far, if it is this worker that tells them to nodes that read nothing: of each
+    /// its own, and the latest until then.
+    pub fn note(&mut self, times: &[(f64, f64)]) {
+        if self.convoy.teller.load(Ordering::Relaxed) == self.me {
+            let before = self.n.saturating_sub(times.len() as u64);
+            let told = self.convoy.told.load(Ordering::Relaxed).saturating_sub(before);
+            let untold = times.iter().skip(told as usize);
+            self.times.extend(untold.map(|(_, latest)| *latest));
         }
     }
 
@@ -398,12 +401,12 @@ mod tests {
     const PACKETS: u32 = 30_000;
 
     /// A capture of Ethernet frames between 200 hosts and one, `per_second` of them in a second.
-    fn capture(per_second: u32) -> Vec<u8> {
+    fn capture(n: u32, per_second: u32) -> Vec<u8> {
         let mut file = Vec::new();
         for word in [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 1] {
             file.extend(word.to_le_bytes());
         }
-        for i in 1..=PACKETS {
+        for i in 1..=n {
             let mut frame = [0; 34];
             (frame[12], frame[14], frame[29]) = (8, 0x45, (i % 200) as u8);
             let micros = i % per_second * (1_000_000 / per_second);
@@ -416,7 +419,11 @@ mod tests {
     }
 
     fn seated(per_second: u32, workers: u16, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
-        let input = Box::new(std::io::Cursor::new(capture(per_second)));
+        seated_at(PACKETS, per_second, workers, others)
+    }
+
+    fn seated_at(n: u32, per_second: u32, workers: u16, others: usize) -> (Guide, Vec<(Feed, Seat)>, Vec<Feed>) {
+        let input = Box::new(std::io::Cursor::new(capture(n, per_second)));
         Guide::seat(read_together(input, "numbers".into(), workers).unwrap(), others)
     }
 
@@ -462,7 +469,11 @@ mod tests {
         let mut mine = Vec::new();
         let mut weirds = tapir_packet::Weirds::default();
         assert!(pause(&feed, &mut seat, Pause::Settle, &|| {}));
-        while let Some(packet) = capture.next_packet(&mut weirds).unwrap() {
+        loop {
+            seat.note(capture.passed());
+            let Some(packet) = capture.next_packet(&mut weirds).unwrap() else {
+                break;
+            };
             let (ts, is_mine) = match packet {
                 SharedPacket::Mine(raw) => (raw.ts(), true),
                 SharedPacket::Other(ts) => (ts, false),
@@ -477,6 +488,7 @@ mod tests {
             }
             seen(&seat);
             if seat.n_packets() == until {
+                seat.note(capture.passed());
                 return mine;
             }
         }
@@ -532,8 +544,8 @@ mod tests {
 
     #[test]
     fn nobody_runs_away() {
-        for per_second in [1, 1000] {
-            let (mut guide, workers, _) = seated(per_second, 2, 0);
+        for (n, per_second) in [(PACKETS, 1), (2 * AHEAD as u32, 2000)] {
+            let (mut guide, workers, _) = seated_at(n, per_second, 2, 0);
             let at: Arc<[AtomicU64; 2]> = Arc::default();
             let threads = on_threads(workers, move |i, feed, seat| {
                 read(feed, seat, u64::MAX, &|seat| {
@@ -548,8 +560,8 @@ mod tests {
                 })
             });
             guide.run();
-            let n: usize = threads.into_iter().map(|t| t.join().unwrap().len()).sum();
-            assert_eq!(n, PACKETS as usize);
+            let n_read: usize = threads.into_iter().map(|t| t.join().unwrap().len()).sum();
+            assert_eq!(n_read, n as usize);
         }
     }
 

@@ -79,32 +79,28 @@ impl Default for Outgoing {
 /// Adds a row to its buffer, and sends the buffer if it is full.
 pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8]) -> Result<(), RtError> {
     let h = host(cx)?;
-    let last = |h: &EngineHost| h.logs.streams.get(&id)?.filters.get(i)?.last_buffer.clone();
-    let place = match last(h).filter(|(last, _)| *last == path) {
-        Some((_, place)) => place,
+    let stream = h.logs.streams.get(&id);
+    let buffered = stream.is_some_and(|s| s.buffered);
+    let last = stream.and_then(|s| s.filters.get(i)?.last_buffer.as_ref());
+    let place = match last.filter(|(last, _)| *last == path) {
+        Some((_, place)) => *place,
         None => match place_for(cx, id, i, path.clone())? {
             Some(place) => place,
             None => return Ok(()),
         },
     };
     // What a script says holds for all rows that are sent together.
-    if host(cx)?.cluster.peers.is_some()
-        && host(cx)?
-            .logs
-            .outgoing
-            .buffers
-            .get(place)
-            .is_some_and(|b| b.n_rows == 0)
-        && asks_topics(cx)?
-    {
+    let h = host(cx)?;
+    let begins = h.logs.outgoing.buffers.get(place).is_some_and(|b| b.n_rows == 0);
+    if begins && h.cluster.peers.is_some() && asks_topics(cx)? {
         let topic = topic(cx, id, &path)?;
         if let Some(buffer) = host(cx)?.logs.outgoing.buffers.get_mut(place) {
             buffer.topic = topic;
         }
     }
     let h = host(cx)?;
-    let logs = &mut h.logs;
-    let Some(buffer) = logs.outgoing.buffers.get_mut(place) else {
+    let outgoing = &mut h.logs.outgoing;
+    let Some(buffer) = outgoing.buffers.get_mut(place) else {
         return Ok(());
     };
     buffer.rows.extend_from_slice(row);
@@ -113,8 +109,7 @@ pub(super) fn ship(cx: &mut CallCtx<'_>, id: i64, i: usize, path: Str, row: &[u8
         true => BYTES_NEAR,
         false => BYTES_MAX,
     };
-    let full = u64::from(buffer.n_rows) >= logs.outgoing.rows_max || buffer.rows.len() >= bytes_max;
-    let buffered = logs.streams.get(&id).is_some_and(|s| s.buffered);
+    let full = u64::from(buffer.n_rows) >= outgoing.rows_max || buffer.rows.len() >= bytes_max;
     if full || !buffered || h.terminating {
         send(h, place);
     }
@@ -336,7 +331,8 @@ fn check(cx: &mut CallCtx<'_>, batch: &LogBatch) -> Result<Result<(i64, usize), 
     }
     let filter = &host(cx)?.logs.streams[&id].filters[i];
     let mut pairs = filter.columns.iter().zip(batch.columns.iter());
-    if let Some((mine, theirs)) = pairs.find(|(a, b)| kind(a) != kind(b)) {
+    // As a rule they are the very same.
+    if let Some((mine, theirs)) = pairs.find(|(a, b)| a.type_name != b.type_name && kind(a) != kind(b)) {
         return Ok(Err(format!(
             "field {} is {} instead of {} (stream {}, filter {})",
             mine.name, theirs.type_name, mine.type_name, batch.stream, batch.filter

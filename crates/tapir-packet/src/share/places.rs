@@ -4,7 +4,7 @@
 //! carries and that were there before it, and takes those along that come up for the first time, inside or outside. What was
 //! decided is never changed.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::inner;
 use crate::bytes::u8_at;
@@ -69,7 +69,7 @@ impl Places {
             stack: LayerStack::new(LAYERS),
             weirds: Weirds::default(),
             seen: vec![0; 1 << (SEEN_BITS - 6)].into(),
-            tunnels: HashMap::new(),
+            tunnels: HashMap::default(),
             marked: vec![0; PLACES >> 6].into(),
         }
     }
@@ -98,8 +98,13 @@ impl Places {
 
     /// The place of a pair for which that was decided.
     fn decided(&self, pair: u64) -> Option<usize> {
-        let in_tunnels = self.tunnels.get(&pair).map(|place| usize::from(*place));
-        in_tunnels.or_else(|| test(&self.seen, mark(pair)).then(|| place(pair)))
+        let usual = place(pair);
+        if test(&self.marked, usual)
+            && let Some(place) = self.tunnels.get(&pair)
+        {
+            return Some(usize::from(*place));
+        }
+        test(&self.seen, mark(pair)).then_some(usual)
     }
 
     /// The place of a packet that takes a closer look.
@@ -112,11 +117,21 @@ impl Places {
         if inside[0].is_none() || self.tunnels.len() + all().count() > TUNNEL_PAIRS {
             return Some(self.of_pair(outside));
         }
-        let chosen = all().find_map(|pair| self.decided(pair)).unwrap_or(place(outside));
+        let mut chosen = None;
+        let mut is_new = false;
         for pair in all() {
-            if self.decided(pair).is_none() {
-                self.tunnels.insert(pair, chosen as u16);
-                set(&mut self.marked, place(pair));
+            match self.decided(pair) {
+                Some(place) => chosen = chosen.or(Some(place)),
+                None => is_new = true,
+            }
+        }
+        let chosen = chosen.unwrap_or(place(outside));
+        if is_new {
+            for pair in all() {
+                if self.decided(pair).is_none() {
+                    self.tunnels.insert(pair, chosen as u16);
+                    set(&mut self.marked, place(pair));
+                }
             }
         }
         Some(chosen)

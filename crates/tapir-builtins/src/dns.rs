@@ -6,6 +6,8 @@
 
 mod cache;
 mod conf;
+mod news;
+mod past;
 mod queries;
 mod silence;
 mod thread;
@@ -23,7 +25,8 @@ use tapir_vm::{AsyncToken, CallCtx, RtError, Vm};
 pub use cache::{Counts, Remembered};
 
 use crate::util::*;
-use queries::Question;
+use news::Asked;
+use queries::{Heard, Question};
 use thread::Resolver;
 use wire::{Answer, Kind, Name};
 
@@ -66,10 +69,20 @@ impl Query {
             },
         }
     }
+
+    /// What look-ups that are compared with earlier ones ask for.
+    fn asked(&self) -> Option<Asked> {
+        match self {
+            Query::Name(a) => Some(Asked::Name(*a)),
+            Query::Host(host) => Some(Asked::Host(host.as_str().into())),
+            Query::Text(_) => None,
+        }
+    }
 }
 
 struct Waiting {
     token: AsyncToken,
+    asked: Option<Asked>,
     /// The type of the set for host names.
     ty: TypeId,
     is_set: bool,
@@ -78,8 +91,8 @@ struct Waiting {
 struct Dns {
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
-    sender: Sender<(u64, Answer)>,
-    answers: Receiver<(u64, Answer)>,
+    sender: Sender<Heard>,
+    answers: Receiver<Heard>,
     /// It has been said that nothing can be looked up.
     complained: bool,
 }
@@ -119,11 +132,14 @@ pub fn poll(vm: &mut Vm) -> Progress {
         if p.waiting == 0 {
             return p;
         }
-        let Ok((id, answer)) = dns.answers.try_recv() else {
+        let Ok((id, answer, news)) = dns.answers.try_recv() else {
             return p;
         };
         if let Some(w) = dns.waiting.remove(&id) {
             p.arrived += 1;
+            if let (Some(news), Some(asked)) = (news, &w.asked) {
+                news::raise(vm.queue(), asked, &news);
+            }
             let v = value(answer, w.ty, w.is_set);
             vm.finish_async(w.token, v);
         }
@@ -194,7 +210,16 @@ fn start(ctx: &mut CallCtx<'_>, q: &Query, name: &str) -> Res {
         ctx.error(format!("{name}() can only be called inside a when-condition"));
         return Ok(if is_set { Value::Unset } else { string("<error>") });
     };
-    if let Some(answer) = ask(ctx, q, Waiting { token, ty, is_set }) {
+    if let Some(answer) = ask(
+        ctx,
+        q,
+        Waiting {
+            token,
+            asked: q.asked(),
+            ty,
+            is_set,
+        },
+    ) {
         ctx.vm.finish_async(token, value(answer, ty, is_set));
     }
     Err(RtError::Pending)
@@ -244,7 +269,14 @@ fn blocking_lookup_hostname(ctx: &mut CallCtx<'_>, a: &[Value]) -> Res {
         fake_answer(&q)
     } else {
         match q.question() {
-            Ok(question) => resolver(ctx).map_or(Answer::Failed, |r| r.ask_and_wait(question)),
+            Ok(question) => {
+                let heard = resolver(ctx).map(|r| r.ask_and_wait(question));
+                let (answer, news) = heard.unwrap_or((Answer::Failed, None));
+                if let (Some(news), Some(asked)) = (news, q.asked()) {
+                    news::raise(ctx.queue(), &asked, &news);
+                }
+                answer
+            }
             Err(answer) => answer,
         }
     };

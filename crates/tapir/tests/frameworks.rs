@@ -1049,3 +1049,25 @@ redef Known::cert_store_prefix = "own_certs";
     run(&dir, &format!("{script}{prefixes}"), &["-C", "-r", capture]);
     assert!(!logged());
 }
+
+#[test]
+fn threads_are_counted() {
+    let dir = work_dir("threads");
+    let script = format!(
+        "{STREAM}
+redef Telemetry::metrics_port = {}/tcp;
+redef Telemetry::metrics_address = \"127.0.0.1\";
+event zeek_init() {{ Log::write(LOG, [$n=1, $s=\"x\"]); }}
+event zeek_done() {{ print get_thread_stats()$num_threads; }}",
+        free_port()
+    );
+    let threads = |args: &[&str]| -> u32 {
+        let out = run(&dir, &script, args);
+        text(&out.stdout)
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{}", text(&out.stderr)))
+    };
+    // That which writes logs, and that which tells metrics.
+    assert_eq!(threads(&["-b", "base/frameworks/telemetry"]), 2);
+}

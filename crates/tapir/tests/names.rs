@@ -24,6 +24,11 @@ struct Server {
 
 impl Server {
     fn start(is_silent: bool) -> Server {
+        Server::answering(move |q| (!is_silent).then(|| reply(q)))
+    }
+
+    /// One that gives these answers to questions.
+    fn answering(mut answer: impl FnMut(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> Server {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         socket
             .set_read_timeout(Some(Duration::from_millis(20)))
@@ -39,9 +44,9 @@ impl Server {
                 };
                 let q = &buffer[..n];
                 seen.lock().expect("no panics").push(q.to_vec());
-                if !is_silent {
+                if let Some(s) = answer(q) {
                     // Who asked may have gone.
-                    let _ = socket.send_to(&reply(q), from);
+                    let _ = socket.send_to(&s, from);
                 }
             }
         });
@@ -263,6 +268,106 @@ event zeek_done()
             "zeek_dnsmgr_pending_requests, [], 0.0",
             "zeek_dnsmgr_requests_total, [], 5.0",
             "zeek_dnsmgr_successful_requests_total, [], 3.0",
+        ]
+    );
+}
+
+/// A reply that holds for no longer than it must, with a record of the type that is asked for, or none.
+fn brief_reply(q: &[u8], data: Option<&[u8]>) -> Vec<u8> {
+    let mut s = q.to_vec();
+    s[2] |= 0x80;
+    match data {
+        None => s[3] |= 3,
+        Some(data) => {
+            s[7] = 1;
+            s.extend([0xc0, 12, 0, q[q.len() - 3], 0, 1, 0, 0, 0, 0, 0, data.len() as u8]);
+            s.extend(data);
+        }
+    }
+    s
+}
+
+#[test]
+fn what_has_changed_since_the_last_look_up_is_told() {
+    // Each question's first and second answer.
+    let mut asked: std::collections::HashMap<Vec<u8>, (Vec<u8>, usize)> = Default::default();
+    let server = Server::answering(move |q| {
+        let (id, question) = (q[..2].to_vec(), q[12..].to_vec());
+        let times = asked.entry(question.clone()).or_insert((id.clone(), 0));
+        // The same question again, as datagrams get lost, has the same answer.
+        if times.0 != id {
+            *times = (id, 1);
+        }
+        let (name, kind) = question.split_at(question.len() - 4);
+        let is = |label: &str| name.windows(label.len()).any(|w| w == label.as_bytes());
+        let first = times.1 == 0;
+        let data: Option<&[u8]> = match kind[1] {
+            1 if is("same") => Some(&[192, 0, 2, 1]),
+            1 if is("moved") && first => Some(&[192, 0, 2, 2]),
+            1 if is("moved") => Some(&[192, 0, 2, 3]),
+            1 if is("gone") && first => Some(&[192, 0, 2, 4]),
+            1 if is("new") && !first => Some(&[192, 0, 2, 5]),
+            PTR if first => Some(b"\x03old\x07example\0"),
+            PTR => Some(b"\x05young\x07example\0"),
+            _ => None,
+        };
+        Some(brief_reply(q, data))
+    });
+    let script = r#"
+redef exit_only_after_terminate = T;
+function ask(n: count)
+	{
+	for ( host in set("same.example", "moved.example", "gone.example", "new.example", "text.example") )
+		when [host] ( local hosts = lookup_hostname(host) ) { print "asked"; }
+	when ( local name = lookup_addr(192.0.2.1) ) { print "asked", name; }
+	when ( local text = lookup_hostname_txt("text.example") ) { print "asked"; }
+	}
+event again() { ask(2); }
+event over() { terminate(); }
+event zeek_init()
+	{
+	ask(1);
+	# The least time for which answers are remembered are ten seconds.
+	schedule 10500msec { again() };
+	schedule 12sec { over() };
+	}
+function tell(what: string, dm: dns_mapping): string
+	{
+	local addrs = "";
+	for ( a in dm$addrs )
+		addrs += cat(a);
+	local age = current_time() - dm$creation_time;
+	return fmt("%s '%s' %s %s '%s' [%s] %s", what, dm$req_host, dm$req_addr, dm$valid, dm$hostname, addrs,
+	           age > 9sec ? "old" : "now");
+	}
+event dns_mapping_valid(dm: dns_mapping) { print tell("valid", dm); }
+event dns_mapping_unverified(dm: dns_mapping) { print tell("unverified", dm); }
+event dns_mapping_new_name(dm: dns_mapping) { print tell("new", dm); }
+event dns_mapping_lost_name(dm: dns_mapping) { print tell("lost", dm); }
+event dns_mapping_name_changed(prev: dns_mapping, latest: dns_mapping)
+	{ print tell("changed", prev); print tell("changed to", latest); }
+event dns_mapping_altered(dm: dns_mapping, old_addrs: addr_set, new_addrs: addr_set)
+	{
+	print tell("altered", dm);
+	for ( a in old_addrs ) print "altered from", a;
+	for ( a in new_addrs ) print "altered to", a;
+	}
+"#;
+    let out = run("news", &["-b"], &server.address, script);
+    let all = lines(&out);
+    let told: Vec<_> = all.iter().filter(|l| !l.starts_with("asked")).collect();
+    assert_eq!(
+        told,
+        [
+            "altered 'moved.example' 0.0.0.0 T '' [192.0.2.3] now",
+            "altered from, 192.0.2.2",
+            "altered to, 192.0.2.3",
+            "changed '' 192.0.2.1 T 'old.example' [] old",
+            "changed to '' 192.0.2.1 T 'young.example' [] now",
+            "lost 'gone.example' 0.0.0.0 T '' [192.0.2.4] old",
+            "new 'new.example' 0.0.0.0 T '' [192.0.2.5] now",
+            "valid 'same.example' 0.0.0.0 T '' [192.0.2.1] now",
+            "valid 'text.example' 0.0.0.0 T '<none>' [] now",
         ]
     );
 }

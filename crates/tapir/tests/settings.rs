@@ -427,3 +427,43 @@ fn netbios_over_udp_ends_after_the_time_of_the_option() {
     let long = ends("long", "redef netbios_ssn_session_timeout = 2min;");
     assert!(long.contains("30.0 secs\nends, "), "{long}");
 }
+
+/// A capture of ours three times, twenty seconds apart.
+fn thrice(dir: &Path, capture: &str) -> PathBuf {
+    let file = format!("{}/../../tests/captures/{capture}", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(file).expect("a capture");
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let mut out = bytes[..24].to_vec();
+    for seconds in [0, 20, 40] {
+        let mut at = 24;
+        while at < bytes.len() {
+            let next = at + 16 + number(at + 8) as usize;
+            out.extend((number(at) + seconds).to_le_bytes());
+            out.extend(&bytes[at + 4..next]);
+            at = next;
+        }
+    }
+    let path = dir.join("in.pcap");
+    std::fs::write(&path, out).expect("a capture");
+    path
+}
+
+#[test]
+fn certificates_that_are_met_again_come_from_the_cache() {
+    let met = |name: &str, script: &str| {
+        let dir = folder(format!("settings/cache-{name}"));
+        let capture = thrice(&dir, "tls.pcap");
+        let script = format!(
+            "event x509_certificate(f: fa_file, cert_ref: opaque of x509, cert: X509::Certificate) {{ print \"parsed\"; }}
+            hook X509::x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &priority=-10
+                {{ print \"replayed\", |sha256|, f$info$x509$certificate$subject == e$certificate$subject; }}
+            {script}"
+        );
+        on_capture(&dir, capture.to_str().expect("a path of text"), &script)
+    };
+    assert_eq!(met("usual", ""), "parsed\nparsed\nparsed\n");
+    let at_once = "redef X509::caching_required_encounters = 1;";
+    assert_eq!(met("at-once", at_once), "parsed\nreplayed, 64, T\nreplayed, 64, T\n");
+    let second = "redef X509::caching_required_encounters = 2;";
+    assert_eq!(met("second", second), "parsed\nparsed\nreplayed, 64, T\n");
+}

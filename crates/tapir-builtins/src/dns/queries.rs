@@ -11,6 +11,7 @@ use tapir_data::value::Addr;
 
 use super::cache::{Cache, Holds};
 use super::conf::Conf;
+use super::past::{News, Past, Said};
 use super::silence::Silence;
 use super::wire::{ADDRS_MAX, Answer, Kind, Name, Reply, decode, encode, reply_id};
 
@@ -40,8 +41,11 @@ pub enum Question {
     Host(Arc<str>),
 }
 
+/// An answer to the question of that number; with what has changed, where a look-up has just been done that was done before.
+pub type Heard = (u64, Answer, Option<Box<News>>);
+
 /// Where an answer goes, with the number under which it was asked.
-pub type Asker = (Sender<(u64, Answer)>, u64);
+pub type Asker = (Sender<Heard>, u64);
 
 /// What carries questions.
 pub trait Wire {
@@ -105,6 +109,8 @@ enum State {
     Parts {
         left: u32,
         addrs: Vec<Addr>,
+        /// Some server has said something, if only that there is nothing.
+        was_answered: bool,
     },
 }
 
@@ -148,6 +154,7 @@ pub struct Queries {
     servers: Vec<Server>,
     system: Silence,
     cache: Arc<Mutex<Cache>>,
+    past: Past,
     jobs: HashMap<u64, Job>,
     by_question: HashMap<Question, u64>,
     by_id: HashMap<(u32, u16), u64>,
@@ -170,6 +177,7 @@ impl Queries {
             conf,
             system: Silence::default(),
             cache,
+            past: Past::default(),
             jobs: HashMap::new(),
             by_question: HashMap::new(),
             by_id: HashMap::new(),
@@ -207,7 +215,7 @@ impl Queries {
     pub fn ask(&mut self, q: Question, asker: Asker, now: Instant, wire: &mut dyn Wire) {
         let known = self.lock_cache().get(&q, now);
         if let Some(answer) = known {
-            return tell(asker, answer);
+            return tell(asker, answer, None);
         }
         match self.job_for(q) {
             Some((job, is_new)) => {
@@ -223,7 +231,7 @@ impl Queries {
                 let counts = &mut self.lock_cache().counts;
                 counts.asked += 1;
                 counts.failed += 1;
-                tell(asker, Answer::Failed);
+                tell(asker, Answer::Failed, None);
             }
         }
     }
@@ -260,6 +268,7 @@ impl Queries {
             Question::Host(_) if self.conf.given => State::Parts {
                 left: 2,
                 addrs: Vec::new(),
+                was_answered: false,
             },
             Question::Host(_) => State::Host { until: None },
         };
@@ -300,7 +309,8 @@ impl Queries {
         let part = if known.is_none() { self.job_for(q) } else { None };
         let Some((part, is_new)) = part else {
             // With neither an answer nor room for a question there are no such addresses.
-            self.add_part(host, &known.unwrap_or(Answer::Failed));
+            let was_answered = known.is_some();
+            self.add_part(host, &known.unwrap_or(Answer::Failed), was_answered);
             return;
         };
         if let Some(p) = self.jobs.get_mut(&part) {
@@ -311,13 +321,19 @@ impl Queries {
         }
     }
 
-    fn add_part(&mut self, host: u64, answer: &Answer) {
+    fn add_part(&mut self, host: u64, answer: &Answer, is_answer: bool) {
         if let Some(Job {
-            state: State::Parts { left, addrs },
+            state:
+                State::Parts {
+                    left,
+                    addrs,
+                    was_answered,
+                },
             ..
         }) = self.jobs.get_mut(&host)
         {
             *left = left.saturating_sub(1);
+            *was_answered |= is_answer;
             if let Answer::Addrs(all) = answer {
                 addrs.extend(all.iter().take(ADDRS_MAX));
             }
@@ -589,6 +605,11 @@ impl Queries {
 
     /// Tells everybody who waits for a look-up.
     fn finish(&mut self, job: u64, answer: Answer, holds: Holds, now: Instant, wire: &mut dyn Wire) {
+        let said = Said::of(&answer, holds);
+        self.finish_saying(job, answer, holds, said, now, wire);
+    }
+
+    fn finish_saying(&mut self, job: u64, answer: Answer, holds: Holds, said: Said, now: Instant, wire: &mut dyn Wire) {
         let Some(j) = self.jobs.remove(&job) else { return };
         self.by_question.remove(&j.question);
         let until = match j.state {
@@ -607,7 +628,7 @@ impl Queries {
         }
         self.lock_cache().put(&j.question, &answer, holds, now);
         for host in j.hosts {
-            self.add_part(host, &answer);
+            self.add_part(host, &answer, said != Said::Silence);
             self.finish_parts(host, now, wire);
         }
         {
@@ -617,23 +638,37 @@ impl Queries {
                 _ => counts.found += j.askers.len() as u64,
             }
         }
+        let news = match j.askers.is_empty() {
+            true => None,
+            false => self.past.note(&j.question, said, now),
+        };
+        let mut news = news.map(Box::new);
         for asker in j.askers {
-            tell(asker, answer.clone());
+            tell(asker, answer.clone(), news.take());
         }
     }
 
     /// Ends a host all of whose records are known.
     fn finish_parts(&mut self, host: u64, now: Instant, wire: &mut dyn Wire) {
         let Some(Job {
-            state: State::Parts { left: 0, addrs },
+            state:
+                State::Parts {
+                    left: 0,
+                    addrs,
+                    was_answered,
+                },
             ..
         }) = self.jobs.get_mut(&host)
         else {
             return;
         };
         let answer = host_answer(std::mem::take(addrs));
+        let said = match (&answer, *was_answered) {
+            (Answer::Failed, true) => Said::Nothing,
+            (other, _) => Said::of(other, Holds::Not),
+        };
         // The records are remembered, each for its time.
-        self.finish(host, answer, Holds::Not, now, wire);
+        self.finish_saying(host, answer, Holds::Not, said, now, wire);
     }
 }
 
@@ -649,9 +684,9 @@ pub fn host_answer(mut all: Vec<Addr>) -> Answer {
     }
 }
 
-fn tell((sender, id): Asker, answer: Answer) {
+fn tell((sender, id): Asker, answer: Answer, news: Option<Box<News>>) {
     // Whoever has ended does not wait.
-    let _ = sender.send((id, answer));
+    let _ = sender.send((id, answer, news));
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use tapir_data::value::Addr;
 
 use super::cache::{Cache, Counts, Remembered};
 use super::conf::Conf;
+use super::past::News;
 use super::queries::{Asker, Queries, Question, Wire, host_answer};
 use super::wire::Answer;
 
@@ -137,12 +138,14 @@ impl Resolver {
         known
     }
 
-    /// Waits for the answer.
-    pub fn ask_and_wait(&self, q: Question) -> Answer {
+    /// Waits for the answer; with what has changed, if it was looked up before.
+    pub fn ask_and_wait(&self, q: Question) -> (Answer, Option<Box<News>>) {
         let (sender, answers) = channel();
-        self.ask(q, (sender, 0))
-            .or_else(|| answers.recv_timeout(BLOCKING).ok().map(|a| a.1))
-            .unwrap_or(Answer::Failed)
+        if let Some(known) = self.ask(q, (sender, 0)) {
+            return (known, None);
+        }
+        let heard = answers.recv_timeout(BLOCKING);
+        heard.map_or((Answer::Failed, None), |(_, answer, news)| (answer, news))
     }
 }
 

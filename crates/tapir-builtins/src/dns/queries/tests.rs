@@ -42,8 +42,8 @@ struct Bench {
     q: Queries,
     wire: Fake,
     now: Instant,
-    sender: Sender<(u64, Answer)>,
-    answers: Receiver<(u64, Answer)>,
+    sender: Sender<Heard>,
+    answers: Receiver<Heard>,
     next: u64,
 }
 
@@ -102,7 +102,7 @@ impl Bench {
     }
 
     fn take(&mut self) -> Vec<(u64, Answer)> {
-        self.answers.try_iter().collect()
+        self.answers.try_iter().map(|(id, answer, _)| (id, answer)).collect()
     }
 
     #[track_caller]

@@ -466,4 +466,13 @@ fn certificates_that_are_met_again_come_from_the_cache() {
     assert_eq!(met("at-once", at_once), "parsed\nreplayed, 64, T\nreplayed, 64, T\n");
     let second = "redef X509::caching_required_encounters = 2;";
     assert_eq!(met("second", second), "parsed\nparsed\nreplayed, 64, T\n");
+    // Servers that have sent a certificate before have none of its events, unless a connection wants them.
+    let known = format!("@load files/x509/disable-certificate-events-known-certs\n{at_once}");
+    assert_eq!(met("known", &known), "parsed\nreplayed, 64, T\n");
+    let wanted = format!(
+        "{known} event ssl_client_hello(c: connection, version: count, record_version: count,
+        possible_ts: time, client_random: string, session_id: string, ciphers: index_vec, comp_methods: index_vec)
+        {{ c$ssl$always_raise_x509_events = T; }}"
+    );
+    assert_eq!(met("wanted", &wanted), "parsed\nreplayed, 64, T\nreplayed, 64, T\n");
 }

@@ -25,8 +25,8 @@ export {
 	option certificate_cache_max_entries = 10000;
 	option certificate_cache_minimum_eviction_interval = 1min + 2secs;
 
-	## Tells whether the events of a cached certificate are put into the record
-	## at once. A break has the certificate parsed as usual.
+	## Puts what is known of a cached certificate into the record and raises its events again. The certificate is not
+	## parsed; a break in a hook of a higher priority leaves out the events as well.
 	global x509_certificate_cache_replay: hook(f: fa_file, e: Info, sha256: string);
 }
 

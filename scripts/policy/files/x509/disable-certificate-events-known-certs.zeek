@@ -1,5 +1,6 @@
-##! Raises no certificate events for certificates that are logged already. Scripts
-##! that need them for a connection set *always_raise_x509_events*.
+##! Raises no events of certificates that are met all the time, when a TLS server has sent one before to a client that asked
+##! for the same name. Connections that set *always_raise_x509_events* have all events. What needs the events of each connection
+##! does not work with this.
 
 @load base/files/x509
 @load base/protocols/ssl
@@ -8,28 +9,47 @@ module X509;
 
 export {
 	redef record SSL::Info += {
-		always_raise_x509_events: bool &default=F;
+		## Raise the events of the certificates of this connection.
+		always_raise_x509_events: bool &optional &default=F;
 	};
 
 	redef record X509::Info += {
-		always_raise_x509_events: bool &default=F;
+		## Raise the events of this certificate.
+		always_raise_x509_events: bool &optional &default=F;
 	};
 }
 
 redef X509::certificate_cache_max_entries = 100000;
-redef X509::caching_required_encounters = 1;
-redef X509::caching_required_encounters_interval = 1day;
-redef X509::certificate_cache_minimum_eviction_interval = 1day;
 
+# Servers, the names that were asked for, and the digests of the certificates that they sent.
+global sent: set[addr, string, string] &create_expire=1day;
+
+# Ahead of the replay, which a break prevents. The certificate is not parsed then either.
 hook X509::x509_certificate_cache_replay(f: fa_file, e: X509::Info, sha256: string) &priority=10
 	{
-	# Runs ahead of the replay: some connection wants to see everything.
-	if ( e$always_raise_x509_events )
-		break;
+	if ( e$always_raise_x509_events || ! f?$conns )
+		return;
 
-	for ( cid, c in f$conns )
-		if ( c?$ssl && c$ssl$always_raise_x509_events )
-			break;
+	local known = |f$conns| > 0;
+
+	for ( _, c in f$conns )
+		{
+		if ( ! c?$ssl || c$ssl$always_raise_x509_events )
+			return;
+
+		local name = c$ssl?$server_name ? c$ssl$server_name : "";
+
+		if ( [c$id$resp_h, name, sha256] in sent )
+			next;
+
+		known = F;
+
+		if ( |sent| < certificate_cache_max_entries )
+			add sent[c$id$resp_h, name, sha256];
+		}
+
+	if ( known )
+		break;
 	}
 
 event ssl_established(c: connection) &priority=3

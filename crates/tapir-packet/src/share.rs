@@ -93,14 +93,17 @@ impl Balance {
 const KINDS: usize = 256;
 
 /// Shares packets out among several readers of the same packets. Pairs of addresses that come up go to the readers in turns,
-/// for each kind of traffic by itself: some kinds make much more work than others.
+/// for each kind of traffic by itself: some kinds make much more work than others. Who begins changes from kind to kind, since
+/// the first of a kind makes most work.
 #[derive(Debug)]
 pub struct Claims {
     places: Places,
     /// For each place the reader, from 1; 0 when there is none yet.
     homes: Vec<u16>,
-    /// For each kind of traffic whose turn it is.
-    turns: [usize; KINDS],
+    /// For each kind of traffic whose turn it is, if it has come up.
+    turns: [Option<usize>; KINDS],
+    /// Kinds that have come up.
+    n_kinds: usize,
 }
 
 impl Claims {
@@ -109,7 +112,8 @@ impl Claims {
         Claims {
             places: Places::new(),
             homes: vec![0; PLACES],
-            turns: [0; KINDS],
+            turns: [None; KINDS],
+            n_kinds: 0,
         }
     }
 
@@ -121,7 +125,10 @@ impl Claims {
             return 0;
         };
         if *home == 0 {
-            let turn = &mut self.turns[kind(raw)];
+            let turn = self.turns[kind(raw)].get_or_insert_with(|| {
+                self.n_kinds += 1;
+                self.n_kinds - 1
+            });
             let reader = able.get(*turn % able.len().max(1)).copied().unwrap_or(0);
             *turn += 1;
             *home = reader.saturating_add(1);

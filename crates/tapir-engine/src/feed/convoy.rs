@@ -40,7 +40,7 @@ const SPAN: f64 = 30.0;
 /// The same among the first packets, where exactness costs little and nodes always settle: small captures are read nearly
 /// as by one worker.
 const SPAN_EARLY: f64 = 0.25;
-const EARLY_PACKETS: u64 = 4096;
+const EARLY_PACKETS: u64 = 2048;
 // Between two looks it does not change what a span is.
 const _: () = assert!(EARLY_PACKETS.is_multiple_of(LOOK));
 /// How often nodes are asked at one moment whether they have more to say; scripts may go on for ever.

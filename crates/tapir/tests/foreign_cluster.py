@@ -170,6 +170,12 @@ def greet(node, names):
         node.publish(nodeid_topic(other), event(HELLO_2, string(node.name), string(node.id)))
 
 
+def connections():
+    """Remote addresses and states of all TCP connections, as Linux names them: 01 is established, 08 waits to be closed."""
+    with open("/proc/net/tcp") as table:
+        return [tuple(line.split()[2:4]) for line in table.readlines()[1:]]
+
+
 def node_topic(name):
     return b"zeek.cluster.node." + name + b"."
 
@@ -194,6 +200,15 @@ class Cluster:
         self.pull = self.context.socket(zmq.PULL)
         self.pull.setsockopt(zmq.LINGER, 0)
         self.pull.bind(f"tcp://127.0.0.1:{self.ports[2]}")
+
+    def leave(self):
+        """Takes no more rows, and waits until those who send them have closed their connections."""
+        self.pull.close()
+        end = time.monotonic() + PATIENCE
+        port = f":{self.ports[2]:04X}"
+        while any(remote.endswith(port) and state in ("01", "08") for remote, state in connections()):
+            assert time.monotonic() < end, "nobody has noticed that the logger is away"
+            time.sleep(0.01)
 
     def join(self, name, *topics):
         node = Node(name, name + b"-anything", self.ports[0], self.ports[1])
@@ -356,8 +371,8 @@ def rows_of_every_type_arrive(c):
     assert b"check" in got.pop(b"f"), got
     wanted = {name: value for name, _, _, value in EVERY if name != b"f"}
     assert got == wanted, [(k, got[k], wanted[k]) for k in got if got[k] != wanted[k]]
-    # A logger that is away for a while loses nothing: rows wait where they are made.
-    c.pull.close()
+    # A logger that is away for a while loses nothing: rows wait where they are made, once it is noticed.
+    c.leave()
     for _ in range(20):
         c.go(b"log")
     c.go(b"ticks")

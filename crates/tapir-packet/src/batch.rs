@@ -50,8 +50,8 @@ impl Entry {
 
 /// Brings the first bytes of some packets here, [`FETCH`] at most.
 ///
-/// Another processor wrote them, or they were read long ago. Asking for the headers of many packets at once takes hardly longer than asking for those of
-/// one, and has them here when their turn comes.
+/// Another processor wrote them, or they were read long ago. Asking for the headers of many packets at once takes hardly longer
+/// than asking for those of one, and has them here when their turn comes.
 #[inline]
 pub(crate) fn fetch<'a>(entries: impl Iterator<Item = &'a Entry>, buffers: &[Vec<u8>]) {
     /// What one look brings.

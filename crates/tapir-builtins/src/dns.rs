@@ -6,6 +6,7 @@
 
 mod cache;
 mod conf;
+mod generations;
 mod news;
 mod past;
 mod queries;

@@ -6,18 +6,18 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::counted::CountedFile;
 use crate::gzip::GzipFile;
 use crate::row::RowReader;
 use crate::{AsciiOptions, Column, WriterSpec, json, tsv};
 use chrono::{Local, TimeZone};
 
 enum Sink {
-    /// With the number of bytes that are in the file.
-    Plain(File, u64),
+    Plain(CountedFile),
     Gzip(Box<GzipFile>),
     Stdout(io::Stdout),
 }
@@ -25,20 +25,7 @@ enum Sink {
 impl Sink {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Sink::Plain(f, len) => {
-                let mut left = bytes;
-                while !left.is_empty() {
-                    let n = match f.write(left) {
-                        Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                        Ok(n) => n,
-                        Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-                        Err(e) => return Err(e),
-                    };
-                    *len += n as u64;
-                    left = &left[n..];
-                }
-                Ok(())
-            }
+            Sink::Plain(f) => f.write_all(bytes),
             Sink::Gzip(f) => f.write_piece(bytes),
             Sink::Stdout(f) => f.write_all(bytes),
         }
@@ -178,7 +165,7 @@ impl AsciiWriter {
             if self.options.gzip_level > 0 {
                 Sink::Gzip(Box::new(GzipFile::new(file, self.options.gzip_level)?))
             } else {
-                Sink::Plain(file, len)
+                Sink::Plain(CountedFile { file, len })
             }
         };
         if let Some(postprocessor) = self.options.shadow.clone() {
@@ -356,7 +343,7 @@ impl AsciiWriter {
         self.flush()?;
         match &self.sink {
             // Devices and pipes have nothing to wait for and say so.
-            Some(Sink::Plain(f, _)) if !self.buffered => f.sync_data().or(Ok(())),
+            Some(Sink::Plain(f)) if !self.buffered => f.file.sync_data().or(Ok(())),
             Some(Sink::Gzip(f)) if !self.buffered => f.sync().or(Ok(())),
             _ => Ok(()),
         }
@@ -365,7 +352,7 @@ impl AsciiWriter {
     fn drain(&mut self) -> io::Result<()> {
         if let Some(sink) = &mut self.sink {
             let before = match sink {
-                Sink::Plain(_, len) => *len,
+                Sink::Plain(f) => f.len,
                 _ => 0,
             };
             let written = sink.write_all(&self.buffer);
@@ -373,19 +360,17 @@ impl AsciiWriter {
                 let mut whole = 0;
                 // A piece of a compressed file is there or not.
                 self.header_due = self.header > 0 && matches!(sink, Sink::Gzip(_));
-                if let Sink::Plain(file, len) = &mut *sink {
+                if let Sink::Plain(file) = &mut *sink {
                     // What a full disk took of the last line is no line: the file ends with the one before. Part of a header
                     // is none.
-                    let taken = (*len - before) as usize;
+                    let taken = (file.len - before) as usize;
                     let last = self.buffer[..taken].iter().rposition(|b| *b == b'\n');
                     whole = last.map_or(0, |at| at + 1);
                     if whole < self.header {
                         (whole, self.header_due) = (0, true);
                     }
-                    if whole < taken && file.set_len(before + whole as u64).is_ok() {
-                        *len = before + whole as u64;
-                        // What comes next follows what is left.
-                        let _ = file.seek(SeekFrom::Start(*len));
+                    if whole < taken {
+                        let _ = file.cut(before + whole as u64);
                     }
                 }
                 let rows = &self.buffer[whole.max(self.header)..];

@@ -5,9 +5,11 @@
 //! which readers put behind the first. Fed by the ASCII writer.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
+
+use crate::counted::CountedFile;
 
 /// Magic number, method deflate, no flags, no time, no extra flags, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -16,9 +18,7 @@ const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// A file of gzip members.
 pub struct GzipFile {
-    file: File,
-    /// How many bytes of it are whole.
-    len: u64,
+    file: CountedFile,
     deflate: Compress,
     /// Of what is in the open member.
     crc: Crc,
@@ -42,8 +42,7 @@ impl GzipFile {
             0
         };
         Ok(GzipFile {
-            file,
-            len,
+            file: CountedFile { file, len },
             deflate: Compress::new(Compression::new(level), false),
             crc: Crc::new(),
             open: false,
@@ -110,27 +109,12 @@ impl GzipFile {
 
     /// Writes all of these bytes, or takes back those that were written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut taken = 0;
-        let error = loop {
-            match self.file.write(&bytes[taken..]) {
-                Ok(0) => break io::ErrorKind::WriteZero.into(),
-                Ok(n) => taken += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => break e,
-            }
-            if taken == bytes.len() {
-                self.len += taken as u64;
-                return Ok(());
-            }
-        };
-        let back = |file: &mut File| {
-            file.set_len(self.len)
-                .and_then(|()| file.seek(SeekFrom::Start(self.len)))
-        };
-        if taken > 0 && back(&mut self.file).is_err() {
+        let before = self.file.len;
+        let written = self.file.write_all(bytes);
+        if written.is_err() && self.file.len > before && self.file.cut(before).is_err() {
             self.broken = true;
         }
-        Err(error)
+        written
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -161,7 +145,7 @@ impl GzipFile {
     /// # Errors
     /// What the system says.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.file.sync_data()
     }
 }
 
@@ -208,11 +192,11 @@ mod tests {
         MultiGzDecoder::new(open(true)).read_exact(&mut out).unwrap();
         assert_eq!(out, [&all[0][..], &all[1]].concat());
         // A file that cannot be written stands for a disk that is full: neither the piece nor an end has room.
-        let whole = std::mem::replace(&mut gzip.file, open(true));
+        let whole = std::mem::replace(&mut gzip.file.file, open(true));
         gzip.write_piece(&all[2]).unwrap_err();
         gzip.write_piece(&all[2]).unwrap_err();
         assert!(gzip.can_go_on() && gzip.open);
-        gzip.file = whole;
+        gzip.file.file = whole;
         gzip.write_piece(&all[3]).unwrap();
         gzip.write_piece(&all[4]).unwrap();
         gzip.finish().unwrap();

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ascii;
+mod counted;
 pub mod gzip;
 pub mod json;
 pub mod logger;

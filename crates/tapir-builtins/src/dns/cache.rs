@@ -2,9 +2,9 @@
 //!
 //! Must not know: where answers come from.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::generations::Generations;
 use super::queries::Question;
 use super::wire::{Answer, Kind};
 
@@ -69,12 +69,9 @@ pub struct Remembered {
     pub texts: u64,
 }
 
-/// Answers in two generations: when the younger is full it becomes the older, whose entries are gone unless they are
-/// asked for.
+/// Answers, each with the time until which it holds.
 pub struct Cache {
-    young: HashMap<Question, (Answer, Instant)>,
-    old: HashMap<Question, (Answer, Instant)>,
-    half: usize,
+    kept: Generations<(Answer, Instant)>,
     pub counts: Counts,
 }
 
@@ -87,36 +84,30 @@ impl Default for Cache {
 impl Cache {
     fn of_size(entries: usize) -> Self {
         Cache {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            half: entries.div_ceil(2),
+            kept: Generations::of_size(entries),
             counts: Counts::default(),
         }
     }
 
     pub fn get(&mut self, q: &Question, now: Instant) -> Option<Answer> {
-        if let Some((answer, until)) = self.young.get(q) {
-            return (now < *until).then(|| answer.clone());
-        }
-        let (answer, until) = self.old.remove(q)?;
+        let (answer, until) = self.kept.remove(q)?;
         if now >= until {
             return None;
         }
-        self.insert(q.clone(), answer.clone(), until);
+        self.kept.insert(q.clone(), (answer.clone(), until));
         Some(answer)
     }
 
     pub fn put(&mut self, q: &Question, answer: &Answer, holds: Holds, now: Instant) {
         if let Some(time) = holds.time() {
-            self.insert(q.clone(), answer.clone(), now + time);
+            self.kept.insert(q.clone(), (answer.clone(), now + time));
         }
     }
 
     /// How many answers there are that hold still.
     pub fn remembered(&self, now: Instant) -> Remembered {
         let mut n = Remembered::default();
-        let both = self.young.iter().chain(&self.old);
-        for (q, _) in both.filter(|(_, (_, until))| now < *until) {
+        for (q, _) in self.kept.iter().filter(|(_, (_, until))| now < *until) {
             match q {
                 Question::Record(_, Kind::Ptr) => n.addresses += 1,
                 Question::Record(_, Kind::Txt) => n.texts += 1,
@@ -124,13 +115,6 @@ impl Cache {
             }
         }
         n
-    }
-
-    fn insert(&mut self, q: Question, answer: Answer, until: Instant) {
-        if self.young.len() >= self.half && !self.young.contains_key(&q) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(q, (answer, until));
     }
 }
 
@@ -172,7 +156,7 @@ mod tests {
         let (mut c, now) = (Cache::of_size(100), Instant::now());
         for n in 0..10_000 {
             c.put(&question(n), &Answer::Failed, Holds::Found(300), now);
-            assert!(c.young.len() + c.old.len() <= 100);
+            assert!(c.kept.len() <= 100);
             assert!(c.get(&question(0), now).is_some(), "{n}");
         }
         assert!(c.get(&question(5000), now).is_none());

@@ -2,13 +2,13 @@
 //!
 //! Must not know: where answers come from, and what is told to scripts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tapir_data::value::Addr;
 
 use super::cache::Holds;
+use super::generations::Generations;
 use super::queries::Question;
 use super::wire::{Answer, Kind};
 
@@ -51,20 +51,12 @@ pub struct News {
     pub now: (Instant, Said),
 }
 
-/// The last look-ups of hosts and addresses, in two generations: when the younger is full it becomes the older.
-pub struct Past {
-    young: HashMap<Question, (Instant, Said)>,
-    old: HashMap<Question, (Instant, Said)>,
-    half: usize,
-}
+/// The last look-ups of hosts and addresses.
+pub struct Past(Generations<(Instant, Said)>);
 
 impl Default for Past {
     fn default() -> Self {
-        Past {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            half: ENTRIES / 2,
-        }
+        Past(Generations::of_size(ENTRIES))
     }
 }
 
@@ -74,11 +66,8 @@ impl Past {
         if !matches!(q, Question::Host(_) | Question::Record(_, Kind::Ptr)) {
             return None;
         }
-        let before = self.young.remove(q).or_else(|| self.old.remove(q));
-        if self.young.len() >= self.half {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(q.clone(), (now, said.clone()));
+        let before = self.0.remove(q);
+        self.0.insert(q.clone(), (now, said.clone()));
         before.map(|before| News {
             before,
             now: (now, said),
@@ -100,7 +89,7 @@ mod tests {
         assert_eq!((news.before.1, news.now.1), (found.clone(), Said::Nothing));
         for n in 0..3 * ENTRIES {
             past.note(&host(n), found.clone(), now);
-            assert!(past.young.len() + past.old.len() <= ENTRIES);
+            assert!(past.0.len() <= ENTRIES);
         }
         assert_eq!(past.note(&host(0), found.clone(), now), None);
         assert!(past.note(&host(3 * ENTRIES - 1), found, now).is_some());

@@ -33,6 +33,12 @@ impl Entry {
         }
     }
 
+    /// When the packet was seen, in seconds since the epoch.
+    #[inline]
+    pub(crate) fn ts(&self) -> f64 {
+        self.of(&[]).ts()
+    }
+
     /// The packet with its bytes; without them where the buffers have none.
     #[inline]
     pub(crate) fn of<'a>(&self, buffers: &'a [Vec<u8>]) -> RawPacket<'a> {

@@ -267,9 +267,8 @@ pub struct Reader {
     shared: Arc<Shared>,
     me: u16,
     portion: Arc<Portion>,
-    /// The times of the portion, and this reader's packets in it. Another processor may have written them: copying all of them
-    /// at once takes hardly longer than waiting for a few, one by one.
-    times: Vec<(f64, f64)>,
+    /// This reader's packets in the portion. Another processor may have written them: copying all of them at once takes hardly
+    /// longer than waiting for a few, one by one.
     share: Vec<Own>,
     /// The next packet's place in the portion.
     at: usize,
@@ -344,7 +343,6 @@ fn readers(
         shared: shared.clone(),
         me,
         portion: Arc::default(),
-        times: Vec::new(),
         share: Vec::new(),
         at: 0,
         untold: 0,
@@ -374,7 +372,7 @@ impl Reader {
             if self.me == 0 && !self.portion.weirds.is_empty() {
                 self.tell(weirds);
             }
-            if self.at < self.times.len() {
+            if self.at < self.portion.times.len() {
                 break;
             }
             if !self.advance()? {
@@ -385,7 +383,7 @@ impl Reader {
         self.at += 1;
         let n = self.own;
         if self.share.get(n).is_none_or(|own| own.place as usize != here) {
-            return Ok(self.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
+            return Ok(self.portion.times.get(here).map(|(ts, _)| SharedPacket::Other(*ts)));
         }
         self.own += 1;
         Ok(self.own_packet(n).map(SharedPacket::Mine))
@@ -406,14 +404,14 @@ impl Reader {
 
     /// The next packet of this reader at once, with those of others before it. `None` when it has to be come to step by
     /// step: when nothing of this reader is at hand, something is to be told of the capture, or it does not `suit` to come
-    /// there over so many of others, the latest time before it, its own and the latest with it being these.
+    /// there over so many of others, the latest time before it and its own being these.
     #[inline]
-    pub fn next_own(&mut self, suits: impl FnOnce(usize, [f64; 3]) -> bool) -> Option<OwnPacket<'_>> {
+    pub fn next_own(&mut self, suits: impl FnOnce(usize, [f64; 2]) -> bool) -> Option<OwnPacket<'_>> {
         let own = self.share.get(self.own)?;
         let (place, before) = (own.place as usize, own.before);
         let n_others = place.checked_sub(self.at)?;
-        let (ts, latest) = *self.times.get(place)?;
-        if !self.portion.weirds.is_empty() || !suits(n_others, [before, ts, latest]) {
+        let ts = own.packet.ts();
+        if !self.portion.weirds.is_empty() || !suits(n_others, [before, ts]) {
             return None;
         }
         self.at = place + 1;
@@ -422,7 +420,7 @@ impl Reader {
             raw: self.own_packet(self.own - 1)?,
             passed: Passed {
                 n: n_others + 1,
-                latest,
+                latest: before.max(ts),
             },
         })
     }
@@ -432,12 +430,12 @@ impl Reader {
     #[inline]
     pub fn pass_over(&mut self, most: usize, mut may_pass: impl FnMut(f64) -> bool) -> Option<Passed> {
         let own = self.share.get(self.own);
-        let next_own = own.map_or(self.times.len(), |own| own.place as usize);
+        let next_own = own.map_or(self.portion.times.len(), |own| own.place as usize);
         if self.at >= next_own || !self.portion.weirds.is_empty() {
             return None;
         }
         let from = self.at;
-        let passed = self.times.get(from..next_own.min(from.saturating_add(most)))?;
+        let passed = self.portion.times.get(from..next_own.min(from.saturating_add(most)))?;
         // Times of all at once, as a rule.
         let n = match passed.last() {
             Some((_, latest)) if may_pass(*latest) => passed.len(),
@@ -454,7 +452,7 @@ impl Reader {
     #[inline]
     pub fn passed(&mut self) -> &[(f64, f64)] {
         let from = std::mem::replace(&mut self.untold, self.at);
-        self.times.get(from..self.at).unwrap_or_default()
+        self.portion.times.get(from..self.at).unwrap_or_default()
     }
 
     /// Tells what was odd before the next packet.
@@ -470,7 +468,6 @@ impl Reader {
         let shared = self.shared.clone();
         let done = std::mem::take(&mut self.portion);
         (self.at, self.own, self.untold) = (0, 0, 0);
-        self.times.clear();
         self.share.clear();
         // What a large packet left behind is not kept.
         self.bytes.truncate(1);
@@ -490,7 +487,6 @@ impl Reader {
                 if was_full {
                     shared.changed.notify_all();
                 }
-                self.times.extend_from_slice(&portion.times);
                 self.share.extend_from_slice(portion.share(self.me));
                 self.portion = portion;
                 if !has_read {

@@ -76,9 +76,9 @@ fn convert(host: &dyn RenderHost, v: &Value, depth: usize) -> Result<Data, Strin
             let n = host.types().record(r.ty).map_or(0, |l| l.fields.len());
             let mut fields = Vec::with_capacity(n);
             for slot in 0..n {
-                let value = match r.has(slot) {
-                    true => r.get(slot),
-                    false => host.field_default(r, slot),
+                let value = match r.get(slot) {
+                    Value::Unset => host.field_default(r, slot),
+                    value => value,
                 };
                 fields.push(match value {
                     Value::Unset => Data::None,

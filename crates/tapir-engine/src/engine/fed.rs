@@ -354,10 +354,10 @@ impl Engine {
         loop {
             let n_free = if pace.is_none() { seat.n_free() } else { 0 };
             // As a rule there is nothing to do until the next packet of this one.
-            let own = capture.next_own(|n_others, [before, ts, latest]| {
+            let own = capture.next_own(|n_others, [before, ts]| {
                 n_others < n_free
                     && ts >= before
-                    && seat.is_free(latest)
+                    && seat.is_free(ts)
                     && (n_others == 0 || before < *due.get_or_insert_with(|| self.next_due()))
             });
             let raw = match own {

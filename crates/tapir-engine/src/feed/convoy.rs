@@ -34,9 +34,11 @@ const QUEUE: usize = 16;
 /// Reports that may wait to be read.
 const REPORTS: usize = 16;
 
-/// Seconds of the capture that a node may be ahead of another are at most two of these. Time that passes in larger steps
-/// makes nodes settle what they have to say.
-const SPAN: f64 = 30.0;
+/// Seconds of the capture that a node may be ahead of another are at most two of these. Where packets become few, less is
+/// left to share out, and who has less to do than another would wait often.
+const SPAN: f64 = 60.0;
+/// Time that passes in larger steps makes nodes settle what they have to say.
+const STEP: f64 = 30.0;
 /// The same among the first packets, where exactness costs little and nodes always settle: small captures are read nearly
 /// as by one worker.
 const SPAN_EARLY: f64 = 0.25;
@@ -115,8 +117,9 @@ impl Seat {
     #[inline]
     pub fn before(&mut self, ts: f64) -> Pause {
         let early = self.n < EARLY_PACKETS;
-        let ends = self.since.is_some_and(|since| ts - since >= self.span());
-        let settles = ends && (early || ts - self.latest >= SPAN);
+        let steps = self.n > 0 && ts - self.latest >= STEP;
+        let ends = self.since.is_some_and(|since| steps || ts - since >= self.span());
+        let settles = ends && (early || steps);
         if ends || self.since.is_none() {
             self.since = Some(ts);
             self.began_before = std::mem::replace(&mut self.began, self.n);
@@ -142,7 +145,7 @@ impl Seat {
     /// Whether nothing is to be done before such packets when the latest time so far is this one.
     #[inline]
     pub fn is_free(&self, latest: f64) -> bool {
-        self.since.is_some_and(|since| latest - since < self.span())
+        latest - self.latest < STEP && self.since.is_some_and(|since| latest - since < self.span())
     }
 
     /// How long it takes until others are to be waited for.

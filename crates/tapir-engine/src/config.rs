@@ -9,7 +9,33 @@ use std::sync::{Arc, Mutex};
 pub enum Input {
     /// A capture file; `-` is standard input.
     Capture(PathBuf),
+    /// An interface as users name it, see [`interface`].
     Interface(String),
+}
+
+/// How an interface is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// By each process for itself.
+    Alone,
+    /// With others, as far as scripts do not say otherwise: all who name it in this way get some of the flows each.
+    Together,
+}
+
+/// The name of an interface, and how it is to be watched, of what users say: the plain name, as `eth0`, or one of the names of
+/// Zeek's packet sources in front, as `pcap::eth0` or `af_packet::eth0`.
+///
+/// # Errors
+/// When there is no such source here.
+pub fn interface(text: &str) -> Result<(&str, Watch), String> {
+    match text.split_once("::") {
+        None => Ok((text, Watch::Alone)),
+        Some(("pcap", name)) => Ok((name, Watch::Alone)),
+        Some(("af_packet", name)) => Ok((name, Watch::Together)),
+        Some((other, name)) => Err(format!(
+            "there is no packet source {other} here; say {name}, or af_packet::{name} to share its flows with other processes"
+        )),
+    }
 }
 
 /// All settings of a run.
@@ -60,7 +86,8 @@ pub struct Config {
     pub node_index: u32,
     /// Analyse only one share of the packets: which, from 0, and of how many.
     pub share: Option<(usize, usize)>,
-    /// Watch an interface together with others that name the same number: the system gives each some of the flows.
+    /// Watch an interface together with others that name the same number: the system gives each some of the flows. Counts
+    /// before what scripts say.
     pub fanout: Option<u16>,
     /// The process that looks after this one: when it is gone the run ends in order.
     pub parent: Option<u32>,

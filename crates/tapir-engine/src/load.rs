@@ -11,7 +11,7 @@ use tapir_script::hir::{Ident, Program, Thunk};
 use tapir_script::load::{ConstEvaluator, Files, Loader, has_errors};
 use tapir_vm::{Registry, Vm};
 
-use crate::config::Config;
+use crate::config::{Config, Input, interface};
 use crate::core::Core;
 use crate::embedded;
 use crate::host::EngineHost;
@@ -360,8 +360,8 @@ fn describe(host: &mut EngineHost, config: &Config, program: &Program) {
     node.bare = config.bare;
     node.args = std::env::args().collect();
     match &config.input {
-        Some(crate::config::Input::Capture(p)) => node.trace = Some(p.display().to_string()),
-        Some(crate::config::Input::Interface(i)) => node.interface = Some(i.clone()),
+        Some(Input::Capture(p)) => node.trace = Some(p.display().to_string()),
+        Some(Input::Interface(i)) => node.interface = Some(interface(i).map_or(&**i, |(name, _)| name).to_string()),
         None => {}
     }
     // Keeping a copy of each packet costs; only scripts that name these functions need it. The first two declare and wrap them.

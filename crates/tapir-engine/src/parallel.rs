@@ -16,6 +16,8 @@ use tapir_cluster::{Backend, Hub, HubConfig, InboxLimits};
 #[cfg(target_os = "linux")]
 use tapir_packet::live::{LiveOptions, LiveSource};
 
+#[cfg(target_os = "linux")]
+use crate::config;
 use crate::config::{Config, Input};
 use crate::dump;
 use crate::engine::{self, Part, Place};
@@ -359,6 +361,7 @@ fn read(config: &Config, path: &Path) -> Result<u8, String> {
 /// Watches an interface until a signal ends it.
 #[cfg(target_os = "linux")]
 fn watch(config: &Config, name: &str) -> Result<u8, String> {
+    let (name, _) = config::interface(name).map_err(|e| format!("problem with interface {name} ({e})"))?;
     // Nobody waits for anybody here, as between processes: the limits are the usual ones.
     let hub = Hub::new();
     let mut config = config.clone();

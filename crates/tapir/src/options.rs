@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tapir_engine::config::{Config, Input};
+use tapir_engine::config::{Config, Input, interface};
 use tapir_engine::supervisor::{NodeConfig, VARIABLE};
 use tapir_operate::command::NodeCommand;
 
@@ -115,8 +115,12 @@ const OPTIONS: &[Opt] = &[
         short: Some('i'),
         long: Some("iface"),
         arity: Arity::Value("INTERFACE"),
-        help: "watch a network interface",
-        apply: |p, v| set_input(p, Input::Interface(value(v))),
+        help: "watch a network interface; as af_packet::NAME together with all who name it so: each gets some of the flows",
+        apply: |p, v| {
+            let name = value(v);
+            interface(&name)?;
+            set_input(p, Input::Interface(name))
+        },
     },
     Opt {
         short: Some('j'),
@@ -685,6 +689,8 @@ mod tests {
             let e = run(&[typed, "x"]).unwrap_err();
             assert!(e.ends_with(&format!("; did you mean {meant}?")), "{e}");
         }
+        assert!(run(&["-i", "af_packet::b"]).is_ok());
+        assert!(run(&["-i", "netmap::b"]).unwrap_err().contains("netmap"));
         assert_eq!(run(&["-i", "b", "--fanout", "7"]).unwrap().fanout, Some(7));
         assert!(run(&["-r", "a", "--fanout", "7"]).unwrap_err().contains("-i"));
         assert!(run(&["-i", "a", "--fanout", "0"]).is_err());

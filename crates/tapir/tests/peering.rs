@@ -896,6 +896,25 @@ event zeek_init() &priority=-20 {{ print \"listens\"; }}
 }
 
 #[test]
+fn a_controller_that_finds_nobody_says_so() {
+    let [port] = ports();
+    let out = Command::new(env!("CARGO_BIN_EXE_tapir"))
+        .current_dir(folder("peering/nobody"))
+        .args(["frameworks/control/controller", "Control::cmd=shutdown"])
+        .args(["Control::host=127.0.0.1", &format!("Control::host_port={port}/tcp")])
+        .args([
+            "-e",
+            "global over: event(); event over() { terminate(); } event zeek_init() { schedule 7sec { over() }; }",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("tapir runs");
+    let said = String::from_utf8_lossy(&out.stderr);
+    let expected = format!("there is no connection to 127.0.0.1, port {port}/tcp, so far; trying on");
+    assert_eq!(said.matches(&expected).count(), 1, "{said}");
+}
+
+#[test]
 fn without_turns_every_logger_writes_all_rows() {
     for (turns, each) in [(true, false), (false, true)] {
         let [a, b, c] = ports();

@@ -432,6 +432,11 @@ struct Watcher {
 impl Watcher {
     /// Starts it; `None` without the right to watch interfaces.
     fn start(name: &str, port: u16, args: &[&str]) -> Option<Self> {
+        Self::start_at("lo", name, port, args)
+    }
+
+    /// The same at an interface by the name of a packet source.
+    fn start_at(interface: &str, name: &str, port: u16, args: &[&str]) -> Option<Self> {
         use std::io::BufRead;
 
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -442,7 +447,7 @@ impl Watcher {
              print fmt(\"seen %s %s\", c$id$resp_h, Cluster::node);\n}}\n"
         );
         let mut child = Command::new(env!("CARGO_BIN_EXE_tapir"))
-            .args(["-C", "-i", "lo", "-U", "status"])
+            .args(["-C", "-i", interface, "-U", "status"])
             .args(args)
             .args(["-e", &script])
             .current_dir(&dir)
@@ -553,12 +558,13 @@ fn workers_share_an_interface_and_end_in_order() {
 #[cfg(target_os = "linux")]
 fn processes_share_an_interface_by_flow() {
     let (_keep, port) = port();
-    let group = ["--fanout", &(std::process::id() as u16).max(1).to_string()].map(str::to_string);
-    let group: Vec<&str> = group.iter().map(String::as_str).collect();
-    let Some(one) = Watcher::start("fanout-1", port, &group) else {
+    let group = (std::process::id() as u16).max(1).to_string();
+    // Scripts name the group where the interface is named as one of such a source.
+    let Some(one) = Watcher::start("fanout-1", port, &["--fanout", &group]) else {
         return;
     };
-    let Some(two) = Watcher::start("fanout-2", port, &group) else {
+    let by_script = format!("AF_Packet::fanout_id={group}");
+    let Some(two) = Watcher::start_at("af_packet::lo", "fanout-2", port, &[&by_script]) else {
         return;
     };
     let begun = std::time::Instant::now();

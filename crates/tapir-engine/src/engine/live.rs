@@ -9,7 +9,7 @@ use tapir_packet::live::{Fanout, LiveOptions, LiveSource};
 use tapir_vm::{Host, Severity};
 
 use super::{Engine, tell_status};
-use crate::config::Config;
+use crate::config::{Config, Input, Watch, interface};
 use crate::globals::{count, flag, seconds, string};
 
 /// Defaults of scripts for this kind of source, which other settings or the interface itself say better.
@@ -45,6 +45,17 @@ impl Engine {
             Some("AF_Packet::FANOUT_QM") => Fanout::Queue,
             Some(other) => return Err(format!("AF_Packet::fanout_mode: there is no {other} here")),
         };
+        let fanout_group = match &config.input {
+            Some(Input::Interface(name)) if config.fanout.is_none() => match interface(name)?.1 {
+                Watch::Together if flag(&core.vm, "AF_Packet::enable_fanout") == Some(true) => {
+                    let id = count(&core.vm, "AF_Packet::fanout_id").unwrap_or_default();
+                    let id = u16::try_from(id).map_err(|_| format!("AF_Packet::fanout_id: {id} is more than 65535"))?;
+                    Some(id)
+                }
+                Watch::Together | Watch::Alone => None,
+            },
+            _ => config.fanout,
+        };
         let mut idle = Vec::new();
         if flag(&core.vm, "AF_Packet::enable_hw_timestamping") == Some(true) {
             idle.push("AF_Packet::enable_hw_timestamping has no effect: packets have the times of the kernel");
@@ -55,7 +66,7 @@ impl Engine {
         let options = LiveOptions {
             snaplen: count(&core.vm, "Pcap::snaplen").map_or(defaults.snaplen, |n| n as u32),
             buffer_len,
-            fanout_group: config.fanout,
+            fanout_group,
             fanout_mode,
             defragment: flag(&core.vm, "AF_Packet::enable_defrag") == Some(true),
             block_len: set("block_size", AF_BLOCK).map_or(defaults.block_len, |n| n as usize),
@@ -82,6 +93,7 @@ impl Engine {
     /// Watches an interface until the node is to stop.
     pub(super) fn live(&mut self, config: &Config, name: &str) -> Result<(), String> {
         let options = self.live_options(config)?;
+        let (name, _) = interface(name)?;
         let idle_after = self.inactivity_timeout();
         let mut source = LiveSource::open(name, &options).map_err(|e| e.to_string())?;
         // Not before: who waits for this sends packets next.

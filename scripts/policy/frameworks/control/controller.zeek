@@ -6,6 +6,23 @@
 
 module Control;
 
+# How long the process may take to answer before the user hears that it does not.
+const patience = 5sec;
+
+global found = F;
+
+function place(): string
+	{
+	return zone_id == "" ? cat(host) : fmt("%s%%%s", host, zone_id);
+	}
+
+event Control::not_found()
+	{
+	if ( ! found )
+		Reporter::warning(fmt("there is no connection to %s, port %s, so far; trying on (Control::host, Control::host_port%s)",
+		                      place(), host_port, zone_id == "" ? "" : ", Control::zone_id"));
+	}
+
 event zeek_init() &priority=5
 	{
 	if ( cmd !in commands )
@@ -16,11 +33,14 @@ event zeek_init() &priority=5
 		}
 
 	Broker::subscribe(Control::topic_prefix);
-	Broker::peer(zone_id == "" ? cat(host) : fmt("%s%%%s", host, zone_id), host_port);
+	Broker::peer(place(), host_port);
+	schedule patience { Control::not_found() };
 	}
 
 event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
 	{
+	found = T;
+
 	switch ( cmd )
 		{
 		case "id_value":

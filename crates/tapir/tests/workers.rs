@@ -351,6 +351,48 @@ fn flows_in_tunnels_and_the_order_of_one_moment() {
 }
 
 #[test]
+fn what_is_due_at_one_packet_or_after_the_last_is_heard_in_its_order() {
+    const N: usize = 120;
+    let mut packets: Vec<_> = (0..N as u8)
+        .map(|i| {
+            let p = ip(17, [10, 0, 0, i], [10, 1, 0, i % 7], &udp(5000, 6000, b"x", 0));
+            (u32::from(i) * 5000, frame(&p))
+        })
+        .collect();
+    let last = ip(17, [10, 9, 0, 1], [10, 9, 0, 2], &udp(1, 2, b"x", 0));
+    packets.push((3_000_000, frame(&last)));
+    let capture = write_capture("workers-due.pcap", &packets);
+    let script = r#"
+global due: event(kind: string, t: time);
+global seen: event(kind: string, t: time);
+event seen(kind: string, t: time) { print kind, fmt("%.6f", t); }
+event due(kind: string, t: time) { Cluster::publish(Cluster::manager_topic, seen, kind, t); }
+event new_connection(c: connection)
+	{
+	if ( c$id$resp_p != 6000/udp )
+		return;
+	schedule 1sec { due("packet", network_time()) };
+	schedule 5min { due("end", network_time()) };
+	}
+"#;
+    let mut expected = Vec::new();
+    for kind in ["packet", "end"] {
+        let times = (0..N).map(|i| format!("{kind}, 1700000000.{:06}", i * 5000));
+        expected.extend(times);
+    }
+    for workers in [2, 5] {
+        let (_, out) = run("due", capture.to_str().expect("a name"), workers, &["-b", "-e", script]);
+        let said = String::from_utf8_lossy(&out.stdout);
+        let errors = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(
+            said.lines().collect::<Vec<_>>(),
+            expected,
+            "{workers} workers: {errors}"
+        );
+    }
+}
+
+#[test]
 fn what_scripts_read_is_there_before_the_first_packet() {
     let mut all = Vec::new();
     for workers in [1, 3] {

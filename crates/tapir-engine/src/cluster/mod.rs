@@ -36,6 +36,7 @@ pub use start::{keypair, peers, start, start_forwarder};
 pub use websocket::listen;
 
 use crate::host::{EngineHost, of};
+use order::{LAST_WORDS, Moment, NOT_DUE};
 
 /// Messages taken from the backend in one turn.
 const TURN: usize = 512;
@@ -294,7 +295,7 @@ pub fn poll(cx: &mut CallCtx<'_>) -> Result<bool, RtError> {
     for message in inbox.drain(..) {
         let order = &mut of(cx)?.cluster.order;
         match (order, message) {
-            (Some(order), Incoming::Event { topic, event }) if sent_at(&event) > here => {
+            (Some(order), Incoming::Event { topic, event }) if sent_at(&event).packet > here => {
                 order.keep(sent_at(&event), topic, event);
             }
             (_, message) => receive::take(cx, message)?,
@@ -413,16 +414,44 @@ pub fn deliver(cx: &mut CallCtx<'_>, until: u64) -> Result<bool, RtError> {
     Ok(any)
 }
 
-/// The key under which events tell other nodes of this process at which packet they were sent. Scripts never see it.
+/// The keys under which events tell other nodes of this process at which packet they were sent, and when they were due if that
+/// was another time. Scripts never see them.
 const SENT_AT: u64 = 1 << 62;
+const DUE: u64 = SENT_AT + 1;
+/// Times that differ by less, in seconds, are the same one: nodes round those of others.
+const CLOSE: f64 = 1e-6;
 
-/// The packet at which an event was sent; 0 for one that does not tell, which is handled at once.
-fn sent_at(event: &EventMessage) -> u64 {
-    let packet = |m: &(u64, Data)| match m {
-        (SENT_AT, Data::Count(packet)) => Some(*packet),
-        _ => None,
+/// When an event was sent. One that does not tell is handled at once.
+fn sent_at(event: &EventMessage) -> Moment {
+    let mut sent = Moment {
+        packet: 0,
+        due: NOT_DUE,
     };
-    event.metadata.iter().find_map(packet).unwrap_or(0)
+    for (key, d) in &event.metadata {
+        match (*key, d) {
+            (SENT_AT, Data::Count(packet)) => sent.packet = *packet,
+            (DUE, Data::Count(due)) => sent.due = *due,
+            _ => {}
+        }
+    }
+    sent
+}
+
+/// Notes in an event when it was sent.
+fn tell_when(cx: &mut CallCtx<'_>, message: &mut EventMessage) -> Result<(), RtError> {
+    let host = of(cx)?;
+    let packet = match host.terminating {
+        true => LAST_WORDS,
+        false => host.cluster.packet,
+    };
+    message.metadata.push((SENT_AT, Data::Count(packet)));
+    let time = cx.vm.current_event().map(|e| e.0);
+    if let Some(due) = time.filter(|time| (time - cx.vm.network_time()).abs() >= CLOSE) {
+        message
+            .metadata
+            .push((DUE, Data::Count(convert::nanos(due).max(0) as u64)));
+    }
+    Ok(())
 }
 
 /// Sends an event on a topic to the other nodes. False when it was refused.
@@ -439,11 +468,10 @@ pub fn publish(cx: &mut CallCtx<'_>, topic: &[u8], mut message: EventMessage) ->
             .metadata
             .push((NETWORK_TIMESTAMP, Data::Timestamp(convert::nanos(now))));
     }
-    let cluster = &mut of(cx)?.cluster;
     if tells_times {
-        message.metadata.push((SENT_AT, Data::Count(cluster.packet)));
+        tell_when(cx, &mut message)?;
     }
-    let sent = cluster.send(topic, &message);
+    let sent = of(cx)?.cluster.send(topic, &message);
     if sent.is_ok() {
         metrics::event(cx, true, topic, &message)?;
     }

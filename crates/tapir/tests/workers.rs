@@ -351,6 +351,34 @@ fn flows_in_tunnels_and_the_order_of_one_moment() {
 }
 
 #[test]
+fn what_is_odd_about_a_capture_has_the_time_that_came_before() {
+    let mut packets = Vec::new();
+    // No more than are told of one kind.
+    for i in 0..20u8 {
+        let p = ip(17, [10, 0, 0, i], [10, 1, 0, i % 7], &udp(5000, 6000, b"x", 0));
+        // The next packet goes back in time.
+        packets.push((u32::from(i) * 3000 + 2000, frame(&p)));
+        packets.push((u32::from(i) * 3000, Vec::new()));
+        packets.push((u32::from(i) * 3000 + 1000, frame(&p)));
+    }
+    let capture = write_capture("workers-odd.pcap", &packets);
+    let capture = capture.to_str().expect("a name");
+    let script = "event net_weird(name: string, addl: string, source: string) { print name, network_time(); }";
+    let said = |workers| {
+        let (_, out) = run("odd", capture, workers, &["-e", script]);
+        let mut said: Vec<_> = String::from_utf8_lossy(&out.stdout)
+            .lines()
+            .map(str::to_string)
+            .collect();
+        said.sort();
+        said
+    };
+    let one = said(1);
+    assert_eq!(one.len(), 20);
+    assert_eq!(one, said(3));
+}
+
+#[test]
 fn what_is_due_at_one_packet_or_after_the_last_is_heard_in_its_order() {
     const N: usize = 120;
     let mut packets: Vec<_> = (0..N as u8)

@@ -405,7 +405,8 @@ impl Engine {
                         if is_odd || ts >= *due.get_or_insert_with(|| self.next_due()) {
                             due = None;
                             self.come_to(seat.n_packets());
-                            self.tick(ts);
+                            // What is odd is told with the time of the capture, which does not go back as packets may.
+                            self.tick(seat.latest().unwrap_or(ts));
                             if is_odd {
                                 self.tell_weirds();
                             }

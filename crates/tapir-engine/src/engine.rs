@@ -54,6 +54,8 @@ pub struct Engine {
     weirds: Weirds,
     n_packets: u64,
     n_bytes: u64,
+    /// At which packet of a capture that several read the network time has come to its own, whoever's packet it was.
+    stepped: u64,
     filter: Option<Filter>,
     /// Connections that the packet at hand has begun.
     fresh: Fresh,
@@ -320,6 +322,7 @@ impl Engine {
             started: false,
             weirds: Weirds::default(),
             n_packets: 0,
+            stepped: 0,
             n_bytes: 0,
             filter: None,
             share: config.share.map(|(k, n)| (Sharer::new(n), k)),
@@ -831,6 +834,7 @@ impl Engine {
     fn step(&mut self, ts: f64) -> f64 {
         let now = {
             let core = &mut *self.core.borrow_mut();
+            self.stepped = core.host.cluster.packet();
             // As in the flow table, time does not start before its first second.
             let now = core.vm.network_time().max(ts).max(1.0);
             if !self.started {

@@ -379,6 +379,34 @@ fn what_is_odd_about_a_capture_has_the_time_that_came_before() {
 }
 
 #[test]
+fn what_is_overdue_waits_for_the_next_packet() {
+    // All but the first are so old that their flows have ended when they come, but nothing ends before the next packet.
+    let mut packets = vec![(
+        200_000_000,
+        frame(&ip(17, [10, 2, 0, 1], [10, 2, 0, 2], &udp(1, 2, b"x", 0))),
+    )];
+    for i in 0..30u8 {
+        let p = ip(17, [10, 0, 0, i], [10, 1, 0, i % 7], &udp(5000, 6000, b"x", 0));
+        packets.push((u32::from(i) * 1000, frame(&p)));
+    }
+    let capture = write_capture("workers-overdue.pcap", &packets);
+    let script = "event connection_state_remove(c: connection)
+        { print c$id$orig_h, network_time(), zeek_is_terminating(); }";
+    let said = |workers| {
+        let (_, out) = run("overdue", capture.to_str().expect("a name"), workers, &["-e", script]);
+        let mut said: Vec<_> = String::from_utf8_lossy(&out.stdout)
+            .lines()
+            .map(str::to_string)
+            .collect();
+        said.sort();
+        said
+    };
+    let one = said(1);
+    assert_eq!(one.iter().filter(|line| line.ends_with('T')).count(), 2, "{one:?}");
+    assert_eq!(one, said(3));
+}
+
+#[test]
 fn what_is_due_at_one_packet_or_after_the_last_is_heard_in_its_order() {
     const N: usize = 120;
     let mut packets: Vec<_> = (0..N as u8)

@@ -126,6 +126,11 @@ impl ClusterNode {
         self.packet = packet;
     }
 
+    /// That packet.
+    pub fn packet(&self) -> u64 {
+        self.packet
+    }
+
     /// The packet at which the first event that waits was sent.
     pub fn next_event(&self) -> Option<u64> {
         self.order.as_ref()?.first()

@@ -258,7 +258,10 @@ impl Engine {
     fn catch_up(&mut self, seat: &Seat) {
         if let Some(latest) = seat.latest() {
             self.come_to(seat.n_packets());
-            self.tick(latest);
+            // What is due since the node's own packet, which was the last, waits for the next one.
+            if self.stepped != seat.n_packets() {
+                self.tick(latest);
+            }
             self.reached(seat.n_packets());
         }
     }
@@ -401,12 +404,13 @@ impl Engine {
                     seat.passes(ts);
                     let Some(raw) = mine else {
                         let is_odd = !self.weirds.is_empty();
+                        // The time of the capture does not go back as packets may.
+                        let now = seat.latest().unwrap_or(ts);
                         // Most moments are nothing but moments: only what is due makes them matter, and each pause.
-                        if is_odd || ts >= *due.get_or_insert_with(|| self.next_due()) {
+                        if is_odd || now >= *due.get_or_insert_with(|| self.next_due()) {
                             due = None;
                             self.come_to(seat.n_packets());
-                            // What is odd is told with the time of the capture, which does not go back as packets may.
-                            self.tick(seat.latest().unwrap_or(ts));
+                            self.tick(now);
                             if is_odd {
                                 self.tell_weirds();
                             }

@@ -18,7 +18,8 @@ function place(): string
 
 event Control::not_found()
 	{
-	if ( ! found )
+	# The clock of a capture tells nothing about how long somebody has waited.
+	if ( ! found && ! zeek_is_terminating() && ! reading_traces() )
 		Reporter::warning(fmt("there is no connection to %s, port %s, so far; trying on (Control::host, Control::host_port%s)",
 		                      place(), host_port, zone_id == "" ? "" : ", Control::zone_id"));
 	}

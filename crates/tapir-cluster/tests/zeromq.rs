@@ -594,8 +594,11 @@ fn connections_have_a_number() {
         later.set_read_timeout(Some(PATIENCE)).unwrap();
         later.read_exact(&mut [0; 10]).is_ok()
     };
+    let mut too_early = 0;
     while !stays() {
         assert!(Instant::now() < end, "{}", f.last_cut());
+        too_early += 1;
         std::thread::sleep(Duration::from_millis(5));
     }
+    assert!((1..=1 + too_early).contains(&f.counters().cut_connections));
 }

@@ -288,6 +288,15 @@ fn write_capture(name: &str, packets: &[(u32, Vec<u8>)]) -> PathBuf {
     path
 }
 
+/// What a script prints at all nodes together, sorted.
+fn said(name: &str, capture: &Path, workers: usize, script: &str) -> Vec<String> {
+    let (_, out) = run(name, capture.to_str().expect("a name"), workers, &["-e", script]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    let mut said: Vec<_> = text.lines().map(str::to_string).collect();
+    said.sort();
+    said
+}
+
 /// An IPv4 packet; checksums are of no interest here.
 fn ip(protocol: u8, from: [u8; 4], to: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut p = vec![0x45, 0];
@@ -362,17 +371,8 @@ fn what_is_odd_about_a_capture_has_the_time_that_came_before() {
         packets.push((u32::from(i) * 3000 + 1000, frame(&p)));
     }
     let capture = write_capture("workers-odd.pcap", &packets);
-    let capture = capture.to_str().expect("a name");
     let script = "event net_weird(name: string, addl: string, source: string) { print name, network_time(); }";
-    let said = |workers| {
-        let (_, out) = run("odd", capture, workers, &["-e", script]);
-        let mut said: Vec<_> = String::from_utf8_lossy(&out.stdout)
-            .lines()
-            .map(str::to_string)
-            .collect();
-        said.sort();
-        said
-    };
+    let said = |workers| said("odd", &capture, workers, script);
     let one = said(1);
     assert_eq!(one.len(), 20);
     assert_eq!(one, said(3));
@@ -392,15 +392,7 @@ fn what_is_overdue_waits_for_the_next_packet() {
     let capture = write_capture("workers-overdue.pcap", &packets);
     let script = "event connection_state_remove(c: connection)
         { print c$id$orig_h, network_time(), zeek_is_terminating(); }";
-    let said = |workers| {
-        let (_, out) = run("overdue", capture.to_str().expect("a name"), workers, &["-e", script]);
-        let mut said: Vec<_> = String::from_utf8_lossy(&out.stdout)
-            .lines()
-            .map(str::to_string)
-            .collect();
-        said.sort();
-        said
-    };
+    let said = |workers| said("overdue", &capture, workers, script);
     let one = said(1);
     assert_eq!(one.iter().filter(|line| line.ends_with('T')).count(), 2, "{one:?}");
     assert_eq!(one, said(3));
